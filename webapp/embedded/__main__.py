@@ -1,0 +1,234 @@
+"""python -m webapp.embedded: what bin/run becomes once everything is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import urlsplit
+
+from webapp.config import PROJECT, Settings, SettingsError, broker_socket
+from webapp.embedded import broker
+from webapp.embedded.supervisor import Part, StartError, Stopped, Supervisor
+
+
+class Refused(Exception):
+    """We cannot start; the message is a sentence for people."""
+
+
+def main() -> int:
+    environment = {**os.environ, "COUNTERSIGN_EMBEDDED": "1"}
+    try:
+        settings = Settings.from_env(environment)
+        with data_folder(settings.data) as crashed, listening(settings.port, patient=crashed) as web:
+            return run(settings, environment, web)
+    except SettingsError as error:
+        return complain(str(error))
+    except (Refused, StartError, broker.BrokerError) as error:
+        return complain(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return complain(f"Countersign cannot use {error.filename}: {error.strerror}.")
+
+
+def run(settings: Settings, environment: dict[str, str], web: socket.socket) -> int:
+    """The stack from the broker's start to the last part's end; answers the exit code."""
+    environment.update(COUNTERSIGN_DATA=str(settings.data), PORT=str(settings.port))
+    sink = None
+    if not environment.get("MAIL_SERVER"):
+        # The socket is ours, so that a mail that comes while the sink is being started again waits for it.
+        sink = socket.create_server(("127.0.0.1", 0))
+        environment["COUNTERSIGN_SINK"] = f"127.0.0.1:{sink.getsockname()[1]}"
+    supervisor = Supervisor(
+        parts(settings, environment, web, sink),
+        folder=PROJECT,
+        environment=environment,
+        say=say,
+    )
+    supervisor.catch_signals()
+    try:
+        supervisor.start(["broker"])
+        bring_up_to_date(supervisor, settings, environment)
+        supervisor.start([part.name for part in supervisor.parts if part.name != "broker"])
+        supervisor.watch(announce_once(settings, environment))
+    except Stopped:
+        pass
+    finally:
+        supervisor.stopping = True
+        # Whoever connects from here on is refused at once instead of waiting for nobody.
+        web.close()
+        if sink:
+            sink.close()
+        supervisor.stop()
+    say("Countersign has stopped.")
+    return 0
+
+
+def parts(
+    settings: Settings,
+    environment: Mapping[str, str],
+    web: socket.socket,
+    sink: socket.socket | None,
+) -> list[Part]:
+    """What runs, in the order of starting. What is given from outside is not among it."""
+    python = sys.executable
+    found = []
+    if not environment.get("REDIS_URL"):
+        folder, path = settings.data / "valkey", broker_socket(settings.data)
+        broker.prepare(folder, path)
+        found.append(
+            Part(
+                "broker",
+                broker.command(folder, path),
+                stop_by=4.7,
+                ready=lambda: broker.answers(path),
+                complaint=lambda: f"Its last words:\n{broker.last_words(folder)}",
+            )
+        )
+    if sink:
+        command = [python, "-m", "webapp.embedded.sink", str(settings.data / "mailbox"), str(sink.fileno())]
+        found.append(Part("mail sink", command, stop_by=4.0, descriptors=(sink.fileno(),)))
+    found.append(
+        Part(
+            "web",
+            [python, "-m", "gunicorn", "-c", "python:webapp.embedded.web", "wsgi:app"],
+            stop_by=2.6,
+            environment={"COUNTERSIGN_LISTENER": str(web.fileno())},
+            descriptors=(web.fileno(),),
+        )
+    )
+    found.append(Part("worker", [python, "worker.py"], stop_by=3.6))
+    return found
+
+
+def bring_up_to_date(supervisor: Supervisor, settings: Settings, environment: Mapping[str, str]) -> None:
+    """Migrate, and seed the demo company on the data folder's first start. Raises Refused or Stopped."""
+    flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
+    if supervisor.run_once([*flask, "upgrade"]) != 0:
+        raise Refused(
+            "The database could not be brought up to date, so nothing was started. The reason is above."
+        )
+    # Written at every first start, so that an installation that began empty is never filled later.
+    first_start_done = settings.data / "started"
+    if first_start_done.exists():
+        return
+    ours = not environment.get("DATABASE_URL") or environment.get("COUNTERSIGN_DEMO")
+    if settings.demo and ours and supervisor.run_once([*flask, "demo"]) != 0:
+        raise Refused("The demo company could not be made. The reason is above.")
+    first_start_done.touch()
+
+
+@contextlib.contextmanager
+def data_folder(folder: Path) -> Iterator[bool]:
+    """Hold the data folder for ourselves; answers whether its last holder ended without stopping in order."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(folder / "lock", "a+") as lock:
+        lock.seek(0)
+        holder = lock.read().strip()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(
+                f"Countersign already runs on the data folder {folder} (process {holder}). "
+                "Stop that one first, or set COUNTERSIGN_DATA to another folder and PORT to another port."
+            ) from None
+        _write(lock, str(os.getpid()))
+        yield bool(holder)
+        _write(lock, "")
+
+
+def _write(lock: TextIO, text: str) -> None:
+    lock.truncate(0)
+    lock.write(text)
+    lock.flush()
+
+
+@contextlib.contextmanager
+def listening(port: int, *, patient: bool) -> Iterator[socket.socket]:
+    """The web's socket. `patient`: the web of a killed predecessor may need some seconds to leave."""
+    give_up = time.monotonic() + (5 if patient else 0)
+    while True:
+        try:
+            taken = socket.create_server(("127.0.0.1", port), backlog=1024)
+            break
+        except OSError as error:
+            if time.monotonic() < give_up:
+                time.sleep(0.1)
+                continue
+            raise Refused(
+                f"Port {port} of this machine cannot be used ({error.strerror or error}). "
+                f"Set PORT to another one: PORT={port % 65535 + 1} bin/run"
+            ) from None
+    with taken:
+        yield taken
+
+
+def announce_once(settings: Settings, environment: Mapping[str, str]) -> Callable[[], None]:
+    """A function that asks at each call whether the web is ready, and says so the first time."""
+    began = time.monotonic()
+    state = {"done": False, "ask_at": began, "warned": False}
+
+    def announce() -> None:
+        now = time.monotonic()
+        if state["done"] or now < state["ask_at"]:
+            return
+        state["ask_at"] = now + 0.2
+        if is_ready(settings):
+            state["done"] = True
+            say(greeting(settings, environment))
+        elif now - began > 30 and not state["warned"]:
+            state["warned"] = True
+            say(f"Countersign is not ready yet; {settings.base_url}/readyz says why. Still trying.")
+
+    return announce
+
+
+def is_ready(settings: Settings) -> bool:
+    """Whether /readyz answers 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", settings.port, timeout=1)
+    try:
+        connection.request("GET", "/readyz", headers={"Host": urlsplit(settings.base_url).netloc})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def greeting(settings: Settings, environment: Mapping[str, str]) -> str:
+    """What a newcomer needs to know, in a few lines."""
+    lines = ["", f"Countersign runs at {settings.base_url}", ""]
+    if settings.demo:
+        lines += ["  Sign in as   rita@example.com", "  Password     countersign-demo"]
+    else:
+        lines += ["  First admin  .venv/bin/flask --app wsgi create-admin"]
+    if settings.mailbox:
+        lines += [f"  Mails        {settings.base_url}/mailbox"]
+    elif not environment.get("MAIL_SERVER"):
+        lines += [f"  Mails        kept in {settings.data / 'mailbox'} and not sent: set MAIL_SERVER"]
+    lines += [f"  Data         {settings.data}", "", "Ctrl-C stops it."]
+    return "\n".join(lines)
+
+
+def say(sentence: str) -> None:
+    # The terminal may be gone; that is no reason to leave the parts alone.
+    with contextlib.suppress(OSError):
+        print(sentence, flush=True)
+
+
+def complain(sentence: str) -> int:
+    with contextlib.suppress(OSError):
+        print(sentence, file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
