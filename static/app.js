@@ -1,0 +1,224 @@
+/* Countersign's own script: what HTML and htmx leave open. Every page works without it.
+   Everything is delegated from the document, so that what is swapped in later needs no set-up. */
+
+(() => {
+  "use strict";
+
+  const byId = (id) => document.getElementById(id);
+  const element = (target) => (typeof target === "string" ? document.querySelector(target) : target);
+  const openDialog = () => document.querySelector("#dialog dialog:modal");
+
+  /* ---------- Words for screen readers ---------- */
+
+  // What lies outside an open modal dialog is inert, so each dialog gets a live region of its own.
+  const say = (words) => {
+    if (!words) return;
+    // Later, because an answer may also close the dialog; emptied first, so that the same words are read again.
+    setTimeout(() => {
+      const region = openDialog()?.querySelector(".cs-live") ?? byId("say");
+      if (!region) return;
+      region.textContent = "";
+      setTimeout(() => (region.textContent = words), 50);
+    }, 50);
+  };
+
+  const sayWhatArrived = (nodes) => {
+    const words = [];
+    for (const node of nodes) {
+      if (node.nodeType !== 1) continue;
+      const found = [...node.querySelectorAll("[data-say]")];
+      if (node.matches("[data-say]")) found.unshift(node);
+      for (const element of found) words.push(element.dataset.say || element.textContent.trim());
+    }
+    say(words.join(" "));
+  };
+
+  /* ---------- Toasts ---------- */
+
+  const SECONDS = 8;
+
+  const watch = (toast) => {
+    if (toast.dataset.watched) return;
+    toast.dataset.watched = "1";
+    // Bad news stays until it is dismissed.
+    if (toast.classList.contains("is-no")) return;
+    const later = () => setTimeout(() => {
+      if (toast.matches(":hover, :focus-within")) later();
+      else toast.remove();
+    }, SECONDS * 1000);
+    later();
+  };
+
+  const watchToasts = () => document.querySelectorAll("[data-toast]").forEach(watch);
+
+  const toastHost = () => {
+    const dialog = openDialog();
+    if (!dialog) return byId("toasts");
+    let host = dialog.querySelector(".cs-toasts");
+    if (!host) {
+      host = document.createElement("div");
+      host.className = "cs-toasts";
+      dialog.append(host);
+    }
+    return host;
+  };
+
+  const complain = (words) => {
+    const model = byId("broken");
+    const host = toastHost();
+    if (!model || !host) return;
+    host.replaceChildren();
+    const toast = model.content.firstElementChild.cloneNode(true);
+    toast.querySelector("span").textContent = words;
+    host.append(toast);
+    watch(toast);
+    say(words);
+  };
+
+  /* ---------- The dialog ---------- */
+
+  let opener = null; // what had the focus when the dialog was opened
+  let openerPlace = ""; // the id of what holds it, if it is swapped while the dialog is open
+  let leaveFor = ""; // where the address bar goes when a dialog that came with its page closes
+
+  const show = (dialog) => {
+    const live = document.createElement("div");
+    live.className = "visually-hidden cs-live";
+    live.setAttribute("aria-live", "polite");
+    dialog.append(live);
+    dialog.showModal();
+    focusFirstError(dialog);
+    dialog.addEventListener("close", () => {
+      if (!dialog.isConnected) return;
+      byId("dialog").replaceChildren();
+      if (leaveFor) history.replaceState(history.state, "", leaveFor);
+      leaveFor = "";
+      giveFocusBack();
+    });
+  };
+
+  const giveFocusBack = () => {
+    const reachable = "a[href], button:not(:disabled), [tabindex='0']";
+    const next =
+      (opener?.isConnected && opener) ||
+      (opener?.id && byId(opener.id)) ||
+      (openerPlace && byId(openerPlace)?.querySelector(reachable)) ||
+      byId("main");
+    next?.focus();
+    opener = null;
+    openerPlace = "";
+  };
+
+  const focusFirstError = (root) => {
+    const field = root.querySelector("[aria-invalid='true']");
+    field?.focus();
+    return field;
+  };
+
+  // A page that came with its dialog open (a link shared, a form refused without htmx).
+  const adopt = () => {
+    const dialog = document.querySelector("#dialog dialog[open]");
+    if (!dialog) return;
+    document.querySelectorAll("body > [inert]").forEach((element) => element.removeAttribute("inert"));
+    dialog.parentElement.querySelector(".cs-scrim")?.remove();
+    leaveFor = dialog.querySelector("a[data-close]")?.getAttribute("href") ?? "";
+    dialog.removeAttribute("open");
+    show(dialog);
+  };
+
+  /* ---------- Clicks, keys, typing ---------- */
+
+  document.addEventListener("click", (event) => {
+    const close = event.target.closest("[data-close]");
+    const dialog = close?.closest("dialog");
+    if (dialog?.matches(":modal") && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault();
+      dialog.close();
+    }
+    event.target.closest("[data-dismiss]")?.closest("[data-toast]")?.remove();
+  });
+
+  const count = (field) => {
+    const counter = byId(field.dataset.count);
+    const format = (n) => n.toLocaleString("en");
+    if (counter) counter.textContent = `${format(field.value.length)} of ${format(field.maxLength)}`;
+  };
+
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("[data-count]")) count(event.target);
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.form?.matches("[data-autosubmit]")) event.target.form.requestSubmit();
+  });
+
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-theme-form]") || !event.submitter) return;
+    const theme = event.submitter.value;
+    if (theme) document.documentElement.dataset.bsTheme = theme;
+    else delete document.documentElement.dataset.bsTheme;
+    for (const button of event.target.querySelectorAll("[aria-pressed]"))
+      button.setAttribute("aria-pressed", String(button === event.submitter));
+  });
+
+  /* ---------- htmx ---------- */
+
+  document.addEventListener("htmx:before:request", (event) => {
+    const { ctx } = event.detail;
+    if (ctx.target?.id !== "dialog" || ctx.sourceElement.closest("#dialog")) return;
+    opener = ctx.sourceElement;
+    openerPlace = opener.closest("[id]:not([id='" + (opener.id || "-") + "'])")?.id ?? "";
+  });
+
+  // htmx swaps whatever comes. Our own errors say where they belong (HX-Retarget); anything else
+  // that failed is not ours, a proxy's page for one, and what people typed stays where it is.
+  document.addEventListener("htmx:before:swap", (event) => {
+    const { ctx, tasks } = event.detail;
+    const status = ctx.response?.status ?? 200;
+    const wholePage = /^\s*<(!doctype|html)\b/i.test(ctx.text ?? "");
+    if (!ctx.hx?.retarget && (status >= 500 || (status >= 400 && wholePage))) {
+      event.preventDefault();
+      complain("Something broke on the way. What you typed is still here: please try once more.");
+      return;
+    }
+    const target = element(ctx.target);
+    ctx.leavesDialog = Boolean(ctx.sourceElement?.closest?.("#dialog")) && !target?.closest("#dialog");
+    for (const task of tasks) {
+      // While a dialog is open its own toasts are the only ones that can be seen and pressed.
+      if (status >= 300 && element(task.target)?.id === "toasts") task.target = toastHost();
+    }
+  });
+
+  document.addEventListener("htmx:after:settle", (event) => {
+    const { task, newContent } = event.detail;
+    const dialog = task.target?.id === "dialog" && task.target.querySelector("dialog:not([open])");
+    if (dialog) show(dialog);
+    watchToasts();
+    queueMicrotask(() => sayWhatArrived(newContent));
+  });
+
+  document.addEventListener("htmx:after:swap", (event) => {
+    const { ctx } = event.detail;
+    const status = ctx.response?.status ?? 200;
+    const target = element(ctx.target);
+    if (status === 422) focusFirstError(target?.isConnected ? target : byId(target?.id) ?? document);
+    if (status < 300 && ctx.leavesDialog) openDialog()?.close();
+  });
+
+  document.addEventListener("htmx:error", (event) => {
+    const { ctx, error } = event.detail;
+    if (!ctx?.request || ctx.text !== undefined || error?.name === "AbortError") return;
+    complain("The server cannot be reached. What you typed is still here: please try again in a moment.");
+  });
+
+  /* ---------- Start ---------- */
+
+  const start = () => {
+    adopt();
+    document.querySelectorAll("[data-count]").forEach(count);
+    watchToasts();
+    sayWhatArrived(document.querySelectorAll("[data-toast]"));
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();
