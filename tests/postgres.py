@@ -107,7 +107,7 @@ class _turn:
 
     def __enter__(self) -> None:
         self._threads.acquire()
-        self._file = open(self._path, "w")  # noqa: SIM115 - closed in __exit__
+        self._file = open(self._path, "w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def __exit__(self, *exception: object) -> None:

@@ -24,6 +24,8 @@ class Refused(Exception):
 
 
 def main() -> int:
+    # The data folder holds the database and the secret key: what we make there is nobody else's to read.
+    os.umask(0o077)
     environment = {**os.environ, "COUNTERSIGN_EMBEDDED": "1"}
     try:
         settings = Settings.from_env(environment)
@@ -113,9 +115,7 @@ def bring_up_to_date(supervisor: Supervisor, settings: Settings, environment: Ma
     """Migrate, and seed the demo company on the data folder's first start. Raises Refused or Stopped."""
     flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
     if supervisor.run_once([*flask, "upgrade"]) != 0:
-        raise Refused(
-            "The database could not be brought up to date, so nothing was started. The reason is above."
-        )
+        raise Refused("The database could not be brought up to date, so nothing was started. The reason is above.")
     # Written at every first start, so that an installation that began empty is never filled later.
     first_start_done = settings.data / "started"
     if first_start_done.exists():
@@ -164,7 +164,7 @@ def listening(port: int, *, patient: bool) -> Iterator[socket.socket]:
                 time.sleep(0.1)
                 continue
             raise Refused(
-                f"Port {port} of this machine cannot be used ({error.strerror or error}). "
+                f"Port {port} of this machine cannot be used ({os.strerror(error.errno or 0).lower()}). "
                 f"Set PORT to another one: PORT={port % 65535 + 1} bin/run"
             ) from None
     with taken:

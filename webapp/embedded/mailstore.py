@@ -141,9 +141,7 @@ def bodies(folder: Path, mail_id: str) -> tuple[str, str] | None:
 def _ids(folder: Path) -> list[str]:
     """Every mail's id, newest first."""
     with contextlib.suppress(FileNotFoundError):
-        names = (
-            entry.name.removesuffix(".eml") for entry in os.scandir(folder) if entry.name.endswith(".eml")
-        )
+        names = (entry.name.removesuffix(".eml") for entry in os.scandir(folder) if entry.name.endswith(".eml"))
         return sorted((name for name in names if _ID.match(name)), reverse=True)
     return []
 
@@ -163,9 +161,14 @@ def _message(folder: Path, mail_id: str) -> EmailMessage | None:
 def _header(message: EmailMessage, name: str) -> str:
     # Mails that were not made by us may be broken in any way; the list is shown all the same.
     try:
-        return str(message.get(name, ""))
+        for key, value in message.raw_items():
+            if key.lower() == name.lower():
+                # Headers in plain UTF-8 (RFC 6532) come as surrogates.
+                words = str(value).encode(errors="surrogateescape").decode(errors="replace")
+                return str(policy.default.header_factory(name, words))
     except Exception:
-        return ""
+        pass
+    return ""
 
 
 # A mail never changes, so what was read once stays true; a removed one is no longer asked for.

@@ -123,7 +123,8 @@ class Supervisor:
             _signal_group(life.process, signal.SIGTERM)
             life.process = None
             life.short_lives = life.short_lives + 1 if now - life.started < SHORT_LIFE else 0
-            wait = min(0.5 * 2 ** (life.short_lives - 1), LONGEST_WAIT) if life.short_lives else 0.0
+            # The first time it comes back at once.
+            wait = min(0.5 * 2 ** (life.short_lives - 2), LONGEST_WAIT) if life.short_lives > 1 else 0.0
             life.start_at = now + wait
             again = f"in {wait:g} s" if wait else "now"
             self.say(f"The {part.name} ended ({_how(code)}); starting it again {again}.")

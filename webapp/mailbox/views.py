@@ -1,0 +1,125 @@
+"""The Mailbox needs no sign-in: it exists on a loopback address only, and only while mails go nowhere else."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, abort, current_app, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock
+from webapp.embedded import mailstore
+from webapp.embedded.mailstore import Mail
+
+bp = Blueprint("mailbox", __name__)
+
+_PAGE_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'"
+)
+# The sandbox holds for a mail opened outside of our frame too.
+_MAIL_CSP = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'; sandbox allow-top-navigation-by-user-activation"
+)
+_HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
+
+
+@bp.get("/mailbox")
+def mails() -> Response:
+    """The list with its newest mail opened."""
+    return _show(None)
+
+
+@bp.get("/mailbox/<mail_id>")
+def mail(mail_id: str) -> Response:
+    """The list with one mail opened."""
+    return _show(mailstore.find(_folder(), mail_id) or abort(404))
+
+
+@bp.get("/mailbox/<mail_id>/body")
+def body(mail_id: str) -> Response:
+    """The mail itself, for the frame: its HTML, or its text with links to follow."""
+    text, html = mailstore.bodies(_folder(), mail_id) or abort(404)
+    if html:
+        # Links open in the whole window: in the frame no page of ours would show.
+        base = '<base target="_top">'
+        html = _HEAD.sub(lambda head: head[0] + base, html, count=1) if _HEAD.search(html) else base + html
+    else:
+        html = render_template("mailbox/plain.html", text=text)
+    response = make_response(html)
+    response.headers["Content-Security-Policy"] = _MAIL_CSP
+    return _private(response)
+
+
+@bp.get("/mailbox/<mail_id>/text")
+def text(mail_id: str) -> Response:
+    """The mail's text part, as plain text."""
+    words, _ = mailstore.bodies(_folder(), mail_id) or abort(404)
+    response = Response(words or "This mail has no text part.\n", mimetype="text/plain")
+    return _private(response)
+
+
+@bp.post("/mailbox/emptying")
+def emptying() -> AnyResponse:
+    """Remove every mail."""
+    mailstore.empty(_folder())
+    return redirect(url_for("mailbox.mails"), code=303)
+
+
+def _show(opened: Mail | None) -> Response:
+    folder = _folder()
+    chosen = {
+        name: value for name in ("q", "to", "before", "after") if (value := request.args.get(name, "").strip()[:200])
+    }
+    filters = {name: chosen[name] for name in ("q", "to") if name in chosen}
+    words, to = chosen.get("q", ""), chosen.get("to", "")
+    page = mailstore.page(folder, words=words, to=to, before=chosen.get("before", ""), after=chosen.get("after", ""))
+    if not page.mails and (page.older or page.newer):
+        # The mails around that place are gone.
+        page = mailstore.page(folder, words=words, to=to)
+    if opened is None and page.mails:
+        opened = page.mails[0]
+    now = clock.now()
+    response = make_response(
+        render_template(
+            "mailbox/page.html",
+            page=page,
+            opened=opened,
+            filters=filters,
+            recipients=mailstore.recipients(folder),
+            # Opening a mail keeps the reader's place in the list.
+            place=f"?{urlencode(chosen)}" if chosen else "",
+            when=lambda at: _when(at, now),
+            exactly=lambda at: f"{at.astimezone():%-d %B %Y, %H:%M:%S}",
+        )
+    )
+    response.headers["Content-Security-Policy"] = _PAGE_CSP
+    return _private(response)
+
+
+def _private(response: Response) -> Response:
+    """Mails hold links and codes: kept by no cache, told to no other site."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _folder() -> Path:
+    folder: Path = current_app.extensions["settings"].data / "mailbox"
+    return folder
+
+
+def _when(at: datetime, now: datetime) -> str:
+    """A mail's time for the list, in this machine's zone: "09:41", "Mon 10:22", "3 Nov" or "3 Nov 2025"."""
+    local, today = at.astimezone(), now.astimezone()
+    days = (today.date() - local.date()).days
+    if days == 0:
+        return f"{local:%H:%M}"
+    if 0 < days < 7:
+        return f"{local:%a %H:%M}"
+    return f"{local:%-d %b}" if local.year == today.year else f"{local:%-d %b %Y}"
