@@ -1,0 +1,162 @@
+"""The append-only record: each event is canonical text, chained to its predecessor by an HMAC.
+
+Operations `record` what changed; `seal` writes the lines as the last statements before the commit, so the
+head row, the one lock that everybody needs, is held for as short as can be.
+Events hold ids, settings and SHA-256 of free text, never names, addresses or the text itself.
+"""
+
+import hmac
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import event, insert, select, update
+from sqlalchemy.orm import Session
+
+from webapp.extensions import db, keyring
+from webapp.models import Event, EventHead
+
+PURPOSE = "audit"
+GENESIS = "0" * 64
+
+
+@dataclass(slots=True)
+class _Draft:
+    kind: str
+    at: datetime
+    actor: int | None
+    request: int | None
+    app: int | None
+    person: int | None
+    facts: dict[str, Any]
+
+
+def record(
+    kind: str,
+    *,
+    at: datetime,
+    actor: int | None,
+    request: int | None = None,
+    app: int | None = None,
+    person: int | None = None,
+    **facts: Any,
+) -> None:
+    """Notes one change, for the transaction at hand. `actor` None is Countersign itself; `facts` is plain JSON,
+    with `before` and `after` where a setting changed."""
+    db.session().info.setdefault("events", []).append(_Draft(kind, at, actor, request, app, person, facts))
+
+
+def seal() -> None:
+    """Writes what was recorded. Call it only right before the commit."""
+    drafts: list[_Draft] = db.session().info.pop("events", [])
+    if not drafts:
+        return
+    head = db.session.execute(select(EventHead.seq, EventHead.mac).where(EventHead.id == 1).with_for_update()).one()
+    ring = keyring()
+    key_id = ring.current
+    key = ring.derive(PURPOSE, key_id)
+    seq, mac = head.seq, head.mac
+    rows = []
+    for draft in drafts:
+        seq += 1
+        body = _canonical(seq, draft)
+        mac = _mac(key, mac, body)
+        rows.append(
+            {
+                "seq": seq,
+                "at": draft.at,
+                "kind": draft.kind,
+                "actor_id": draft.actor,
+                "request_id": draft.request,
+                "app_id": draft.app,
+                "person_id": draft.person,
+                "body": body,
+                "key_id": key_id,
+                "mac": mac,
+            }
+        )
+    db.session.execute(insert(Event), rows)
+    db.session.execute(update(EventHead).where(EventHead.id == 1).values(seq=seq, mac=mac))
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    """What was rolled back did not happen, so it is not told."""
+    session.info.pop("events", None)
+
+
+def _canonical(seq: int, draft: _Draft) -> str:
+    return json.dumps(
+        {
+            "seq": seq,
+            "at": draft.at.isoformat(),
+            "kind": draft.kind,
+            "actor": draft.actor,
+            "request": draft.request,
+            "app": draft.app,
+            "person": draft.person,
+            "facts": draft.facts,
+        },
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+
+
+def _mac(key: bytes, previous: str, body: str) -> str:
+    return hmac.digest(key, f"{previous}\n{body}".encode(), "sha256").hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where the record does not hold, and in which way."""
+
+    seq: int
+    sentence: str
+
+
+def verify() -> tuple[int, Break | None]:
+    """(number of lines that hold, the first break or None). Reads the whole record in pages."""
+    ring = keyring()
+    expected, previous = 1, GENESIS
+    for line in _all_events():
+        if line.seq != expected:
+            return expected - 1, Break(expected, f"Line {expected} is missing: the next one is {line.seq}.")
+        try:
+            key = ring.derive(PURPOSE, line.key_id)
+        except KeyError:
+            return expected - 1, Break(
+                line.seq, f"Line {line.seq} was written with key {line.key_id}, which is not set any more."
+            )
+        if not hmac.compare_digest(_mac(key, previous, line.body), line.mac):
+            return expected - 1, Break(line.seq, f"Line {line.seq} was changed, or a line before it was.")
+        if not _columns_agree(line):
+            return expected - 1, Break(line.seq, f"The look-up columns of line {line.seq} were changed.")
+        expected, previous = expected + 1, line.mac
+    head = db.session.execute(select(EventHead.seq, EventHead.mac).where(EventHead.id == 1)).one()
+    if (head.seq, head.mac) != (expected - 1, previous):
+        return expected - 1, Break(expected, f"The record ends at line {expected - 1}, but its head says {head.seq}.")
+    return expected - 1, None
+
+
+def _columns_agree(line: Any) -> bool:
+    plain = json.loads(line.body)
+    return (line.seq, line.kind, line.actor_id, line.request_id, line.app_id, line.person_id) == (
+        plain["seq"], plain["kind"], plain["actor"], plain["request"], plain["app"], plain["person"],
+    ) and line.at == datetime.fromisoformat(plain["at"])  # fmt: skip
+
+
+def _all_events(page: int = 1000) -> Iterator[Any]:
+    columns = (
+        Event.seq, Event.at, Event.kind, Event.actor_id, Event.request_id, Event.app_id, Event.person_id,
+        Event.body, Event.key_id, Event.mac,
+    )  # fmt: skip
+    after = 0
+    while True:
+        rows = db.session.execute(select(*columns).where(Event.seq > after).order_by(Event.seq).limit(page)).all()
+        yield from rows
+        if len(rows) < page:
+            return
+        after = rows[-1].seq

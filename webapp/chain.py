@@ -1,0 +1,155 @@
+"""The way of a request as a list of links, drawn by one macro file for pages and mails alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from webapp.queries.chains import ChainStep, Who
+from webapp.text import hue, initials
+from webapp.times import Times
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link: see templates/_macros/chain.html."""
+
+    state: str
+    mark: str
+    title: str
+    lines: tuple[str, ...] = ()
+    left: str = ""
+    initials: str = ""
+    hue: int = 0
+    icon: str = ""
+    pip: str = ""
+
+
+class AppLike(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def icon(self) -> str: ...
+    @property
+    def hue(self) -> int: ...
+
+
+def links(
+    *,
+    app: AppLike,
+    requester: Who,
+    asked_at: datetime,
+    state: str,
+    settled_at: datetime | None,
+    steps: Sequence[ChainStep],
+    times: Times,
+    reader: int | None,
+) -> list[Link]:
+    """The chain of one request for one reader (a person's id: they are told "you"; None for a stranger)."""
+    yours = reader == requester.id
+    first = "You" if yours else _first(requester.name)
+    chain = [_face("is-done", requester, f"{first} asked", (_capital(times.at(asked_at)),), pip="check")]
+    chain += [_step(step, state, settled_at, times, reader) for step in steps]
+    chain.append(_end(app, first, yours, state, settled_at, times))
+    return chain
+
+
+def planned(*, app: AppLike, requester: Who, steps: Sequence[tuple[str, str, str, str]], times: Times) -> list[Link]:
+    """What would happen: steps as (mark, name, public id, line)."""
+    chain = [_face("is-plan", requester, "You ask", ("Now",))]
+    chain += [
+        Link("is-plan", mark, name, (line,) if line else (), initials=initials(name), hue=hue(public_id))
+        for mark, name, public_id, line in steps
+    ]
+    chain.append(_app("is-plan", app, "You get it", ("At once",)))
+    return chain
+
+
+def names(step: ChainStep, reader: int | None = None, *, first: bool = True) -> str:
+    """ "Ben or Chloe", "you or Ben", "one of 14 people" """
+    if not step.asked:
+        return ""
+    if step.asked_count > len(step.asked):
+        return f"one of {step.asked_count} people"
+    people = sorted(step.asked, key=lambda who: who.id != reader)
+    words = ["you" if who.id == reader else _first(who.name) if first else who.name for who in people]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def holder(step: ChainStep) -> str:
+    """Who has the step: a person's name, a group's name, or the fallback in words."""
+    if step.tier == "owner":
+        return "the owner of the app"
+    if step.tier == "admins":
+        return "the admins"
+    if step.tier == "nobody":
+        return "nobody"
+    return step.person.name if step.person else step.group_name
+
+
+def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times, reader: int | None) -> Link:
+    mine = any(who.id == reader for who in step.asked)
+    if step.decided_by is not None:
+        decider = "You" if step.decided_by.id == reader else step.decided_by.name
+        when = _capital(times.at(step.decided_at)) if step.decided_at else ""
+        override = ", as an admin" if step.channel == "admin" else ""
+        place = f"{when}, for {step.group_name}" if step.group_name and not override else f"{when}{override}"
+        if step.verdict == "approved":
+            return _face("is-done", step.decided_by, f"{decider} approved", (place,), pip="check")
+        return _face("is-denied", step.decided_by, f"{decider} denied", (place,), pip="x")
+    if step.state == "expired" or (step.state == "open" and step.overdue):
+        who = "You" if mine and step.asked_count == 1 else _capital(holder(step))
+        line = (_capital(names(step, reader)),) if step.group_name or step.tier != "approver" else ()
+        return _who("is-expired", step, f"{who} did not answer", line, pip="hourglass-empty")
+    if step.state == "open" and step.due_at is not None:
+        until = f"until {times.due_short(step.due_at)}"
+        if step.tier == "nobody":
+            return _who("is-now", step, "Nobody can decide this now", (f"An admin is needed, {until}",),
+                        left=times.left(step.due_at), pip="clock")  # fmt: skip
+        title = "You decide" if mine and step.asked_count == 1 else f"Now with {holder(step)}"
+        alone = step.person is not None and step.tier == "approver"
+        lines = (_capital(until),) if alone else (_capital(f"{names(step, reader)}, {until}"),)
+        if step.tier != "approver":
+            lines += (f"in place of {step.person.name if step.person else step.group_name}",)
+        return _who("is-now", step, title, lines, left=times.left(step.due_at), pip="clock")
+    if step.state == "skipped":
+        withdrawn = step.opened_at is not None
+        return _who("is-skipped", step, holder(step), ("Did not have to answer" if withdrawn else "Was not asked",))
+    return _who("is-next", step, holder(step), ("Comes after that",))
+
+
+def _end(app: AppLike, first: str, yours: bool, state: str, settled_at: datetime | None, times: Times) -> Link:
+    when = (_capital(times.at(settled_at)),) if settled_at else ()
+    if state == "approved":
+        return _app("is-done", app, f"You have {app.name}" if yours else f"{first} has it", when, pip="check")
+    if state == "pending":
+        return _app("is-next", app, f"You get {app.name}" if yours else f"{first} gets it", ("After the last yes",))
+    if state == "cancelled":
+        return _app("is-never", app, "Withdrawn", when)
+    return _app("is-never", app, f"You did not get {app.name}" if yours else f"{first} did not get it")
+
+
+def _face(state: str, who: Who, title: str, lines: tuple[str, ...] = (), *, pip: str = "") -> Link:
+    return Link(state, "face", title, lines, initials=initials(who.name), hue=hue(who.public_id), pip=pip)
+
+
+def _who(
+    state: str, step: ChainStep, title: str, lines: tuple[str, ...] = (), *, left: str = "", pip: str = ""
+) -> Link:
+    if step.person is not None and step.tier == "approver":
+        mark, name, public = "face", step.person.name, step.person.public_id
+    else:
+        mark, name, public = "group", step.group_name, step.group_public_id
+    return Link(state, mark, title, lines, left, initials(name), hue(public), pip=pip)
+
+
+def _app(state: str, app: AppLike, title: str, lines: tuple[str, ...] = (), *, pip: str = "") -> Link:
+    return Link(state, "app", title, lines, initials=app.name[:2], hue=app.hue, icon=app.icon, pip=pip)
+
+
+def _first(name: str) -> str:
+    return name.split()[0] if name else name
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]

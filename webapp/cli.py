@@ -1,0 +1,90 @@
+"""flask --app wsgi …: create-admin, demo, upgrade, audit verify."""
+
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask, current_app
+from flask.cli import AppGroup
+from flask_migrate import upgrade as migrate_upgrade
+from sqlalchemy.engine import make_url
+
+from webapp import audit, clock, outbox
+from webapp.extensions import db, settings
+from webapp.operations import people
+from webapp.operations.errors import Invalid
+from webapp.passwords import hash_password, too_weak
+from webapp.transactions import choose
+
+audit_commands = AppGroup("audit", help="The append-only record.")
+
+
+def init(app: Flask) -> None:
+    for command in (create_admin, demo, upgrade, audit_commands):
+        app.cli.add_command(command)
+
+
+@click.command("create-admin")
+@click.option("--email", prompt="Email")
+@click.option("--name", prompt="Name")
+@click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True)
+def create_admin(email: str, name: str, password: str) -> None:
+    """Makes the first admin (or another one), who can sign in at once."""
+    if sentence := too_weak(password):
+        raise click.ClickException(sentence)
+    hash = hash_password(password)
+    now = clock.now()
+    try:
+        person = people.create(email=email, name=name, actor=None, now=now, is_admin=True)
+        people.set_password(person.id, hash=hash, round=0, now=now)
+    except Invalid as error:
+        raise click.ClickException(str(error)) from None
+    outbox.commit()
+    click.echo(f"{person.name} is an admin now and can sign in at {settings().base_url}/sign-in.")
+
+
+@click.command("demo")
+def demo() -> None:
+    """Fills an empty installation with the demo company; running it again changes nothing."""
+    from webapp import demo as company
+
+    if not settings().demo:
+        raise click.ClickException(
+            "The demo company goes into the embedded mode only, or where COUNTERSIGN_DEMO=1 says so."
+        )
+    click.echo(company.seed(now=clock.now()))
+
+
+@click.command("upgrade")
+def upgrade() -> None:
+    """Brings the database to this version's form; copies an SQLite file first, if there is anything to change."""
+    choose("write")
+    url = make_url(current_app.config["SQLALCHEMY_DATABASE_URI"])
+    with db.engine.connect() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    newest = ScriptDirectory(str(Path(current_app.root_path) / "migrations")).get_current_head()
+    if present == newest:
+        return
+    if url.get_backend_name() == "sqlite" and present is not None and url.database:
+        copy = Path(url.database).with_name(f"{Path(url.database).stem}-before-{newest}.db")
+        if not copy.exists():
+            with closing(sqlite3.connect(url.database)) as source:
+                source.execute("VACUUM INTO ?", (str(copy),))
+            click.echo(f"A copy of the database is in {copy}.")
+    migrate_upgrade()
+
+
+@audit_commands.command("verify")
+def verify() -> None:
+    """Says whether the record holds, and where it breaks."""
+    choose("read")
+    lines, broken = audit.verify()
+    if broken is None:
+        click.echo(f"The record holds: {lines:,} lines.")
+        return
+    click.echo(f"The record breaks after {lines:,} lines. {broken.sentence}", err=True)
+    sys.exit(1)

@@ -1,0 +1,200 @@
+"""Environment variables → one frozen Settings. A bad value stops the start with a sentence."""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class SettingsError(Exception):
+    """The environment does not make sense; `str(error)` says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs between installations. Times are in seconds."""
+
+    data: Path
+    secret_key: str
+    database_url: str
+    redis_url: str
+    base_url: str
+    embedded: bool = False
+    demo: bool = False
+    mailbox: bool = False
+    port: int = 8000
+    secret_key_fallbacks: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    trusted_proxies: int = 0
+    mail_server: str = "127.0.0.1"
+    mail_port: int = 25
+    mail_use_tls: bool = False
+    mail_use_ssl: bool = False
+    mail_username: str = ""
+    mail_password: str = ""
+    mail_default_sender: str = "countersign@example.com"
+    mail_timeout: float = 20.0
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach us over https; cookies follow."""
+        return self.base_url.startswith("https://")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Reads the environment; raises SettingsError."""
+        return _read(os.environ if environ is None else environ)
+
+
+def broker_socket(data: Path) -> Path:
+    """Where the embedded broker listens: in the data folder, or, where that path is too long for a socket
+    (104 bytes on macOS), in a private folder of this user's."""
+    socket = data.resolve() / "valkey" / "valkey.sock"
+    if len(str(socket).encode()) <= 100:
+        return socket
+    name = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:10]
+    return Path(tempfile.gettempdir()) / f"countersign-{os.getuid()}-{name}" / "valkey.sock"
+
+
+def _read(env: Mapping[str, str]) -> Settings:
+    database_url = env.get("DATABASE_URL", "").strip()
+    embedded = _flag(env, "COUNTERSIGN_EMBEDDED", default=not database_url)
+    data = Path(env.get("COUNTERSIGN_DATA") or PROJECT / "var").expanduser().resolve()
+    port = _number(env, "PORT", 8000, 1, 65535)
+    if embedded:
+        data.mkdir(parents=True, exist_ok=True)
+    secret = env.get("SECRET_KEY", "") or (embedded_secret(data) if embedded else "")
+    if not secret:
+        raise SettingsError("SECRET_KEY is missing. Set it to a long random text and keep it: links depend on it.")
+    if len(secret) < 16:
+        raise SettingsError("SECRET_KEY is too short: give it at least 16 characters, better 43 random ones.")
+    base_url = env.get("BASE_URL", "").strip().rstrip("/")
+    if not base_url and embedded:
+        base_url = f"http://127.0.0.1:{port}"
+    host = _check_base_url(base_url)
+    loopback = _is_loopback(host)
+    redis_url = env.get("REDIS_URL", "").strip()
+    if not redis_url and not embedded:
+        raise SettingsError("REDIS_URL is missing, for example redis://127.0.0.1:6379/0.")
+    mail_server = env.get("MAIL_SERVER", "").strip()
+    if not mail_server and not embedded:
+        raise SettingsError("MAIL_SERVER is missing: Countersign's mails need a mail server to go through.")
+    mailbox = embedded and not mail_server and loopback
+    sink_host, _, sink_port = env.get("COUNTERSIGN_SINK", "127.0.0.1:0").rpartition(":")
+    tls, ssl = _flag(env, "MAIL_USE_TLS", default=False), _flag(env, "MAIL_USE_SSL", default=False)
+    if tls and ssl:
+        raise SettingsError("MAIL_USE_TLS and MAIL_USE_SSL exclude each other: set one of them.")
+    demo = _flag(env, "COUNTERSIGN_DEMO", default=embedded)
+    hosts = tuple(one.strip() for one in env.get("TRUSTED_HOSTS", "").split(",") if one.strip())
+    return Settings(
+        data=data,
+        secret_key=secret,
+        secret_key_fallbacks=tuple(
+            one.strip() for one in env.get("SECRET_KEY_FALLBACKS", "").split(",") if one.strip()
+        ),
+        database_url=_database_url(database_url or f"sqlite:///{data / 'countersign.db'}"),
+        redis_url=redis_url or f"unix://{broker_socket(data)}",
+        base_url=base_url,
+        embedded=embedded,
+        demo=demo,
+        mailbox=mailbox,
+        port=port,
+        trusted_hosts=hosts or ((host,) if not loopback else (host, "127.0.0.1", "localhost", "[::1]")),
+        trusted_proxies=_number(env, "TRUSTED_PROXIES", 0, 0, 10),
+        mail_server=mail_server or sink_host,
+        mail_port=_number(env, "MAIL_PORT", 465 if ssl else 587 if tls else 25, 1, 65535)
+        if mail_server
+        else int(sink_port or 0),
+        mail_use_tls=tls,
+        mail_use_ssl=ssl,
+        mail_username=env.get("MAIL_USERNAME", ""),
+        mail_password=env.get("MAIL_PASSWORD", ""),
+        mail_default_sender=env.get("MAIL_DEFAULT_SENDER", "") or f"countersign@{'example.com' if loopback else host}",
+        mail_timeout=float(_number(env, "MAIL_TIMEOUT", 20, 1, 300)),
+    )
+
+
+def embedded_secret(data: Path) -> str:
+    """The data folder's own secret key, made on first use and readable by its owner only."""
+    path = data / "secret_key"
+    for _ in range(2):
+        try:
+            secret = path.read_text().strip()
+        except FileNotFoundError:
+            pass
+        else:
+            if secret:
+                return secret
+            raise SettingsError(f"{path} is empty. Restore it from a backup, or delete it to make a new key.")
+        # Written beside and linked into place, so that of two first starts both read the same key.
+        fresh = data / f"secret_key.{secrets.token_hex(4)}"
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text().strip()
+
+
+def _database_url(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise SettingsError("DATABASE_URL is not an address, for example postgresql://user:password@host/name.")
+    if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+        return f"postgresql+psycopg://{rest}"
+    if scheme in ("sqlite", "sqlite+pysqlite"):
+        return url
+    raise SettingsError(f"DATABASE_URL begins with {scheme}://. Countersign runs on postgresql:// and sqlite://.")
+
+
+def _check_base_url(url: str) -> str:
+    if not url:
+        raise SettingsError("BASE_URL is missing: the address people open, for example https://apps.example.com.")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
+        raise SettingsError(f"BASE_URL is {url}. It has to be http:// or https://, a host, and nothing behind it.")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise SettingsError("BASE_URL has to begin with https:// on anything but this machine itself.")
+    return parts.hostname
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = env.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("0", "false", "no", "off"):
+        return False
+    raise SettingsError(f"{name} is {value!r}. Set it to 1 or 0.")
+
+
+def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    value = env.get(name, "").strip()
+    if not value:
+        return default
+    if not value.isdigit() or not low <= int(value) <= high:
+        raise SettingsError(f"{name} is {value!r}. Set it to a number from {low} to {high}.")
+    return int(value)

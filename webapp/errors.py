@@ -1,0 +1,129 @@
+"""Refusals and failures, as a page or as a fragment, always with what to do next."""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, g, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from webapp import htmx
+from webapp.extensions import db
+from webapp.operations.errors import Conflict, Invalid
+from webapp.workflow.errors import NotYourTurn, SelfApproval, WorkflowError
+
+log = logging.getLogger("countersign.errors")
+
+_TITLES = {
+    400: "That did not work",
+    403: "Not allowed",
+    405: "Not like this",
+    409: "It has changed meanwhile",
+    413: "That is too large",
+    422: "Something is missing",
+    429: "A little slower, please",
+    503: "Not available right now",
+}
+_SENTENCES = {
+    400: "The browser sent something we could not read. Go back, reload the page and try again.",
+    403: "This is not open to you. If it should be, ask an admin.",
+    405: "This address is not meant to be opened that way. Start from your dashboard.",
+    413: "What you sent is larger than we take. Make it smaller and send it again.",
+    429: "Too many tries in a short time. Wait a minute, then try again. Nothing was lost.",
+    503: "The database does not answer right now, so nothing was changed. Please try again in a minute.",
+}
+
+
+def init(app: Flask) -> None:
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(Conflict, _conflict)
+    app.register_error_handler(WorkflowError, _conflict)
+    app.register_error_handler(Invalid, _invalid)
+    app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(Exception, _broken)
+
+
+def answer(status: int, sentence: str, *, title: str = "", next_url: str = "/", next_label: str = "") -> Response:
+    """The refusal as a whole page, or as a toast where htmx asked."""
+    _end_transaction()
+    if htmx.is_fragment():
+        body = render_template("errors/_fragment.html", message=sentence, kind="is-no")
+        return htmx.as_toast(make_response(body, status))
+    body = render_template(
+        "errors/error.html",
+        title=title or _TITLES.get(status, "That did not work"),
+        message=sentence,
+        next_url=next_url,
+        next_label=next_label or "Go to your dashboard",
+    )
+    return make_response(body, status)
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status == 404 and not htmx.is_fragment():
+        _end_transaction()
+        response = make_response(render_template("errors/404.html"), 404)
+    elif status == 404:
+        response = answer(404, "This is not here (any more). Reload the page to see what is.")
+    elif status == 500:
+        return _broken(error)
+    elif error.response is not None:
+        return Response.force_type(error.response)
+    else:
+        # A sentence of our own (abort(403, "…")) is for people; werkzeug's descriptions are not.
+        own = error.description if error.description != type(error).description else None
+        if status == 429:
+            own = None
+        response = answer(status, own or _SENTENCES.get(status, _SENTENCES[400]))
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def _csrf(error: CSRFError) -> Response:
+    log.info("csrf refused", extra={"reason": error.description})
+    return answer(
+        400,
+        "The page was open for too long, or you signed in elsewhere meanwhile. Nothing was changed: go back, "
+        "reload the page and send it again.",
+    )
+
+
+def _conflict(error: Exception) -> Response:
+    status = 403 if isinstance(error, SelfApproval | NotYourTurn) else 409
+    return answer(status, str(error))
+
+
+def _invalid(error: Invalid) -> Response:
+    return answer(422, str(error))
+
+
+def _database(error: OperationalError) -> Response:
+    log.exception("database", exc_info=error)
+    return answer(503, _SENTENCES[503])
+
+
+def _broken(error: Exception) -> Response:
+    original: Any = error.original_exception if isinstance(error, InternalServerError) else error
+    log.error("broken", exc_info=original or error, extra={"path": request.path})
+    _end_transaction()
+    reference = g.get("request_id", "")[:8]
+    if htmx.is_fragment():
+        sentence = (
+            f"Something broke on our side; what you typed is still here. Try again, or tell an admin “{reference}”."
+        )
+        return answer(500, sentence)
+    again = request.path if request.method == "GET" else "/"
+    return make_response(render_template("errors/500.html", when="", reference=reference, again_url=again), 500)
+
+
+def _end_transaction() -> None:
+    try:
+        db.session.rollback()
+    except DBAPIError:
+        # The connection itself is gone; the page about it needs no database.
+        db.session.remove()

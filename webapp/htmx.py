@@ -1,0 +1,39 @@
+"""The only place that reads or sets HX-* headers."""
+
+from flask import Response, request
+
+
+def is_fragment() -> bool:
+    """Whether the answer replaces a part of the page: asked by htmx, neither boosted nor a history restore."""
+    headers = request.headers
+    return (
+        headers.get("HX-Request") == "true"
+        and headers.get("HX-Boosted") != "true"
+        and headers.get("HX-History-Restore-Request") != "true"
+    )
+
+
+def redirect_whole_page(response: Response, location: str) -> Response:
+    """Makes htmx load another page instead of swapping this answer in."""
+    response.headers["HX-Redirect"] = location
+    return response
+
+
+def as_toast(response: Response) -> Response:
+    """Shows the answer as a toast; what the person typed stays where it is."""
+    response.headers["HX-Retarget"] = "#toasts"
+    response.headers["HX-Reswap"] = "beforeend"
+    return response
+
+
+def retarget(response: Response, target: str, swap: str = "outerHTML") -> Response:
+    """Swaps the answer somewhere else than where the request came from."""
+    response.headers["HX-Retarget"] = target
+    response.headers["HX-Reswap"] = swap
+    return response
+
+
+def vary(response: Response) -> Response:
+    """A page and its fragment share an address, so caches must keep them apart."""
+    response.vary.add("HX-Request")
+    return response

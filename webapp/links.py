@@ -1,0 +1,88 @@
+"""Approval links, their codes, and set-password links. Nothing secret is stored anywhere.
+
+A link is an itsdangerous signature over an invitation's public id and round; the six-digit code is derived
+from the same key. The link shows; a session or the code decides.
+"""
+
+import hmac
+from dataclasses import dataclass
+
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
+
+from webapp.extensions import keyring, settings
+
+PASSWORD_LINK_SECONDS = 3 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a rightly signed link says: whose invitation, and of which round."""
+
+    invitation: str
+    round: int
+
+
+def approval_token(public_id: str, round: int, key_id: str) -> str:
+    """Signed with exactly the key that the invitation remembers, so that a retried mail carries the same link.
+    Raises KeyError when that key was removed."""
+    return str(_approval(key_id).dumps([public_id, round]))
+
+
+def read_approval(token: str) -> Link | None:
+    """The link's content, or None for anything that we did not sign with a key we still have."""
+    for key_id in keyring().ids:
+        try:
+            public_id, round = _approval(key_id).loads(token)
+        except (BadData, ValueError, TypeError):
+            continue
+        return Link(str(public_id), int(round))
+    return None
+
+
+def code(public_id: str, round: int, key_id: str) -> str:
+    """Six digits, e.g. "418207"; raises KeyError when the invitation's key was removed."""
+    digest = hmac.digest(keyring().derive("code", key_id), f"{public_id}:{round}".encode(), "sha256")
+    return f"{int.from_bytes(digest[:8]) % 1_000_000:06d}"
+
+
+def code_fits(given: str, public_id: str, round: int, key_id: str) -> bool:
+    """Compares in constant time; False, too, when the key was removed."""
+    try:
+        return hmac.compare_digest(given, code(public_id, round, key_id))
+    except KeyError:
+        return False
+
+
+def well_formed(given: str) -> str | None:
+    """The six digits of what was typed ("418 207", "418-207"), or None."""
+    digits = "".join(sign for sign in given if sign not in "  -")
+    return digits if len(digits) == 6 and digits.isascii() and digits.isdigit() else None
+
+
+def password_token(public_id: str, round: int) -> str:
+    """For "set your password" and "reset your password"; dead once the password is set (the round moves)."""
+    return str(_password(keyring().current).dumps([public_id, round]))
+
+
+def read_password(token: str) -> tuple[str, int] | None:
+    """(person's public id, round), or None when forged or older than three days."""
+    for key_id in keyring().ids:
+        try:
+            public_id, round = _password(key_id).loads(token, max_age=PASSWORD_LINK_SECONDS)
+        except (BadData, ValueError, TypeError):
+            continue
+        return str(public_id), int(round)
+    return None
+
+
+def url(path: str) -> str:
+    """An address for a mail: BASE_URL and nothing else decides the host."""
+    return f"{settings().base_url}{path}"
+
+
+def _approval(key_id: str) -> URLSafeSerializer:
+    return URLSafeSerializer(keyring().derive("approval link", key_id), salt="approval")
+
+
+def _password(key_id: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(keyring().derive("password link", key_id), salt="password")

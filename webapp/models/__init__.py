@@ -1,0 +1,35 @@
+"""Rows, one file per aggregate."""
+
+from .apps import App, Audience, EntitlementField, Icon, PolicyRevision
+from .base import Base, UTCDateTime, db_now
+from .events import Event, EventHead
+from .grants import Grant
+from .notices import Notice
+from .people import Group, Heartbeat, Membership, Organisation, Person, PersonSession
+from .requests import AccessRequest, Comment, Decision, Invitation, Step
+
+__all__ = [
+    "AccessRequest",
+    "App",
+    "Audience",
+    "Base",
+    "Comment",
+    "Decision",
+    "EntitlementField",
+    "Event",
+    "EventHead",
+    "Grant",
+    "Group",
+    "Heartbeat",
+    "Icon",
+    "Invitation",
+    "Membership",
+    "Notice",
+    "Organisation",
+    "Person",
+    "PersonSession",
+    "PolicyRevision",
+    "Step",
+    "UTCDateTime",
+    "db_now",
+]

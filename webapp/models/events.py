@@ -1,0 +1,46 @@
+"""The append-only audit record and its head."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import Base, Id
+
+
+class Event(Base):
+    """One line: canonical JSON text and an HMAC over it and its predecessor's. Triggers refuse any change.
+
+    The columns beside `body` repeat what stands in it, for looking up; the body is what is verified.
+    No foreign keys: the record outlives what it tells of.
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_request", "request_id", "seq"),
+        Index("ix_events_app", "app_id", "seq"),
+        Index("ix_events_person", "person_id", "seq"),
+        Index("ix_events_actor", "actor_id", "seq"),
+    )
+
+    seq: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(String(40))
+    actor_id: Mapped[int | None] = mapped_column(Id)
+    request_id: Mapped[int | None] = mapped_column(Id)
+    app_id: Mapped[int | None] = mapped_column(Id)
+    person_id: Mapped[int | None] = mapped_column(Id)
+    body: Mapped[str]
+    key_id: Mapped[str] = mapped_column(String(8))
+    mac: Mapped[str] = mapped_column(String(64))
+
+
+class EventHead(Base):
+    """The last line's number and HMAC; its row lock is what keeps the chain from forking."""
+
+    __tablename__ = "event_head"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(Id)
+    mac: Mapped[str] = mapped_column(String(64))

@@ -1,0 +1,50 @@
+"""The outbox: one row is one mail to one recipient."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.text import public_id
+
+from .base import PUBLIC_ID, Base, Id, id_column
+
+
+class Notice(Base):
+    __tablename__ = "notices"
+    __table_args__ = (
+        CheckConstraint("state IN ('due', 'leased', 'sent', 'dead', 'obsolete')", name="state"),
+        CheckConstraint("(person_id IS NULL) <> (address IS NULL)", name="one_recipient"),
+        Index("ix_notices_due", "due_at", "id", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
+        Index("ix_notices_leased", "lease_until",
+              sqlite_where=text("state = 'leased'"), postgresql_where=text("state = 'leased'")),
+        Index("ix_notices_request", "request_id", "id"),
+    )  # fmt: skip
+
+    id: Mapped[int] = id_column()
+    public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
+    kind: Mapped[str] = mapped_column(String(24))
+    # Why this recipient gets it: requester, approver or other.
+    role: Mapped[str] = mapped_column(String(9), default="requester")
+    person_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+    address: Mapped[str | None] = mapped_column(String(254))
+    request_id: Mapped[int | None] = mapped_column(Id, ForeignKey("requests.id"))
+    step_id: Mapped[int | None] = mapped_column(Id, ForeignKey("steps.id"))
+    invitation_id: Mapped[int | None] = mapped_column(Id, ForeignKey("invitations.id"))
+    round: Mapped[int] = mapped_column(default=0)
+    grant_id: Mapped[int | None] = mapped_column(Id, ForeignKey("grants.id"))
+    data_json: Mapped[str] = mapped_column(default="{}")
+    state: Mapped[str] = mapped_column(String(8), default="due")
+    due_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    lease: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[datetime | None]
+    tries: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(default="")
+    settled_at: Mapped[datetime | None]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return dict(json.loads(self.data_json))

@@ -1,0 +1,116 @@
+"""People, their sessions, and groups."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from webapp.text import hue, initials, public_id, search_text, sort_key
+
+from .base import PUBLIC_ID, Base, Id, Sorted, id_column
+
+
+class Person(Base):
+    __tablename__ = "people"
+    __table_args__ = (Index("ix_people_list", "sort_key", "id"),)
+
+    id: Mapped[int] = id_column()
+    public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
+    email: Mapped[str] = mapped_column(String(254), unique=True)  # lower case: operations.people.address()
+    name: Mapped[str] = mapped_column(String(120))
+    sort_key: Mapped[str] = mapped_column(Sorted)
+    search_text: Mapped[str] = mapped_column(Sorted)
+    about: Mapped[str] = mapped_column(String(120), default="")
+    password_hash: Mapped[str | None]
+    # Raised with each password set, so that a mailed set-password link works once.
+    password_round: Mapped[int] = mapped_column(default=0)
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    active: Mapped[bool] = mapped_column(default=True)
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    theme: Mapped[str] = mapped_column(String(5), default="")
+    created_at: Mapped[datetime]
+    deactivated_at: Mapped[datetime | None]
+
+    def rename(self, name: str) -> None:
+        """Sets the name and what is derived from it; the e-mail must be set already."""
+        self.name = name
+        self.sort_key = sort_key(name)
+        self.search_text = search_text(name, self.email)
+
+    @property
+    def first_name(self) -> str:
+        return self.name.split()[0] if self.name else self.email
+
+    @property
+    def initials(self) -> str:
+        return initials(self.name)
+
+    @property
+    def hue(self) -> int:
+        return hue(self.public_id)
+
+
+class PersonSession(Base):
+    """A browser that is signed in, or (kind `decisions`) one that is remembered for decisions from links."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        CheckConstraint("kind IN ('sign_in', 'decisions')", name="kind"),
+        Index("ix_sessions_person", "person_id", "ended_at"),
+    )
+
+    id: Mapped[int] = id_column()
+    public_id: Mapped[str] = mapped_column(String(32), unique=True)
+    person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"))
+    kind: Mapped[str] = mapped_column(String(9), default="sign_in")
+    browser: Mapped[str] = mapped_column(String(200), default="")
+    address: Mapped[str] = mapped_column(String(45), default="")
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    person: Mapped[Person] = relationship(lazy="raise")
+
+
+class Group(Base):
+    __tablename__ = "groups"
+    __table_args__ = (Index("ix_groups_list", "sort_key", "id", unique=True),)
+
+    id: Mapped[int] = id_column()
+    public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
+    name: Mapped[str] = mapped_column(String(80))
+    sort_key: Mapped[str] = mapped_column(Sorted, unique=True)
+    created_at: Mapped[datetime]
+
+    def rename(self, name: str) -> None:
+        self.name = name
+        self.sort_key = sort_key(name)
+
+
+class Membership(Base):
+    __tablename__ = "memberships"
+
+    group_id: Mapped[int] = mapped_column(Id, ForeignKey("groups.id"), primary_key=True)
+    person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"), primary_key=True, index=True)
+
+
+class Organisation(Base):
+    """The one row about the company that runs this installation."""
+
+    __tablename__ = "organisation"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(120))
+    time_zone: Mapped[str] = mapped_column(String(64))
+    sender: Mapped[str] = mapped_column(String(120), default="", server_default=text("''"))
+
+
+class Heartbeat(Base):
+    """A worker that runs: written every few seconds, on the database's clock."""
+
+    __tablename__ = "heartbeats"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    at: Mapped[datetime]

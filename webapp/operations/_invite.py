@@ -1,0 +1,132 @@
+"""Opening steps and inviting those who may decide them: shared by submitting, approving and rearranging."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from webapp import audit, outbox
+from webapp.extensions import db, keyring
+from webapp.models import Invitation, Step, db_now
+from webapp.text import public_id
+from webapp.workflow.approvers import Deciders
+from webapp.workflow.states import StepState
+
+from ._sql import changed
+
+DAY = 24 * 3600
+
+
+def open_step(request_id: int, step: Step, deciders: Deciders, *, now: datetime) -> None:
+    """The step opens: its clock starts on the database's clock, and everybody who may decide is asked."""
+    changed(
+        update(Step)
+        .where(Step.id == step.id, Step.state == StepState.WAITING.value)
+        .values(
+            state=StepState.OPEN.value,
+            opened_at=db_now(),
+            due_at=db_now(step.days * DAY),
+            tier=deciders.tier.value,
+        )
+    )
+    audit.record(
+        "step.opened",
+        at=now,
+        actor=None,
+        request=request_id,
+        step=step.position,
+        tier=deciders.tier.value,
+        asked=list(deciders.people),
+    )
+    invite(request_id, step.id, deciders.people, now=now)
+
+
+def invite(request_id: int, step_id: int, people: Iterable[int], *, now: datetime) -> None:
+    """An invitation and a mail for each person, who must not have one for this step yet."""
+    key_id = keyring().current
+    rows = [
+        {"public_id": public_id(), "step_id": step_id, "person_id": person, "key_id": key_id, "created_at": now}
+        for person in people
+    ]
+    if not rows:
+        return
+    invited = db.session.execute(
+        insert(Invitation).returning(Invitation.id, Invitation.person_id, Invitation.round), rows
+    ).all()
+    ask([(one.id, one.person_id, one.round) for one in invited], request_id, step_id, now=now)
+
+
+def ask(
+    invitations: Iterable[tuple[int, int, int]],
+    request_id: int,
+    step_id: int,
+    *,
+    now: datetime,
+    **data: Any,
+) -> None:
+    """The mail "approval asked" for each (invitation id, person id, round)."""
+    outbox.post(
+        [
+            notice(
+                "approval-asked",
+                "approver",
+                now=now,
+                person_id=person_id,
+                request_id=request_id,
+                step_id=step_id,
+                invitation_id=invitation_id,
+                round=round,
+                **data,
+            )
+            for invitation_id, person_id, round in invitations
+        ]
+    )
+
+
+def notice(
+    kind: str,
+    role: str,
+    *,
+    now: datetime,
+    person_id: int | None = None,
+    address: str | None = None,
+    request_id: int | None = None,
+    step_id: int | None = None,
+    invitation_id: int | None = None,
+    round: int = 0,
+    grant_id: int | None = None,
+    data_json: str = "{}",
+) -> dict[str, Any]:
+    """The column values of one notice; every key always there, so that a batch is one statement."""
+    return {
+        "kind": kind,
+        "role": role,
+        "person_id": person_id,
+        "address": address,
+        "request_id": request_id,
+        "step_id": step_id,
+        "invitation_id": invitation_id,
+        "round": round,
+        "grant_id": grant_id,
+        "data_json": data_json,
+        "created_at": now,
+    }
+
+
+def close_invitations(step_ids: Iterable[int]) -> None:
+    """Nobody decides these steps any more."""
+    changed(update(Invitation).where(Invitation.step_id.in_(list(step_ids)), Invitation.live).values(live=False))
+
+
+def asked_people(request_ids: Iterable[int]) -> dict[int, list[tuple[int, int, bool]]]:
+    """request id → (person id, step id, live) of everybody who was ever asked on it."""
+    found: dict[int, list[tuple[int, int, bool]]] = {}
+    for row in db.session.execute(
+        select(Step.request_id, Invitation.person_id, Invitation.step_id, Invitation.live)
+        .join(Step, Step.id == Invitation.step_id)
+        .where(Step.request_id.in_(list(request_ids)))
+        .order_by(Invitation.id)
+    ):
+        found.setdefault(row.request_id, []).append((row.person_id, row.step_id, row.live))
+    return found

@@ -1,0 +1,114 @@
+"""When people, groups or owners change: who may decide the open steps is worked out anew."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, or_, select, update
+
+from webapp import audit
+from webapp.extensions import db, keyring
+from webapp.models import AccessRequest, App, Invitation, Step
+from webapp.queries import directory
+from webapp.workflow.approvers import Deciders, who_decides
+from webapp.workflow.policy import Approver
+from webapp.workflow.states import RequestState, StepState, Tier
+
+from . import _invite
+from ._sql import changed
+
+
+def rearrange(*, people: Collection[int] = (), groups: Collection[int] = (), apps: Collection[int] = (),
+              now: datetime) -> None:  # fmt: skip
+    """Re-resolves the open steps that these people, groups or apps' owners touch, and all that a fallback holds.
+
+    Whoever is new among the deciders is asked; whoever is out can no longer decide. The caller has taken
+    `directory.lock(exclusive=True)` and made its change before.
+    """
+    db.session.flush()
+    touched = db.session.scalars(
+        select(Step.request_id)
+        .join(AccessRequest, AccessRequest.id == Step.request_id)
+        .join(App, App.id == AccessRequest.app_id)
+        .where(
+            Step.state == StepState.OPEN.value,
+            or_(
+                Step.approver_person_id.in_(people),
+                Step.approver_group_id.in_(groups),
+                App.owner_person_id.in_(people),
+                App.owner_group_id.in_(groups),
+                App.id.in_(apps),
+                Step.tier != Tier.APPROVER.value,
+            ),
+        )
+    ).all()
+    if not touched:
+        return
+    # Holds these requests still: a decision that is under way comes first, and one that comes later sees this.
+    held = set(
+        db.session.scalars(
+            update(AccessRequest)
+            .where(AccessRequest.id.in_(touched), AccessRequest.state == RequestState.PENDING.value)
+            .values(version=AccessRequest.version + 1)
+            .returning(AccessRequest.id),
+            execution_options={"synchronize_session": False},
+        )
+    )
+    rows = db.session.execute(
+        select(Step.id, Step.request_id, Step.position, Step.tier, Step.approver_person_id, Step.approver_group_id,
+               AccessRequest.asked_by_id, AccessRequest.for_person_id, App.owner_person_id, App.owner_group_id)
+        .join(AccessRequest, AccessRequest.id == Step.request_id)
+        .join(App, App.id == AccessRequest.app_id)
+        .where(Step.request_id.in_(held), Step.state == StepState.OPEN.value)
+    ).all()  # fmt: skip
+    found = directory.look_up([*(_approver(row) for row in rows), *(_owner(row) for row in rows)])
+    invited: dict[int, dict[int, Invitation]] = {}
+    for invitation in db.session.scalars(select(Invitation).where(Invitation.step_id.in_([row.id for row in rows]))):
+        invited.setdefault(invitation.step_id, {})[invitation.person_id] = invitation
+    for row in rows:
+        deciders = who_decides(
+            _approver(row),
+            owner=_owner(row),
+            directory=found.directory,
+            without=frozenset({row.asked_by_id, row.for_person_id}),
+        )
+        _invite_anew(row, deciders, invited.get(row.id, {}), now=now)
+
+
+def _invite_anew(row: Row[Any], deciders: Deciders, invited: dict[int, Invitation], *, now: datetime) -> None:
+    before = sorted(person for person, invitation in invited.items() if invitation.live)
+    after = sorted(deciders.people)
+    if before == after and row.tier == deciders.tier.value:
+        return
+    changed(update(Step).where(Step.id == row.id).values(tier=deciders.tier.value))
+    returning: list[tuple[int, int, int]] = []
+    for person, invitation in invited.items():
+        if invitation.live and person not in after:
+            invitation.live = False
+        elif not invitation.live and person in after:
+            # Asked once more: a new round, so that the link they had before stays dead.
+            invitation.live, invitation.round, invitation.wrong_codes = True, invitation.round + 1, 0
+            invitation.key_id = keyring().current
+            returning.append((invitation.id, person, invitation.round))
+    db.session.flush()
+    _invite.invite(row.request_id, row.id, [person for person in after if person not in invited], now=now)
+    _invite.ask(returning, row.request_id, row.id, now=now)
+    audit.record(
+        "step.reassigned",
+        at=now,
+        actor=None,
+        request=row.request_id,
+        step=row.position,
+        before={"tier": row.tier, "asked": before},
+        after={"tier": deciders.tier.value, "asked": after},
+    )
+
+
+def _approver(row: Row[Any]) -> Approver:
+    return Approver(row.approver_person_id, row.approver_group_id)
+
+
+def _owner(row: Row[Any]) -> Approver | None:
+    if row.owner_person_id is None and row.owner_group_id is None:
+        return None
+    return Approver(row.owner_person_id, row.owner_group_id)

@@ -1,0 +1,13 @@
+"""What operations refuse, beside the workflow's own errors; `str(error)` is a sentence for people."""
+
+
+class Conflict(Exception):
+    """Somebody or something else was faster; the answer is 409 with the present state."""
+
+
+class Invalid(Exception):
+    """Input that cannot be taken; `fields` maps a form field's name to a sentence."""
+
+    def __init__(self, **fields: str) -> None:
+        super().__init__(" ".join(fields.values()))
+        self.fields = fields

@@ -1,0 +1,207 @@
+"""People: invite, activate, deactivate, passwords, sessions and their settings."""
+
+import secrets
+from datetime import datetime, timedelta
+from zoneinfo import available_timezones
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp import audit, outbox
+from webapp.extensions import db
+from webapp.models import AccessRequest, Membership, Person, PersonSession
+from webapp.queries import cases, directory
+from webapp.text import one_line, sha256
+from webapp.workflow.states import RequestState
+
+from . import _invite, requests
+from ._rearrange import rearrange
+from ._sql import changed
+from .errors import Conflict, Invalid
+
+THEMES = ("", "light", "dark")
+
+
+def address(given: str) -> str:
+    """An e-mail address as it is stored: lower case, one line. Raises Invalid."""
+    email = one_line(given).lower()
+    local, _, domain = email.rpartition("@")
+    if (
+        not local
+        or "." not in domain.strip(".")
+        or " " in email
+        or len(email) > 254
+        or any(c in email for c in '<>,;"')
+    ):
+        raise Invalid(email=f"“{email}” is not an e-mail address. It looks like name@example.com.")
+    return email
+
+
+def create(*, email: str, name: str, actor: Person | None, now: datetime, is_admin: bool = False,
+           about: str = "") -> Person:  # fmt: skip
+    """A new person, without a password yet. Raises Invalid."""
+    name = one_line(name)
+    if not name:
+        raise Invalid(name="Please give a name.")
+    if len(name) > 120:
+        raise Invalid(name="A name can have up to 120 characters.")
+    person = Person(email=address(email), is_admin=is_admin, about=one_line(about)[:120], created_at=now)
+    person.rename(name)
+    db.session.add(person)
+    try:
+        db.session.flush()
+    except IntegrityError:
+        db.session.rollback()
+        raise Invalid(email=f"{address(email)} is in the list of people already.") from None
+    audit.record(
+        "person.created",
+        at=now,
+        actor=actor.id if actor else None,
+        person=person.id,
+        email=sha256(person.email),
+        is_admin=is_admin,
+    )
+    if is_admin:
+        directory.lock(exclusive=True)
+        rearrange(now=now)
+    return person
+
+
+def invite(*, email: str, name: str, actor: Person, now: datetime, about: str = "", is_admin: bool = False) -> Person:
+    """A new person who gets a mail with a link to set a password. Raises Invalid."""
+    person = create(email=email, name=name, actor=actor, now=now, about=about, is_admin=is_admin)
+    mail_invitation(person, now=now)
+    return person
+
+
+def mail_invitation(person: Person, *, now: datetime) -> None:
+    """The mail "set your password" of an invitation, once more."""
+    outbox.post([_invite.notice("invitation", "requester", now=now, person_id=person.id, round=person.password_round)])
+
+
+def mail_password_reset(person: Person, *, now: datetime) -> None:
+    """The mail "reset your password"."""
+    outbox.post(
+        [_invite.notice("password-reset", "requester", now=now, person_id=person.id, round=person.password_round)]
+    )
+
+
+def set_password(person_id: int, *, hash: str, round: int, now: datetime) -> None:
+    """Stores the hash if `round` is still the person's; ends all their sessions. Raises Conflict.
+
+    Hashing is slow, so it is done before, outside of the transaction.
+    """
+    if changed(
+        update(Person)
+        .where(Person.id == person_id, Person.password_round == round, Person.active)
+        .values(password_hash=hash, password_round=Person.password_round + 1)
+    ) != 1:  # fmt: skip
+        raise Conflict("This link was used already. Ask for a new one.")
+    audit.record("password.set", at=now, actor=person_id, person=person_id)
+    end_sessions(person_id, actor_id=person_id, now=now)
+
+
+def start_session(
+    person_id: int, *, kind: str, browser: str, address: str, lasts: timedelta, now: datetime
+) -> PersonSession:
+    """A new session row; its public id is what the browser's signed cookie carries."""
+    session = PersonSession(
+        public_id=secrets.token_hex(16),
+        person_id=person_id,
+        kind=kind,
+        browser=one_line(browser)[:200],
+        address=address[:45],
+        created_at=now,
+        seen_at=now,
+        expires_at=now + lasts,
+    )
+    db.session.add(session)
+    audit.record("session.started", at=now, actor=person_id, person=person_id, session_kind=kind)
+    return session
+
+
+def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
+    """Ends one of the person's own sessions; False when there is none of that id."""
+    ended = changed(
+        update(PersonSession)
+        .where(
+            PersonSession.public_id == public_id,
+            PersonSession.person_id == person_id,
+            PersonSession.ended_at.is_(None),
+        )
+        .values(ended_at=now)
+    )
+    if ended:
+        audit.record("session.ended", at=now, actor=person_id, person=person_id, sessions=1)
+    return bool(ended)
+
+
+def end_sessions(person_id: int, *, actor_id: int, now: datetime) -> int:
+    """Signs a person out everywhere, remembered browsers included; returns how many sessions ended."""
+    ended = changed(
+        update(PersonSession)
+        .where(PersonSession.person_id == person_id, PersonSession.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    audit.record("session.ended", at=now, actor=actor_id, person=person_id, sessions=ended)
+    return ended
+
+
+def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
+    """Sessions end, their requests are cancelled, their open steps move on. Raises Conflict."""
+    if person.id == actor.id:
+        raise Conflict("You cannot deactivate yourself. Ask another admin.")
+    directory.lock(exclusive=True)
+    if person.is_admin and not db.session.scalar(
+        select(Person.id).where(Person.is_admin, Person.active, Person.id != person.id).limit(1)
+    ):
+        raise Conflict(f"{person.name} is the only admin. Make somebody else an admin first.")
+    if changed(
+        update(Person).where(Person.id == person.id, Person.active).values(active=False, deactivated_at=now)
+    ) != 1:  # fmt: skip
+        raise Conflict(f"{person.name} is deactivated already.")
+    audit.record("person.deactivated", at=now, actor=actor.id, person=person.id)
+    end_sessions(person.id, actor_id=actor.id, now=now)
+    for id in db.session.scalars(
+        select(AccessRequest.id).where(
+            or_(AccessRequest.for_person_id == person.id, AccessRequest.asked_by_id == person.id),
+            AccessRequest.state == RequestState.PENDING.value,
+        )
+    ).all():
+        case = cases.load(id=id)
+        if case is not None:
+            requests.cancel(case, actor=actor, reason=f"{person.name} was deactivated.", now=now)
+    rearrange(people=[person.id], groups=_groups_of(person), now=now)
+
+
+def reactivate(person: Person, *, actor: Person, now: datetime) -> None:
+    """The person may sign in again and stands in the groups as before. Raises Conflict."""
+    directory.lock(exclusive=True)
+    if changed(
+        update(Person).where(Person.id == person.id, Person.active.is_(False)).values(active=True, deactivated_at=None)
+    ) != 1:  # fmt: skip
+        raise Conflict(f"{person.name} is active already.")
+    audit.record("person.reactivated", at=now, actor=actor.id, person=person.id)
+    rearrange(people=[person.id], groups=_groups_of(person), now=now)
+
+
+def _groups_of(person: Person) -> list[int]:
+    return list(db.session.scalars(select(Membership.group_id).where(Membership.person_id == person.id)))
+
+
+def change_settings(person: Person, *, time_zone: str, now: datetime) -> None:
+    """The person's time zone ("" for the organisation's). Raises Invalid."""
+    if time_zone and time_zone not in available_timezones():
+        raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a time zone we know, like Europe/Berlin.")
+    before, person.time_zone = person.time_zone, time_zone or None
+    audit.record("person.changed", at=now, actor=person.id, person=person.id,
+                 before={"time_zone": before}, after={"time_zone": person.time_zone})  # fmt: skip
+
+
+def change_theme(person: Person, *, theme: str, now: datetime) -> None:
+    """Light, dark or "" for as the system says. Raises Invalid."""
+    if theme not in THEMES:
+        raise Invalid(theme="Choose light, dark, or as the system says.")
+    before, person.theme = person.theme, theme
+    audit.record("person.changed", at=now, actor=person.id, person=person.id,
+                 before={"theme": before}, after={"theme": theme})  # fmt: skip

@@ -1,0 +1,578 @@
+"""What people do with requests: submit, decide, cancel, ask again; and what time does: expire."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, case as sql_case, exists, func, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp import audit, outbox
+from webapp.extensions import db, keyring
+from webapp.models import (
+    AccessRequest,
+    App,
+    Comment,
+    Decision,
+    Grant,
+    Invitation,
+    Person,
+    PolicyRevision,
+    Step,
+    db_now,
+)
+from webapp.models.requests import dump_values
+from webapp.queries import cases, directory
+from webapp.queries.cases import Case
+from webapp.text import clean, sha256
+from webapp.workflow import machine
+from webapp.workflow.approvers import Deciders, require_deciders, who_decides
+from webapp.workflow.entitlements import SetValue, fill, shown, to_json
+from webapp.workflow.errors import NotYourTurn, Settled
+from webapp.workflow.policy import MESSAGE_LIMIT, OutcomeRule, Policy, loads
+from webapp.workflow.states import Channel, RequestState, StepState, Verdict
+
+from . import _invite
+from ._sql import changed
+from .errors import Conflict, Invalid
+
+ASK_AGAIN_AFTER = timedelta(hours=24)
+CODES_A_DAY = 3
+WRONG_CODES = 5
+LIVE_GRANT = ("provisioning", "active")
+
+# A form's values: entitlement id → what was sent for it.
+Given = Mapping[str, Sequence[str]]
+
+
+def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) -> Grant:
+    """Gives an app that needs no approval; raises Conflict when the person has it or the rule has changed."""
+    policy = revision.snapshot()
+    if policy.approval_required:
+        raise Conflict(f"{app.name} needs an approval now. Press Request to ask for it.")
+    grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
+    grant.values = policy.defaults()
+    db.session.add(grant)
+    try:
+        db.session.flush()
+    except IntegrityError:
+        db.session.rollback()
+        raise Conflict(f"You have {app.name} already.") from None
+    audit.record("grant.added", at=now, actor=person.id, app=app.id, person=person.id, values=to_json(grant.values))
+    outbox.post([_invite.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
+    return grant
+
+
+def submit(
+    app: App, revision: PolicyRevision, *, person: Person, message: str, given: Given, now: datetime
+) -> AccessRequest:
+    """Asks for an app. The rule in force is frozen into the request.
+
+    Raises Invalid or BadValues for input, NobodyCanDecide, and Conflict when the person has the app, has asked
+    for it already, or the rule has changed under the form.
+    """
+    policy = revision.snapshot()
+    if not policy.approval_required:
+        raise Conflict(f"{app.name} needs no approval any more. Press Add to have it at once.")
+    message = clean(message)
+    if len(message) > MESSAGE_LIMIT:
+        raise Invalid(message=f"Please keep it to {MESSAGE_LIMIT:,} characters; this has {len(message):,}.")
+    if policy.comment_required and not message:
+        raise Invalid(message="Please say why you need it: the approver decides by your words.")
+    values = policy.defaults()
+    values |= fill(policy.sheet_for_requester(values).fields, given, by=person.id, at=now.isoformat(timespec="seconds"))
+    directory.lock()
+    _refuse_a_second_one(app, person)
+    found = directory.look_up([*(step.approver for step in policy.steps), app.owner])
+    deciders = require_deciders(
+        tuple(step.approver for step in policy.steps),
+        owner=app.owner,
+        directory=found.directory,
+        without=frozenset({person.id}),
+    )
+    request = AccessRequest(
+        app_id=app.id,
+        asked_by_id=person.id,
+        for_person_id=person.id,
+        policy_revision_id=revision.id,
+        message=message,
+        created_at=now,
+    )
+    request.values = values
+    db.session.add(request)
+    try:
+        db.session.flush()
+    except IntegrityError:
+        db.session.rollback()
+        raise Conflict(f"You have asked for {app.name} already.") from None
+    audit.record(
+        "request.submitted",
+        at=now,
+        actor=person.id,
+        request=request.id,
+        app=app.id,
+        person=person.id,
+        revision=revision.id,
+        message=sha256(message),
+        values=to_json(values),
+    )
+    steps = [
+        Step(
+            request_id=request.id,
+            position=position,
+            approver_person_id=rule.approver.person,
+            approver_group_id=rule.approver.group,
+            days=policy.days_for(position),
+        )
+        for position, rule in enumerate(policy.steps)
+    ]
+    db.session.add_all(steps)
+    db.session.flush()
+    _invite.open_step(request.id, steps[0], deciders[0], now=now)
+    return request
+
+
+def _refuse_a_second_one(app: App, person: Person) -> None:
+    has, asked = db.session.execute(
+        select(
+            exists().where(Grant.app_id == app.id, Grant.person_id == person.id, Grant.state.in_(LIVE_GRANT)),
+            exists().where(
+                AccessRequest.app_id == app.id,
+                AccessRequest.for_person_id == person.id,
+                AccessRequest.state == RequestState.PENDING.value,
+            ),
+        )
+    ).one()
+    if has:
+        raise Conflict(f"You have {app.name} already.")
+    if asked:
+        raise Conflict(f"You have asked for {app.name} already.")
+
+
+def decide(
+    case: Case,
+    *,
+    actor: Person,
+    verdict: Verdict,
+    comment: str = "",
+    given: Given | None = None,
+    step_id: int | None = None,
+    channel: Channel,
+    now: datetime,
+) -> Case:
+    """One person's verdict on the open step, with the entitlements that the step may write.
+
+    `step_id` is the step the person was looking at. Raises the workflow's errors, BadValues, Invalid, or Conflict
+    when somebody else was faster; the caller must have taken `directory.lock()` before loading the case.
+    """
+    comment = clean(comment)
+    if len(comment) > MESSAGE_LIMIT:
+        field = "reason" if verdict is Verdict.DENIED else "comment"
+        raise Invalid(**{field: f"Please keep it to {MESSAGE_LIMIT:,} characters; this has {len(comment):,}."})
+    snapshot = case.snapshot()
+    step = case.open_step
+    following = next((one for one in case.steps if one.state == StepState.WAITING.value), None)
+    found = directory.look_up([one.approver for one in (step, following) if one is not None] + [case.app.owner])
+    without = frozenset({case.request.asked_by_id, case.request.for_person_id})
+
+    def deciders_of(one: Step) -> Deciders:
+        return who_decides(one.approver, owner=case.app.owner, directory=found.directory, without=without)
+
+    outcome = machine.decide(
+        snapshot,
+        actor=actor.id,
+        verdict=verdict,
+        deciders=deciders_of(step).people if step else (),
+        step_id=step_id,
+        reason=comment,
+        channel=channel,
+    )
+    assert step is not None  # machine.decide refuses a request without an open step
+    values = case.request.values
+    newly_set: dict[str, SetValue] = {}
+    if verdict is Verdict.APPROVED and given is not None:
+        sheet = case.policy.sheet_for_step(step.position, values)
+        filled = fill(sheet.fields, given, by=actor.id, at=now.isoformat(timespec="seconds"))
+        newly_set = {key: one for key, one in filled.items() if values.get(key) != one}
+        cleared = {one.entitlement.id for one in sheet.writable} - set(filled)
+        values = {key: one for key, one in (values | filled).items() if key not in cleared}
+    _move(case, outcome, actor=actor.id, now=now, values=values, step=step)
+    _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=channel,
+                     newly_set=newly_set, now=now)  # fmt: skip
+    asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
+    _invite.close_invitations([step.id])
+    notices: list[dict[str, Any]] = []
+    if outcome.state is RequestState.APPROVED:
+        _grant(case, values, actor=actor, now=now)
+    if outcome.state.is_final:
+        notices = _outcome_notices(
+            outcome.state,
+            case.policy.outcomes[outcome.state],
+            case.request.id,
+            requesters=(case.request.for_person_id, case.request.asked_by_id),
+            approvers=(person for person, _, _ in asked if person != actor.id),
+            now=now,
+        )
+    told = {actor.id, *(one["person_id"] for one in notices)}
+    notices += [
+        _invite.notice("request-settled", "approver", now=now, person_id=person, request_id=case.request.id,
+                       step_id=step.id)
+        for person, asked_step, live in asked
+        if live and asked_step == step.id and person not in told
+    ]  # fmt: skip
+    outbox.post(notices)
+    if following is not None and outcome.opened == following.id:
+        _invite.open_step(case.request.id, following, deciders_of(following), now=now)
+    return case
+
+
+def _record_decision(
+    case: Case,
+    step: Step,
+    outcome: machine.Outcome,
+    *,
+    actor: Person,
+    verdict: Verdict,
+    comment: str,
+    channel: Channel,
+    newly_set: dict[str, SetValue],
+    now: datetime,
+) -> None:
+    names = {one.id: one.name for one in case.policy.entitlements}
+    decision = Decision(
+        step_id=step.id,
+        person_id=actor.id,
+        verdict=verdict.value,
+        channel=channel.value,
+        comment=comment,
+        created_at=now,
+    )
+    decision.set_json = json.dumps({names[key]: shown(one.value) for key, one in newly_set.items()}, ensure_ascii=False)
+    db.session.add(decision)
+    audit.record(
+        f"step.{verdict.value}",
+        at=now,
+        actor=actor.id,
+        request=case.request.id,
+        app=case.app.id,
+        person=case.request.for_person_id,
+        step=step.position,
+        channel=channel.value,
+        comment=sha256(comment) if comment else None,
+        before={key: to_json(case.request.values).get(key) for key in newly_set},
+        after=to_json(newly_set),
+        state=outcome.state.value,
+    )
+
+
+def cancel(case: Case, *, actor: Person, reason: str = "", now: datetime) -> None:
+    """Withdraws a pending request; everyone who was asked is told. Raises Settled or Conflict."""
+    outcome = machine.cancel(case.snapshot())
+    step = case.open_step
+    _move(case, outcome, actor=actor.id, now=now, note=clean(reason)[:500], step=step)
+    audit.record(
+        "request.cancelled",
+        at=now,
+        actor=actor.id,
+        request=case.request.id,
+        app=case.app.id,
+        person=case.request.for_person_id,
+        reason=sha256(reason) if reason else None,
+    )
+    asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
+    _invite.close_invitations([one.id for one in case.steps])
+    people = dict.fromkeys(person for person, _, _ in asked)
+    if actor.id != case.request.for_person_id:
+        people[case.request.for_person_id] = None
+    outbox.post(
+        [
+            _invite.notice(
+                "request-cancelled",
+                "requester" if person == case.request.for_person_id else "approver",
+                now=now,
+                person_id=person,
+                request_id=case.request.id,
+            )
+            for person in people
+            if person != actor.id
+        ]
+    )
+
+
+def remind(case: Case, *, actor: Person, now: datetime) -> None:
+    """ "Ask again": mails those who are asked once more, at most once a day. Raises Settled or Conflict."""
+    step = case.open_step
+    if machine.require_open(case.snapshot()).overdue or step is None:
+        raise Settled("The time for this decision is over.")
+    if (
+        changed(
+            update(AccessRequest)
+            .where(
+                AccessRequest.id == case.request.id,
+                AccessRequest.state == RequestState.PENDING.value,
+                AccessRequest.version == case.request.version,
+                func.coalesce(AccessRequest.asked_again_at, AccessRequest.created_at) <= now - ASK_AGAIN_AFTER,
+            )
+            .values(version=AccessRequest.version + 1, asked_again_at=now)
+        )
+        != 1
+    ):
+        raise Conflict("They were asked within the last 24 hours. You can ask again once a day.")
+    audit.record("request.reminded", at=now, actor=actor.id, request=case.request.id, app=case.app.id)
+    live = db.session.execute(
+        select(Invitation.id, Invitation.person_id, Invitation.round).where(
+            Invitation.step_id == step.id, Invitation.live
+        )
+    ).all()
+    _invite.ask([(one.id, one.person_id, one.round) for one in live], case.request.id, step.id, now=now,
+                data_json='{"again": true}')  # fmt: skip
+
+
+def comment(case: Case, *, actor: Person, body: str, now: datetime) -> None:
+    """Writes a comment on a request. Raises Invalid."""
+    body = clean(body)
+    if not body:
+        raise Invalid(comment="Please write something first.")
+    if len(body) > MESSAGE_LIMIT:
+        raise Invalid(comment=f"Please keep it to {MESSAGE_LIMIT:,} characters; this has {len(body):,}.")
+    db.session.add(Comment(request_id=case.request.id, person_id=actor.id, body=body, created_at=now))
+    audit.record(
+        "request.commented", at=now, actor=actor.id, request=case.request.id, app=case.app.id, comment=sha256(body)
+    )
+
+
+def count_wrong_code(invitation: Invitation) -> int:
+    """Counts one well-formed wrong code; returns the tries left (0: the code path is closed now).
+
+    The caller commits before it refuses.
+    """
+    count = db.session.scalar(
+        update(Invitation)
+        .where(Invitation.id == invitation.id, Invitation.round == invitation.round,
+               Invitation.wrong_codes < WRONG_CODES)
+        .values(wrong_codes=Invitation.wrong_codes + 1)
+        .returning(Invitation.wrong_codes),
+        execution_options={"synchronize_session": False},
+    )  # fmt: skip
+    return WRONG_CODES - count if count is not None else 0
+
+
+def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
+    """A new round: a new link and code by mail, the old ones stop deciding; at most three a day.
+    Raises Settled, NotYourTurn or Conflict."""
+    step = machine.require_open(case.snapshot())
+    if step.overdue or step.id != invitation.step_id:
+        raise Settled("The time for this decision is over.")
+    today = now.date().isoformat()
+    if (
+        changed(
+            update(Invitation)
+            .where(
+                Invitation.id == invitation.id,
+                Invitation.round == invitation.round,
+                Invitation.live,
+                (Invitation.codes_day != today) | (Invitation.codes_mailed < CODES_A_DAY),
+            )
+            .values(
+                round=Invitation.round + 1,
+                key_id=keyring().current,
+                wrong_codes=0,
+                codes_mailed=sql_case((Invitation.codes_day == today, Invitation.codes_mailed + 1), else_=1),
+                codes_day=today,
+            )
+        )
+        != 1
+    ):
+        if not invitation.live:
+            raise NotYourTurn("This decision is not yours to make any more.")
+        raise Conflict(
+            f"You had {CODES_A_DAY} new codes today. The code in your newest mail may still work; "
+            "signing in always does."
+        )
+    audit.record(
+        "code.renewed", at=now, actor=invitation.person_id, request=case.request.id, round=invitation.round + 1
+    )
+    _invite.ask(
+        [(invitation.id, invitation.person_id, invitation.round + 1)], case.request.id, step.id, now=now,
+        data_json='{"new_code": true}',
+    )  # fmt: skip
+
+
+def _move(
+    case: Case,
+    outcome: machine.Outcome,
+    *,
+    actor: int | None,
+    now: datetime,
+    values: dict[str, SetValue] | None = None,
+    note: str = "",
+    step: Step | None,
+) -> None:
+    """The conditional UPDATE that every transition begins with, then the steps; raises Conflict for the loser."""
+    changes: dict[str, object] = {"version": AccessRequest.version + 1, "state": outcome.state.value}
+    if outcome.state.is_final:
+        changes |= {"settled_at": now, "settled_by_id": actor, "settled_note": note}
+    if values is not None:
+        changes["values_json"] = dump_values(values)
+    conditions = [
+        AccessRequest.id == case.request.id,
+        AccessRequest.state == RequestState.PENDING.value,
+        AccessRequest.version == case.request.version,
+    ]
+    if step is not None and outcome.state is not RequestState.CANCELLED:
+        # The due instant decides, sweeper or no sweeper, on the database's clock.
+        conditions.append(
+            exists().where(Step.id == step.id, Step.state == StepState.OPEN.value, Step.due_at > db_now())
+        )
+    if changed(update(AccessRequest).where(*conditions).values(**changes)) != 1:
+        raise Conflict("Somebody else was faster, or the time is over. Here is how it stands now.")
+    closing: dict[StepState, list[int]] = {}
+    for step_id, state in outcome.moves:
+        if state is not StepState.OPEN:
+            closing.setdefault(state, []).append(step_id)
+    for state, ids in closing.items():
+        changed(update(Step).where(Step.id.in_(ids)).values(state=state.value, settled_at=now))
+
+
+def _grant(case: Case, values: dict[str, SetValue], *, actor: Person, now: datetime) -> None:
+    """The person has the app now; if a grant appeared meanwhile, its entitlements are brought up to date."""
+    person, app = case.request.for_person_id, case.app.id
+    existing = db.session.scalars(
+        select(Grant).where(Grant.app_id == app, Grant.person_id == person, Grant.state.in_(LIVE_GRANT))
+    ).first()
+    if existing is None:
+        db.session.add(
+            Grant(app_id=app, person_id=person, request_id=case.request.id, created_at=now, state="active",
+                  values_json=dump_values(values))
+        )  # fmt: skip
+        try:
+            db.session.flush()
+        except IntegrityError:
+            db.session.rollback()
+            raise Conflict("The app was added at the same moment. Please decide once more.") from None
+        kind, before = "grant.added", None
+    else:
+        before = to_json(existing.values)
+        existing.values = values
+        kind = "grant.updated"
+    audit.record(kind, at=now, actor=actor.id, request=case.request.id, app=app, person=person,
+                 before=before, after=to_json(values))  # fmt: skip
+
+
+def _outcome_notices(
+    state: RequestState,
+    rule: OutcomeRule,
+    request_id: int,
+    *,
+    requesters: Iterable[int],
+    approvers: Iterable[int],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """The mails that the frozen rule sets for this outcome, one for each recipient."""
+    roles: dict[int, str] = dict.fromkeys(approvers, "approver") if rule.approvers else {}
+    if rule.requester:
+        roles |= dict.fromkeys(requesters, "requester")
+    kind = f"request-{state.value}"
+    return [
+        _invite.notice(kind, role, now=now, person_id=person, request_id=request_id) for person, role in roles.items()
+    ] + [_invite.notice(kind, "other", now=now, address=address, request_id=request_id) for address in rule.others]
+
+
+def expire_overdue(*, now: datetime, limit: int = 500) -> int:
+    """Ends up to `limit` requests whose open step is overdue; returns how many were looked at (0: none left).
+
+    Set-based: one conditional UPDATE … RETURNING, and only what came back gets events and mails.
+    """
+    overdue = db.session.execute(
+        select(AccessRequest.id, AccessRequest.version, AccessRequest.app_id, AccessRequest.asked_by_id,
+               AccessRequest.for_person_id, AccessRequest.policy_revision_id, Step.id.label("step_id"),
+               Step.position)
+        .join(Step, and_(Step.request_id == AccessRequest.id, Step.state == StepState.OPEN.value))
+        .where(Step.due_at <= db_now(), AccessRequest.state == RequestState.PENDING.value)
+        .order_by(Step.due_at)
+        .limit(limit)
+        .with_for_update(of=AccessRequest, skip_locked=True)
+    ).all()  # fmt: skip
+    if not overdue:
+        return 0
+    waiting: dict[int, list[machine.Step]] = {row.id: [] for row in overdue}
+    for row in db.session.execute(
+        select(Step.id, Step.request_id, Step.position).where(
+            Step.request_id.in_(waiting), Step.state == StepState.WAITING.value
+        )
+    ):
+        waiting[row.request_id].append(machine.Step(row.id, row.position, StepState.WAITING))
+    outcomes = {
+        row.id: machine.expire(
+            machine.Request(
+                row.id, row.version, RequestState.PENDING, row.asked_by_id, row.for_person_id,
+                (machine.Step(row.step_id, row.position, StepState.OPEN, True), *waiting[row.id]),
+            )
+        )
+        for row in overdue
+    }  # fmt: skip
+    expired = set(
+        db.session.scalars(
+            update(AccessRequest)
+            .where(
+                tuple_(AccessRequest.id, AccessRequest.version).in_([(row.id, row.version) for row in overdue]),
+                AccessRequest.state == RequestState.PENDING.value,
+            )
+            .values(state=RequestState.EXPIRED.value, version=AccessRequest.version + 1, settled_at=now)
+            .returning(AccessRequest.id),
+            execution_options={"synchronize_session": False},
+        )
+    )
+    rows = [row for row in overdue if row.id in expired]
+    moves: dict[StepState, list[int]] = {}
+    for row in rows:
+        for step_id, state in outcomes[row.id].moves:
+            moves.setdefault(state, []).append(step_id)
+    for state, ids in moves.items():
+        changed(update(Step).where(Step.id.in_(ids)).values(state=state.value, settled_at=now))
+    _tell_expired(rows, now=now)
+    return len(overdue)
+
+
+def _tell_expired(rows: Sequence[Row[Any]], *, now: datetime) -> None:
+    """Events, mails and closed invitations for a batch of expired requests."""
+    if not rows:
+        return
+    policies = {
+        row.id: loads(row.body)
+        for row in db.session.execute(
+            select(PolicyRevision.id, PolicyRevision.body).where(
+                PolicyRevision.id.in_({row.policy_revision_id for row in rows})
+            )
+        )
+    }
+    asked = _invite.asked_people(row.id for row in rows)
+    notices: list[dict[str, Any]] = []
+    for row in rows:
+        notices += _outcome_notices(
+            RequestState.EXPIRED,
+            policies[row.policy_revision_id].outcomes[RequestState.EXPIRED],
+            row.id,
+            requesters=(row.for_person_id, row.asked_by_id),
+            approvers=(person for person, _, _ in asked.get(row.id, ())),
+            now=now,
+        )
+        audit.record(
+            "request.expired",
+            at=now,
+            actor=None,
+            request=row.id,
+            app=row.app_id,
+            person=row.for_person_id,
+            step=row.position,
+        )
+    outbox.post(notices)
+    _invite.close_invitations(row.step_id for row in rows)
+
+
+def reload(case: Case) -> Case:
+    """The case as it stands now; for telling the loser of a race."""
+    fresh = cases.load(id=case.request.id)
+    assert fresh is not None  # requests are never deleted
+    return fresh

@@ -1,0 +1,151 @@
+"""The outbox: notices are written with the change that causes them; the queue only rings the bell.
+
+due → leased → sent, dead or obsolete. Only the holder of a lease marks a notice.
+"""
+
+import logging
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+from rq import Queue
+from sqlalchemy import and_, event, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from webapp import audit
+from webapp.extensions import broker, db
+from webapp.models import Notice, db_now
+
+QUEUE = "countersign"
+DRAIN = "webapp.jobs.drain"
+LEASE_SECONDS = 120
+# Seconds before the next try, after the first, second … failure. After the eighth try a notice is dead.
+DELAYS = (60, 300, 900, 3600, 7200, 14400, 28800)
+TRIES = len(DELAYS) + 1
+
+log = logging.getLogger("countersign.outbox")
+
+
+def post(rows: Sequence[dict[str, Any]]) -> None:
+    """Adds notices (column values; due at once) to the transaction at hand, in one statement."""
+    if rows:
+        db.session().info["bell"] = True
+        db.session.execute(insert(Notice).values(due_at=db_now()), list(rows))
+
+
+@event.listens_for(Session, "after_rollback")
+def _no_bell(session: Session) -> None:
+    session.info.pop("bell", None)
+
+
+def commit() -> None:
+    """The one commit of every change: seals the audit record, commits, then rings the bell if a mail is due."""
+    db.session.flush()
+    bell = db.session().info.pop("bell", False)
+    audit.seal()
+    db.session.commit()
+    if bell:
+        ring()
+
+
+def ring() -> None:
+    """Tells a worker that something is due. Never raises and never waits: the sweep finds what no bell announced."""
+    try:
+        # Not unique=True: a second bell while a drain runs would be lost.
+        Queue(QUEUE, connection=broker()).enqueue(DRAIN, job_timeout=600, result_ttl=0, failure_ttl=3600, ttl=600)
+    except (RedisError, OSError) as error:
+        log.warning("The broker did not take the bell; the sweep will send.", extra={"error": str(error)})
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A notice that is ours until its lease ends."""
+
+    id: int
+    lease: str
+    tries: int
+
+
+def claim(limit: int) -> list[Claim]:
+    """Leases up to `limit` notices that are due, or whose holder died. Commits."""
+    lease = secrets.token_hex(8)
+    wanted = (
+        select(Notice.id)
+        .where(
+            or_(
+                and_(Notice.state == "due", Notice.due_at <= db_now()),
+                and_(Notice.state == "leased", Notice.lease_until <= db_now()),
+            )
+        )
+        .order_by(Notice.due_at, Notice.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = db.session.execute(
+        update(Notice)
+        .where(Notice.id.in_(wanted.scalar_subquery()))
+        .values(state="leased", lease=lease, lease_until=db_now(LEASE_SECONDS), tries=Notice.tries + 1)
+        .returning(Notice.id, Notice.tries, Notice.due_at),
+        execution_options={"synchronize_session": False},
+    ).all()
+    db.session.commit()
+    return [Claim(row.id, lease, row.tries) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
+
+
+def held(claim: Claim) -> Any:
+    """The condition "this notice is still ours": every look and every mark carries it."""
+    return and_(
+        Notice.id == claim.id,
+        Notice.state == "leased",
+        Notice.lease == claim.lease,
+        Notice.lease_until > db_now(),
+    )
+
+
+def mark_sent(claim: Claim) -> bool:
+    """The server accepted it. False: the lease was lost meanwhile, and its new holder marks it."""
+    # The server has the mail, so the mark may come late; it only must not overwrite another holder's.
+    return _mark(
+        claim,
+        and_(Notice.id == claim.id, Notice.lease == claim.lease),
+        state="sent",
+        error="",
+        settled_at=db_now(),
+    )
+
+
+def mark_obsolete(claim: Claim, reason: str) -> bool:
+    """What it would say is no longer so; it is never sent."""
+    return _mark(claim, held(claim), state="obsolete", error=reason, settled_at=db_now())
+
+
+def mark_failed(claim: Claim, error: str, *, for_good: bool = False) -> bool:
+    """Not accepted: due again after a capped back-off with jitter, or dead after the last try or `for_good`."""
+    if for_good or claim.tries >= TRIES:
+        return _mark(claim, held(claim), state="dead", error=error[:500], settled_at=db_now())
+    seconds = int(DELAYS[claim.tries - 1] * random.uniform(0.8, 1.2))
+    return _mark(claim, held(claim), state="due", error=error[:500], due_at=db_now(seconds))
+
+
+def give_back(claims: Sequence[Claim]) -> None:
+    """Unlocks notices that were claimed but not tried, as if they had never been claimed. Commits."""
+    if claims:
+        db.session.execute(
+            update(Notice)
+            .where(Notice.id.in_([one.id for one in claims]), Notice.lease == claims[0].lease, Notice.state == "leased")
+            .values(state="due", lease=None, lease_until=None, tries=Notice.tries - 1),
+            execution_options={"synchronize_session": False},
+        )
+        db.session.commit()
+
+
+def _mark(claim: Claim, condition: Any, **values: Any) -> bool:
+    result = db.session.execute(
+        update(Notice).where(condition).values(lease_until=None, **values),
+        execution_options={"synchronize_session": False},
+    )
+    db.session.commit()
+    return bool(result.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,41 @@
+"""Passwords: argon2id. Slow on purpose, so never inside a write transaction."""
+
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+SHORTEST = 12
+LONGEST = 200
+
+# OWASP's second choice (19 MiB, 2 passes, 1 lane): about 20 ms, and bounded memory under a burst of sign-ins.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash, as one string with its parameters and salt."""
+    return _hasher.hash(password)
+
+
+def fits(hash: str | None, password: str) -> bool:
+    """Whether the password is the one. Takes as long for somebody who is not there (hash None)."""
+    try:
+        return _hasher.verify(hash or _nobody(), password) and hash is not None
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@cache
+def _nobody() -> str:
+    return _hasher.hash("nobody has this password")
+
+
+def too_weak(password: str) -> str:
+    """A sentence about what is wrong with a new password, or ""."""
+    if len(password) < SHORTEST:
+        return f"Please take at least {SHORTEST} characters. A few words in a row are easy to keep."
+    if len(password) > LONGEST:
+        return f"Please take at most {LONGEST} characters."
+    if len(set(password)) < 5:
+        return "That is too easy to guess: take more different characters."
+    return ""

@@ -1,0 +1,1 @@
+"""Every named read. Templates never query, and nothing here changes anything."""

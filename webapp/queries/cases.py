@@ -1,0 +1,80 @@
+"""A case: one request with its app, its rule and its steps, as every operation on it needs them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
+
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, Person, PolicyRevision, Step, db_now
+from webapp.workflow import machine
+from webapp.workflow.policy import Policy, loads
+from webapp.workflow.states import RequestState, StepState
+
+
+@dataclass(slots=True)
+class Case:
+    """Rows as loaded; `overdue` are the ids of open steps whose due instant is past on the database's clock."""
+
+    request: AccessRequest
+    app: App
+    policy: Policy
+    steps: list[Step]
+    overdue: frozenset[int]
+    asked_by: Person
+    for_person: Person
+
+    def snapshot(self) -> machine.Request:
+        """The same as values for the workflow."""
+        return machine.Request(
+            id=self.request.id,
+            version=self.request.version,
+            state=RequestState(self.request.state),
+            asked_by=self.request.asked_by_id,
+            for_person=self.request.for_person_id,
+            steps=tuple(
+                machine.Step(step.id, step.position, StepState(step.state), step.id in self.overdue)
+                for step in self.steps
+            ),
+        )
+
+    @property
+    def open_step(self) -> Step | None:
+        return next((step for step in self.steps if step.state == StepState.OPEN.value), None)
+
+    @property
+    def is_overdue(self) -> bool:
+        """Pending in the books, but its time is over: the next sweep will say so."""
+        step = self.open_step
+        return step is not None and step.id in self.overdue
+
+
+def load(*, public_id: str | None = None, id: int | None = None) -> Case | None:
+    """The case, in two statements; None if there is no such request."""
+    asker, receiver = aliased(Person), aliased(Person)
+    row = db.session.execute(
+        select(AccessRequest, App, PolicyRevision.body, asker, receiver)
+        .join(App, App.id == AccessRequest.app_id)
+        .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
+        .join(asker, asker.id == AccessRequest.asked_by_id)
+        .join(receiver, receiver.id == AccessRequest.for_person_id)
+        .where(AccessRequest.public_id == public_id if id is None else AccessRequest.id == id)
+        .execution_options(populate_existing=True)
+    ).first()
+    if row is None:
+        return None
+    steps = db.session.execute(
+        select(Step, (Step.due_at <= db_now()).label("overdue"))
+        .where(Step.request_id == row[0].id)
+        .order_by(Step.position, Step.id)
+        .execution_options(populate_existing=True)
+    ).all()
+    return Case(
+        request=row[0],
+        app=row[1],
+        policy=loads(row[2]),
+        steps=[one.Step for one in steps],
+        overdue=frozenset(one.Step.id for one in steps if one.overdue and one.Step.state == StepState.OPEN.value),
+        asked_by=row[3],
+        for_person=row[4],
+    )

@@ -1,0 +1,111 @@
+"""The steps of requests with their people, as the chain is drawn: two statements for any number of requests."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
+
+from webapp.extensions import db
+from webapp.models import Decision, Group, Invitation, Person, Step, db_now
+
+# How many names stand for those who are asked; the others are a number.
+NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A person in a chain."""
+
+    id: int
+    public_id: str
+    name: str
+
+
+@dataclass(slots=True)
+class ChainStep:
+    """One step with all that its link says. `asked` holds up to three people, `asked_count` says how many in all."""
+
+    id: int
+    request_id: int
+    position: int
+    state: str
+    tier: str
+    due_at: datetime | None
+    opened_at: datetime | None
+    settled_at: datetime | None
+    overdue: bool
+    person: Who | None
+    group_id: int | None
+    group_public_id: str
+    group_name: str
+    decided_by: Who | None = None
+    verdict: str = ""
+    channel: str = ""
+    comment: str = ""
+    decided_at: datetime | None = None
+    asked: list[Who] = field(default_factory=list)
+    asked_count: int = 0
+
+
+def of_requests(request_ids: Collection[int]) -> dict[int, list[ChainStep]]:
+    """request id → its steps in order."""
+    if not request_ids:
+        return {}
+    decider = aliased(Person)
+    rows = db.session.execute(
+        select(
+            Step.id, Step.request_id, Step.position, Step.state, Step.tier, Step.due_at, Step.opened_at,
+            Step.settled_at, (Step.due_at <= db_now()).label("overdue"), Step.approver_group_id,
+            Person.id.label("person_id"), Person.public_id.label("person_public_id"),
+            Person.name.label("person_name"),
+            Group.public_id.label("group_public_id"), Group.name.label("group_name"),
+            Decision.verdict, Decision.channel, Decision.comment, Decision.created_at.label("decided_at"),
+            decider.id.label("decider_id"), decider.public_id.label("decider_public_id"),
+            decider.name.label("decider_name"),
+        )
+        .outerjoin(Person, Person.id == Step.approver_person_id)
+        .outerjoin(Group, Group.id == Step.approver_group_id)
+        .outerjoin(Decision, Decision.step_id == Step.id)
+        .outerjoin(decider, decider.id == Decision.person_id)
+        .where(Step.request_id.in_(request_ids))
+        .order_by(Step.request_id, Step.position, Step.id)
+    ).all()  # fmt: skip
+    chains: dict[int, list[ChainStep]] = {}
+    asking: dict[int, ChainStep] = {}
+    for row in rows:
+        step = ChainStep(
+            row.id, row.request_id, row.position, row.state, row.tier, row.due_at, row.opened_at, row.settled_at,
+            bool(row.overdue) and row.state == "open",
+            Who(row.person_id, row.person_public_id, row.person_name) if row.person_id else None,
+            row.approver_group_id, row.group_public_id or "", row.group_name or "",
+            Who(row.decider_id, row.decider_public_id, row.decider_name) if row.decider_id else None,
+            row.verdict or "", row.channel or "", row.comment or "", row.decided_at,
+        )  # fmt: skip
+        chains.setdefault(row.request_id, []).append(step)
+        if row.state in ("open", "expired"):
+            asking[row.id] = step
+    if asking:
+        _add_asked(asking)
+    return chains
+
+
+def _add_asked(steps: dict[int, ChainStep]) -> None:
+    ranked = (
+        select(
+            Invitation.step_id, Person.id, Person.public_id, Person.name,
+            func.row_number().over(partition_by=Invitation.step_id, order_by=(Person.sort_key, Person.id)).label("rank"),
+            func.count().over(partition_by=Invitation.step_id).label("count"),
+        )
+        .join(Person, Person.id == Invitation.person_id)
+        # Whoever was asked when it expired; whoever may decide while it is open.
+        .join(Step, Step.id == Invitation.step_id)
+        .where(Invitation.step_id.in_(steps), Invitation.live | (Step.state == "expired"))
+        .subquery()
+    )  # fmt: skip
+    for row in db.session.execute(
+        select(ranked).where(ranked.c.rank <= NAMES).order_by(ranked.c.step_id, ranked.c.rank)
+    ):
+        steps[row.step_id].asked.append(Who(row.id, row.public_id, row.name))
+        steps[row.step_id].asked_count = row.count

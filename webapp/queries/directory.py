@@ -1,0 +1,87 @@
+"""Who is active, a member or an admin right now, for the question "who may decide this?"."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import literal, null, select, text, union_all
+
+from webapp.extensions import db
+from webapp.models import Membership, Person
+from webapp.models.base import Id
+from webapp.workflow.approvers import Directory
+from webapp.workflow.policy import Approver
+
+# Any number, as long as nothing else in this database uses it.
+_LOCK = 7_204_613_001
+
+
+def lock(*, exclusive: bool = False) -> None:
+    """Holds people, groups and owners still until the end of the transaction.
+
+    Those who resolve approvers share the lock, those who change people, groups or owners take it alone;
+    so nobody is invited by a list that is just being changed. SQLite has one writer anyway.
+    """
+    if db.engine.dialect.name == "postgresql":
+        function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
+        db.session.execute(text(f"SELECT {function}({_LOCK})"))
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What a chain or a mail says of a person."""
+
+    id: int
+    public_id: str
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A Directory together with the contacts of everybody in it."""
+
+    directory: Directory
+    contacts: dict[int, Contact]
+
+
+def look_up(approvers: Iterable[Approver | None], *, admins: bool = True) -> Found:
+    """The active people behind these approvers, and the admins, in one statement."""
+    wanted = [one for one in approvers if one is not None]
+    persons = {one.person for one in wanted if one.person is not None}
+    groups = {one.group for one in wanted if one.group is not None}
+    columns = (Person.id, Person.public_id, Person.name, Person.email, Person.sort_key)
+    selects = []
+    if persons:
+        selects.append(
+            select(*columns, literal("person").label("why"), null().cast(Id).label("group_id")).where(
+                Person.id.in_(persons), Person.active
+            )
+        )
+    if groups:
+        selects.append(
+            select(*columns, literal("group").label("why"), Membership.group_id)
+            .join(Membership, Membership.person_id == Person.id)
+            .where(Membership.group_id.in_(groups), Person.active)
+        )
+    if admins:
+        selects.append(
+            select(*columns, literal("admin").label("why"), null().cast(Id).label("group_id")).where(
+                Person.is_admin, Person.active
+            )
+        )
+    if not selects:
+        return Found(Directory(), {})
+    rows = db.session.execute(union_all(*selects)).all()
+    members: dict[int, list[int]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row.sort_key, row.id)):
+        if row.why == "group":
+            members[row.group_id].append(row.id)
+    return Found(
+        Directory(
+            active=frozenset(row.id for row in rows),
+            members={group: tuple(people) for group, people in members.items()},
+            admins=tuple(sorted(row.id for row in rows if row.why == "admin")),
+        ),
+        {row.id: Contact(row.id, row.public_id, row.name, row.email) for row in rows},
+    )

@@ -1,0 +1,67 @@
+"""What every answer and every unsafe request goes through, before any view."""
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, request
+
+from webapp import htmx
+from webapp.extensions import settings
+from webapp.transactions import choose
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def init(app: Flask) -> None:
+    app.before_request(choose_transaction_mode)
+    app.before_request(refuse_cross_site)
+    app.after_request(set_headers)
+
+
+def choose_transaction_mode() -> None:
+    """Unsafe methods write from their first statement on; GET and HEAD cannot write."""
+    choose("read" if request.method in SAFE else "write")
+
+
+def refuse_cross_site() -> None:
+    """An unsafe request that another site made is refused, whatever token it carries.
+
+    This stands in for Flask-WTF's Referer check, which pages without a Referer would fail.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if request.method not in SAFE and site not in (None, "same-origin", "none"):
+        abort(403, "This came from another site, so nothing was changed. Open the page here and try again.")
+
+
+def set_headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CSP)
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cache-Control", "no-store")
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
+    if settings().secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return htmx.vary(response)
+
+
+def hide_from_caches_and_referers(response: Response) -> Response:
+    """For pages whose address is a secret: those behind a mailed link."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+def local_path(target: str | None, otherwise: str = "/") -> str:
+    """`target` if it is a path of ours, else `otherwise`: what `next` may hold."""
+    if not target or not target.startswith("/") or "\\" in target or any(ord(sign) < 33 for sign in target):
+        return otherwise
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or target.startswith("//"):
+        return otherwise
+    return target

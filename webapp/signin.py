@@ -1,0 +1,151 @@
+"""Who is signed in: a random session row's id in the signed cookie, loaded with its person in one statement.
+
+Each view says who may use it (`anyone`, `people`, `admins`); the start fails for a route that does not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+from flask import Flask, Response, abort, g, make_response, redirect, request, session
+from flask_login import UserMixin, current_user, login_user, logout_user
+from sqlalchemy import select
+
+from webapp import clock, htmx
+from webapp.extensions import db, login
+from webapp.models import Organisation, Person, PersonSession
+from webapp.operations import people as people_operations
+from webapp.queries.approvals import waiting_for
+from webapp.security import SAFE
+
+REMEMBERED = timedelta(days=30)
+SESSION = timedelta(hours=12)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn(UserMixin):  # type: ignore[misc]
+    """A signed-in person as Flask-Login sees them."""
+
+    person: Person
+    session: PersonSession
+    time_zone: str
+    waiting: int
+
+    def get_id(self) -> str:
+        return self.session.public_id
+
+
+def init(app: Flask) -> None:
+    login.session_protection = None  # the session row's id is random, and it can be revoked
+    login.user_loader(load)
+
+
+def load(public_id: str) -> SignedIn | None:
+    """The session with its person, their time zone and how many requests wait for them: one statement."""
+    row = db.session.execute(
+        select(
+            PersonSession,
+            Person,
+            select(Organisation.time_zone).scalar_subquery().label("organisation_zone"),
+            waiting_for(Person.id).label("waiting"),
+        )
+        .join(Person, Person.id == PersonSession.person_id)
+        .where(
+            PersonSession.public_id == public_id,
+            PersonSession.kind == "sign_in",
+            PersonSession.ended_at.is_(None),
+            PersonSession.expires_at > clock.now(),
+            Person.active,
+        )
+    ).first()
+    if row is None:
+        return None
+    zone = row.Person.time_zone or row.organisation_zone or "UTC"
+    return SignedIn(row.Person, row.PersonSession, zone, row.waiting)
+
+
+def signed_in() -> SignedIn | None:
+    """The signed-in person of this request, or None."""
+    return cast(SignedIn, current_user) if current_user.is_authenticated else None
+
+
+def me() -> Person:
+    """The signed-in person; only in views for `people` or `admins`."""
+    return cast(Person, current_user.person)
+
+
+def begin(person_id: int, *, remember: bool) -> None:
+    """Signs the person in: what the browser carried before is cleared and renewed, the CSRF token with it."""
+    lasts = REMEMBERED if remember else SESSION
+    row = people_operations.start_session(
+        person_id,
+        kind="sign_in",
+        browser=request.user_agent.string,
+        address=request.remote_addr or "",
+        lasts=lasts,
+        now=clock.now(),
+    )
+    db.session.flush()
+    session.clear()
+    g.pop("csrf_token", None)
+    session.permanent = remember
+    person = db.session.get_one(Person, person_id)
+    login_user(SignedIn(person, row, "UTC", 0))
+
+
+def end() -> None:
+    """Signs this browser out."""
+    user = signed_in()
+    if user is not None:
+        people_operations.end_session(user.session.public_id, person_id=user.person.id, now=clock.now())
+    logout_user()
+    session.clear()
+
+
+def _audience(name: str, guard: Callable[[], Response | None] | None) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if guard is not None and (answer := guard()) is not None:
+                return answer
+            return view(*args, **kwargs)
+
+        guarded.audience = name  # type: ignore[attr-defined]
+        return cast(View, guarded)
+
+    return mark
+
+
+def _sign_in_first() -> Response | None:
+    if signed_in() is not None:
+        return None
+    # After an unsafe request there is nothing to come back to but the page it was made from, which we do not know.
+    back = request.full_path.rstrip("?") if request.method in SAFE and not htmx.is_fragment() else "/"
+    location = "/sign-in" if back == "/" else f"/sign-in?next={quote(back, safe='/')}"
+    if request.headers.get("HX-Request") == "true":
+        return htmx.redirect_whole_page(make_response("Please sign in again.", 401), location)
+    return cast(Response, redirect(location, 303))
+
+
+def _admin_only() -> Response | None:
+    answer = _sign_in_first()
+    if answer is None and not me().is_admin:
+        abort(404)
+    return answer
+
+
+anyone = _audience("anyone", None)
+people = _audience("people", _sign_in_first)
+admins = _audience("admins", _admin_only)
+
+
+def check_every_route_has_an_audience(app: Flask) -> None:
+    """Raises RuntimeError naming the views that do not say who may use them."""
+    bare = [name for name, view in app.view_functions.items() if not hasattr(view, "audience")]
+    if bare:
+        raise RuntimeError(f"These views do not say who may use them: {', '.join(sorted(bare))}")

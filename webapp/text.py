@@ -1,0 +1,62 @@
+"""Text as it is stored and found again."""
+
+import hashlib
+import secrets
+import unicodedata
+
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def clean(text: str) -> str:
+    """NFC, no NUL, LF line ends, no white space around: the form in which text is counted and stored."""
+    return unicodedata.normalize("NFC", text).replace("\0", "").replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def one_line(text: str) -> str:
+    """`clean`, with every run of white space and control characters made one space: fit for a mail header."""
+    plain = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in clean(text))
+    return " ".join(plain.split())
+
+
+def sort_key(text: str) -> str:
+    """Case-folded NFKC: the same order and the same hits on every database engine."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+def search_text(*parts: str) -> str:
+    """What a search looks through, one string."""
+    return sort_key(" ".join(part for part in parts if part))
+
+
+def public_id() -> str:
+    """12 random Crockford characters (60 bits): the id in URLs, mails and the API."""
+    return "".join(secrets.choice(CROCKFORD) for _ in range(12))
+
+
+def reference(public: str) -> str:
+    """The name people can say: R- and the first six letters."""
+    return f"R-{public[:6]}"
+
+
+def initials(name: str) -> str:
+    """One or two letters for a face."""
+    words = [word for word in name.split() if word[:1].isalnum()]
+    if not words:
+        return "?"
+    return (words[0][:1] + (words[-1][:1] if len(words) > 1 else words[0][1:2])).upper()
+
+
+def hue(public: str) -> int:
+    """1 to 12, always the same for the same id."""
+    return hashlib.sha256(public.encode()).digest()[0] % 12 + 1
+
+
+def sha256(text: str) -> str:
+    """SHA-256 in hex: what the audit record keeps of free text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def like(term: str) -> str:
+    """A LIKE pattern (escape character `!`) that finds the term anywhere."""
+    escaped = sort_key(term).replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped}%"

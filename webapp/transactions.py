@@ -1,0 +1,79 @@
+"""The mode of a transaction, chosen before its first statement: "read" or "write".
+
+A read that turns into a write gets "locked" at once on SQLite, so unsafe methods and jobs begin IMMEDIATE;
+GET and HEAD cannot write at all (`PRAGMA query_only`, `READ ONLY`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal
+
+from sqlalchemy import Engine, event
+
+from webapp.extensions import db
+
+Mode = Literal["read", "write"]
+_mode: ContextVar[Mode] = ContextVar("transaction_mode", default="write")
+
+
+def choose(mode: Mode) -> None:
+    """From the next transaction of this thread on."""
+    _mode.set(mode)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """A read-only stretch that leaves no transaction open behind it, for slow work between two transactions.
+
+    Objects loaded inside stay usable, detached; to change one, load it again.
+    """
+    before = _mode.get()
+    db.session.rollback()
+    _mode.set("read")
+    try:
+        yield
+    finally:
+        db.session.rollback()
+        db.session.expunge_all()
+        _mode.set(before)
+
+
+def listen(engine: Engine) -> None:
+    """Makes the engine's transactions follow the mode."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+    else:
+        event.listen(engine, "begin", _postgresql_begin)
+
+
+def _sqlite_connect(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # the driver's own implicit BEGIN would come before ours
+    for pragma in (
+        "busy_timeout = 10000",
+        "journal_mode = WAL",
+        "synchronous = FULL",  # an acknowledged decision survives a power cut
+        "foreign_keys = ON",
+        "recursive_triggers = ON",  # else INSERT OR REPLACE passes the append-only triggers
+        "temp_store = MEMORY",
+        "cache_size = -16000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _sqlite_begin(connection: Any) -> None:
+    raw = connection.connection.dbapi_connection
+    info = connection.connection.info
+    read = _mode.get() == "read"
+    if info.get("query_only", False) is not read:
+        raw.execute(f"PRAGMA query_only = {'ON' if read else 'OFF'}")
+        info["query_only"] = read
+    raw.execute("BEGIN" if read else "BEGIN IMMEDIATE")
+
+
+def _postgresql_begin(connection: Any) -> None:
+    raw = connection.connection.dbapi_connection
+    read = _mode.get() == "read"
+    if bool(raw.read_only) is not read:
+        raw.read_only = read

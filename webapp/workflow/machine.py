@@ -1,0 +1,134 @@
+"""The machine: every state of a request times every event, and nothing else.
+
+| request  | approve            | deny   | cancel    | expire            |
+|----------|--------------------|--------|-----------|-------------------|
+| pending  | next step/approved | denied | cancelled | expired, when due |
+| approved | Settled            | Settled| Settled   | Settled           |
+| denied   | Settled            | Settled| Settled   | Settled           |
+| expired  | Settled            | Settled| Settled   | Settled           |
+| cancelled| Settled            | Settled| Settled   | Settled           |
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from .errors import NotYourTurn, ReasonMissing, SelfApproval, Settled
+from .states import Channel, RequestState, StepState, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a request. `overdue` is the database's answer to "is the due instant past?"."""
+
+    id: int
+    position: int
+    state: StepState
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request with its steps in order."""
+
+    id: int
+    version: int
+    state: RequestState
+    asked_by: int
+    for_person: int
+    steps: tuple[Step, ...]
+
+    @property
+    def open_step(self) -> Step | None:
+        return next((step for step in self.steps if step.state is StepState.OPEN), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one event does: the request's next state, and each step that moves (step id, to state)."""
+
+    state: RequestState
+    moves: tuple[tuple[int, StepState], ...]
+    settled_step: int | None = None
+
+    @property
+    def opened(self) -> int | None:
+        """The step that opens, if one does."""
+        return next((step for step, state in self.moves if state is StepState.OPEN), None)
+
+
+_SETTLED = {
+    RequestState.APPROVED: "This request has already been approved.",
+    RequestState.DENIED: "This request has already been denied.",
+    RequestState.EXPIRED: "The time for this request is over.",
+    RequestState.CANCELLED: "This request was cancelled by the person who asked.",
+}
+
+
+def require_open(request: Request) -> Step:
+    """The open step; raises Settled with the present state in a sentence."""
+    if request.state is not RequestState.PENDING:
+        raise Settled(_SETTLED[request.state])
+    step = request.open_step
+    if step is None:
+        raise Settled("No step of this request is open.")
+    return step
+
+
+def decide(
+    request: Request,
+    *,
+    actor: int,
+    verdict: Verdict,
+    deciders: Collection[int],
+    step_id: int | None = None,
+    reason: str = "",
+    channel: Channel = Channel.BROWSER,
+) -> Outcome:
+    """One person's verdict on the open step.
+
+    `deciders` are the people who may decide it now; with channel `admin` (the named override) they are not
+    asked, but a reason is. `step_id` is the step the person was looking at: if the request has moved on since,
+    the verdict was not meant for the step that is open now.
+    Raises SelfApproval, Settled, NotYourTurn or ReasonMissing.
+    """
+    if actor in (request.asked_by, request.for_person):
+        raise SelfApproval("You cannot decide your own request. Somebody else has to.")
+    step = require_open(request)
+    if step_id is not None and step.id != step_id:
+        raise Settled("This step has already been decided, and the request has moved on.")
+    if step.overdue:
+        raise Settled("The time for this decision is over.")
+    if channel is not Channel.ADMIN and actor not in deciders:
+        raise NotYourTurn("This decision is not yours to make: you are not one of its approvers now.")
+    if (verdict is Verdict.DENIED or channel is Channel.ADMIN) and not reason.strip():
+        raise ReasonMissing("Please say why. The person who asked gets your words by mail.")
+    if verdict is Verdict.DENIED:
+        return _end(request, RequestState.DENIED, step, StepState.DENIED)
+    waiting = [one for one in request.steps if one.state is StepState.WAITING]
+    if not waiting:
+        return _end(request, RequestState.APPROVED, step, StepState.APPROVED)
+    following = min(waiting, key=lambda one: one.position)
+    return Outcome(
+        RequestState.PENDING,
+        ((step.id, StepState.APPROVED), (following.id, StepState.OPEN)),
+        step.id,
+    )
+
+
+def cancel(request: Request) -> Outcome:
+    """The request is withdrawn. Whether the person may, the caller has checked."""
+    return _end(request, RequestState.CANCELLED, require_open(request), StepState.SKIPPED)
+
+
+def expire(request: Request) -> Outcome:
+    """The open step's time is over; raises Settled if it is not due (any more)."""
+    step = require_open(request)
+    if not step.overdue:
+        raise Settled("This step is not overdue.")
+    return _end(request, RequestState.EXPIRED, step, StepState.EXPIRED)
+
+
+def _end(request: Request, state: RequestState, step: Step, to: StepState) -> Outcome:
+    """The request ends: the open step becomes `to`, those still waiting are skipped."""
+    skipped = tuple((one.id, StepState.SKIPPED) for one in request.steps if one.state is StepState.WAITING)
+    return Outcome(state, ((step.id, to), *skipped), step.id)
