@@ -29,8 +29,8 @@ def main() -> int:
     environment = {**os.environ, "COUNTERSIGN_EMBEDDED": "1"}
     try:
         settings = Settings.from_env(environment)
-        with data_folder(settings.data) as crashed, listening(settings.port, patient=crashed) as web:
-            return run(settings, environment, web)
+        with data_folder(settings.data) as lock, listening(settings.port) as web:
+            return run(settings, environment, web, lock)
     except SettingsError as error:
         return complain(str(error))
     except (Refused, StartError, broker.BrokerError) as error:
@@ -41,7 +41,7 @@ def main() -> int:
         return complain(f"Countersign cannot use {error.filename}: {error.strerror}.")
 
 
-def run(settings: Settings, environment: dict[str, str], web: socket.socket) -> int:
+def run(settings: Settings, environment: dict[str, str], web: socket.socket, lock: int) -> int:
     """The stack from the broker's start to the last part's end; answers the exit code."""
     environment.update(COUNTERSIGN_DATA=str(settings.data), PORT=str(settings.port))
     sink = None
@@ -54,6 +54,7 @@ def run(settings: Settings, environment: dict[str, str], web: socket.socket) -> 
         folder=PROJECT,
         environment=environment,
         say=say,
+        descriptors=(lock,),
     )
     supervisor.catch_signals()
     try:
@@ -127,48 +128,55 @@ def bring_up_to_date(supervisor: Supervisor, settings: Settings, environment: Ma
 
 
 @contextlib.contextmanager
-def data_folder(folder: Path) -> Iterator[bool]:
-    """Hold the data folder for ourselves; answers whether its last holder ended without stopping in order."""
+def data_folder(folder: Path) -> Iterator[int]:
+    """Hold the data folder for ourselves; answers a descriptor that every part has to inherit.
+
+    There are two locks. The first is the supervisor's alone. The second is held by every process that has
+    inherited it, so it is free only when the last part of a killed predecessor has gone: a broker that is
+    still on its way out would otherwise take the new one's socket with it.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(folder / "lock", "a+") as lock:
-        lock.seek(0)
-        holder = lock.read().strip()
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with open(folder / "lock", "a+") as ours, open(folder / "lock.parts", "a") as parts_lock:
+        if not locked(ours, within=0):
+            ours.seek(0)
             raise Refused(
-                f"Countersign already runs on the data folder {folder} (process {holder}). "
+                f"Countersign already runs on the data folder {folder} (process {ours.read().strip()}). "
                 "Stop that one first, or set COUNTERSIGN_DATA to another folder and PORT to another port."
-            ) from None
-        _write(lock, str(os.getpid()))
-        yield bool(holder)
-        _write(lock, "")
+            )
+        if not locked(parts_lock, within=10):
+            raise Refused(
+                f"Parts of a Countersign that was killed still run on the data folder {folder}. "
+                "End them first: gunicorn, worker.py, valkey-server and webapp.embedded.sink."
+            )
+        ours.truncate(0)
+        ours.write(str(os.getpid()))
+        ours.flush()
+        yield parts_lock.fileno()
 
 
-def _write(lock: TextIO, text: str) -> None:
-    lock.truncate(0)
-    lock.write(text)
-    lock.flush()
-
-
-@contextlib.contextmanager
-def listening(port: int, *, patient: bool) -> Iterator[socket.socket]:
-    """The web's socket. `patient`: the web of a killed predecessor may need some seconds to leave."""
-    give_up = time.monotonic() + (5 if patient else 0)
+def locked(file: TextIO, *, within: float) -> bool:
+    """Whether we got the lock on that file within so many seconds."""
+    give_up = time.monotonic() + within
     while True:
         try:
-            taken = socket.create_server(("127.0.0.1", port), backlog=1024)
-            break
-        except OSError as error:
-            if time.monotonic() < give_up:
-                time.sleep(0.1)
-                continue
-            raise Refused(
-                f"Port {port} of this machine cannot be used ({os.strerror(error.errno or 0).lower()}). "
-                f"Set PORT to another one: PORT={port % 65535 + 1} bin/run"
-            ) from None
-    with taken:
-        yield taken
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
+
+
+def listening(port: int) -> socket.socket:
+    """The web's socket; ours, so that a request that comes while the web is started again waits for it."""
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=1024)
+    except OSError as error:
+        raise Refused(
+            f"Port {port} of this machine cannot be used ({os.strerror(error.errno or 0).lower()}). "
+            f"Set PORT to another one: PORT={port % 65535 + 1} bin/run"
+        ) from None
 
 
 def announce_once(settings: Settings, environment: Mapping[str, str]) -> Callable[[], None]:

@@ -33,7 +33,7 @@ class Stopped(Exception):
 class Part:
     """One process of the stack.
 
-    `ready` is asked until it answers True before the next part starts. `prepare` runs before each start.
+    `ready` is asked until it answers True before the next part starts; `complaint` says why it never did.
     `stop_by` is when the part is killed at the latest, in seconds after the stop of the whole began.
     `descriptors` are inherited.
     """
@@ -56,8 +56,8 @@ class _Life:
 
 
 class Supervisor:
-    """Runs parts in `folder` until it is told to stop. Use it from the main thread only: a child is tied to
-    the thread that started it."""
+    """Runs parts in `folder` until it is told to stop; each inherits `descriptors`. Use it from the main thread
+    only: a child is tied to the thread that started it."""
 
     def __init__(
         self,
@@ -66,11 +66,13 @@ class Supervisor:
         folder: Path,
         environment: Mapping[str, str],
         say: Callable[[str], None],
+        descriptors: tuple[int, ...] = (),
     ) -> None:
         self.parts = parts
         self.folder = folder
         self.environment = environment
         self.say = say
+        self.descriptors = descriptors
         self.stopping = False
         self._lives: dict[str, _Life] = {}
 
@@ -169,7 +171,7 @@ class Supervisor:
             cwd=self.folder,
             env={**self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
-            pass_fds=descriptors,
+            pass_fds=(*self.descriptors, *descriptors),
             # Its own session: Ctrl-C comes to us alone, and we stop the parts in order.
             start_new_session=True,
             preexec_fn=functools.partial(die_with_parent, parent=os.getpid()),
