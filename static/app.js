@@ -181,6 +181,12 @@
       complain("Something broke on the way. What you typed is still here: please try once more.");
       return;
     }
+    // Where the server says that an answer belongs wins over the form's hx-status rules.
+    const main = tasks.find((task) => task.type === "main");
+    if (main && ctx.hx?.retarget) {
+      ctx.target = main.target = element(ctx.hx.retarget);
+      if (ctx.hx.reswap) main.swapSpec = ctx.hx.reswap;
+    }
     const target = element(ctx.target);
     ctx.leavesDialog = Boolean(ctx.sourceElement?.closest?.("#dialog")) && !target?.closest("#dialog");
     for (const task of tasks) {
