@@ -117,11 +117,10 @@ def recipients(folder: Path) -> list[tuple[str, str]]:
     names: dict[str, str] = {}
     for mail_id in _ids(folder):
         mail = _summary(folder, mail_id)
-        for address in mail.addresses if mail else ():
-            if len(mail.addresses) == 1:
-                names.setdefault(address, mail.people)
-            else:
-                names.setdefault(address, address)
+        if mail is None:
+            continue
+        for address in mail.addresses:
+            names.setdefault(address, mail.people if len(mail.addresses) == 1 else address)
     return sorted(names.items(), key=lambda pair: (_fold(pair[1]), pair[0]))
 
 

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import clock
 from webapp.embedded import mailstore
 from webapp.embedded.mailstore import Mail
+from webapp.signin import anyone
 
 bp = Blueprint("mailbox", __name__)
 
@@ -29,18 +30,21 @@ _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 
 
 @bp.get("/mailbox")
+@anyone
 def mails() -> Response:
     """The list with its newest mail opened."""
     return _show(None)
 
 
 @bp.get("/mailbox/<mail_id>")
+@anyone
 def mail(mail_id: str) -> Response:
     """The list with one mail opened."""
     return _show(mailstore.find(_folder(), mail_id) or abort(404))
 
 
 @bp.get("/mailbox/<mail_id>/body")
+@anyone
 def body(mail_id: str) -> Response:
     """The mail itself, for the frame: its HTML, or its text with links to follow."""
     text, html = mailstore.bodies(_folder(), mail_id) or abort(404)
@@ -56,6 +60,7 @@ def body(mail_id: str) -> Response:
 
 
 @bp.get("/mailbox/<mail_id>/text")
+@anyone
 def text(mail_id: str) -> Response:
     """The mail's text part, as plain text."""
     words, _ = mailstore.bodies(_folder(), mail_id) or abort(404)
@@ -64,6 +69,7 @@ def text(mail_id: str) -> Response:
 
 
 @bp.post("/mailbox/emptying")
+@anyone
 def emptying() -> AnyResponse:
     """Remove every mail."""
     mailstore.empty(_folder())
