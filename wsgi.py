@@ -2,9 +2,10 @@
 
 import sys
 
-from webapp import create_app
+from webapp import create_app, logs
 from webapp.config import SettingsError
 
+logs.configure()
 try:
     app = create_app()
 except SettingsError as error:

@@ -54,8 +54,6 @@ log = logging.getLogger("countersign.web")
 
 
 def init(app: Flask) -> None:
-    if not app.config.get("TESTING"):
-        configure()
     app.before_request(_begin)
     app.after_request(_end)
 

@@ -1,0 +1,242 @@
+"""Real servers for every test: SQLite and PostgreSQL, Valkey, and later SMTP and a browser where a test asks."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy import text
+
+from tests import factories
+from tests.factories import Company
+from tests.postgres import shared_folder, start_postgres
+from tests.valkey import start_valkey
+from webapp import create_app
+from webapp.config import Settings
+from webapp.extensions import broker, db
+from webapp.models import Base, Person
+from webapp.transactions import choose
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+SECRET = "a secret that only these tests know"
+
+
+@pytest.fixture(scope="session")
+def worker_name() -> str:
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+@pytest.fixture(scope="session")
+def postgres_url(worker_name: str) -> Iterator[str]:
+    """An empty database of this test process's own."""
+    outside = os.environ.get("TEST_DATABASE_URL")
+    if outside:
+        from tests.postgres import database_on
+
+        with database_on(outside, f"countersign_test_{worker_name}") as url:
+            yield url
+        return
+    server = start_postgres(shared_folder())
+    yield server.new_database(f"test_{worker_name}")
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = start_valkey(tmp_path_factory.mktemp("valkey"))
+    yield server.url
+    server.stop()
+
+
+def make_settings(data: Path, database_url: str, redis_url: str, **changes: Any) -> Settings:
+    """Settings as bin/run would have them."""
+    settings = Settings(
+        data=data,
+        secret_key=SECRET,
+        database_url=database_url,
+        redis_url=redis_url,
+        base_url="http://localhost",
+        embedded=True,
+        demo=True,
+        mailbox=True,
+        trusted_hosts=("localhost", "127.0.0.1"),
+    )
+    return replace(settings, **changes)
+
+
+class Engines:
+    """One app per engine for a whole test process; a test gets it with an empty database."""
+
+    def __init__(self, folder: Path, redis_url: str, request: pytest.FixtureRequest) -> None:
+        self._folder = folder
+        self._redis_url = redis_url
+        self._request = request
+        self._apps: dict[str, Flask] = {}
+
+    def app(self, engine: str) -> Flask:
+        if engine not in self._apps:
+            self._apps[engine] = self._make(engine)
+        app = self._apps[engine]
+        self._empty(app, engine)
+        return app
+
+    def _make(self, engine: str) -> Flask:
+        data = self._folder / engine
+        data.mkdir()
+        if engine == SQLITE:
+            url = f"sqlite:///{data / 'test.db'}"
+        else:
+            url = self._request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://", 1)
+        app = create_app(make_settings(data, url, self._redis_url))
+        app.config["TESTING"] = True
+        with app.app_context():
+            choose("write")
+            upgrade()
+            db.engine.dispose()
+        if engine == SQLITE:
+            shutil.copy(data / "test.db", data / "empty.db")
+        return app
+
+    def _empty(self, app: Flask, engine: str) -> None:
+        with app.app_context():
+            if engine == SQLITE:
+                db.engine.dispose()
+                data = self._folder / SQLITE
+                for leftover in data.glob("test.db*"):
+                    leftover.unlink()
+                shutil.copy(data / "empty.db", data / "test.db")
+                return
+            choose("write")
+            with db.engine.begin() as connection:
+                # Past the append-only triggers; only a superuser may.
+                connection.execute(text("SET LOCAL session_replication_role = replica"))
+                for table in Base.metadata.sorted_tables:
+                    if table.name not in ("event_head", "organisation"):
+                        connection.execute(table.delete())
+                connection.execute(text(f"UPDATE event_head SET seq = 0, mac = '{'0' * 64}'"))
+                connection.execute(text("UPDATE organisation SET name = 'Countersign', time_zone = 'UTC', sender = ''"))
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory, redis_url: str, request: pytest.FixtureRequest) -> Engines:
+    return Engines(tmp_path_factory.mktemp("engines"), redis_url, request)
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each test that touches the database runs on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def app(engine: str, engines: Engines) -> Iterator[Flask]:
+    """The app with an empty database and an empty broker, its context pushed and its mode "write"."""
+    app = engines.app(engine)
+    with app.app_context():
+        broker().flushdb()
+        choose("write")
+        yield app
+        db.session.remove()
+    with app.app_context():
+        # What a test left open would hold up the next one.
+        db.engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser with nobody signed in. Forms of tests carry their CSRF token: see `Browser`."""
+    return app.test_client()
+
+
+@pytest.fixture
+def company(app: Flask) -> Company:
+    """The cast: Rita requests, Ana approves, Ben and Chloe are Finance, Otto is an outsider, Adam is the admin."""
+    return factories.company()
+
+
+@pytest.fixture
+def rita(company: Company) -> Person:
+    return company.rita
+
+
+@pytest.fixture
+def ana(company: Company) -> Person:
+    return company.ana
+
+
+@pytest.fixture
+def ben(company: Company) -> Person:
+    return company.ben
+
+
+@pytest.fixture
+def chloe(company: Company) -> Person:
+    return company.chloe
+
+
+@pytest.fixture
+def otto(company: Company) -> Person:
+    return company.otto
+
+
+@pytest.fixture
+def adam(company: Company) -> Person:
+    return company.adam
+
+
+class Browser:
+    """A test client that keeps one person signed in and sends the CSRF token with each form, as a page would."""
+
+    def __init__(self, app: Flask, person: Person | None = None) -> None:
+        self.app = app
+        self.client = app.test_client()
+        if person is not None:
+            self.sign_in(person)
+
+    def sign_in(self, person: Person) -> None:
+        public_id = factories.session_of(person)
+        with self.client.session_transaction() as session:
+            session["_user_id"] = public_id
+            session["csrf_token"] = secrets.token_hex(20)
+
+    def token(self) -> str:
+        from flask_wtf.csrf import generate_csrf
+
+        with self.client.session_transaction() as session:
+            raw = session.setdefault("csrf_token", secrets.token_hex(20))
+        with self.app.test_request_context():
+            from flask import session as inner
+
+            inner["csrf_token"] = raw
+            return str(generate_csrf())
+
+    def get(self, path: str, *, htmx: bool = False, **kwargs: Any) -> Any:
+        return self.client.get(path, headers=_headers(htmx), **kwargs)
+
+    def post(self, path: str, data: dict[str, Any] | None = None, *, htmx: bool = False, **kwargs: Any) -> Any:
+        return self.client.post(
+            path, data={"csrf_token": self.token(), **(data or {})}, headers=_headers(htmx), **kwargs
+        )
+
+
+def _headers(htmx: bool) -> dict[str, str]:
+    return {"HX-Request": "true", "Sec-Fetch-Site": "same-origin"} if htmx else {}
+
+
+@pytest.fixture
+def login_as(app: Flask) -> Any:
+    """`login_as(rita)` is a Browser in which Rita is signed in; `login_as(None)` one with nobody."""
+
+    def login(person: Person | None) -> Browser:
+        return Browser(app, person)
+
+    return login

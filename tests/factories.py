@@ -1,0 +1,162 @@
+"""People, groups, apps and requests for tests, made by the real operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from webapp import clock, outbox
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, Group, Person, PolicyRevision, Step
+from webapp.operations import apps, groups, people, requests
+from webapp.queries import cases, directory
+from webapp.queries.cases import Case
+from webapp.transactions import choose
+from webapp.workflow.policy import Approver, Policy, StepRule
+from webapp.workflow.states import Channel, Verdict
+
+PASSWORD = "countersign-demo"
+# argon2id of PASSWORD with cheap parameters: hashing for each test person would take longer than most tests.
+_hash = ""
+
+
+@dataclass
+class Company:
+    rita: Person
+    ana: Person
+    ben: Person
+    chloe: Person
+    otto: Person
+    adam: Person
+    finance: Group
+
+
+def person(name: str, *, admin: bool = False, email: str = "") -> Person:
+    """An active person, without a password."""
+    choose("write")
+    made = people.create(
+        email=email or f"{name.split()[0].lower()}@example.com",
+        name=name,
+        actor=None,
+        now=clock.now(),
+        is_admin=admin,
+    )
+    outbox.commit()
+    return made
+
+
+def with_password(someone: Person, password: str = PASSWORD) -> Person:
+    """Gives a password, hashed cheaply."""
+    from argon2 import PasswordHasher
+
+    choose("write")
+    hash = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
+    db.session.merge(someone).password_hash = hash
+    db.session.commit()
+    return someone
+
+
+def company() -> Company:
+    adam = person("Adam Weiss", admin=True)
+    cast = [person(name) for name in ("Rita Lindqvist", "Ana Moreau", "Ben Okafor", "Chloe Tan", "Otto Brandt")]
+    rita, ana, ben, chloe, otto = cast
+    return Company(rita, ana, ben, chloe, otto, adam, group("Finance", ben, chloe))
+
+
+def group(name: str, *members: Person) -> Group:
+    choose("write")
+    made = groups.create(name=name, actor=None, now=clock.now())
+    for member in members:
+        groups.add_member(made, member, actor=None, now=clock.now())
+    outbox.commit()
+    return made
+
+
+def app(name: str, *approvers: Person | Group, owner: Person | Group | None = None, **changes: Any) -> App:
+    """A requestable app: with approvers it needs their approval in that order, without it is added at once."""
+    choose("write")
+    policy = changes.pop("policy", None) or Policy(
+        approval_required=bool(approvers), steps=tuple(StepRule(approver(one)) for one in approvers)
+    )
+    made = apps.create(
+        name=name,
+        actor=None,
+        now=clock.now(),
+        policy=policy,
+        owner=approver(owner) if owner else None,
+        requestable=changes.pop("requestable", True),
+        **changes,
+    )
+    outbox.commit()
+    return made
+
+
+def approver(one: Person | Group) -> Approver:
+    return Approver(person=one.id) if isinstance(one, Person) else Approver(group=one.id)
+
+
+def revision_of(one: App) -> PolicyRevision:
+    return db.session.get_one(PolicyRevision, one.policy_revision_id)
+
+
+def request(asker: Person, wanted: App, *, message: str = "I need it for my work.", given: Any = None) -> AccessRequest:
+    """A submitted request."""
+    choose("write")
+    made = requests.submit(
+        wanted, revision_of(wanted), person=asker, message=message, given=given or {}, now=clock.now()
+    )
+    outbox.commit()
+    return made
+
+
+def case_of(made: AccessRequest) -> Case:
+    found = cases.load(id=made.id)
+    assert found is not None
+    return found
+
+
+def decide(
+    made: AccessRequest, actor: Person, verdict: Verdict = Verdict.APPROVED, comment: str = "", given: Any = None
+) -> None:
+    """One decision, committed."""
+    choose("write")
+    directory.lock()
+    requests.decide(
+        case_of(made),
+        actor=actor,
+        verdict=verdict,
+        comment=comment or ("No." if verdict is Verdict.DENIED else ""),
+        given=given,
+        channel=Channel.BROWSER,
+        now=clock.now(),
+    )
+    outbox.commit()
+
+
+def overdue(made: AccessRequest) -> None:
+    """Moves the open step's stored due instant into the past."""
+    choose("write")
+    past = clock.now() - timedelta(minutes=5)
+    db.session.query(Step).filter(Step.request_id == made.id, Step.state == "open").update({"due_at": past})
+    db.session.commit()
+
+
+def session_of(someone: Person) -> str:
+    """A signed-in session's public id."""
+    choose("write")
+    row = people.start_session(
+        someone.id, kind="sign_in", browser="test", address="127.0.0.1", lasts=timedelta(hours=1), now=clock.now()
+    )
+    outbox.commit()
+    return row.public_id
+
+
+def rows(table: str, where: str = "true") -> int:
+    """How many rows a table has."""
+    db.session.rollback()
+    count = db.session.execute(text(f"SELECT count(*) FROM {table} WHERE {where}")).scalar_one()
+    db.session.rollback()
+    return int(count)
