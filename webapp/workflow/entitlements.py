@@ -51,24 +51,33 @@ def parse(entitlement: Entitlement, given: Sequence[str]) -> Value | None:
     """The typed value of what a form sent, None for nothing. Raises ValueError with a sentence."""
     texts = [text.strip() for text in given if text.strip()]
     if entitlement.kind == "yes_no":
-        return bool(texts) and texts[-1] not in ("no", "0", "off")
+        return _yes_no(entitlement, texts[-1] if texts else "no")
     if not texts:
         return None
     if entitlement.kind == "choices":
         unknown = [text for text in texts if text not in entitlement.options]
         if unknown:
-            raise ValueError(f"“{unknown[0]}” is not one of the choices for {entitlement.name}.")
+            raise ValueError(f"“{unknown[0][:80]}” is not one of the choices for {entitlement.name}.")
         return [option for option in entitlement.options if option in texts]
     text = texts[0]
     if entitlement.kind == "choice":
         if text not in entitlement.options:
-            raise ValueError(f"“{text}” is not one of the choices for {entitlement.name}.")
+            raise ValueError(f"“{text[:80]}” is not one of the choices for {entitlement.name}.")
         return text
     if entitlement.kind == "number":
         return _number(entitlement, text)
     if len(text) > TEXT_LIMIT:
         raise ValueError(f"{entitlement.name} can have up to {TEXT_LIMIT} characters; this has {len(text)}.")
     return text
+
+
+def _yes_no(entitlement: Entitlement, text: str) -> bool:
+    # A box that is not ticked sends nothing, and a hidden "no" may stand before it.
+    if text in ("yes", "on", "1", "true"):
+        return True
+    if text in ("no", "off", "0", "false"):
+        return False
+    raise ValueError(f"{entitlement.name} is answered by yes or no.")
 
 
 def _number(entitlement: Entitlement, text: str) -> int | float:

@@ -1,0 +1,160 @@
+"""A rule as text: canonical, stable and the same when it comes back."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from webapp.workflow.entitlements import Entitlement, SetValue
+from webapp.workflow.errors import BadPolicy
+from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule, digest, loads
+from webapp.workflow.states import Assurance, RequestState, Visibility
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_SEE = st.dictionaries(_TEXT, st.sampled_from(Visibility), max_size=4)
+_APPROVERS = st.one_of(
+    st.builds(lambda key: Approver(person=key), st.integers(1, 2**53)),
+    st.builds(lambda key: Approver(group=key), st.integers(1, 2**53)),
+)
+_VALUES = st.one_of(st.none(), _TEXT, st.booleans(), st.integers(-(10**12), 10**12), st.lists(_TEXT, max_size=3))
+_POLICIES = st.builds(
+    Policy,
+    approval_required=st.booleans(),
+    steps=st.lists(st.builds(StepRule, _APPROVERS, st.none() | st.integers(1, 90), _SEE), max_size=5).map(tuple),
+    days=st.integers(1, 90),
+    assurance=st.sampled_from(Assurance),
+    comment_required=st.booleans(),
+    entitlements=st.lists(
+        st.builds(
+            Entitlement,
+            id=_TEXT,
+            name=_TEXT,
+            kind=st.sampled_from(["choice", "choices", "text", "number", "yes_no"]),
+            options=st.lists(_TEXT, max_size=3).map(tuple),
+            required=st.booleans(),
+            default=_VALUES,
+            help=_TEXT,
+            requester=st.sampled_from(Visibility),
+        ),
+        max_size=4,
+    ).map(tuple),
+    outcomes=st.dictionaries(
+        st.sampled_from([RequestState.APPROVED, RequestState.DENIED, RequestState.EXPIRED]),
+        st.builds(
+            OutcomeRule,
+            st.booleans(),
+            st.booleans(),
+            st.lists(_TEXT, max_size=3).map(tuple),
+            _TEXT,
+            st.lists(_TEXT, max_size=3).map(tuple),
+        ),
+        min_size=3,
+    ),
+)
+ROLE = Entitlement("role", "Role", "choice", ("Reader", "Writer"), required=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_POLICIES)
+def test_a_rule_comes_back_as_it_was_saved(policy: Policy) -> None:
+    text = policy.dumps()
+    assert loads(text) == policy
+    assert loads(text).dumps() == text
+
+
+@settings(max_examples=100, deadline=None)
+@given(_POLICIES)
+def test_equal_rules_are_equal_text_whatever_the_order_of_their_mappings(policy: Policy) -> None:
+    plain = json.loads(policy.dumps())
+    shuffled = {key: plain[key] for key in reversed(plain)}
+    shuffled["outcomes"] = {key: shuffled["outcomes"][key] for key in reversed(shuffled["outcomes"])}
+    for step in shuffled["steps"]:
+        step["see"] = {key: step["see"][key] for key in reversed(step["see"])}
+    again = loads(json.dumps(shuffled))
+    assert again.dumps() == policy.dumps()
+    assert digest(again.dumps()) == digest(policy.dumps())
+
+
+def test_the_form_of_a_saved_rule_does_not_change_by_accident() -> None:
+    """Revisions are kept for ever: whoever changes this text also raises SCHEMA and reads the old form."""
+    policy = Policy(
+        steps=(
+            StepRule(Approver(person=7), see={"role": Visibility.WRITE}),
+            StepRule(Approver(group=2), 5),
+        ),
+        entitlements=(ROLE,),
+    )
+    assert digest(policy.dumps()) == "c235772ac4f35d4e14c3277c954822a8c4395138e195d8927234e6907897a97f"
+    assert digest(Policy().dumps()) == "a84c872bfeedad2479a4fbdc099066132cb1d0dcf814ca22f138cd0c59b70104"
+
+
+def test_a_rule_of_another_form_is_refused_with_a_sentence() -> None:
+    with pytest.raises(BadPolicy, match="form 99"):
+        loads(json.dumps(json.loads(Policy().dumps()) | {"schema": 99}))
+
+
+def test_a_step_has_exactly_one_approver() -> None:
+    for wrong in ({}, {"person": 1, "group": 1}):
+        with pytest.raises(BadPolicy):
+            Approver(**wrong)
+
+
+ANA, BEN = Approver(person=1), Approver(person=2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "sentence"),
+    [
+        (Policy(days=0), "1 to 90"),
+        (Policy(days=91), "1 to 90"),
+        (Policy(days=-3), "1 to 90"),
+        (Policy(steps=(StepRule(ANA, 0),)), "1 to 90"),
+        (Policy(steps=(StepRule(ANA, 91),)), "1 to 90"),
+        (Policy(steps=(StepRule(ANA), StepRule(BEN), StepRule(ANA))), "two steps"),
+        (Policy(steps=tuple(StepRule(Approver(person=one)) for one in range(1, 12))), "up to 10"),
+        (Policy(steps=(StepRule(ANA),), entitlements=(ROLE,)), "nobody may set it"),
+        (Policy(steps=(StepRule(ANA, see={"role": Visibility.READ}),), entitlements=(ROLE,)), "nobody may set it"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused_with_a_sentence(policy: Policy, sentence: str) -> None:
+    with pytest.raises(BadPolicy, match=sentence):
+        policy.check()
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(),
+        Policy(days=1),
+        Policy(days=90, steps=(StepRule(ANA, 90), StepRule(BEN, 1))),
+        Policy(steps=(StepRule(Approver(person=1)), StepRule(Approver(group=1)))),
+        Policy(steps=(StepRule(ANA, see={"role": Visibility.WRITE}),), entitlements=(ROLE,)),
+        Policy(approval_required=False, entitlements=(ROLE,)),
+    ],
+)
+def test_a_rule_that_works_is_taken(policy: Policy) -> None:
+    policy.check()
+
+
+def test_a_step_has_its_own_time_limit_or_the_rules() -> None:
+    policy = Policy(days=3, steps=(StepRule(ANA, 10), StepRule(BEN)))
+    assert [policy.days_for(0), policy.days_for(1)] == [10, 3]
+
+
+def test_each_reader_sees_the_fields_of_their_role_only() -> None:
+    seat = Entitlement("seat", "Seat", "text", requester=Visibility.WRITE, default="A1")
+    policy = Policy(steps=(StepRule(ANA, see={"role": Visibility.WRITE}), StepRule(BEN)), entitlements=(ROLE, seat))
+    values = policy.defaults() | {"role": SetValue("Reader", 4, "2026-01-01T00:00:00+00:00")}
+
+    def seen(sheet: object) -> list[str]:
+        return [one.entitlement.id for one in sheet.visible]  # type: ignore[attr-defined]
+
+    assert policy.defaults() == {"seat": SetValue("A1")}
+    assert seen(policy.sheet_for_requester(values)) == ["seat"]
+    assert seen(policy.sheet_for_step(0, values)) == ["role"]
+    assert seen(policy.sheet_for_step(1, values)) == []
+    owner = policy.sheet_for_owner(values)
+    assert seen(owner) == ["role", "seat"]
+    assert owner.writable == ()
+    assert [one.current for one in owner.fields] == [values["role"], values["seat"]]
