@@ -79,6 +79,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine,
         "WTF_CSRF_TIME_LIMIT": None,
+        # Oldest first, as itsdangerous wants them: a form that was open while the key changed can still be sent.
+        "WTF_CSRF_SECRET_KEY": [*reversed(settings.secret_key_fallbacks), settings.secret_key],
         # The link pages send no Referer, which this check needs; security.py checks Sec-Fetch-Site in its place.
         "WTF_CSRF_SSL_STRICT": False,
         "RATELIMIT_STORAGE_URI": redis_url.replace("unix://", "redis+unix://", 1),

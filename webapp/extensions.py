@@ -1,10 +1,10 @@
 """Flask's extensions, unbound: a leaf that every other module may import."""
 
+from ipaddress import IPv6Address, ip_address
 from typing import cast
 
-from flask import current_app
+from flask import current_app, request
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
 from flask_mail import Mail
 from flask_migrate import Migrate
@@ -16,12 +16,28 @@ from webapp.config import Settings
 from webapp.keys import KeyRing
 from webapp.models.base import Base
 
+
+def network() -> str:
+    """The sender's address, for the limiter; of an IPv6 address its /64, of which one machine may have all."""
+    given = request.remote_addr or ""
+    try:
+        address = ip_address(given)
+    except ValueError:  # a socket has no address
+        return given or "nowhere"
+    if not isinstance(address, IPv6Address):
+        return given
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> 64 << 64))
+
+
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 migrate = Migrate(render_as_batch=True, compare_type=True)
 csrf = CSRFProtect()
 login = LoginManager()
 mail = Mail()
-limiter = Limiter(get_remote_address, in_memory_fallback_enabled=True, headers_enabled=False)
+# Swallowing errors matters where the broker goes away in the middle of a request: counting is not worth a 500.
+limiter = Limiter(network, in_memory_fallback_enabled=True, swallow_errors=True, headers_enabled=False)
 
 
 def settings() -> Settings:

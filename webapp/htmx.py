@@ -13,6 +13,11 @@ def is_fragment() -> bool:
     )
 
 
+def current_page() -> str | None:
+    """The address of the page that a fragment is asked for; None without htmx."""
+    return request.headers.get("HX-Current-URL")
+
+
 def redirect_whole_page(response: Response, location: str) -> Response:
     """Makes htmx load another page instead of swapping this answer in."""
     response.headers["HX-Redirect"] = location

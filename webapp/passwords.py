@@ -1,5 +1,6 @@
 """Passwords: argon2id. Slow on purpose, so never inside a write transaction."""
 
+import unicodedata
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -14,15 +15,26 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 
 def hash_password(password: str) -> str:
     """The argon2id hash, as one string with its parameters and salt."""
-    return _hasher.hash(password)
+    return _hasher.hash(_one_form(password))
 
 
 def fits(hash: str | None, password: str) -> bool:
     """Whether the password is the one. Takes as long for somebody who is not there (hash None)."""
+    nobody = _nobody()  # made by the first caller, whoever is asked for
     try:
-        return _hasher.verify(hash or _nobody(), password) and hash is not None
+        return _hasher.verify(hash or nobody, _one_form(password)) and hash is not None
     except (VerificationError, InvalidHashError):
         return False
+
+
+def outdated(hash: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return _hasher.check_needs_rehash(hash)
+
+
+def _one_form(password: str) -> str:
+    """Keyboards compose accents differently; NFC makes one password of them."""
+    return unicodedata.normalize("NFC", password)
 
 
 @cache

@@ -1,6 +1,6 @@
 """What every answer and every unsafe request goes through, before any view."""
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, abort, request
 
@@ -9,6 +9,7 @@ from webapp.extensions import settings
 from webapp.transactions import choose
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+LONGEST_PATH = 2000
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -16,9 +17,16 @@ CSP = (
 
 
 def init(app: Flask) -> None:
+    app.before_request(refuse_nul)
     app.before_request(choose_transaction_mode)
     app.before_request(refuse_cross_site)
     app.after_request(set_headers)
+
+
+def refuse_nul() -> None:
+    """No address of ours holds a NUL, and PostgreSQL takes none."""
+    if "\0" in request.path:
+        abort(404)
 
 
 def choose_transaction_mode() -> None:
@@ -59,9 +67,27 @@ def hide_from_caches_and_referers(response: Response) -> Response:
 
 def local_path(target: str | None, otherwise: str = "/") -> str:
     """`target` if it is a path of ours, else `otherwise`: what `next` may hold."""
-    if not target or not target.startswith("/") or "\\" in target or any(ord(sign) < 33 for sign in target):
+    if not target or len(target) > LONGEST_PATH or not target.startswith("/") or target.startswith("//"):
         return otherwise
-    parts = urlsplit(target)
-    if parts.scheme or parts.netloc or target.startswith("//"):
+    # Browsers drop tabs and line ends and take a backslash for a slash, which makes another host of a path.
+    if "\\" in target or any(ord(sign) < 33 or ord(sign) == 127 for sign in target):
         return otherwise
     return target
+
+
+def own_path(address: str | None, otherwise: str = "/") -> str:
+    """The path and query of an address of this site (a Referer, say), else `otherwise`."""
+    try:
+        parts = urlsplit(address or "")
+    except ValueError:
+        return otherwise
+    if parts.scheme not in ("http", "https") or parts.netloc != request.host:
+        return otherwise
+    return local_path(f"{parts.path}?{parts.query}" if parts.query else parts.path, otherwise)
+
+
+def here() -> str:
+    """This request's own path and query, as the browser wrote them."""
+    path = quote(request.path, safe="/~:@!$&'()*+,;=-._")
+    query = request.query_string.decode("latin1")
+    return local_path(f"{path}?{query}" if query else path)

@@ -16,13 +16,15 @@ from sqlalchemy import select
 
 from webapp import clock, htmx
 from webapp.extensions import db, login
+from webapp.logs import mask
 from webapp.models import Organisation, Person, PersonSession
 from webapp.operations import people as people_operations
 from webapp.queries.approvals import waiting_for
-from webapp.security import SAFE
+from webapp.security import SAFE, here, own_path
 
 REMEMBERED = timedelta(days=30)
 SESSION = timedelta(hours=12)
+SEEN_EVERY = timedelta(minutes=10)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -80,7 +82,9 @@ def me() -> Person:
 
 
 def begin(person_id: int, *, remember: bool) -> None:
-    """Signs the person in: what the browser carried before is cleared and renewed, the CSRF token with it."""
+    """Signs the person in: what the browser carried before is cleared and renewed, the CSRF token with it.
+    Whoever was signed in here before is signed out."""
+    _end_row()
     lasts = REMEMBERED if remember else SESSION
     row = people_operations.start_session(
         person_id,
@@ -100,11 +104,15 @@ def begin(person_id: int, *, remember: bool) -> None:
 
 def end() -> None:
     """Signs this browser out."""
+    _end_row()
+    logout_user()
+    session.clear()
+
+
+def _end_row() -> None:
     user = signed_in()
     if user is not None:
         people_operations.end_session(user.session.public_id, person_id=user.person.id, now=clock.now())
-    logout_user()
-    session.clear()
 
 
 def _audience(name: str, guard: Callable[[], Response | None] | None) -> Callable[[View], View]:
@@ -122,14 +130,29 @@ def _audience(name: str, guard: Callable[[], Response | None] | None) -> Callabl
 
 
 def _sign_in_first() -> Response | None:
-    if signed_in() is not None:
+    user = signed_in()
+    if user is not None:
+        _note_seen(user.session)
         return None
-    # After an unsafe request there is nothing to come back to but the page it was made from, which we do not know.
-    back = request.full_path.rstrip("?") if request.method in SAFE and not htmx.is_fragment() else "/"
+    back = _back()
     location = "/sign-in" if back == "/" else f"/sign-in?next={quote(back, safe='/')}"
     if request.headers.get("HX-Request") == "true":
         return htmx.redirect_whole_page(make_response("Please sign in again.", 401), location)
     return cast(Response, redirect(location, 303))
+
+
+def _back() -> str:
+    """What to come back to: this page, or for a form or a fragment the page that it is on."""
+    if request.method in SAFE and not htmx.is_fragment():
+        return here()
+    page = own_path(htmx.current_page() or request.referrer)
+    return "/" if mask(page) != page else page  # never a link's token
+
+
+def _note_seen(row: PersonSession) -> None:
+    # Only with a change that is committed anyway, and not with each: a GET never writes.
+    if request.method not in SAFE and clock.now() - row.seen_at > SEEN_EVERY:
+        row.seen_at = clock.now()
 
 
 def _admin_only() -> Response | None:

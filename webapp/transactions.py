@@ -29,14 +29,19 @@ def reading() -> Iterator[None]:
     Objects loaded inside stay usable, detached; to change one, load it again.
     """
     before = _mode.get()
-    db.session.rollback()
+    _leave()
     _mode.set("read")
     try:
         yield
     finally:
-        db.session.rollback()
-        db.session.expunge_all()
+        _leave()
         _mode.set(before)
+
+
+def _leave() -> None:
+    # In this order: a rollback expires what the session holds, and detached nothing can be read again.
+    db.session.expunge_all()
+    db.session.rollback()
 
 
 def listen(engine: Engine) -> None:

@@ -101,6 +101,20 @@ def set_password(person_id: int, *, hash: str, round: int, now: datetime) -> Non
     end_sessions(person_id, actor_id=person_id, now=now)
 
 
+def confirm_password(person_id: int, *, round: int, hash: str) -> None:
+    """Holds the person until the commit, if the password that was just checked is still theirs and they are
+    active; `hash` is the one they have, or the same password hashed with today's parameters. Raises Conflict.
+
+    Without it, a password that is being reset could begin one more session, which the reset would not end.
+    """
+    if changed(
+        update(Person)
+        .where(Person.id == person_id, Person.password_round == round, Person.active)
+        .values(password_hash=hash)
+    ) != 1:  # fmt: skip
+        raise Conflict("Your password has just been changed. Sign in with the new one.")
+
+
 def start_session(
     person_id: int, *, kind: str, browser: str, address: str, lasts: timedelta, now: datetime
 ) -> PersonSession:
