@@ -6,8 +6,10 @@ from the same key. The link shows; a session or the code decides.
 
 import hmac
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
+from itsdangerous import BadData, TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
 
 from webapp.extensions import keyring, settings
 
@@ -48,7 +50,7 @@ def code(public_id: str, round: int, key_id: str) -> str:
 def code_fits(given: str, public_id: str, round: int, key_id: str) -> bool:
     """Compares in constant time; False, too, when the key was removed."""
     try:
-        return hmac.compare_digest(given, code(public_id, round, key_id))
+        return hmac.compare_digest(given.encode(), code(public_id, round, key_id).encode())
     except KeyError:
         return False
 
@@ -59,9 +61,10 @@ def well_formed(given: str) -> str | None:
     return digits if len(digits) == 6 and digits.isascii() and digits.isdigit() else None
 
 
-def password_token(public_id: str, round: int) -> str:
-    """For "set your password" and "reset your password"; dead once the password is set (the round moves)."""
-    return str(_password(keyring().current).dumps([public_id, round]))
+def password_token(public_id: str, round: int, issued: datetime | None = None) -> str:
+    """For "set your password" and "reset your password"; dead once the password is set (the round moves).
+    Its three days begin when it was `issued` (aware; else now), so that a retried mail carries the same link."""
+    return str(_password(keyring().current, issued).dumps([public_id, round]))
 
 
 def read_password(token: str) -> tuple[str, int] | None:
@@ -84,5 +87,21 @@ def _approval(key_id: str) -> URLSafeSerializer:
     return URLSafeSerializer(keyring().derive("approval link", key_id), salt="approval")
 
 
-def _password(key_id: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(keyring().derive("password link", key_id), salt="password")
+def _password(key_id: str, issued: datetime | None = None) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(
+        keyring().derive("password link", key_id),
+        salt="password",
+        signer=_IssuedSigner,
+        signer_kwargs={"issued": int(issued.timestamp()) if issued else None},
+    )
+
+
+class _IssuedSigner(TimestampSigner):
+    """Signs with a given instant (seconds since 1970) in place of now."""
+
+    def __init__(self, *args: Any, issued: int | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._issued = issued
+
+    def get_timestamp(self) -> int:
+        return super().get_timestamp() if self._issued is None else self._issued

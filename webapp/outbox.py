@@ -83,10 +83,12 @@ def claim(limit: int) -> list[Claim]:
         .order_by(Notice.due_at, Notice.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        # PostgreSQL may run a plain subquery more than once, and would lease more than `limit`.
+        .cte("wanted")
     )
     rows = db.session.execute(
         update(Notice)
-        .where(Notice.id.in_(wanted.scalar_subquery()))
+        .where(Notice.id.in_(select(wanted.c.id)))
         .values(state="leased", lease=lease, lease_until=db_now(LEASE_SECONDS), tries=Notice.tries + 1)
         .returning(Notice.id, Notice.tries, Notice.due_at),
         execution_options={"synchronize_session": False},
@@ -130,13 +132,15 @@ def mark_failed(claim: Claim, error: str, *, for_good: bool = False) -> bool:
     return _mark(claim, held(claim), state="due", error=error[:500], due_at=db_now(seconds))
 
 
-def give_back(claims: Sequence[Claim]) -> None:
-    """Unlocks notices that were claimed but not tried, as if they had never been claimed. Commits."""
+def give_back(claims: Sequence[Claim], *, seconds: int = 0) -> None:
+    """Unlocks notices that were claimed but not tried, as if they had never been claimed; due as before, or
+    in so many seconds. Commits."""
     if claims:
+        values: dict[str, Any] = {"due_at": db_now(seconds)} if seconds else {}
         db.session.execute(
             update(Notice)
             .where(Notice.id.in_([one.id for one in claims]), Notice.lease == claims[0].lease, Notice.state == "leased")
-            .values(state="due", lease=None, lease_until=None, tries=Notice.tries - 1),
+            .values(state="due", lease=None, lease_until=None, tries=Notice.tries - 1, **values),
             execution_options={"synchronize_session": False},
         )
         db.session.commit()
