@@ -13,13 +13,17 @@ from webapp import audit
 from webapp.extensions import db
 from webapp.models import App, Audience, Person, PolicyRevision
 from webapp.queries import directory
-from webapp.text import clean, one_line
+from webapp.text import clean, one_line, sha256
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import SCHEMA, Approver, Policy, StepRule, digest
 
 from ._rearrange import rearrange
 from ._sql import changed
 from .errors import Conflict, Invalid
+
+DESCRIPTION_LIMIT = 500
+CATEGORY_LIMIT = 60
+NOTE_LIMIT = 500
 
 
 def create(
@@ -37,11 +41,7 @@ def create(
     requestable: bool = False,
 ) -> App:
     """A new app, not requestable yet; approval required, so that nothing is given away by accident. Raises Invalid."""
-    name = one_line(name)
-    if not name:
-        raise Invalid(name="Please give the app a name.")
-    if len(name) > 80:
-        raise Invalid(name="An app's name can have up to 80 characters.")
+    name = _name(name)
     app = App(icon=icon, launch_url=web_address(launch_url), note=clean(note)[:500], requestable=requestable,
               created_at=now)  # fmt: skip
     app.describe(name=name, description=clean(description)[:500], category=one_line(category)[:60])
@@ -59,6 +59,64 @@ def create(
                  owner=_plain(owner))  # fmt: skip
     save_policy(app, policy or Policy(), actor=actor, now=now)
     return app
+
+
+def change_details(
+    app: App,
+    *,
+    name: str,
+    description: str,
+    category: str,
+    icon: str,
+    launch_url: str,
+    actor: Person,
+    now: datetime,
+) -> None:
+    """What people read of the app, its picture and where it opens. Raises Invalid with all that is wrong."""
+    name, description, category = one_line(name), clean(description), one_line(category)
+    wrong: dict[str, str] = {}
+    try:
+        _name(name)
+    except Invalid as error:
+        wrong |= error.fields
+    if len(description) > DESCRIPTION_LIMIT:
+        wrong["description"] = f"Please keep it to {DESCRIPTION_LIMIT} characters; this has {len(description):,}."
+    if len(category) > CATEGORY_LIMIT:
+        wrong["category"] = f"A category can have up to {CATEGORY_LIMIT} characters."
+    try:
+        launch_url = web_address(launch_url)
+    except Invalid as error:
+        wrong |= error.fields
+    if wrong:
+        raise Invalid(**wrong)
+    before = _details(app)
+    app.describe(name=name, description=description, category=category)
+    app.icon, app.launch_url = icon, launch_url
+    try:
+        db.session.flush()
+    except IntegrityError:
+        db.session.rollback()
+        raise Invalid(name=f"There is an app called {name} already.") from None
+    after = _details(app)
+    differs = [key for key in after if before[key] != after[key]]
+    audit.record(
+        "app.changed",
+        at=now,
+        actor=actor.id,
+        app=app.id,
+        before={key: before[key] for key in differs},
+        after={key: after[key] for key in differs},
+    )
+
+
+def set_note(app: App, *, note: str, actor: Person, now: datetime) -> None:
+    """What the requester reads before asking. Raises Invalid."""
+    note = clean(note)
+    if len(note) > NOTE_LIMIT:
+        raise Invalid(note=f"Please keep it to {NOTE_LIMIT} characters; this has {len(note):,}.")
+    before, app.note = app.note, note
+    audit.record("app.changed", at=now, actor=actor.id, app=app.id,
+                 before={"note": sha256(before)}, after={"note": sha256(note)})  # fmt: skip
 
 
 def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime) -> PolicyRevision:
@@ -158,10 +216,27 @@ def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime)
 def set_audience(app: App, *, groups: Iterable[int], actor: Person | None, now: datetime) -> None:
     """The groups that see the app; none: everyone."""
     groups = sorted(set(groups))
+    before = sorted(db.session.scalars(select(Audience.group_id).where(Audience.app_id == app.id)))
     app.for_everyone = not groups
     db.session.execute(Audience.__table__.delete().where(Audience.__table__.c.app_id == app.id))  # type: ignore[attr-defined]
     db.session.add_all(Audience(app_id=app.id, group_id=group) for group in groups)
-    audit.record("app.changed", at=now, actor=actor.id if actor else None, app=app.id, after={"audience": groups})
+    audit.record("app.changed", at=now, actor=actor.id if actor else None, app=app.id,
+                 before={"audience": before}, after={"audience": groups})  # fmt: skip
+
+
+def _name(given: str) -> str:
+    name = one_line(given)
+    if not name:
+        raise Invalid(name="Please give the app a name.")
+    if len(name) > 80:
+        raise Invalid(name="An app's name can have up to 80 characters.")
+    return name
+
+
+def _details(app: App) -> dict[str, str]:
+    """As the record keeps them: the icon's name, and fingerprints of what somebody wrote."""
+    written = {"name": app.name, "description": app.description, "category": app.category, "launch_url": app.launch_url}
+    return {"icon": app.icon} | {key: sha256(text) for key, text in written.items()}
 
 
 def web_address(given: str) -> str:
@@ -169,9 +244,15 @@ def web_address(given: str) -> str:
     given = one_line(given)
     if not given:
         return ""
-    parts = urlsplit(given)
-    if parts.scheme not in ("http", "https") or not parts.hostname or len(given) > 500:
-        raise Invalid(launch_url="The link has to begin with https:// or http://.")
+    try:
+        parts = urlsplit(given)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # as of "http://["
+        usable = False
+    if not usable:
+        raise Invalid(launch_url="The link has to begin with https:// or http://, and a host has to follow.")
+    if len(given) > 500:
+        raise Invalid(launch_url="The link can have up to 500 characters.")
     return given
 
 

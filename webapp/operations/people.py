@@ -79,6 +79,16 @@ def mail_invitation(person: Person, *, now: datetime) -> None:
     outbox.post([_invite.notice("invitation", "requester", now=now, person_id=person.id, round=person.password_round)])
 
 
+def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> None:
+    """One more mail "set your password", for somebody who has none yet. Raises Conflict."""
+    if not person.active:
+        raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
+    if person.password_hash is not None:
+        raise Conflict(f"{person.name} has a password already. “Forgot your password?” is on the sign-in page.")
+    audit.record("person.invited", at=now, actor=actor.id, person=person.id)
+    mail_invitation(person, now=now)
+
+
 def mail_password_reset(person: Person, *, now: datetime) -> None:
     """The mail "reset your password"."""
     outbox.post(
@@ -166,10 +176,7 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
     if person.id == actor.id:
         raise Conflict("You cannot deactivate yourself. Ask another admin.")
     directory.lock(exclusive=True)
-    if person.is_admin and not db.session.scalar(
-        select(Person.id).where(Person.is_admin, Person.active, Person.id != person.id).limit(1)
-    ):
-        raise Conflict(f"{person.name} is the only admin. Make somebody else an admin first.")
+    _refuse_if_only_admin(person)
     if changed(
         update(Person).where(Person.id == person.id, Person.active).values(active=False, deactivated_at=now)
     ) != 1:  # fmt: skip
@@ -186,6 +193,31 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
         if case is not None:
             requests.cancel(case, actor=actor, reason=f"{person.name} was deactivated.", now=now)
     rearrange(people=[person.id], groups=_groups_of(person), now=now)
+
+
+def set_admin(person: Person, *, is_admin: bool, actor: Person, now: datetime) -> None:
+    """Makes somebody an admin or takes it back; the last one stays. Raises Conflict."""
+    directory.lock(exclusive=True)
+    if is_admin and not person.active:
+        raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
+    if not is_admin:
+        _refuse_if_only_admin(person)
+    if changed(
+        update(Person).where(Person.id == person.id, Person.is_admin.is_(not is_admin)).values(is_admin=is_admin)
+    ) != 1:  # fmt: skip
+        raise Conflict(f"{person.name} is {'an admin already' if is_admin else 'no admin any more'}.")
+    audit.record("person.changed", at=now, actor=actor.id, person=person.id,
+                 before={"is_admin": not is_admin}, after={"is_admin": is_admin})  # fmt: skip
+    rearrange(people=[person.id], now=now)
+
+
+def _refuse_if_only_admin(person: Person) -> None:
+    """The caller holds the directory still."""
+    admins = select(Person.id).where(Person.is_admin, Person.active)
+    if db.session.scalar(admins.where(Person.id == person.id)) and not db.session.scalar(
+        admins.where(Person.id != person.id).limit(1)
+    ):
+        raise Conflict(f"{person.name} is the only admin. Make somebody else an admin first.")
 
 
 def reactivate(person: Person, *, actor: Person, now: datetime) -> None:
