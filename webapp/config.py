@@ -69,7 +69,10 @@ def _read(env: Mapping[str, str]) -> Settings:
     data = Path(env.get("COUNTERSIGN_DATA") or PROJECT / "var").expanduser().resolve()
     port = _number(env, "PORT", 8000, 1, 65535)
     if embedded:
-        data.mkdir(parents=True, exist_ok=True)
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"The data folder {data} cannot be made: {error.strerror}.") from None
     secret = env.get("SECRET_KEY", "") or (embedded_secret(data) if embedded else "")
     if not secret:
         raise SettingsError("SECRET_KEY is missing. Set it to a long random text and keep it: links depend on it.")
@@ -111,7 +114,7 @@ def _read(env: Mapping[str, str]) -> Settings:
         mail_server=mail_server or sink_host,
         mail_port=_number(env, "MAIL_PORT", 465 if ssl else 587 if tls else 25, 1, 65535)
         if mail_server
-        else int(sink_port or 0),
+        else _number({"COUNTERSIGN_SINK": sink_port}, "COUNTERSIGN_SINK", 0, 0, 65535),
         mail_use_tls=tls,
         mail_use_ssl=ssl,
         mail_username=env.get("MAIL_USERNAME", ""),
@@ -163,8 +166,13 @@ def _database_url(url: str) -> str:
 def _check_base_url(url: str) -> str:
     if not url:
         raise SettingsError("BASE_URL is missing: the address people open, for example https://apps.example.com.")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise SettingsError(f"BASE_URL is {url}. Its host or port cannot be right.") from None
+    extra = parts.path or parts.query or parts.fragment or parts.username is not None or port == 0
+    if parts.scheme not in ("http", "https") or not parts.hostname or extra or any(one.isspace() for one in url):
         raise SettingsError(f"BASE_URL is {url}. It has to be http:// or https://, a host, and nothing behind it.")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise SettingsError("BASE_URL has to begin with https:// on anything but this machine itself.")
@@ -195,6 +203,6 @@ def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int
     value = env.get(name, "").strip()
     if not value:
         return default
-    if not value.isdigit() or not low <= int(value) <= high:
+    if not (value.isascii() and value.isdigit() and len(value) < 10) or not low <= int(value) <= high:
         raise SettingsError(f"{name} is {value!r}. Set it to a number from {low} to {high}.")
     return int(value)

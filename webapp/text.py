@@ -8,8 +8,12 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def clean(text: str) -> str:
-    """NFC, no NUL, LF line ends, no white space around: the form in which text is counted and stored."""
-    return unicodedata.normalize("NFC", text).replace("\0", "").replace("\r\n", "\n").replace("\r", "\n").strip()
+    """NFC, no NUL, LF line ends, no white space around: the form in which text is counted and stored.
+
+    Lone surrogates, which JSON can carry and no database stores, become question marks.
+    """
+    whole = text.replace("\0", "").encode("utf-8", "replace").decode()
+    return unicodedata.normalize("NFC", whole).replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def one_line(text: str) -> str:

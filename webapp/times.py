@@ -17,7 +17,7 @@ def zone(name: str) -> ZoneInfo:
     """The time zone of that name; UTC when it is unknown here."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder, as "Europe"
         return ZoneInfo("UTC")
 
 

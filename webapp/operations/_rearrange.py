@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import or_, select, update
 
 from webapp import audit
 from webapp.extensions import db, keyring
@@ -63,7 +63,11 @@ def rearrange(*, people: Collection[int] = (), groups: Collection[int] = (), app
     ).all()  # fmt: skip
     found = directory.look_up([*(_approver(row) for row in rows), *(_owner(row) for row in rows)])
     invited: dict[int, dict[int, Invitation]] = {}
-    for invitation in db.session.scalars(select(Invitation).where(Invitation.step_id.in_([row.id for row in rows]))):
+    for invitation in db.session.scalars(
+        select(Invitation)
+        .where(Invitation.step_id.in_([row.id for row in rows]))
+        .execution_options(populate_existing=True)
+    ):
         invited.setdefault(invitation.step_id, {})[invitation.person_id] = invitation
     for row in rows:
         deciders = who_decides(
@@ -75,7 +79,7 @@ def rearrange(*, people: Collection[int] = (), groups: Collection[int] = (), app
         _invite_anew(row, deciders, invited.get(row.id, {}), now=now)
 
 
-def _invite_anew(row: Row[Any], deciders: Deciders, invited: dict[int, Invitation], *, now: datetime) -> None:
+def _invite_anew(row: Any, deciders: Deciders, invited: dict[int, Invitation], *, now: datetime) -> None:
     before = sorted(person for person, invitation in invited.items() if invitation.live)
     after = sorted(deciders.people)
     if before == after and row.tier == deciders.tier.value:
@@ -104,11 +108,11 @@ def _invite_anew(row: Row[Any], deciders: Deciders, invited: dict[int, Invitatio
     )
 
 
-def _approver(row: Row[Any]) -> Approver:
+def _approver(row: Any) -> Approver:
     return Approver(row.approver_person_id, row.approver_group_id)
 
 
-def _owner(row: Row[Any]) -> Approver | None:
+def _owner(row: Any) -> Approver | None:
     if row.owner_person_id is None and row.owner_group_id is None:
         return None
     return Approver(row.owner_person_id, row.owner_group_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from webapp import audit
@@ -18,7 +18,6 @@ from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import SCHEMA, Approver, Policy, StepRule, digest
 
 from ._rearrange import rearrange
-from ._sql import changed
 from .errors import Conflict, Invalid
 
 DESCRIPTION_LIMIT = 500
@@ -164,16 +163,22 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
 
 def change_policy(app: App, *, actor: Person, now: datetime, **changes: Any) -> PolicyRevision:
     """`save_policy` of the present rule with some fields changed."""
-    revision = db.session.get_one(PolicyRevision, app.policy_revision_id)
-    return save_policy(app, replace(revision.snapshot(), **changes), actor=actor, now=now)
+    return save_policy(app, replace(_rule_to_change(app), **changes), actor=actor, now=now)
+
+
+def _rule_to_change(app: App) -> Policy:
+    """The rule in force, with the app's row held: of two who change different fields at once, both stay."""
+    db.session.refresh(app, with_for_update={"key_share": True})
+    return db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
 
 
 def set_requestable(app: App, *, requestable: bool, actor: Person, now: datetime) -> None:
     """Whether people find it in the catalog. Raises Conflict if it needs approval and has no step."""
-    if requestable:
-        policy = db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
-        if policy.approval_required and not policy.steps:
-            raise Conflict(f"Name an approver for {app.name} first, or turn off Approval required.")
+    policy = _rule_to_change(app)
+    if app.requestable is requestable:
+        return
+    if requestable and policy.approval_required and not policy.steps:
+        raise Conflict(f"Name an approver for {app.name} first, or turn off Approval required.")
     before, app.requestable = app.requestable, requestable
     audit.record("app.changed", at=now, actor=actor.id, app=app.id,
                  before={"requestable": before}, after={"requestable": requestable})  # fmt: skip
@@ -181,8 +186,7 @@ def set_requestable(app: App, *, requestable: bool, actor: Person, now: datetime
 
 def set_approval_required(app: App, *, required: bool, actor: Person, now: datetime) -> None:
     """Turning it on without a step takes the app out of the catalog until an approver is named."""
-    revision = db.session.get_one(PolicyRevision, app.policy_revision_id)
-    policy = revision.snapshot()
+    policy = _rule_to_change(app)
     if policy.approval_required is required:
         return
     save_policy(app, replace(policy, approval_required=required), actor=actor, now=now)
@@ -193,7 +197,7 @@ def set_approval_required(app: App, *, required: bool, actor: Person, now: datet
 def set_steps(app: App, *, steps: Iterable[StepRule], actor: Person, now: datetime) -> None:
     """Who approves, in order. Raises Invalid; Conflict when the last step of a requestable app would go."""
     steps = tuple(steps)
-    policy = db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
+    policy = _rule_to_change(app)
     if not steps and app.requestable and policy.approval_required:
         raise Conflict(f"{app.name} is requestable and needs an approver. Turn off Requestable first.")
     save_policy(app, replace(policy, steps=steps), actor=actor, now=now)
@@ -202,12 +206,9 @@ def set_steps(app: App, *, steps: Iterable[StepRule], actor: Person, now: dateti
 def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime) -> None:
     """Who answers for the app, and stands in for an approver who is gone."""
     directory.lock(exclusive=True)
+    db.session.refresh(app, with_for_update={"key_share": True})
     before = app.owner
-    changed(
-        update(App)
-        .where(App.id == app.id)
-        .values(owner_person_id=owner.person if owner else None, owner_group_id=owner.group if owner else None)
-    )
+    app.owner_person_id, app.owner_group_id = (owner.person, owner.group) if owner else (None, None)
     audit.record("app.changed", at=now, actor=actor.id, app=app.id,
                  before={"owner": _plain(before)}, after={"owner": _plain(owner)})  # fmt: skip
     rearrange(apps=[app.id], now=now)

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, case as sql_case, exists, func, select, tuple_, update
+from sqlalchemy import Row, and_, exists, select, tuple_, update
+from sqlalchemy import case as sql_case
 from sqlalchemy.exc import IntegrityError
 
 from webapp import audit, outbox
@@ -28,9 +30,9 @@ from webapp.queries.cases import Case
 from webapp.text import clean, sha256
 from webapp.workflow import machine
 from webapp.workflow.approvers import Deciders, require_deciders, who_decides
-from webapp.workflow.entitlements import SetValue, fill, shown, to_json
-from webapp.workflow.errors import NotYourTurn, Settled
-from webapp.workflow.policy import MESSAGE_LIMIT, OutcomeRule, Policy, loads
+from webapp.workflow.entitlements import SetValue, Sheet, fill, shown, to_json
+from webapp.workflow.errors import BadValues, NotYourTurn, Settled
+from webapp.workflow.policy import MESSAGE_LIMIT, Approver, OutcomeRule, Policy, loads
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
 from . import _invite
@@ -41,6 +43,7 @@ ASK_AGAIN_AFTER = timedelta(hours=24)
 CODES_A_DAY = 3
 WRONG_CODES = 5
 LIVE_GRANT = ("provisioning", "active")
+TOO_LATE = "Somebody else was faster, or the time is over. Here is how it stands now."
 
 # A form's values: entitlement id → what was sent for it.
 Given = Mapping[str, Sequence[str]]
@@ -51,6 +54,8 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
     policy = revision.snapshot()
     if policy.approval_required:
         raise Conflict(f"{app.name} needs an approval now. Press Request to ask for it.")
+    directory.lock()
+    _check_what_stands(app, revision, person)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
     grant.values = policy.defaults()
     db.session.add(grant)
@@ -59,7 +64,8 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
     except IntegrityError:
         db.session.rollback()
         raise Conflict(f"You have {app.name} already.") from None
-    audit.record("grant.added", at=now, actor=person.id, app=app.id, person=person.id, values=to_json(grant.values))
+    audit.record("grant.added", at=now, actor=person.id, app=app.id, person=person.id, before=None,
+                 after=_for_the_record(policy, grant.values))  # fmt: skip
     outbox.post([_invite.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
     return grant
 
@@ -81,13 +87,15 @@ def submit(
     if policy.comment_required and not message:
         raise Invalid(message="Please say why you need it: the approver decides by your words.")
     values = policy.defaults()
-    values |= fill(policy.sheet_for_requester(values).fields, given, by=person.id, at=now.isoformat(timespec="seconds"))
+    sheet = policy.sheet_for_requester(values)
+    filled = fill(sheet.fields, _cleaned(given), by=person.id, at=now.isoformat(timespec="seconds"))
+    values = _taken(sheet, values, filled)
     directory.lock()
-    _refuse_a_second_one(app, person)
-    found = directory.look_up([*(step.approver for step in policy.steps), app.owner])
+    owner = _check_what_stands(app, revision, person)
+    found = directory.look_up([*(step.approver for step in policy.steps), owner])
     deciders = require_deciders(
         tuple(step.approver for step in policy.steps),
-        owner=app.owner,
+        owner=owner,
         directory=found.directory,
         without=frozenset({person.id}),
     )
@@ -114,8 +122,9 @@ def submit(
         app=app.id,
         person=person.id,
         revision=revision.id,
-        message=sha256(message),
-        values=to_json(values),
+        message=sha256(message) if message else None,
+        before=None,
+        after=_for_the_record(policy, values),
     )
     steps = [
         Step(
@@ -133,21 +142,63 @@ def submit(
     return request
 
 
-def _refuse_a_second_one(app: App, person: Person) -> None:
-    has, asked = db.session.execute(
+def _check_what_stands(app: App, revision: PolicyRevision, person: Person) -> Approver | None:
+    """The app's owner, looked up again under the lock with all else that may have changed under the form.
+
+    Raises Conflict when the person has the app, has asked for it, is deactivated, or the app or its rule changed.
+    """
+    row = db.session.execute(
         select(
-            exists().where(Grant.app_id == app.id, Grant.person_id == person.id, Grant.state.in_(LIVE_GRANT)),
-            exists().where(
+            exists()
+            .where(Grant.app_id == app.id, Grant.person_id == person.id, Grant.state.in_(LIVE_GRANT))
+            .label("has"),
+            exists()
+            .where(
                 AccessRequest.app_id == app.id,
                 AccessRequest.for_person_id == person.id,
                 AccessRequest.state == RequestState.PENDING.value,
-            ),
-        )
+            )
+            .label("asked"),
+            exists().where(Person.id == person.id, Person.active).label("active"),
+            App.requestable,
+            App.archived_at,
+            App.policy_revision_id,
+            App.owner_person_id,
+            App.owner_group_id,
+        ).where(App.id == app.id)
     ).one()
-    if has:
+    if row.has:
         raise Conflict(f"You have {app.name} already.")
-    if asked:
+    if row.asked:
         raise Conflict(f"You have asked for {app.name} already.")
+    if not row.active:
+        raise Conflict("Your account was deactivated. Ask an admin.")
+    if not row.requestable or row.archived_at is not None:
+        raise Conflict(f"{app.name} cannot be asked for any more.")
+    if row.policy_revision_id != revision.id:
+        raise Conflict(f"The rules of {app.name} have just changed. Look at them once more, then send it again.")
+    if row.owner_person_id is None and row.owner_group_id is None:
+        return None
+    return Approver(row.owner_person_id, row.owner_group_id)
+
+
+def _cleaned(given: Given) -> Given:
+    return {key: [clean(text) for text in texts] for key, texts in given.items()}
+
+
+def _taken(sheet: Sheet, values: dict[str, SetValue], filled: dict[str, SetValue]) -> dict[str, SetValue]:
+    """The values once one person has filled in their fields: what they left empty is empty."""
+    emptied = {one.entitlement.id for one in sheet.writable} - set(filled)
+    return {key: one for key, one in (values | filled).items() if key not in emptied}
+
+
+def _for_the_record(policy: Policy, values: Mapping[str, SetValue]) -> dict[str, Any]:
+    """Values as the audit record keeps them: of free text the SHA-256 only."""
+    plain = to_json(values)
+    for entitlement in policy.entitlements:
+        if entitlement.kind == "text" and entitlement.id in plain:
+            plain[entitlement.id]["value"] = sha256(str(plain[entitlement.id]["value"]))
+    return plain
 
 
 def decide(
@@ -189,17 +240,19 @@ def decide(
         channel=channel,
     )
     assert step is not None  # machine.decide refuses a request without an open step
+    if channel is Channel.ADMIN and actor.id not in found.directory.admins:
+        raise NotYourTurn("Only an admin can decide in place of the approvers.")
     values = case.request.values
-    newly_set: dict[str, SetValue] = {}
-    if verdict is Verdict.APPROVED and given is not None:
+    if verdict is Verdict.APPROVED:
         sheet = case.policy.sheet_for_step(step.position, values)
-        filled = fill(sheet.fields, given, by=actor.id, at=now.isoformat(timespec="seconds"))
-        newly_set = {key: one for key, one in filled.items() if values.get(key) != one}
-        cleared = {one.entitlement.id for one in sheet.writable} - set(filled)
-        values = {key: one for key, one in (values | filled).items() if key not in cleared}
+        if given is None:
+            _require_complete(sheet)
+        else:
+            filled = fill(sheet.fields, _cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds"))
+            values = _taken(sheet, values, filled)
     _move(case, outcome, actor=actor.id, now=now, values=values, step=step)
     _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=channel,
-                     newly_set=newly_set, now=now)  # fmt: skip
+                     values=values, now=now)  # fmt: skip
     asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
     _invite.close_invitations([step.id])
     notices: list[dict[str, Any]] = []
@@ -227,6 +280,13 @@ def decide(
     return case
 
 
+def _require_complete(sheet: Sheet) -> None:
+    """For a verdict without a form: what this step has to set must be set already. Raises BadValues."""
+    missing = [one.entitlement for one in sheet.writable if one.entitlement.required and one.current is None]
+    if missing:
+        raise BadValues({one.id: f"{one.name} is needed." for one in missing})
+
+
 def _record_decision(
     case: Case,
     step: Step,
@@ -236,10 +296,12 @@ def _record_decision(
     verdict: Verdict,
     comment: str,
     channel: Channel,
-    newly_set: dict[str, SetValue],
+    values: dict[str, SetValue],
     now: datetime,
 ) -> None:
     names = {one.id: one.name for one in case.policy.entitlements}
+    before = case.request.values
+    differs = [key for key in names if before.get(key) != values.get(key)]
     decision = Decision(
         step_id=step.id,
         person_id=actor.id,
@@ -248,7 +310,9 @@ def _record_decision(
         comment=comment,
         created_at=now,
     )
-    decision.set_json = json.dumps({names[key]: shown(one.value) for key, one in newly_set.items()}, ensure_ascii=False)
+    decision.set_json = json.dumps(
+        {names[key]: shown(values[key].value) if key in values else "" for key in differs}, ensure_ascii=False
+    )
     db.session.add(decision)
     audit.record(
         f"step.{verdict.value}",
@@ -260,8 +324,8 @@ def _record_decision(
         step=step.position,
         channel=channel.value,
         comment=sha256(comment) if comment else None,
-        before={key: to_json(case.request.values).get(key) for key in newly_set},
-        after=to_json(newly_set),
+        before=_for_the_record(case.policy, {key: before[key] for key in differs if key in before}),
+        after=_for_the_record(case.policy, {key: values[key] for key in differs if key in values}),
         state=outcome.state.value,
     )
 
@@ -269,8 +333,8 @@ def _record_decision(
 def cancel(case: Case, *, actor: Person, reason: str = "", now: datetime) -> None:
     """Withdraws a pending request; everyone who was asked is told. Raises Settled or Conflict."""
     outcome = machine.cancel(case.snapshot())
-    step = case.open_step
-    _move(case, outcome, actor=actor.id, now=now, note=clean(reason)[:500], step=step)
+    reason = clean(reason)[:500]
+    _move(case, outcome, actor=actor.id, now=now, note=reason, step=case.open_step)
     audit.record(
         "request.cancelled",
         at=now,
@@ -283,7 +347,7 @@ def cancel(case: Case, *, actor: Person, reason: str = "", now: datetime) -> Non
     asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
     _invite.close_invitations([one.id for one in case.steps])
     people = dict.fromkeys(person for person, _, _ in asked)
-    if actor.id != case.request.for_person_id:
+    if case.for_person.active:
         people[case.request.for_person_id] = None
     outbox.post(
         [
@@ -305,6 +369,8 @@ def remind(case: Case, *, actor: Person, now: datetime) -> None:
     step = case.open_step
     if machine.require_open(case.snapshot()).overdue or step is None:
         raise Settled("The time for this decision is over.")
+    if (case.request.asked_again_at or case.request.created_at) > now - ASK_AGAIN_AFTER:
+        raise Conflict("They were asked within the last 24 hours. You can ask again once a day.")
     if (
         changed(
             update(AccessRequest)
@@ -312,13 +378,12 @@ def remind(case: Case, *, actor: Person, now: datetime) -> None:
                 AccessRequest.id == case.request.id,
                 AccessRequest.state == RequestState.PENDING.value,
                 AccessRequest.version == case.request.version,
-                func.coalesce(AccessRequest.asked_again_at, AccessRequest.created_at) <= now - ASK_AGAIN_AFTER,
             )
             .values(version=AccessRequest.version + 1, asked_again_at=now)
         )
         != 1
     ):
-        raise Conflict("They were asked within the last 24 hours. You can ask again once a day.")
+        raise Conflict(TOO_LATE)
     audit.record("request.reminded", at=now, actor=actor.id, request=case.request.id, app=case.app.id)
     live = db.session.execute(
         select(Invitation.id, Invitation.person_id, Invitation.round).where(
@@ -384,8 +449,12 @@ def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
         )
         != 1
     ):
+        asked_for = invitation.round
+        db.session.refresh(invitation)
         if not invitation.live:
             raise NotYourTurn("This decision is not yours to make any more.")
+        if invitation.round != asked_for:
+            raise Conflict("A new code is on its way to you already.")
         raise Conflict(
             f"You had {CODES_A_DAY} new codes today. The code in your newest mail may still work; "
             "signing in always does."
@@ -426,7 +495,7 @@ def _move(
             exists().where(Step.id == step.id, Step.state == StepState.OPEN.value, Step.due_at > db_now())
         )
     if changed(update(AccessRequest).where(*conditions).values(**changes)) != 1:
-        raise Conflict("Somebody else was faster, or the time is over. Here is how it stands now.")
+        raise Conflict(TOO_LATE)
     closing: dict[StepState, list[int]] = {}
     for step_id, state in outcome.moves:
         if state is not StepState.OPEN:
@@ -439,7 +508,10 @@ def _grant(case: Case, values: dict[str, SetValue], *, actor: Person, now: datet
     """The person has the app now; if a grant appeared meanwhile, its entitlements are brought up to date."""
     person, app = case.request.for_person_id, case.app.id
     existing = db.session.scalars(
-        select(Grant).where(Grant.app_id == app, Grant.person_id == person, Grant.state.in_(LIVE_GRANT))
+        select(Grant)
+        .where(Grant.app_id == app, Grant.person_id == person, Grant.state.in_(LIVE_GRANT))
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).first()
     if existing is None:
         db.session.add(
@@ -453,11 +525,11 @@ def _grant(case: Case, values: dict[str, SetValue], *, actor: Person, now: datet
             raise Conflict("The app was added at the same moment. Please decide once more.") from None
         kind, before = "grant.added", None
     else:
-        before = to_json(existing.values)
+        before = _for_the_record(case.policy, existing.values)
         existing.values = values
         kind = "grant.updated"
     audit.record(kind, at=now, actor=actor.id, request=case.request.id, app=app, person=person,
-                 before=before, after=to_json(values))  # fmt: skip
+                 before=before, after=_for_the_record(case.policy, values))  # fmt: skip
 
 
 def _outcome_notices(
@@ -476,7 +548,10 @@ def _outcome_notices(
     kind = f"request-{state.value}"
     return [
         _invite.notice(kind, role, now=now, person_id=person, request_id=request_id) for person, role in roles.items()
-    ] + [_invite.notice(kind, "other", now=now, address=address, request_id=request_id) for address in rule.others]
+    ] + [
+        _invite.notice(kind, "other", now=now, address=address, request_id=request_id)
+        for address in dict.fromkeys(rule.others)
+    ]
 
 
 def expire_overdue(*, now: datetime, limit: int = 500) -> int:
@@ -486,8 +561,7 @@ def expire_overdue(*, now: datetime, limit: int = 500) -> int:
     """
     overdue = db.session.execute(
         select(AccessRequest.id, AccessRequest.version, AccessRequest.app_id, AccessRequest.asked_by_id,
-               AccessRequest.for_person_id, AccessRequest.policy_revision_id, Step.id.label("step_id"),
-               Step.position)
+               AccessRequest.for_person_id, AccessRequest.policy_revision_id)
         .join(Step, and_(Step.request_id == AccessRequest.id, Step.state == StepState.OPEN.value))
         .where(Step.due_at <= db_now(), AccessRequest.state == RequestState.PENDING.value)
         .order_by(Step.due_at)
@@ -496,27 +570,28 @@ def expire_overdue(*, now: datetime, limit: int = 500) -> int:
     ).all()  # fmt: skip
     if not overdue:
         return 0
-    waiting: dict[int, list[machine.Step]] = {row.id: [] for row in overdue}
-    for row in db.session.execute(
-        select(Step.id, Step.request_id, Step.position).where(
-            Step.request_id.in_(waiting), Step.state == StepState.WAITING.value
-        )
+    # The steps are read only now that their requests are held: the join above may have seen a step that an
+    # approval settled just before we got hold of the request.
+    steps: dict[int, list[machine.Step]] = {row.id: [] for row in overdue}
+    for step in db.session.execute(
+        select(Step.id, Step.request_id, Step.position, Step.state, (Step.due_at <= db_now()).label("overdue"))
+        .where(Step.request_id.in_(steps), Step.state.in_((StepState.OPEN.value, StepState.WAITING.value)))
+        .order_by(Step.position, Step.id)
     ):
-        waiting[row.request_id].append(machine.Step(row.id, row.position, StepState.WAITING))
-    outcomes = {
-        row.id: machine.expire(
-            machine.Request(
-                row.id, row.version, RequestState.PENDING, row.asked_by_id, row.for_person_id,
-                (machine.Step(row.step_id, row.position, StepState.OPEN, True), *waiting[row.id]),
-            )
-        )
-        for row in overdue
-    }  # fmt: skip
+        steps[step.request_id].append(machine.Step(step.id, step.position, StepState(step.state), bool(step.overdue)))
+    outcomes: dict[int, machine.Outcome] = {}
+    for row in overdue:
+        request = machine.Request(row.id, row.version, RequestState.PENDING, row.asked_by_id, row.for_person_id,
+                                  tuple(steps[row.id]))  # fmt: skip
+        with suppress(Settled):
+            outcomes[row.id] = machine.expire(request)
     expired = set(
         db.session.scalars(
             update(AccessRequest)
             .where(
-                tuple_(AccessRequest.id, AccessRequest.version).in_([(row.id, row.version) for row in overdue]),
+                tuple_(AccessRequest.id, AccessRequest.version).in_(
+                    [(row.id, row.version) for row in overdue if row.id in outcomes]
+                ),
                 AccessRequest.state == RequestState.PENDING.value,
             )
             .values(state=RequestState.EXPIRED.value, version=AccessRequest.version + 1, settled_at=now)
@@ -531,11 +606,11 @@ def expire_overdue(*, now: datetime, limit: int = 500) -> int:
             moves.setdefault(state, []).append(step_id)
     for state, ids in moves.items():
         changed(update(Step).where(Step.id.in_(ids)).values(state=state.value, settled_at=now))
-    _tell_expired(rows, now=now)
+    _tell_expired(rows, {row.id: steps[row.id][0] for row in rows}, now=now)
     return len(overdue)
 
 
-def _tell_expired(rows: Sequence[Row[Any]], *, now: datetime) -> None:
+def _tell_expired(rows: Sequence[Row[Any]], steps: Mapping[int, machine.Step], *, now: datetime) -> None:
     """Events, mails and closed invitations for a batch of expired requests."""
     if not rows:
         return
@@ -565,10 +640,10 @@ def _tell_expired(rows: Sequence[Row[Any]], *, now: datetime) -> None:
             request=row.id,
             app=row.app_id,
             person=row.for_person_id,
-            step=row.position,
+            step=steps[row.id].position,
         )
     outbox.post(notices)
-    _invite.close_invitations(row.step_id for row in rows)
+    _invite.close_invitations(step.id for step in steps.values())
 
 
 def reload(case: Case) -> Case:
