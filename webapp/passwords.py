@@ -22,9 +22,10 @@ def fits(hash: str | None, password: str) -> bool:
     """Whether the password is the one. Takes as long for somebody who is not there (hash None)."""
     nobody = _nobody()  # made by the first caller, whoever is asked for
     try:
-        return _hasher.verify(hash or nobody, _one_form(password)) and hash is not None
+        _hasher.verify(hash or nobody, _one_form(password))
     except (VerificationError, InvalidHashError):
         return False
+    return hash is not None
 
 
 def outdated(hash: str) -> bool:

@@ -1,3 +1,345 @@
-from flask import Blueprint
+"""The door: sign in, sign out, passwords by mailed link; and a person's own account."""
+
+import hashlib
+import time
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, g, make_response, redirect, render_template, request, session
+from flask_limiter import RateLimitExceeded
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock, htmx, links, outbox, passwords, signin
+from webapp.auth.browsers import browser_name, in_the_hand
+from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors, time_zones
+from webapp.extensions import db, limiter, settings
+from webapp.models import Person
+from webapp.operations import people as people_operations
+from webapp.operations.errors import Conflict, Invalid
+from webapp.presentation import now
+from webapp.queries import accounts
+from webapp.security import hide_from_caches_and_referers, local_path, own_path
+from webapp.signin import anyone, me, people, signed_in
+from webapp.times import span
+from webapp.transactions import reading
 
 bp = Blueprint("auth", __name__)
+
+WRONG = "This e-mail and this password do not go together. Check both, or set a new password."
+# Longer than a mail takes to be written to the outbox, so that the time does not tell who has an account.
+FORGOT_SECONDS = 0.3
+
+# (e-mail's name, words) of the demo company's cast: see webapp/demo.py.
+DEMO = (("rita", "Rita asks"), ("ana", "Ana approves"), ("ben", "Ben"), ("chloe", "Chloe"), ("adam", "Adam, admin"))
+
+
+# ---------- Limits: counted in the broker, before anything is asked of the database ----------
+
+
+def _typed_email() -> str:
+    # Hashed: no addresses in the broker, and no key of any length that somebody likes.
+    return hashlib.sha256(as_stored(request.form.get("email")).encode()).hexdigest()
+
+
+def _this_session() -> str:
+    return str(session.get("_user_id", "nobody"))
+
+
+def _wrong_password(_: Response) -> bool:
+    return "wrong_password" in g
+
+
+# A whole company may sign in from one address in the morning, so there it is failures that count for most.
+any_sign_in = limiter.limit("60 per minute")
+wrong_from_here = limiter.limit("20 per minute; 100 per hour", deduct_when=_wrong_password)
+wrong_for_email = limiter.limit("10 per 15 minutes", key_func=_typed_email, deduct_when=_wrong_password)
+wrong_in_session = limiter.limit("10 per 15 minutes", key_func=_this_session, deduct_when=_wrong_password)
+links_from_here = limiter.limit("30 per hour")
+links_for_email = limiter.limit("3 per hour", key_func=_typed_email)
+
+
+@bp.errorhandler(RateLimitExceeded)
+def too_many(error: RateLimitExceeded) -> Response:
+    """The form again, with what was typed and when to come back."""
+    seconds = error.limit.limit.get_expiry()
+    sentence = f"Too many tries in a short time. Wait {span(seconds)}, then try again."
+    if request.endpoint == "auth.ask_for_link":
+        response = _forgot(ForgotPassword(), 429, email=sentence)
+    elif request.endpoint == "auth.change_password" and signed_in() is not None:
+        response = _account_again(429, current=sentence)
+    else:
+        response = _door(SignIn(), 429, password=sentence)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+# ---------- Sign in and out ----------
+
+
+@bp.get("/sign-in")
+@anyone
+def sign_in_page() -> AnyResponse:
+    """The door; who is in already goes on to where `next` says."""
+    target = local_path(request.args.get("next"))
+    if signed_in() is not None:
+        return redirect(target, 303)
+    return _door(SignIn(formdata=None, email=as_stored(request.args.get("email")), next=target))
+
+
+@bp.post("/sign-in")
+@any_sign_in
+@wrong_from_here
+@wrong_for_email
+@anyone
+def sign_in() -> AnyResponse:
+    """One answer, after the same time, for who is unknown, deactivated or without a password, and for a wrong one."""
+    form = SignIn()
+    if not form.validate():
+        return _door(form, 422)
+    with reading():
+        person = accounts.by_email(form.email.data)
+    fits = passwords.fits(person.password_hash if person else None, form.password.data)
+    if person is None or person.password_hash is None or not fits:
+        g.wrong_password = True
+        return _door(form, 422, password=WRONG)
+    hash = person.password_hash
+    if passwords.outdated(hash):
+        hash = passwords.hash_password(form.password.data)
+    people_operations.confirm_password(person.id, round=person.password_round, hash=hash)
+    signin.begin(person.id, remember=form.remember.data)
+    outbox.commit()
+    return redirect(local_path(form.next.data), 303)
+
+
+@bp.post("/sign-out")
+@anyone
+def sign_out() -> AnyResponse:
+    """Ends this browser's session; pressing it twice is no error."""
+    signin.end()
+    outbox.commit()
+    flash("You are signed out.")
+    return redirect("/sign-in", 303)
+
+
+def _door(form: SignIn, status: int = 200, **wrong: str) -> Response:
+    body = render_template(
+        "auth/sign_in.html",
+        form=form,
+        errors=errors(form) | wrong,
+        next=local_path(form.next.data),
+        demo=DEMO if settings().demo else (),
+    )
+    return make_response(body, status)
+
+
+# ---------- A new password by a mailed link ----------
+
+
+@bp.get("/password/forgot")
+@anyone
+def forgot_password() -> Response:
+    """Asks for the address; afterwards says that a mail is on its way, if there is anybody."""
+    if "sent" in request.args:
+        return make_response(render_template("auth/link_sent.html"))
+    return _forgot(ForgotPassword(formdata=None, email=as_stored(request.args.get("email"))))
+
+
+@bp.post("/password/forgot")
+@links_from_here
+@links_for_email
+@anyone
+def ask_for_link() -> AnyResponse:
+    """The same answer, after the same time, whether there is such a person or not."""
+    form = ForgotPassword()
+    if not form.validate():
+        return _forgot(form, 422)
+    began = time.monotonic()
+    with reading():
+        person = accounts.by_email(form.email.data)
+    if person is not None:
+        people_operations.mail_password_reset(person, now=clock.now())
+        outbox.commit()
+    time.sleep(max(0.0, began + FORGOT_SECONDS - time.monotonic()))
+    return redirect("/password/forgot?sent=1", 303)
+
+
+@bp.get("/password/<token>")
+@anyone
+def new_password(token: str) -> Response:
+    """For the person that the link was mailed to, whoever is signed in here."""
+    person = _behind(token)
+    if person is None:
+        return _dead_link()
+    return _new_password(NewPassword(formdata=None), person)
+
+
+@bp.post("/password/<token>")
+@anyone
+def set_password(token: str) -> AnyResponse:
+    """Sets the password once, ends the person's other sessions and signs them in here."""
+    form = NewPassword()
+    with reading():
+        signed_in()
+        person = _behind(token)
+    if person is None:
+        return _dead_link()
+    if not form.validate():
+        return _new_password(form, person, 422)
+    hash = passwords.hash_password(form.password.data)
+    try:
+        people_operations.set_password(person.id, hash=hash, round=person.password_round, now=clock.now())
+    except Conflict:
+        db.session.rollback()
+        return _dead_link()
+    signin.begin(person.id, remember=False)
+    outbox.commit()
+    flash(f"Your password is set. Welcome, {person.first_name}.")
+    return hide_from_caches_and_referers(make_response(redirect("/", 303)))
+
+
+def _behind(token: str) -> Person | None:
+    read = links.read_password(token)
+    return accounts.behind_password_link(*read) if read else None
+
+
+def _forgot(form: ForgotPassword, status: int = 200, **wrong: str) -> Response:
+    return make_response(render_template("auth/forgot.html", form=form, errors=errors(form) | wrong), status)
+
+
+def _new_password(form: NewPassword, person: Person, status: int = 200) -> Response:
+    body = render_template("auth/new_password.html", errors=errors(form), person=person)
+    return hide_from_caches_and_referers(make_response(body, status))
+
+
+def _dead_link() -> Response:
+    # One page for forged, old and used links: it tells nobody which of them it was.
+    return hide_from_caches_and_referers(make_response(render_template("auth/dead_link.html"), 404))
+
+
+# ---------- The account ----------
+
+
+@bp.get("/account")
+@people
+def account() -> Response:
+    """What a person may change about themselves, and where they are signed in."""
+    return make_response(_account_page())
+
+
+@bp.post("/account/time-zone")
+@people
+def change_time_zone() -> AnyResponse:
+    """The person's own time zone; "" is the organisation's."""
+    try:
+        people_operations.change_settings(me(), time_zone=request.form.get("time_zone", ""), now=clock.now())
+    except Invalid as error:
+        return _account_again(422, **error.fields)
+    outbox.commit()
+    flash("Saved. Times are shown in your time zone.")
+    return redirect("/account", 303)
+
+
+@bp.post("/account/theme")
+@people
+def change_theme() -> AnyResponse:
+    """Light, dark or as the system says; app.js has switched already when htmx sends it."""
+    people_operations.change_theme(me(), theme=request.form.get("theme", ""), now=clock.now())
+    outbox.commit()
+    if htmx.is_fragment():
+        return Response(status=204)
+    return redirect(own_path(request.referrer), 303)
+
+
+@bp.post("/account/password")
+@wrong_in_session
+@people
+def change_password() -> AnyResponse:
+    """A new password for who knows the old one; every other browser is signed out."""
+    form = ChangePassword()
+    with reading():
+        person = db.session.get_one(Person, me().id)
+    valid = form.validate()
+    wrong = errors(form)
+    if "current" not in wrong and not passwords.fits(person.password_hash, form.current.data):
+        g.wrong_password = True
+        wrong["current"] = "This is not the password you have now."
+    if not valid or wrong:
+        return _account_again(422, **wrong)
+    hash = passwords.hash_password(form.password.data)
+    people_operations.set_password(person.id, hash=hash, round=person.password_round, now=clock.now())
+    signin.begin(person.id, remember=bool(session.permanent))
+    outbox.commit()
+    flash("Your password is changed. Every other browser is signed out.")
+    return redirect("/account", 303)
+
+
+@bp.post("/account/sessions/<public_id>/ending")
+@people
+def end_session(public_id: str) -> AnyResponse:
+    """Signs one browser out, or forgets one that is remembered for decisions."""
+    user = signed_in()
+    if user is not None and public_id == user.session.public_id:
+        return _out("You are signed out.")
+    if not people_operations.end_session(public_id, person_id=me().id, now=clock.now()):
+        if accounts.session_ended(public_id, me().id):
+            raise Conflict("That browser was signed out already.")
+        abort(404)
+    outbox.commit()
+    said = "That browser is signed out."
+    if htmx.is_fragment():
+        rows = _browsers(accounts.sessions(me().id, now=clock.now()))
+        return make_response(render_template("auth/_sessions.html", browsers=rows, said=said))
+    flash(said)
+    return redirect("/account#sessions", 303)
+
+
+@bp.post("/account/sessions/ending")
+@people
+def end_sessions() -> AnyResponse:
+    """Signs the person out everywhere, here too."""
+    people_operations.end_sessions(me().id, actor_id=me().id, now=clock.now())
+    return _out("You are signed out everywhere.")
+
+
+def _out(said: str) -> AnyResponse:
+    signin.end()
+    outbox.commit()
+    flash(said)
+    if htmx.is_fragment():
+        return htmx.redirect_whole_page(Response(status=204), "/sign-in")
+    return redirect("/sign-in", 303)
+
+
+def _account_again(status: int, **wrong: str) -> Response:
+    with reading():
+        return make_response(_account_page(**wrong), status)
+
+
+def _account_page(**wrong: str) -> str:
+    found = accounts.account(me().id, now=clock.now())
+    return render_template(
+        "auth/account.html",
+        browsers=_browsers(found.sessions),
+        organisation_zone=found.organisation_zone,
+        regions=time_zones(),
+        now=now(),
+        errors=wrong,
+        shortest=passwords.SHORTEST,
+    )
+
+
+def _browsers(rows: Any) -> list[dict[str, Any]]:
+    user = signed_in()
+    here = user.session.public_id if user else ""
+    return [
+        {
+            "public_id": row.public_id,
+            "name": browser_name(row.browser),
+            "in_the_hand": in_the_hand(row.browser),
+            "here": row.public_id == here,
+            "for_decisions": row.kind == "decisions",
+            "began": row.created_at,
+            "seen": row.seen_at,
+            "address": row.address,
+        }
+        for row in sorted(rows, key=lambda row: row.public_id != here)
+    ]

@@ -1,0 +1,64 @@
+"""The forms of the door and of the account."""
+
+from functools import cache
+from zoneinfo import available_timezones
+
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, Field, Form, HiddenField, PasswordField, StringField, ValidationError
+from wtforms.validators import InputRequired
+
+from webapp.passwords import too_weak
+from webapp.text import one_line
+
+_REGIONS = (
+    "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific",
+)  # fmt: skip
+
+
+def as_stored(email: str | None) -> str:
+    """An e-mail address in the form it is stored in, whatever was typed."""
+    return one_line(email or "").lower()
+
+
+class SignIn(FlaskForm):  # type: ignore[misc]
+    email = StringField(filters=[as_stored], validators=[InputRequired("Please give your e-mail address.")])
+    password = PasswordField(validators=[InputRequired("Please type your password.")])
+    remember = BooleanField()
+    next = HiddenField()
+
+
+class ForgotPassword(FlaskForm):  # type: ignore[misc]
+    email = StringField(filters=[as_stored], validators=[InputRequired("Please give your e-mail address.")])
+
+
+class NewPassword(FlaskForm):  # type: ignore[misc]
+    password = PasswordField(validators=[InputRequired("Please choose a password.")])
+    again = PasswordField()
+
+    def validate_password(self, field: Field) -> None:
+        if sentence := too_weak(field.data):
+            raise ValidationError(sentence)
+
+    def validate_again(self, field: Field) -> None:
+        if field.data != self.password.data:
+            raise ValidationError("The two are not the same. Please type it once more.")
+
+
+class ChangePassword(NewPassword):
+    current = PasswordField(validators=[InputRequired("Please type the password you have now.")])
+
+
+def errors(form: Form) -> dict[str, str]:
+    """The first thing that is wrong with each field."""
+    return {name: said[0] for name, said in form.errors.items() if name and said}
+
+
+@cache
+def time_zones() -> dict[str, list[tuple[str, str]]]:
+    """Region → (name, words) of the zones that are named after places."""
+    found: dict[str, list[tuple[str, str]]] = {region: [] for region in _REGIONS}
+    for name in sorted(available_timezones()):
+        region, _, place = name.partition("/")
+        if place and region in found:
+            found[region].append((name, place.replace("_", " ").replace("/", ", ")))
+    return found

@@ -1,0 +1,65 @@
+"""Who may sign in, by e-mail or by a mailed link, and where somebody is signed in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from webapp.extensions import db
+from webapp.models import Organisation, Person, PersonSession
+
+# More browsers than anybody looks through; "Sign out everywhere" ends the others too.
+SESSIONS_SHOWN = 50
+
+
+def by_email(email: str) -> Person | None:
+    """The active person with this address, which is in the form it is stored in."""
+    return db.session.scalar(select(Person).where(Person.email == email, Person.active))
+
+
+def behind_password_link(public_id: str, round: int) -> Person | None:
+    """The active person whom a set-password link is for; None once a password was set since the link was made."""
+    return db.session.scalar(
+        select(Person).where(Person.public_id == public_id, Person.password_round == round, Person.active)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a person's own page shows beside the person: newest browsers first."""
+
+    organisation_zone: str
+    sessions: Sequence[PersonSession]
+
+
+def account(person_id: int, *, now: datetime) -> Account:
+    """Two statements, however many browsers."""
+    return Account(
+        db.session.scalar(select(Organisation.time_zone)) or "UTC",
+        sessions(person_id, now=now),
+    )
+
+
+def sessions(person_id: int, *, now: datetime) -> Sequence[PersonSession]:
+    """Where the person is signed in or remembered for decisions, last seen first."""
+    return db.session.scalars(
+        select(PersonSession)
+        .where(PersonSession.person_id == person_id, PersonSession.ended_at.is_(None), PersonSession.expires_at > now)
+        .order_by(PersonSession.seen_at.desc(), PersonSession.id.desc())
+        .limit(SESSIONS_SHOWN)
+    ).all()
+
+
+def session_ended(public_id: str, person_id: int) -> bool:
+    """Whether this is one of the person's own sessions that has ended already."""
+    return (
+        db.session.scalar(
+            select(PersonSession.id).where(
+                PersonSession.public_id == public_id,
+                PersonSession.person_id == person_id,
+                PersonSession.ended_at.is_not(None),
+            )
+        )
+        is not None
+    )
