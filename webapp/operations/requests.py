@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, select, tuple_, update
+from sqlalchemy import and_, exists, select, tuple_, update
 from sqlalchemy import case as sql_case
 from sqlalchemy.exc import IntegrityError
 
@@ -610,7 +610,7 @@ def expire_overdue(*, now: datetime, limit: int = 500) -> int:
     return len(overdue)
 
 
-def _tell_expired(rows: Sequence[Row[Any]], steps: Mapping[int, machine.Step], *, now: datetime) -> None:
+def _tell_expired(rows: Sequence[Any], steps: Mapping[int, machine.Step], *, now: datetime) -> None:
     """Events, mails and closed invitations for a batch of expired requests."""
     if not rows:
         return
