@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import secrets
 import shutil
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, has_app_context
+from flask import session as flask_session
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
+from flask_wtf.csrf import generate_csrf
 from sqlalchemy import text
 
 from tests import factories
@@ -98,6 +101,7 @@ class Engines:
             url = self._request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://", 1)
         app = create_app(make_settings(data, url, self._redis_url))
         app.config["TESTING"] = True
+        app.test_client_class = Client
         with app.app_context():
             choose("write")
             upgrade()
@@ -193,6 +197,16 @@ def adam(company: Company) -> Person:
     return company.adam
 
 
+class Client(FlaskClient):
+    """Requests run as in a server: not inside the test's own app context, whose `g` and session they would share."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        if has_app_context():
+            # A transaction that the test left open would hold up the request on SQLite.
+            db.session.rollback()
+        return contextvars.Context().run(super().open, *args, **kwargs)
+
+
 class Browser:
     """A test client that keeps one person signed in and sends the CSRF token with each form, as a page would."""
 
@@ -209,14 +223,13 @@ class Browser:
             session["csrf_token"] = secrets.token_hex(20)
 
     def token(self) -> str:
-        from flask_wtf.csrf import generate_csrf
-
         with self.client.session_transaction() as session:
             raw = session.setdefault("csrf_token", secrets.token_hex(20))
-        with self.app.test_request_context():
-            from flask import session as inner
+        return contextvars.Context().run(self._sign, raw)
 
-            inner["csrf_token"] = raw
+    def _sign(self, raw: str) -> str:
+        with self.app.test_request_context():
+            flask_session["csrf_token"] = raw
             return str(generate_csrf())
 
     def get(self, path: str, *, htmx: bool = False, **kwargs: Any) -> Any:

@@ -108,7 +108,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
                         left=times.left(step.due_at), pip="clock")  # fmt: skip
         title = "You decide" if mine and step.asked_count == 1 else f"Now with {holder(step)}"
         alone = step.person is not None and step.tier == "approver"
-        lines = (_capital(until),) if alone else (_capital(f"{names(step, reader)}, {until}"),)
+        lines: tuple[str, ...] = (_capital(until),) if alone else (_capital(f"{names(step, reader)}, {until}"),)
         if step.tier != "approver":
             lines += (f"in place of {step.person.name if step.person else step.group_name}",)
         return _who("is-now", step, title, lines, left=times.left(step.due_at), pip="clock")

@@ -71,7 +71,7 @@ def _http(error: HTTPException) -> Response:
     elif status == 500:
         return _broken(error)
     elif error.response is not None:
-        return Response.force_type(error.response)
+        return make_response(error.response)
     else:
         # A sentence of our own (abort(403, "…")) is for people; werkzeug's descriptions are not.
         own = error.description if error.description != type(error).description else None

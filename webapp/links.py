@@ -78,6 +78,21 @@ def read_password(token: str) -> tuple[str, int] | None:
     return None
 
 
+def browser_token(session_id: str) -> str:
+    """The cookie of a browser that is remembered for its person's decisions."""
+    return str(_browser(keyring().current).dumps(session_id))
+
+
+def read_browser(token: str) -> str | None:
+    """The session row's public id, or None for anything that we did not sign."""
+    for key_id in keyring().ids:
+        try:
+            return str(_browser(key_id).loads(token))
+        except BadData:
+            continue
+    return None
+
+
 def url(path: str) -> str:
     """An address for a mail: BASE_URL and nothing else decides the host."""
     return f"{settings().base_url}{path}"
@@ -105,3 +120,7 @@ class _IssuedSigner(TimestampSigner):
 
     def get_timestamp(self) -> int:
         return super().get_timestamp() if self._issued is None else self._issued
+
+
+def _browser(key_id: str) -> URLSafeSerializer:
+    return URLSafeSerializer(keyring().derive("remembered browser", key_id), salt="decisions")

@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import time
+from collections.abc import MutableMapping
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ def mask(text: str) -> str:
     return _TOKEN.sub(r"\1***", text)
 
 
-def _mask_event(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
 
 

@@ -26,7 +26,7 @@ def init(app: Flask) -> None:
         reference=reference,
         shown=shown,
         span=span,
-        count=count,
+        many=count,
     )
     app.context_processor(reader)
 

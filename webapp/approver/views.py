@@ -1,3 +1,439 @@
-from flask import Blueprint
+"""Approvals: the queue, and the decision page behind it and behind the link in a mail.
+
+The link shows; a session, or the code of the mail, decides. Opening any of these pages changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import access, chain, clock, htmx, links, outbox
+from webapp.access import Invited
+from webapp.approver.settled import Settlement, settlement
+from webapp.extensions import db, limiter, settings
+from webapp.models import Person
+from webapp.operations import people as people_operations
+from webapp.operations import requests
+from webapp.operations.errors import Conflict, Invalid
+from webapp.presentation import now, read_as, times
+from webapp.queries import approvals, cases, chains, directory, faces
+from webapp.queries.cases import Case
+from webapp.queries.chains import ChainStep, Who
+from webapp.queries.sessions import live_browser
+from webapp.security import hide_from_caches_and_referers
+from webapp.signin import anyone, me, people, signed_in
+from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
+from webapp.workflow.policy import MESSAGE_LIMIT
+from webapp.workflow.states import Assurance, Channel, Verdict
 
 bp = Blueprint("approver", __name__)
+
+BROWSER_COOKIE = "countersign_decisions"
+BROWSER_LASTS = timedelta(days=90)
+
+
+# The queue
+
+
+@bp.get("/approvals")
+@people
+def queue() -> str:
+    """What waits for me, the next deadline first, and what I have decided."""
+    turns = approvals.waiting(me().id, after=_after(request.args.get("after", "")))
+    decided = approvals.decided_by(me().id, limit=5)
+    page, more = turns[: approvals.PAGE], len(turns) > approvals.PAGE
+    return render_template(
+        "approver/queue.html",
+        turns=page,
+        after=f"{page[-1].due_at.timestamp()}:{page[-1].step_id}" if more else "",
+        first_page=not request.args.get("after"),
+        today=times().local(now()).date(),
+        local=times().local,
+        decided=decided[:5],
+        more_decided=len(decided) > 5,
+    )
+
+
+@bp.get("/approvals/decided")
+@people
+def decided() -> str:
+    """All my decisions, newest first."""
+    before = request.args.get("before", "")
+    found = approvals.decided_by(me().id, before=int(before) if before.isdigit() and len(before) < 19 else None)
+    page = found[: approvals.PAGE]
+    return render_template(
+        "approver/decided.html",
+        decided=page,
+        before=page[-1].id if len(found) > approvals.PAGE else None,
+        first_page=not before,
+    )
+
+
+def _after(text: str) -> tuple[datetime, int] | None:
+    instant, separator, id = text.partition(":")
+    try:
+        return (datetime.fromtimestamp(float(instant), UTC), int(id)) if separator else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+# The decision page
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a decision page, and by what right.
+
+    `person` None: somebody with a link for a person other than the one who is signed in.
+    """
+
+    person: Person | None
+    token: str = ""
+    invited: Invited | None = None
+    has_session: bool = False
+    remembered: bool = False
+
+    @property
+    def address(self) -> str:
+        """Where the page and its forms live: below the link, or below the request."""
+        return f"/decide/{self.token}" if self.token else ""
+
+
+@bp.get("/approvals/<public_id>")
+@people
+def decide(public_id: str) -> AnyResponse:
+    """The decision page, signed in."""
+    case, _ = access.request_to_see(public_id, me())
+    return _page(case, Reader(me(), has_session=True))
+
+
+@bp.post("/requests/<public_id>/approval")
+@people
+def approve(public_id: str) -> AnyResponse:
+    """Approves the open step, signed in."""
+    return _decide_signed_in(public_id, Verdict.APPROVED)
+
+
+@bp.post("/requests/<public_id>/denial")
+@people
+def deny(public_id: str) -> AnyResponse:
+    """Denies the open step, signed in."""
+    return _decide_signed_in(public_id, Verdict.DENIED)
+
+
+def _decide_signed_in(public_id: str, verdict: Verdict) -> AnyResponse:
+    directory.lock()
+    return _decide(access.request_to_decide(public_id), Reader(me(), has_session=True), verdict, Channel.BROWSER)
+
+
+@bp.get("/decide/<token>")
+@anyone
+def link(token: str) -> AnyResponse:
+    """The page behind a mail's link."""
+    reader = _reader(token)
+    if reader is None:
+        return _invalid()
+    case = _case_behind(reader)
+    if reader.person is None:
+        return _hidden(_sent_to_another(reader, case))
+    return _hidden(_page(case, reader))
+
+
+@bp.post("/decide/<token>/approval")
+@limiter.limit("60 per minute")
+@anyone
+def approve_by_link(token: str) -> AnyResponse:
+    """Approves the open step from a mail's link."""
+    return _decide_by_link(token, Verdict.APPROVED)
+
+
+@bp.post("/decide/<token>/denial")
+@limiter.limit("60 per minute")
+@anyone
+def deny_by_link(token: str) -> AnyResponse:
+    """Denies the open step from a mail's link."""
+    return _decide_by_link(token, Verdict.DENIED)
+
+
+@bp.post("/decide/<token>/code")
+@limiter.limit("20 per minute")
+@anyone
+def new_code(token: str) -> AnyResponse:
+    """ "Mail me a new code": it goes to the person the link was sent to, whoever presses."""
+    reader = _reader(token)
+    if reader is None or reader.invited is None:
+        return _invalid()
+    case = _case_behind(reader)
+    try:
+        requests.mail_new_code(case, reader.invited.invitation, now=now())
+    except (Conflict, WorkflowError) as error:
+        db.session.rollback()
+        return _hidden(_page(_fresh(case), reader, note=str(error), status=409))
+    outbox.commit()
+    flash(
+        f"A new mail is on its way to {reader.invited.person.name}, with a new link and a new code. "
+        "This link shows the request, but it can no longer decide.",
+        "done",
+    )
+    return _hidden(_go_to(reader.address))
+
+
+def _reader(token: str) -> Reader | None:
+    """Who reads the page behind a link: the session wins, then the browser that is remembered for the same person."""
+    invited = access.behind_link(token)
+    if invited is None:
+        return None
+    read_as(invited.time_zone)
+    user = signed_in()
+    if user is not None:
+        read_as(user.time_zone)
+        mine = user.person.id == invited.person.id
+        return Reader(user.person if mine else None, token, invited, has_session=True)
+    return Reader(invited.person, token, invited, remembered=invited.is_newest and _is_remembered(invited))
+
+
+def _is_remembered(invited: Invited) -> bool:
+    browser = links.read_browser(request.cookies.get(BROWSER_COOKIE, ""))
+    return browser is not None and live_browser(browser, invited.person.id, now=clock.now())
+
+
+def _case_behind(reader: Reader) -> Case:
+    assert reader.invited is not None
+    case = cases.load(id=reader.invited.request_id)
+    assert case is not None  # requests are never deleted
+    return case
+
+
+def _decide_by_link(token: str, verdict: Verdict) -> AnyResponse:
+    directory.lock()
+    reader = _reader(token)
+    if reader is None or reader.invited is None:
+        return _invalid()
+    case = _case_behind(reader)
+    if reader.person is None:
+        return _hidden(_sent_to_another(reader, case, status=403))
+    if reader.has_session:
+        return _hidden(_decide(case, reader, verdict, Channel.BROWSER))
+    state = _settlement(case, reader)
+    if state is not None:
+        return _hidden(_page(case, reader, status=409))
+    if case.policy.assurance is Assurance.SIGN_IN:
+        return _hidden(_page(case, reader, status=403))
+    if not reader.remembered and (refusal := _check_code(case, reader)) is not None:
+        return _hidden(refusal)
+    return _hidden(_decide(case, reader, verdict, Channel.CODE))
+
+
+def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
+    """None when the code is right. A well-formed wrong one is counted, and the count committed, before the refusal."""
+    assert reader.invited is not None
+    invitation = reader.invited.invitation
+    if invitation.wrong_codes >= requests.WRONG_CODES:
+        return _page(case, reader, status=422)
+    code = links.well_formed(request.form.get("code", ""))
+    if code is None:
+        sentence = "The code has six digits. It stands in the mail, below the button."
+        return _page(case, reader, errors={"code": sentence}, status=422)
+    if links.code_fits(code, invitation.public_id, invitation.round, invitation.key_id):
+        return None
+    left = requests.count_wrong_code(invitation)
+    outbox.commit()
+    invitation.wrong_codes = requests.WRONG_CODES - left
+    sentence = "That is not the code of this mail. Take the newest one if you have several."
+    return _page(case, reader, errors={"code": sentence}, status=422)
+
+
+def _decide(case: Case, reader: Reader, verdict: Verdict, channel: Channel) -> AnyResponse:
+    """Acts, commits, and shows how it stands then; bad input comes back with what was typed."""
+    assert reader.person is not None
+    comment = request.form.get("reason" if verdict is Verdict.DENIED else "comment", "")
+    step_id = request.form.get("step", "")
+    given = {one.id: request.form.getlist(f"field-{one.id}") for one in case.policy.entitlements}
+    try:
+        _decide_or_try_again(
+            case, actor=reader.person, verdict=verdict, comment=comment, given=given,
+            step_id=int(step_id) if step_id.isdigit() and len(step_id) < 19 else None, channel=channel,
+        )  # fmt: skip
+    except ReasonMissing as error:
+        return _refused(case, reader, {"reason": str(error)})
+    except Invalid as error:
+        return _refused(case, reader, error.fields)
+    except BadValues as error:
+        return _refused(case, reader, {f"field-{key}": words for key, words in error.fields.items()})
+    except (SelfApproval, NotYourTurn):
+        db.session.rollback()
+        access.refuse_to_decide(case, reader.person)
+        raise
+    except (Settled, Conflict):
+        db.session.rollback()
+        if not reader.token:
+            access.refuse_to_decide(case, reader.person)
+        return _page(_fresh(case), reader, status=409)
+    cookie = _remember_browser(reader) if channel is Channel.CODE and request.form.get("remember") else ""
+    outbox.commit()
+    response = _go_to(reader.address or f"/approvals/{case.request.public_id}")
+    if cookie:
+        response.set_cookie(
+            BROWSER_COOKIE, cookie, max_age=BROWSER_LASTS, path="/decide", httponly=True, samesite="Lax",
+            secure=settings().secure,
+        )  # fmt: skip
+    return response
+
+
+def _decide_or_try_again(case: Case, *, step_id: int | None, **verdict: Any) -> None:
+    """The request's version also moves when people are asked anew; then the same verdict is simply tried again."""
+    shown = step_id if step_id is not None else (case.open_step.id if case.open_step else None)
+    for _ in range(3):
+        try:
+            requests.decide(case, step_id=shown, now=now(), **verdict)
+            return
+        except Conflict:
+            db.session.rollback()
+            directory.lock()
+            case = _fresh(case)
+            step = case.open_step
+            if step is None or step.id != shown or case.is_overdue:
+                raise
+    raise Conflict("This request is changing right now. Please try once more.")
+
+
+def _remember_browser(reader: Reader) -> str:
+    assert reader.person is not None
+    row = people_operations.start_session(
+        reader.person.id, kind="decisions", browser=request.user_agent.string, address=request.remote_addr or "",
+        lasts=BROWSER_LASTS, now=clock.now(),
+    )  # fmt: skip
+    return links.browser_token(row.public_id)
+
+
+def _go_to(address: str) -> AnyResponse:
+    """To the page that says how it stands now."""
+    if htmx.is_fragment():
+        return htmx.redirect_whole_page(make_response("", 200), address)
+    return redirect(address, 303)
+
+
+def _fresh(case: Case) -> Case:
+    return requests.reload(case)
+
+
+def _refused(case: Case, reader: Reader, errors: dict[str, str]) -> AnyResponse:
+    db.session.rollback()
+    return _page(_fresh(case), reader, errors=errors, status=422)
+
+
+def _settlement(case: Case, reader: Reader, steps: list[ChainStep] | None = None) -> Settlement | None:
+    """How it stands, if there is nothing (left) for this reader to decide; None when there is."""
+    assert reader.person is not None
+    if steps is None:
+        steps = chains.of_requests([case.request.id], reader=reader.person.id)[case.request.id]
+    return settlement(case, steps, reader.person, reader.invited, times(), has_session=reader.has_session)
+
+
+def _page(
+    case: Case, reader: Reader, *, errors: dict[str, str] | None = None, note: str = "", status: int = 200
+) -> AnyResponse:
+    """The decision page for somebody who may decide now, else the page that says how it stands."""
+    assert reader.person is not None
+    steps = chains.of_requests([case.request.id], reader=reader.person.id)[case.request.id]
+    state = _settlement(case, reader, steps)
+    asker = Who(case.for_person.id, case.for_person.public_id, case.for_person.name)
+    context: dict[str, Any] = {
+        "case": case,
+        "reader": reader,
+        "asker": asker,
+        "note": note,
+        "links": chain.links(
+            app=case.app, requester=asker, asked_at=case.request.created_at,
+            state="expired" if case.is_overdue else case.request.state, settled_at=case.request.settled_at,
+            steps=steps, times=times(), reader=reader.person.id,
+        ),
+        "steps": steps,
+    }  # fmt: skip
+    if state is not None and htmx.is_fragment():
+        # The whole page is another one now.
+        address = reader.address or f"/approvals/{case.request.public_id}"
+        return htmx.redirect_whole_page(make_response("", status), address)
+    if state is not None:
+        body = render_template("approver/settled.html", settlement=state, **context)
+        return make_response(body, status)
+    step = case.open_step
+    assert step is not None
+    context |= _form(case, reader, step.position, errors or {})
+    if htmx.is_fragment():
+        return make_response(render_template("approver/_decision.html", **context), status)
+    also = approvals.also_has(case.for_person.id)
+    context |= {
+        "also": [faces.face(row) for row in also],
+        "also_here": sum(1 for row in also if row.category == case.app.category),
+        "earlier": approvals.asked_before(case.app.id, case.for_person.id, without=case.request.id),
+        "decisions": [one for one in steps if one.decided_by is not None],
+        "names": {asker.id: asker.name} | {one.decided_by.id: one.decided_by.name for one in steps if one.decided_by},
+        "others": [who.name for one in steps if one.state == "open" for who in one.asked if who.id != reader.person.id],
+    }
+    return make_response(render_template("approver/decide.html", **context), status)
+
+
+def _form(case: Case, reader: Reader, position: int, errors: dict[str, str]) -> dict[str, Any]:
+    """What the decision form shows: the fields of this step with what was typed, and what proves who decides."""
+    assert case.open_step is not None
+    sheet = case.policy.sheet_for_step(position, case.request.values)
+    typed = {}
+    for one in sheet.writable:
+        key = one.entitlement.id
+        sent = request.form.getlist(f"field-{key}") if request.method == "POST" else None
+        typed[key] = sent if sent is not None else _as_typed(one.current.value if one.current else None)
+    invitation = reader.invited.invitation if reader.invited else None
+    by_code = not reader.has_session and not reader.remembered
+    base = reader.address or f"/requests/{case.request.public_id}"
+    return {
+        "sheet": sheet,
+        "readable": [one for one in sheet.visible if one not in sheet.writable],
+        "typed": typed,
+        "errors": errors,
+        "step_id": case.open_step.id,
+        "due_at": case.open_step.due_at,
+        "base": base,
+        "form": request.form if request.method == "POST" else {},
+        "limit": MESSAGE_LIMIT,
+        "must_sign_in": not reader.has_session and case.policy.assurance is Assurance.SIGN_IN,
+        "asks_code": by_code,
+        "code_closed": by_code and invitation is not None and invitation.wrong_codes >= requests.WRONG_CODES,
+        "tries_left": requests.WRONG_CODES - invitation.wrong_codes if invitation else requests.WRONG_CODES,
+        "tries": requests.WRONG_CODES,
+        "sign_in_url": f"/sign-in?next={quote(f'/approvals/{case.request.public_id}')}",
+    }
+
+
+def _as_typed(value: object) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+
+
+def _sent_to_another(reader: Reader, case: Case, *, status: int = 200) -> AnyResponse:
+    """Signed in as somebody else: the session wins, and is told. Who may see the request anyway gets the way there."""
+    assert reader.invited is not None
+    may_see = access.standing(case, me()).may_see
+    body = render_template(
+        "approver/another.html",
+        sent_to=reader.invited.person,
+        address=f"/requests/{case.request.public_id}" if may_see else "",
+    )
+    return make_response(body, status)
+
+
+def _invalid() -> AnyResponse:
+    """The one page for every link that is not ours."""
+    return _hidden(make_response(render_template("approver/link_invalid.html"), 404))
+
+
+def _hidden(response: AnyResponse) -> AnyResponse:
+    assert isinstance(response, Response)
+    return hide_from_caches_and_referers(response)

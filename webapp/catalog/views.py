@@ -1,3 +1,259 @@
-from flask import Blueprint
+"""Find an app, add it or ask for it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import access, chain, errors, htmx, outbox
+from webapp.extensions import db
+from webapp.models import App, Icon, PolicyRevision
+from webapp.operations import requests
+from webapp.operations.errors import Conflict, Invalid
+from webapp.presentation import count, now, times
+from webapp.queries import catalog, directory
+from webapp.queries.chains import Who
+from webapp.signin import me, people
+from webapp.text import clean
+from webapp.times import span
+from webapp.workflow.approvers import who_decides
+from webapp.workflow.entitlements import Sheet
+from webapp.workflow.errors import BadValues, NobodyCanDecide
+from webapp.workflow.policy import MESSAGE_LIMIT, Policy
+from webapp.workflow.states import Tier
 
 bp = Blueprint("catalog", __name__)
+
+
+@bp.get("/catalog")
+@people
+def page() -> AnyResponse | str:
+    """The apps that are open to me: all, by category, or by words in name, description and category."""
+    visible = access.in_catalog_of(me().id)
+    q = clean(request.args.get("q", ""))[:80]
+    category = request.args.get("category", "")
+    found = catalog.cards(
+        visible, me().id, words=q.split()[:6], category=category, after=_key(request.args.get("after", ""))
+    )
+    cards, more = found[: catalog.PAGE], len(found) > catalog.PAGE
+    context: dict[str, Any] = {
+        "cards": cards,
+        "footers": _footers(cards),
+        "after": _after(cards[-1].key) if more else "",
+        "q": q,
+        "category": category,
+    }
+    if htmx.is_fragment() and request.args.get("after"):
+        return render_template("catalog/_more.html", **context)
+    if htmx.is_fragment():
+        return render_template("catalog/_results.html", **context)
+    categories = catalog.categories(visible)
+    return render_template(
+        "catalog/page.html", categories=categories, total=sum(number for _, number in categories), **context
+    )
+
+
+@bp.post("/catalog/<public_id>/grant")
+@people
+def add(public_id: str) -> AnyResponse | str:
+    """An app that needs no approval is mine at once."""
+    app, revision = access.app_in_catalog(public_id, me())
+    requests.add(app, revision, person=me(), now=now())
+    outbox.commit()
+    sentence = f"{app.name} is on your dashboard."
+    if htmx.is_fragment():
+        return _card_with_toast(app, sentence, href="/", label="Go there")
+    flash(sentence)
+    return redirect(f"/catalog#app-{public_id}", 303)
+
+
+@bp.get("/catalog/<public_id>/request")
+@people
+def ask(public_id: str) -> AnyResponse | str:
+    """The dialog in which to ask for an app; `again` names an earlier request of mine whose words it takes over."""
+    app, revision = access.app_in_catalog(public_id, me())
+    if not revision.snapshot().approval_required:
+        return errors.answer(
+            409, f"{app.name} needs no approval. Press Add in the catalog to have it at once.",
+            next_url=f"/catalog#app-{public_id}", next_label="To the catalog",
+        )  # fmt: skip
+    message, given = _again(request.args.get("again", ""), app)
+    return _dialog(app, revision, message=message, given=given, errors={}, status=200)
+
+
+@bp.post("/catalog/<public_id>/request")
+@people
+def submit(public_id: str) -> AnyResponse | str:
+    """Asks for the app."""
+    app, revision = access.app_in_catalog(public_id, me())
+    message = request.form.get("message", "")
+    given = {one.id: request.form.getlist(f"field-{one.id}") for one in revision.snapshot().entitlements}
+    try:
+        made = requests.submit(app, revision, person=me(), message=message, given=given, now=now())
+    except Invalid as error:
+        return _refused(app, revision, message, given, error.fields)
+    except BadValues as error:
+        return _refused(app, revision, message, given, {f"field-{key}": words for key, words in error.fields.items()})
+    except NobodyCanDecide as error:
+        return _refused(app, revision, message, given, {"form": str(error)}, status=409)
+    except Conflict as error:
+        db.session.rollback()
+        card = next(iter(catalog.cards(access.in_catalog_of(me().id), me().id, public_id=public_id)), None)
+        there = f"/requests/{card.request}" if card is not None and card.request else "/catalog"
+        label = "See your request" if card is not None and card.request else "To the catalog"
+        return errors.answer(409, str(error), next_url=there, next_label=label)
+    outbox.commit()
+    if htmx.is_fragment():
+        return _card_with_toast(app, f"You asked for {app.name}.", href=f"/requests/{made.public_id}", label="See it")
+    flash(f"You asked for {app.name}.")
+    return redirect(f"/requests/{made.public_id}", 303)
+
+
+@bp.get("/apps/<public_id>/icon")
+@people
+def icon(public_id: str) -> Response:
+    """The uploaded picture of an app."""
+    found = (
+        db.session.query(Icon.body, Icon.content_type).join(App, App.icon_id == Icon.id).filter(
+            App.public_id == public_id
+        ).first()
+    )  # fmt: skip
+    if found is None:
+        abort(404)
+    response = make_response(found.body)
+    response.content_type = found.content_type
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+def _refused(
+    app: App,
+    revision: PolicyRevision,
+    message: str,
+    given: Mapping[str, Sequence[str]],
+    errors: dict[str, str],
+    status: int = 422,
+) -> AnyResponse:
+    db.session.rollback()
+    return _dialog(app, revision, message=message, given=given, errors=errors, status=status)
+
+
+def _dialog(
+    app: App,
+    revision: PolicyRevision,
+    *,
+    message: str,
+    given: Mapping[str, Sequence[str]],
+    errors: dict[str, str],
+    status: int,
+) -> AnyResponse:
+    policy = revision.snapshot()
+    links, first, note = _plan(app, policy)
+    values = policy.defaults()
+    sheet: Sheet = policy.sheet_for_requester(values)
+    typed = {
+        one.entitlement.id: given.get(one.entitlement.id)
+        or (_as_typed(one.current.value) if one.current is not None else [])
+        for one in sheet.writable
+    }
+    context = {
+        "app": app, "policy": policy, "sheet": sheet, "typed": typed, "message": message, "errors": errors,
+        "links": links, "first": first, "note": note, "limit": MESSAGE_LIMIT,
+    }  # fmt: skip
+    if htmx.is_fragment():
+        return make_response(render_template("catalog/_request.html", modal=False, **context), status)
+    return make_response(render_template("catalog/request.html", **context), status)
+
+
+def _plan(app: App, policy: Policy) -> tuple[list[chain.Link], str, str]:
+    """(the chain as it would go, who is asked first in a word, how long they usually take in words)."""
+    person = me()
+    found = directory.look_up([*(step.approver for step in policy.steps), app.owner])
+    deciders = [
+        who_decides(step.approver, owner=app.owner, directory=found.directory, without=frozenset({person.id}))
+        for step in policy.steps
+    ]
+    names = catalog.names_of([step.approver for step in policy.steps])
+    plan, first, usual = [], "", ""
+    for position, (step, who) in enumerate(zip(policy.steps, deciders, strict=True)):
+        contacts = [found.contacts[one] for one in who.people]
+        if who.tier is Tier.APPROVER and step.approver.group is None:
+            mark, name, public = "face", contacts[0].name, contacts[0].public_id
+            first_name = names[step.approver]
+        else:
+            stand_in = {Tier.OWNER: "The owner of the app", Tier.ADMINS: "The admins", Tier.NOBODY: "Nobody"}
+            name = stand_in.get(who.tier) or names.get(step.approver, "")
+            mark, public, first_name = "group", name, name
+        days = policy.days_for(position)
+        if position == 0:
+            line = f"Until {times().due_short(now() + timedelta(days=days))}"
+            first = first_name
+            seconds = catalog.usual_seconds(who.people, step.approver.group) if who.people else None
+            usual = f"{first_name} usually answers in {span(seconds)}." if seconds else ""
+        else:
+            line = f"Then {count(days, 'day')} for an answer"
+        plan.append((mark, name, public, line))
+    links = chain.planned(app=app, requester=Who(person.id, person.public_id, person.name), steps=plan, times=times())
+    return links, first, usual
+
+
+def _as_typed(value: object) -> list[str]:
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    if isinstance(value, list):
+        return [str(one) for one in value]
+    return [str(value)]
+
+
+def _again(public_id: str, app: App) -> tuple[str, dict[str, list[str]]]:
+    """The words and values of an earlier request of mine for the same app."""
+    if not public_id:
+        return "", {}
+    case = access.own_request(public_id, me())
+    if case.app.id != app.id:
+        return "", {}
+    return case.request.message, {key: _as_typed(one.value) for key, one in case.request.values.items()}
+
+
+def _card_with_toast(app: App, sentence: str, *, href: str, label: str) -> str:
+    cards = catalog.cards(access.in_catalog_of(me().id), me().id, public_id=app.public_id)
+    return render_template(
+        "catalog/_card_and_toast.html", card=cards[0], footers=_footers(cards), sentence=sentence, href=href,
+        label=label,
+    )  # fmt: skip
+
+
+def _footers(cards: Sequence[catalog.Card]) -> dict[str, str]:
+    """What stands at the foot of each card: who decides, or that it is there already."""
+    approvers = [step.approver for card in cards if card.state == "request" for step in card.policy.steps]
+    names = catalog.names_of(approvers)
+    return {card.app.public_id: _footer(card, names) for card in cards}
+
+
+def _footer(card: catalog.Card, names: Mapping[Any, str]) -> str:
+    if card.state == "added" and card.added_at is not None:
+        return f"Added {times().ago(card.added_at)}"
+    if card.state == "requested":
+        return "Waits for an answer"
+    if card.state == "add":
+        return "No approval needed"
+    steps = [names.get(step.approver, "Somebody") for step in card.policy.steps]
+    if not steps:
+        return "The owner decides"
+    if len(steps) == 1:
+        return f"{steps[0]} decides"
+    if len(steps) == 2:
+        return f"{steps[0]}, then {steps[1]}"
+    return f"{steps[0]} and {len(steps) - 1} more decide"
+
+
+def _key(after: str) -> tuple[str, int] | None:
+    """The key behind which the next page begins: "id:sort key"."""
+    id, separator, sort_key = after.partition(":")
+    return (sort_key, int(id)) if separator and id.isdigit() and len(id) < 19 else None
+
+
+def _after(key: tuple[str, int]) -> str:
+    return f"{key[1]}:{key[0]}"

@@ -1,3 +1,212 @@
-from flask import Blueprint
+"""My apps, my requests, and one request's whole story."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, flash, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import access, chain, htmx, outbox
+from webapp.access import Standing
+from webapp.extensions import db
+from webapp.operations import requests
+from webapp.operations.errors import Invalid
+from webapp.presentation import now, times
+from webapp.queries import chains, dashboard, story
+from webapp.queries.cases import Case
+from webapp.queries.chains import Who
+from webapp.queries.dashboard import Line
+from webapp.signin import me, people, signed_in
+from webapp.workflow.entitlements import Field, Sheet
+from webapp.workflow.states import RequestState, Visibility
 
 bp = Blueprint("dashboard", __name__)
+
+SETTLED_FOR = timedelta(days=7)
+PAGE = 20
+
+
+@bp.get("/")
+@people
+def home() -> str:
+    """My apps, what I asked for and who has it now, what was settled in the last seven days."""
+    lines = dashboard.requests_of(me().id, settled_since=now() - SETTLED_FOR)
+    user = signed_in()
+    return render_template(
+        "dashboard/page.html",
+        tiles=dashboard.apps_of(me().id),
+        pending=[_with_chain(line) for line in lines if line.state == RequestState.PENDING.value],
+        settled=[_with_chain(line) for line in lines if line.state != RequestState.PENDING.value],
+        greeting=_greeting(),
+        new_since=now() - timedelta(hours=24),
+        next_due=story.next_due(me().id) if user is not None and user.waiting else None,
+    )
+
+
+@bp.get("/requests")
+@people
+def all_requests() -> str:
+    """Everything I ever asked for, newest first."""
+    before = request.args.get("before", "")
+    found = dashboard.all_requests_of(me().id, before=_number(before), limit=PAGE)
+    lines, more = found[:PAGE], len(found) > PAGE
+    return render_template(
+        "dashboard/requests.html",
+        lines=[_with_chain(line) for line in lines],
+        before=lines[-1].id if more else None,
+        first_page=not before,
+    )
+
+
+@bp.get("/requests/<public_id>")
+@people
+def one(public_id: str) -> str:
+    """A request's own page."""
+    case, stand = access.request_to_see(public_id, me())
+    return _story(case, stand)
+
+
+@bp.post("/requests/<public_id>/cancellation")
+@people
+def cancel(public_id: str) -> AnyResponse | str:
+    """Withdraws my request while it is pending."""
+    case = access.own_request(public_id, me())
+    requests.cancel(case, actor=me(), now=now())
+    outbox.commit()
+    sentence = f"Your request for {case.app.name} is withdrawn. Those who were asked are told."
+    if htmx.is_fragment():
+        return render_template("dashboard/_request_and_toast.html", line=_with_chain(_line_of(case)), sentence=sentence)
+    flash(sentence)
+    return redirect(f"/requests/{public_id}", 303)
+
+
+@bp.post("/requests/<public_id>/reminder")
+@people
+def remind(public_id: str) -> AnyResponse | str:
+    """Asks those who have my request once more, at most once a day."""
+    case = access.own_request(public_id, me())
+    requests.remind(case, actor=me(), now=now())
+    outbox.commit()
+    sentence = "They get another mail now. You can ask again once a day."
+    if htmx.is_fragment():
+        return render_template("dashboard/_request_and_toast.html", line=_with_chain(_line_of(case)), sentence=sentence)
+    flash(sentence)
+    return redirect(f"/requests/{public_id}", 303)
+
+
+@bp.post("/requests/<public_id>/comments")
+@people
+def comment(public_id: str) -> AnyResponse | str:
+    """Writes on a request that I may see."""
+    case, stand = access.request_to_see(public_id, me())
+    body = request.form.get("comment", "")
+    try:
+        requests.comment(case, actor=me(), body=body, now=now())
+    except Invalid as error:
+        db.session.rollback()
+        return make_response(_story(case, stand, comment=body, error=error.fields["comment"]), 422)
+    outbox.commit()
+    if htmx.is_fragment():
+        return render_template("dashboard/_story.html", **_story_context(case, stand))
+    return redirect(f"/requests/{public_id}#story", 303)
+
+
+def _story(case: Case, stand: Standing, *, comment: str = "", error: str = "") -> str:
+    context = _story_context(case, stand) | {"comment": comment, "comment_error": error}
+    if htmx.is_fragment():
+        return render_template("dashboard/_story.html", **context)
+    steps = chains.of_requests([case.request.id], reader=me().id).get(case.request.id, [])
+    line = _line_of(case, steps)
+    return render_template(
+        "dashboard/request.html",
+        line=_with_chain(line, case=case),
+        sheet=_sheet(case, stand, steps),
+        names={who.id: who.name for who in _everybody(case, steps)},
+        policy=case.policy,
+        rule=story.rule_in_words(case, steps),
+        owner=story.owner_of(case.app),
+        may_decide=stand.is_asked and any(who.id == me().id for step in steps for who in step.asked)
+        and case.open_step is not None and not case.is_overdue,
+        **context,
+    )  # fmt: skip
+
+
+def _story_context(case: Case, stand: Standing) -> dict[str, Any]:
+    return {
+        "case": case,
+        "stand": stand,
+        "days": story.days(story.of(case, reader=me(), sees_everything=stand.sees_everything), times()),
+        "comment": "",
+        "comment_error": "",
+    }
+
+
+def _sheet(case: Case, stand: Standing, steps: list[chains.ChainStep]) -> Sheet:
+    """The fields as this reader sees them: the requester's view, an approver's, or all of them."""
+    values = case.request.values
+    if stand.sees_everything:
+        return case.policy.sheet_for_owner(values)
+    if stand.is_requester:
+        return case.policy.sheet_for_requester(values)
+    mine = [case.policy.sheet_for_step(position, values) for position in story.positions_of(case, me().id)]
+    best: dict[str, Field] = {}
+    for sheet in mine:
+        for one in sheet.visible:
+            best[one.entitlement.id] = Field(one.entitlement, Visibility.READ, one.current)
+    return Sheet(tuple(best.values()))
+
+
+def _everybody(case: Case, steps: list[chains.ChainStep]) -> list[Who]:
+    people = [Who(case.asked_by.id, case.asked_by.public_id, case.asked_by.name)]
+    people += [step.decided_by for step in steps if step.decided_by is not None]
+    return people
+
+
+def _line_of(case: Case, steps: list[chains.ChainStep] | None = None) -> Line:
+    """The case, loaded anew where it has just been changed, as the lists show it."""
+    if steps is None:
+        case = requests.reload(case)
+        steps = chains.of_requests([case.request.id], reader=me().id).get(case.request.id, [])
+    return story.line_of(case, steps)
+
+
+def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
+    """What dashboard/_request.html shows: the line, its chain, who has it, and what I can do with it."""
+    requester = Who(me().id, me().public_id, me().name)
+    if case is not None:
+        requester = Who(case.for_person.id, case.for_person.public_id, case.for_person.name)
+    step = line.open_step
+    last = line.last_decision
+    mine = requester.id == me().id
+    pending = line.state == RequestState.PENDING.value
+    asked = line.asked_again_at or line.created_at
+    return {
+        "line": line,
+        "mine": mine,
+        "requester": requester,
+        "links": chain.links(
+            app=line.app, requester=requester, asked_at=line.created_at, state=line.state,
+            settled_at=line.settled_at, steps=line.steps, times=times(), reader=me().id,
+        ),
+        "step": step,
+        "overdue": step is not None and step.overdue,
+        "holder": chain.holder(step) if step else "",
+        "last": last,
+        "who_decided": ("You" if last.decided_by.id == me().id else last.decided_by.name)
+        if last is not None and last.decided_by is not None else "",
+        "can_cancel": mine and pending and not (step is not None and step.overdue),
+        "can_remind": mine and pending and step is not None and not step.overdue
+        and now() - asked >= requests.ASK_AGAIN_AFTER,
+        "first_asked": step.asked[0].name.split()[0] if step and step.asked_count == 1 else "",
+    }  # fmt: skip
+
+
+def _greeting() -> str:
+    hour = times().local(now()).hour
+    if 5 <= hour < 12:
+        return "Good morning"
+    return "Good afternoon" if 12 <= hour < 18 else "Good evening"
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() and len(text) < 19 else None

@@ -17,7 +17,8 @@ class Notice(Base):
     __table_args__ = (
         CheckConstraint("state IN ('due', 'leased', 'sent', 'dead', 'obsolete')", name="state"),
         CheckConstraint("(person_id IS NULL) <> (address IS NULL)", name="one_recipient"),
-        Index("ix_notices_due", "due_at", "id", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
+        Index("ix_notices_due", "due_at", "id",
+              sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
         Index("ix_notices_leased", "lease_until",
               sqlite_where=text("state = 'leased'"), postgresql_where=text("state = 'leased'")),
         Index("ix_notices_request", "request_id", "id"),

@@ -25,11 +25,16 @@ class ValuesMixin:
 
     @property
     def values(self) -> dict[str, SetValue]:
-        return from_json(json.loads(self.values_json))
+        return load_values(self.values_json)
 
     @values.setter
     def values(self, values: dict[str, SetValue]) -> None:
         self.values_json = dump_values(values)
+
+
+def load_values(text: str) -> dict[str, SetValue]:
+    """{entitlement id: value with its author} from its stored text."""
+    return from_json(json.loads(text))
 
 
 def dump_values(values: dict[str, SetValue]) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import Decision, Group, Invitation, Person, Step, db_now
+from webapp.text import hue, initials
 
 # How many names stand for those who are asked; the others are a number.
 NAMES = 3
@@ -21,6 +22,14 @@ class Who:
     id: int
     public_id: str
     name: str
+
+    @property
+    def initials(self) -> str:
+        return initials(self.name)
+
+    @property
+    def hue(self) -> int:
+        return hue(self.public_id)
 
 
 @dataclass(slots=True)
@@ -49,8 +58,8 @@ class ChainStep:
     asked_count: int = 0
 
 
-def of_requests(request_ids: Collection[int]) -> dict[int, list[ChainStep]]:
-    """request id → its steps in order."""
+def of_requests(request_ids: Collection[int], *, reader: int | None = None) -> dict[int, list[ChainStep]]:
+    """request id → its steps in order. `reader` (a person's id) stands among the names of those asked, if they are."""
     if not request_ids:
         return {}
     decider = aliased(Person)
@@ -87,16 +96,18 @@ def of_requests(request_ids: Collection[int]) -> dict[int, list[ChainStep]]:
         if row.state in ("open", "expired"):
             asking[row.id] = step
     if asking:
-        _add_asked(asking)
+        _add_asked(asking, reader or 0)
     return chains
 
 
-def _add_asked(steps: dict[int, ChainStep]) -> None:
+def _add_asked(steps: dict[int, ChainStep], reader: int) -> None:
     ranked = (
         select(
             Invitation.step_id, Person.id, Person.public_id, Person.name,
-            func.row_number().over(partition_by=Invitation.step_id, order_by=(Person.sort_key, Person.id)).label("rank"),
-            func.count().over(partition_by=Invitation.step_id).label("count"),
+            func.row_number()
+            .over(partition_by=Invitation.step_id, order_by=(Person.id != reader, Person.sort_key, Person.id))
+            .label("rank"),
+            func.count().over(partition_by=Invitation.step_id).label("people"),
         )
         .join(Person, Person.id == Invitation.person_id)
         # Whoever was asked when it expired; whoever may decide while it is open.
@@ -108,4 +119,4 @@ def _add_asked(steps: dict[int, ChainStep]) -> None:
         select(ranked).where(ranked.c.rank <= NAMES).order_by(ranked.c.step_id, ranked.c.rank)
     ):
         steps[row.step_id].asked.append(Who(row.id, row.public_id, row.name))
-        steps[row.step_id].asked_count = row.count
+        steps[row.step_id].asked_count = row.people

@@ -1,0 +1,141 @@
+"""May this person see or do this? Look-ups that are scoped: an outsider gets 404, an insider without the right 403."""
+
+from dataclasses import dataclass
+
+from flask import abort
+from sqlalchemy import ColumnElement, exists, or_, select
+
+from webapp import links
+from webapp.extensions import db
+from webapp.links import Link
+from webapp.models import App, Audience, Invitation, Membership, Organisation, Person, PolicyRevision, Step
+from webapp.queries import cases
+from webapp.queries.cases import Case
+
+
+def in_catalog_of(person_id: int) -> ColumnElement[bool]:
+    """The apps that the person finds in the catalog."""
+    audience = (
+        select(Audience.app_id)
+        .join(Membership, Membership.group_id == Audience.group_id)
+        .where(Membership.person_id == person_id)
+    )
+    return App.requestable & App.archived_at.is_(None) & or_(App.for_everyone, App.id.in_(audience))
+
+
+def app_in_catalog(public_id: str, person: Person) -> tuple[App, PolicyRevision]:
+    """An app that the person may add or request, with its rule in force; 404 for any other."""
+    row = db.session.execute(
+        select(App, PolicyRevision)
+        .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
+        .where(App.public_id == public_id, in_catalog_of(person.id))
+    ).first()
+    if row is None:
+        abort(404)
+    return row.App, row.PolicyRevision
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What somebody is to a request."""
+
+    is_requester: bool
+    is_asked: bool
+    is_owner: bool
+    is_admin: bool
+
+    @property
+    def may_see(self) -> bool:
+        return self.is_requester or self.is_asked or self.is_owner or self.is_admin
+
+    @property
+    def sees_everything(self) -> bool:
+        """Owners and admins answer for the app; not for a request of their own, where they are the requester."""
+        return (self.is_owner or self.is_admin) and not self.is_requester
+
+
+def standing(case: Case, person: Person) -> Standing:
+    """One statement."""
+    asked, in_owner_group = db.session.execute(
+        select(
+            exists().where(
+                Step.request_id == case.request.id, Invitation.step_id == Step.id, Invitation.person_id == person.id
+            ),
+            exists().where(Membership.group_id == case.app.owner_group_id, Membership.person_id == person.id),
+        )
+    ).one()
+    return Standing(
+        is_requester=person.id in (case.request.asked_by_id, case.request.for_person_id),
+        is_asked=asked,
+        is_owner=case.app.owner_person_id == person.id or in_owner_group,
+        is_admin=person.is_admin,
+    )
+
+
+def request_to_see(public_id: str, person: Person) -> tuple[Case, Standing]:
+    """For the one who asked, those who were asked, the app's owner and admins; 404 for anybody else."""
+    case = cases.load(public_id=public_id)
+    if case is None:
+        abort(404)
+    stand = standing(case, person)
+    if not stand.may_see:
+        abort(404)
+    return case, stand
+
+
+def own_request(public_id: str, person: Person) -> Case:
+    """For the one who asked or is to get it. Others who may see it get 403, everybody else 404."""
+    case = cases.load(public_id=public_id)
+    if case is None:
+        abort(404)
+    if person.id in (case.request.asked_by_id, case.request.for_person_id):
+        return case
+    if standing(case, person).may_see:
+        abort(403, "Only the person who asked can do this.")
+    abort(404)
+
+
+def request_to_decide(public_id: str) -> Case:
+    """Any request; who may decide it, the workflow says. What it says no to goes through `refuse_to_decide`."""
+    case = cases.load(public_id=public_id)
+    if case is None:
+        abort(404)
+    return case
+
+
+def refuse_to_decide(case: Case, person: Person) -> None:
+    """404 for somebody who may not even see the request; returns for those who may and just cannot decide it."""
+    if not standing(case, person).may_see:
+        abort(404)
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """What a rightly signed link leads to."""
+
+    link: Link
+    invitation: Invitation
+    person: Person
+    request_id: int
+    time_zone: str
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether the link is of the invitation's present round; one of an earlier round only shows."""
+        return self.link.round == self.invitation.round
+
+
+def behind_link(token: str) -> Invited | None:
+    """One statement; None for a token that is not ours, and for a person who was deactivated."""
+    link = links.read_approval(token)
+    if link is None:
+        return None
+    row = db.session.execute(
+        select(Invitation, Person, Step.request_id, select(Organisation.time_zone).scalar_subquery().label("zone"))
+        .join(Person, Person.id == Invitation.person_id)
+        .join(Step, Step.id == Invitation.step_id)
+        .where(Invitation.public_id == link.invitation, Person.active)
+    ).first()
+    if row is None:
+        return None
+    return Invited(link, row.Invitation, row.Person, row.request_id, row.Person.time_zone or row.zone)

@@ -1,0 +1,130 @@
+"""A person's apps and requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, or_, select
+
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, Grant, PolicyRevision
+from webapp.models.requests import load_values
+from webapp.queries import chains, faces
+from webapp.queries.chains import ChainStep
+from webapp.queries.faces import AppFace
+from webapp.workflow.entitlements import shown
+from webapp.workflow.policy import loads
+from webapp.workflow.states import RequestState, Visibility
+
+LIVE = ("provisioning", "active")
+TILES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """An app somebody has. `details` are the entitlements they may see, in words."""
+
+    app: AppFace
+    launch_url: str
+    details: str
+    since: datetime
+    ends_at: datetime | None
+
+
+def apps_of(person_id: int, limit: int = TILES) -> list[Tile]:
+    """By name, in one statement."""
+    rows = db.session.execute(
+        select(*faces.COLUMNS, App.launch_url, Grant.values_json, Grant.created_at, Grant.ends_at, PolicyRevision.body)
+        .join(App, App.id == Grant.app_id)
+        .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
+        .where(Grant.person_id == person_id, Grant.state.in_(LIVE))
+        .order_by(App.sort_key, App.id)
+        .limit(limit)
+    )
+    return [
+        Tile(faces.face(row), row.launch_url, details(row.body, row.values_json), row.created_at, row.ends_at)
+        for row in rows
+    ]
+
+
+def details(policy: str, values_json: str) -> str:
+    """The values that the requester may see, in words: "Sales user, EMEA"."""
+    if values_json == "{}":
+        return ""
+    values = load_values(values_json)
+    return ", ".join(
+        f"{one.name}: {shown(values[one.id].value)}" if one.kind in ("yes_no", "number", "text")
+        else shown(values[one.id].value)
+        for one in loads(policy).entitlements
+        if one.id in values and one.requester is not Visibility.HIDDEN
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A request in a list, with its chain's steps."""
+
+    id: int
+    public_id: str
+    app: AppFace
+    app_public_id: str
+    state: str
+    created_at: datetime
+    settled_at: datetime | None
+    settled_note: str
+    asked_again_at: datetime | None
+    details: str
+    steps: Sequence[ChainStep]
+
+    @property
+    def open_step(self) -> ChainStep | None:
+        return next((step for step in self.steps if step.state == "open"), None)
+
+    @property
+    def last_decision(self) -> ChainStep | None:
+        return next((step for step in reversed(self.steps) if step.decided_by), None)
+
+
+def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) -> list[Line]:
+    """Pending ones, newest first, then those settled since, latest first: three statements."""
+    mine = _lines().where(
+        AccessRequest.for_person_id == person_id,
+        or_(AccessRequest.state == RequestState.PENDING.value, AccessRequest.settled_at >= settled_since),
+    )
+    rows = db.session.execute(mine.order_by(AccessRequest.id.desc()).limit(limit)).all()
+    found = _with_chains(rows, person_id)
+    pending = [line for line in found if line.state == RequestState.PENDING.value]
+    settled = [line for line in found if line.settled_at is not None]
+    return pending + sorted(settled, key=lambda line: line.settled_at or settled_since, reverse=True)
+
+
+def all_requests_of(person_id: int, *, before: int | None, limit: int) -> list[Line]:
+    """Newest first, `limit` + 1 of them, below the key `before`."""
+    mine = _lines().where(AccessRequest.for_person_id == person_id)
+    if before is not None:
+        mine = mine.where(AccessRequest.id < before)
+    return _with_chains(db.session.execute(mine.order_by(AccessRequest.id.desc()).limit(limit + 1)).all(), person_id)
+
+
+def _lines() -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            AccessRequest.id, AccessRequest.public_id, *faces.COLUMNS, AccessRequest.state, AccessRequest.created_at,
+            AccessRequest.settled_at, AccessRequest.settled_note, AccessRequest.asked_again_at,
+            AccessRequest.values_json, PolicyRevision.body,
+        )
+        .join(App, App.id == AccessRequest.app_id)
+        .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
+    )  # fmt: skip
+
+
+def _with_chains(rows: Sequence[Row[*tuple[Any, ...]]], reader: int) -> list[Line]:
+    steps = chains.of_requests([row.id for row in rows], reader=reader)
+    return [
+        Line(
+            row.id, row.public_id, faces.face(row), row.app_public_id, row.state, row.created_at, row.settled_at,
+            row.settled_note, row.asked_again_at, details(row.body, row.values_json), steps.get(row.id, []),
+        )
+        for row in rows
+    ]  # fmt: skip

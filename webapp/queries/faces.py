@@ -1,0 +1,32 @@
+"""An app as lists and chains show it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from webapp.models import App
+from webapp.text import hue
+
+# The columns that `face` needs, for any select.
+COLUMNS = (App.public_id.label("app_public_id"), App.name.label("app_name"), App.icon.label("app_icon"),
+           App.icon_id.label("app_icon_id"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AppFace:
+    """Name and picture of an app; `icon` is a name in the sprite, `icon_url` an uploaded picture's, or ""."""
+
+    public_id: str
+    name: str
+    icon: str
+    hue: int
+    icon_url: str
+
+
+def face(row: Row[*tuple[Any, ...]]) -> AppFace:
+    """From a row that selected COLUMNS."""
+    public_id: str = row.app_public_id
+    return AppFace(
+        public_id, row.app_name, row.app_icon, hue(public_id), f"/apps/{public_id}/icon" if row.app_icon_id else ""
+    )

@@ -1,0 +1,226 @@
+"""One request's whole story: what happened, who was mailed, and whether it arrived."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+
+from sqlalchemy import func, select
+
+from webapp.extensions import db
+from webapp.models import App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
+from webapp.outbox import TRIES
+from webapp.queries.cases import Case
+from webapp.queries.chains import ChainStep, Who
+from webapp.queries.dashboard import Line, details
+from webapp.queries.faces import AppFace
+from webapp.times import Times
+from webapp.workflow.policy import Policy
+from webapp.workflow.states import RequestState, StepState
+
+MAILS = {
+    "approval-asked": "approval asked",
+    "request-approved": "approved",
+    "request-denied": "denied",
+    "request-expired": "expired",
+    "request-cancelled": "withdrawn",
+    "request-settled": "settled without them",
+}
+# A group of a hundred gets a hundred mails; the page shows so many and says how many more.
+MAILS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One notice in words: `state` is due, leased, sent, dead or obsolete."""
+
+    to: str
+    about: str
+    state: str
+    at: datetime
+    due_at: datetime
+    tries: int
+    error: str
+    created_at: datetime
+
+    @property
+    def tries_of(self) -> str:
+        return f"Try {self.tries} of {TRIES}"
+
+
+@dataclass(slots=True)
+class Moment:
+    """One thing that happened, with the mails it caused."""
+
+    at: datetime
+    kind: str
+    who: Who | None = None
+    text: str = ""
+    quote: str = ""
+    is_no: bool = False
+    set_values: dict[str, str] = field(default_factory=dict)
+    mails: list[Mail] = field(default_factory=list)
+    more_mails: int = 0
+
+
+def of(case: Case, *, reader: Person, sees_everything: bool) -> list[Moment]:
+    """Newest first, in three statements. Addresses outside of the company are shown to owners and admins only."""
+    request = case.request
+    asker = Who(case.asked_by.id, case.asked_by.public_id, case.asked_by.name)
+    moments = [Moment(request.created_at, "asked", asker, f"asked for {case.app.name}.", request.message)]
+    names = _step_names(case)
+    for row in db.session.execute(
+        select(Decision, Step.position, Person.id, Person.public_id, Person.name)
+        .join(Step, Step.id == Decision.step_id)
+        .join(Person, Person.id == Decision.person_id)
+        .where(Step.request_id == request.id)
+    ):
+        decision = row.Decision
+        verb = "approved" if decision.verdict == "approved" else "denied"
+        group = names.get(row.position, "")
+        text = f"{verb} for {group}." if group else f"{verb}."
+        if decision.channel == "admin":
+            text = f"{verb} as an admin, past the steps."
+        elif decision.channel == "code":
+            text += " With the code from the mail."
+        moments.append(
+            Moment(decision.created_at, "decided", Who(row.id, row.public_id, row.name), text, decision.comment,
+                   decision.verdict == "denied", decision.set_values)
+        )  # fmt: skip
+    for said in db.session.execute(
+        select(Comment.body, Comment.created_at, Person.id, Person.public_id, Person.name)
+        .join(Person, Person.id == Comment.person_id)
+        .where(Comment.request_id == request.id)
+    ):
+        who = Who(said.id, said.public_id, said.name)
+        moments.append(Moment(said.created_at, "commented", who, "wrote a comment.", said.body))
+    if request.state == RequestState.EXPIRED.value and request.settled_at is not None:
+        moments.append(Moment(request.settled_at, "expired", None, "The time was over, and nobody had answered."))
+    if request.state == RequestState.CANCELLED.value and request.settled_at is not None:
+        text = request.settled_note or "The request was withdrawn."
+        moments.append(Moment(request.settled_at, "cancelled", None, text))
+    moments += _mails(case, reader, sees_everything)
+    # A mail goes out because of something, so at the same instant it comes after it.
+    return sorted(moments, key=lambda one: (one.at, one.kind == "mailed"), reverse=True)
+
+
+def _mails(case: Case, reader: Person, sees_everything: bool) -> list[Moment]:
+    rows = db.session.execute(
+        select(Notice.kind, Notice.role, Notice.person_id, Notice.address, Notice.state, Notice.due_at,
+               Notice.settled_at, Notice.tries, Notice.error, Notice.created_at, Person.name)
+        .outerjoin(Person, Person.id == Notice.person_id)
+        .where(Notice.request_id == case.request.id)
+        .order_by(Notice.id)
+        .limit(1000)
+    ).all()  # fmt: skip
+    moments = []
+    for (at, kind), group in groupby(rows, key=lambda row: (row.created_at, row.kind)):
+        mails = [
+            Mail(
+                to="you" if row.person_id == reader.id
+                else row.name or (row.address if sees_everything else "another address"),
+                about=MAILS.get(row.kind, row.kind),
+                state=row.state,
+                at=row.settled_at or row.created_at,
+                due_at=row.due_at,
+                tries=row.tries,
+                error=row.error,
+                created_at=row.created_at,
+            )
+            for row in group
+        ]  # fmt: skip
+        text = "Approval was asked for." if kind == "approval-asked" else "People were told."
+        moments.append(
+            Moment(at, "mailed", None, text, mails=mails[:MAILS_SHOWN], more_mails=max(0, len(mails) - MAILS_SHOWN))
+        )
+    return moments
+
+
+def days(moments: Sequence[Moment], times: Times) -> list[tuple[str, list[Moment]]]:
+    """The moments under a heading for each day, in the reader's zone."""
+    return [(day, list(group)) for day, group in groupby(moments, key=lambda one: times.day(one.at))]
+
+
+def line_of(case: Case, steps: Sequence[ChainStep]) -> Line:
+    """The case as lists show a request."""
+    request, app = case.request, case.app
+    return Line(
+        id=request.id,
+        public_id=request.public_id,
+        app=AppFace(app.public_id, app.name, app.icon, app.hue, app.icon_url),
+        app_public_id=app.public_id,
+        state=request.state,
+        created_at=request.created_at,
+        settled_at=request.settled_at,
+        settled_note=request.settled_note,
+        asked_again_at=request.asked_again_at,
+        details=details(case.policy.dumps(), request.values_json),
+        steps=steps,
+    )
+
+
+def positions_of(case: Case, person_id: int) -> list[int]:
+    """The steps that this person was asked for, by position."""
+    return list(
+        db.session.scalars(
+            select(Step.position)
+            .join(Invitation, Invitation.step_id == Step.id)
+            .where(Step.request_id == case.request.id, Invitation.person_id == person_id)
+        )
+    )
+
+
+def next_due(person_id: int) -> datetime | None:
+    """When the first of the steps that wait for this person is due."""
+    return db.session.scalar(
+        select(func.min(Step.due_at))
+        .join(Invitation, Invitation.step_id == Step.id)
+        .where(
+            Invitation.person_id == person_id,
+            Invitation.live,
+            Step.state == StepState.OPEN.value,
+            Step.due_at > db_now(),
+        )
+    )
+
+
+def owner_of(app: App) -> Who | None:
+    """Who answers for the app: a person or a group."""
+    if app.owner_person_id is not None:
+        person = db.session.get_one(Person, app.owner_person_id)
+        return Who(person.id, person.public_id, person.name)
+    if app.owner_group_id is not None:
+        group = db.session.get_one(Group, app.owner_group_id)
+        return Who(0, group.public_id, group.name)
+    return None
+
+
+def rule_in_words(case: Case, steps: Sequence[ChainStep]) -> list[tuple[str, str]]:
+    """(what, how) of the rule that the request started under."""
+    names = [step.person.name.split()[0] if step.person else step.group_name for step in steps]
+    words = names[0] if len(names) == 1 else ", then ".join(names)
+    limits = {step.days for step in case.steps}
+    days = f"{limits.pop()} days for each" if len(limits) == 1 else "Differs by step"
+    return [
+        ("Steps", words),
+        ("Time", days.replace("1 days", "1 day")),
+        ("A no", "ends the request at once"),
+        ("No answer", _told(case.policy)),
+    ]
+
+
+def _told(policy: Policy) -> str:
+    rule = policy.outcomes[RequestState.EXPIRED]
+    told = [words for words, wanted in (("you", rule.requester), ("the approvers", rule.approvers)) if wanted]
+    if rule.others:
+        told.append("others")
+    return "The request ends." + (f" A mail goes to {' and '.join(told)}." if told else "")
+
+
+def _step_names(case: Case) -> dict[int, str]:
+    """position → the group's name, for steps that a group decides."""
+    groups = {step.approver_group_id for step in case.steps if step.approver_group_id is not None}
+    if not groups:
+        return {}
+    names = {row.id: row.name for row in db.session.execute(select(Group.id, Group.name).where(Group.id.in_(groups)))}
+    return {step.position: names[step.approver_group_id] for step in case.steps if step.approver_group_id is not None}
