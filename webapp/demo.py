@@ -1,8 +1,0 @@
-"""The demo company."""
-
-from datetime import datetime
-
-
-def seed(*, now: datetime) -> str:
-    """Filled in below."""
-    return "nothing"
