@@ -1,5 +1,6 @@
 """The forms of the door and of the account."""
 
+from collections import defaultdict
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -48,9 +49,9 @@ class ChangePassword(NewPassword):
     current = PasswordField(validators=[InputRequired("Please type the password you have now.")])
 
 
-def errors(form: Form) -> dict[str, str]:
-    """The first thing that is wrong with each field."""
-    return {name: said[0] for name, said in form.errors.items() if name and said}
+def errors(form: Form) -> defaultdict[str, str]:
+    """The first thing that is wrong with each field; "" for a field that is right."""
+    return defaultdict(str, {name: said[0] for name, said in form.errors.items() if name and said})
 
 
 @cache

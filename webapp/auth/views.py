@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import defaultdict
 from typing import Any
 
 from flask import Blueprint, Response, abort, flash, g, make_response, redirect, render_template, request, session
@@ -27,9 +28,6 @@ bp = Blueprint("auth", __name__)
 WRONG = "This e-mail and this password do not go together. Check both, or set a new password."
 # Longer than a mail takes to be written to the outbox, so that the time does not tell who has an account.
 FORGOT_SECONDS = 0.3
-
-# (e-mail's name, words) of the demo company's cast: see webapp/demo.py.
-DEMO = (("rita", "Rita asks"), ("ana", "Ana approves"), ("ben", "Ben"), ("chloe", "Chloe"), ("adam", "Adam, admin"))
 
 
 # ---------- Limits: counted in the broker, before anything is asked of the database ----------
@@ -126,7 +124,7 @@ def _door(form: SignIn, status: int = 200, **wrong: str) -> Response:
         form=form,
         errors=errors(form) | wrong,
         next=local_path(form.next.data),
-        demo=DEMO if settings().demo else (),
+        demo=settings().demo,
     )
     return make_response(body, status)
 
@@ -322,7 +320,7 @@ def _account_page(**wrong: str) -> str:
         organisation_zone=found.organisation_zone,
         regions=time_zones(),
         now=now(),
-        errors=wrong,
+        errors=defaultdict(str, wrong),
         shortest=passwords.SHORTEST,
     )
 
