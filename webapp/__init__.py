@@ -9,7 +9,9 @@ from webapp import cli, errors, logs, presentation, security, signin
 from webapp.assets import init_assets
 from webapp.broker import connect
 from webapp.config import PROJECT, Settings
-from webapp.extensions import csrf, db, limiter, login, mail, migrate
+# Not as `mail`: the module webapp.mail, once imported, takes that name here.
+from webapp.extensions import csrf, db, limiter, login, migrate
+from webapp.extensions import mail as flask_mail
 from webapp.keys import KeyRing
 from webapp.transactions import listen
 
@@ -37,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     limiter.init_app(app)
     csrf.init_app(app)
     login.init_app(app)
-    mail.init_app(app)
+    flask_mail.init_app(app)
     signin.init(app)
     errors.init(app)
     presentation.init(app)
