@@ -9,6 +9,7 @@ from webapp import cli, errors, logs, presentation, security, signin
 from webapp.assets import init_assets
 from webapp.broker import connect
 from webapp.config import PROJECT, Settings
+
 # Not as `mail`: the module webapp.mail, once imported, takes that name here.
 from webapp.extensions import csrf, db, limiter, login, migrate
 from webapp.extensions import mail as flask_mail

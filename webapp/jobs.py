@@ -1,0 +1,132 @@
+"""What a worker does: send what is due, end what is overdue, say that it lives. Every job may run any number of
+times, at the same time, anywhere; none of them carries anything but its name."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import delete, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp import clock, mail, outbox, smtp
+from webapp.extensions import db
+from webapp.models import Heartbeat, db_now
+from webapp.operations import requests
+from webapp.outbox import Claim
+from webapp.queries import mails
+from webapp.queries.mails import Facts
+from webapp.transactions import reading
+
+BATCH = 20
+EXPIRE_BATCH = 500
+DRAIN_SECONDS = 200
+# With this much of the lease used up, what is left of a batch is given back: a message may take almost half of it.
+BATCH_SECONDS = outbox.LEASE_SECONDS / 2
+# While the mail server is out of reach, what was claimed waits this long for somebody to try again.
+UNREACHABLE_SECONDS = 30
+HEARTBEAT_DAYS = 1
+
+# Set when this process has to end: what is in hand is finished, nothing new is begun.
+stopping = threading.Event()
+
+log = logging.getLogger("countersign.jobs")
+
+
+def drain() -> None:
+    """Sends what is due until nothing is left, or 200 s are over: then it rings for somebody to go on."""
+    until = time.monotonic() + DRAIN_SECONDS
+    while not stopping.is_set():
+        claims = outbox.claim(BATCH)
+        if not claims or not _send(claims):
+            return
+        if time.monotonic() > until:
+            outbox.ring()
+            return
+
+
+def sweep() -> None:
+    """Ends what is overdue, then sends what no bell announced."""
+    while not stopping.is_set():
+        looked_at = requests.expire_overdue(now=clock.now(), limit=EXPIRE_BATCH)
+        outbox.commit()
+        if looked_at < EXPIRE_BATCH:
+            break
+    db.session.execute(
+        delete(Heartbeat).where(Heartbeat.at < clock.now() - timedelta(days=HEARTBEAT_DAYS)),
+        execution_options={"synchronize_session": False},
+    )
+    db.session.commit()
+    drain()
+
+
+def beat(name: str) -> None:
+    """Says that the worker `name` lives, on the database's clock."""
+    mine = update(Heartbeat).where(Heartbeat.name == name).values(at=db_now())
+    seen = db.session.execute(mine, execution_options={"synchronize_session": False})
+    if not seen.rowcount:  # type: ignore[attr-defined]
+        db.session.add(Heartbeat(name=name, at=clock.now()))
+    try:
+        db.session.commit()
+    except IntegrityError:
+        db.session.rollback()
+
+
+def _send(claims: Sequence[Claim]) -> bool:
+    """One batch over one connection. False: the mail server is out of reach, or we have to end."""
+    began = time.monotonic()
+    with reading():
+        facts = mails.load([one.id for one in claims])
+    with smtp.connect() as connection:
+        for number, claim in enumerate(claims):
+            if stopping.is_set() or time.monotonic() - began > BATCH_SECONDS:
+                outbox.give_back(claims[number:])
+                return not stopping.is_set()
+            try:
+                connection.open()
+            except smtp.Unreachable as error:
+                # One mail carries the reason, for people to see; the others lose no try, and nobody spins.
+                log.warning("The mail server is out of reach.", extra={"error": str(error)})
+                outbox.mark_failed(claim, str(error))
+                outbox.give_back(claims[number + 1 :], seconds=UNREACHABLE_SECONDS)
+                return False
+            _send_one(claim, facts, connection)
+    return True
+
+
+def _send_one(claim: Claim, batch: dict[int, Facts], connection: smtp.Connection) -> None:
+    """Looks whether the notice is ours and still so, sends it, and marks it. No transaction is open meanwhile."""
+    with reading():
+        now = mails.standing(outbox.held(claim))
+        if now is None:
+            return  # the lease ran out, and whoever has it now goes on
+        reason = mails.why_obsolete(now)
+        facts = batch[claim.id]
+        if not reason and facts.request is not None and facts.request.version != now.version:
+            facts = mails.load([claim.id])[claim.id]
+    if reason:
+        outbox.mark_obsolete(claim, reason)
+        return
+    details = {"notice": facts.notice.public_id, "kind": facts.notice.kind, "tries": claim.tries}
+    if claim.tries > outbox.TRIES:
+        outbox.mark_failed(claim, "Each worker that tried to send this ended before it was done.", for_good=True)
+        return
+    try:
+        connection.send(mail.render(facts))
+    except mail.Unmailable as error:
+        outbox.mark_failed(claim, str(error), for_good=True)
+        log.warning("A mail cannot be sent.", extra={**details, "error": str(error)})
+    except smtp.MailError as error:
+        if stopping.is_set():
+            # Cut because we end, so not the mail's fault.
+            outbox.give_back([claim])
+            return
+        outbox.mark_failed(claim, str(error), for_good=isinstance(error, smtp.Refused) and error.for_good)
+        log.warning("A mail was not accepted.", extra={**details, "error": str(error)})
+    except Exception:
+        log.exception("A mail could not be written.", extra=details)
+        outbox.mark_failed(claim, "The mail could not be written. The worker's log says why.")
+    else:
+        outbox.mark_sent(claim)
+        log.info("A mail was accepted.", extra=details)

@@ -1,0 +1,209 @@
+"""What a mail says, read for a whole batch of notices, and whether it is still so, asked right before each send."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.orm import aliased
+
+from webapp.extensions import db
+from webapp.models import (
+    AccessRequest,
+    App,
+    Grant,
+    Group,
+    Invitation,
+    Notice,
+    Organisation,
+    Person,
+    PolicyRevision,
+    Step,
+    db_now,
+)
+from webapp.queries import chains
+from webapp.queries.chains import ChainStep
+from webapp.workflow.entitlements import SetValue
+from webapp.workflow.policy import Policy, loads
+
+LIVE_GRANT = ("provisioning", "active")
+
+
+@dataclass(slots=True)
+class Facts:
+    """One notice with everything that its mail may say. What its kind has no use for is None or empty."""
+
+    notice: Notice
+    organisation: Organisation
+    person: Person | None
+    app: App | None
+    policy: Policy | None
+    request: AccessRequest | None
+    asked_by: Person | None
+    for_person: Person | None
+    invitation: Invitation | None
+    grant: Grant | None
+    steps: list[ChainStep] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)  # of those who set a value, settled it, or own the app
+    owner: str = ""  # the person or group that looks after the app
+
+    @property
+    def step(self) -> ChainStep | None:
+        """The step that the notice is about."""
+        return next((step for step in self.steps if step.id == self.notice.step_id), None)
+
+    @property
+    def values(self) -> dict[str, SetValue]:
+        if self.request is not None:
+            return self.request.values
+        return self.grant.values if self.grant is not None else {}
+
+
+def load(ids: Collection[int]) -> dict[int, Facts]:
+    """notice id → its facts, in six statements for any number of notices."""
+    asker, receiver = aliased(Person), aliased(Person)
+    rows = db.session.execute(
+        select(Notice, Person, AccessRequest, asker, receiver, Invitation, Grant, App, PolicyRevision.body, Group.name)
+        .outerjoin(Person, Person.id == Notice.person_id)
+        .outerjoin(AccessRequest, AccessRequest.id == Notice.request_id)
+        .outerjoin(asker, asker.id == AccessRequest.asked_by_id)
+        .outerjoin(receiver, receiver.id == AccessRequest.for_person_id)
+        .outerjoin(Invitation, Invitation.id == Notice.invitation_id)
+        .outerjoin(Grant, Grant.id == Notice.grant_id)
+        .outerjoin(App, App.id == func.coalesce(AccessRequest.app_id, Grant.app_id))
+        .outerjoin(
+            PolicyRevision,
+            PolicyRevision.id == func.coalesce(AccessRequest.policy_revision_id, App.policy_revision_id),
+        )
+        .outerjoin(Group, Group.id == App.owner_group_id)
+        .where(Notice.id.in_(ids))
+        .execution_options(populate_existing=True)
+    ).all()
+    organisation = db.session.scalars(select(Organisation).execution_options(populate_existing=True)).one()
+    found: dict[int, Facts] = {}
+    for notice, person, request, asked_by, for_person, invitation, grant, app, body, group in rows:
+        found[notice.id] = Facts(
+            notice, organisation, person, app, loads(body) if body else None, request, asked_by, for_person,
+            invitation, grant, owner=group or "",
+        )  # fmt: skip
+    steps = chains.of_requests({one.request.id for one in found.values() if one.request is not None})
+    names = _names(one for facts in found.values() for one in _named(facts))
+    for facts in found.values():
+        facts.names = names
+        if facts.request is not None:
+            facts.steps = steps.get(facts.request.id, [])
+        if facts.app is not None and facts.app.owner_person_id is not None:
+            facts.owner = names.get(facts.app.owner_person_id, "")
+    return found
+
+
+def _named(facts: Facts) -> list[int | None]:
+    by = [one.by for one in facts.values.values()]
+    settled = facts.request.settled_by_id if facts.request is not None else None
+    return [*by, settled, facts.app.owner_person_id if facts.app is not None else None]
+
+
+def _names(ids: Iterable[int | None]) -> dict[int, str]:
+    wanted = {one for one in ids if one is not None}
+    if not wanted:
+        return {}
+    return {row.id: row.name for row in db.session.execute(select(Person.id, Person.name).where(Person.id.in_(wanted)))}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What decides whether a notice is still so; None where its kind has no such thing."""
+
+    kind: str
+    role: str
+    round: int
+    active: bool | None
+    password_round: int | None
+    state: str | None
+    version: int | None
+    step: str | None
+    overdue: bool | None
+    live: bool | None
+    invitation_round: int | None
+    was_asked: bool
+    granted: bool
+
+
+_asking = aliased(Notice)
+_given = aliased(Grant)
+_STANDING = (
+    select(
+        Notice.kind, Notice.role, Notice.round, Person.active, Person.password_round, AccessRequest.state,
+        AccessRequest.version, Step.state.label("step"), (Step.due_at <= db_now()).label("overdue"), Invitation.live,
+        Invitation.round.label("invitation_round"),
+        exists()
+        .where(
+            _asking.request_id == Notice.request_id,
+            _asking.person_id == Notice.person_id,
+            _asking.kind == "approval-asked",
+            # Being sent right now counts: whoever reads it next should read this, too.
+            _asking.state.in_(("sent", "leased")),
+            or_(Notice.step_id.is_(None), _asking.step_id == Notice.step_id),
+        )
+        .correlate(Notice)
+        .label("was_asked"),
+        exists()
+        .where(
+            _given.state.in_(LIVE_GRANT),
+            or_(
+                _given.id == Notice.grant_id,
+                and_(_given.person_id == AccessRequest.for_person_id, _given.app_id == AccessRequest.app_id),
+            ),
+        )
+        .correlate(Notice, AccessRequest)
+        .label("granted"),
+    )
+    .select_from(Notice)
+    .outerjoin(Person, Person.id == Notice.person_id)
+    .outerjoin(AccessRequest, AccessRequest.id == Notice.request_id)
+    .outerjoin(Step, Step.id == Notice.step_id)
+    .outerjoin(Invitation, Invitation.id == Notice.invitation_id)
+)  # fmt: skip
+
+
+def standing(held: Any) -> Standing | None:
+    """How it stands for the notice that the condition `held` names; None when the condition is not met."""
+    row = db.session.execute(_STANDING.where(held)).first()
+    return Standing(**row._mapping) if row is not None else None
+
+
+def why_obsolete(now: Standing) -> str:
+    """Why the mail would say what is no longer so, in a sentence; "" when it is still so."""
+    if now.active is False:
+        return "This person was deactivated."
+    if now.kind == "approval-asked":
+        return _asked_in_vain(now)
+    if now.kind in ("invitation", "password-reset"):
+        return "" if now.password_round == now.round else "The password was set in the meantime."
+    if now.kind == "app-added" or (now.kind == "request-approved" and now.role == "requester"):
+        return "" if now.granted else "The app was taken away again."
+    if now.role == "approver" and not now.was_asked:
+        return "No mail about this request had reached this person."
+    return ""
+
+
+_SETTLED = {
+    "approved": "The request was approved in the meantime.",
+    "denied": "The request was denied in the meantime.",
+    "expired": "The time for the request was over.",
+    "cancelled": "The request was cancelled in the meantime.",
+}
+
+
+def _asked_in_vain(now: Standing) -> str:
+    if now.state in _SETTLED:
+        return _SETTLED[now.state]
+    if now.step != "open":
+        return "This step was decided in the meantime."
+    if now.overdue:
+        return "The time for this decision was over."
+    if not now.live:
+        return "This decision is no longer this person's."
+    if now.invitation_round != now.round:
+        return "A newer mail with a new link has taken its place."
+    return ""

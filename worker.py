@@ -1,0 +1,191 @@
+"""The worker: sends mails when the bell rings, and keeps the timetable. `python worker.py`; run as many as you like.
+
+One process, in three threads. The main thread is RQ's SimpleWorker on the one queue: it runs a job where it stands.
+Forking for each job, as RQ's Worker does, costs 12 ms for a job that takes 10, and leaves a work horse behind when
+its parent is killed; here kill -9 takes everything with it. What that loses is a bell: the notice is in the database,
+its lease runs out, and a sweep finds it. The two other threads sweep every 30 s and write the heartbeat every 10 s,
+straight in this process, so that mails go out while the broker is down, too.
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.exceptions import StopRequested
+
+from webapp import create_app, jobs, logs, smtp
+from webapp.broker import connect
+from webapp.config import Settings, SettingsError
+from webapp.embedded.process import die_with_parent
+from webapp.outbox import QUEUE
+from webapp.transactions import choose
+
+SWEEP_SECONDS = 30.0
+BEAT_SECONDS = 10.0
+# Seconds after SIGTERM: when the conversation in hand is cut, and when the process ends at the latest.
+CUT_AFTER, END_AFTER = 2.0, 3.3
+OLDEST_REDIS = (6, 2)
+
+log = logging.getLogger("countersign.worker")
+
+
+class TooOld(Exception):
+    """The broker is a Redis on which RQ loses jobs; the message is a sentence for people."""
+
+
+class Worker(SimpleWorker):
+    """RQ's worker with the app's context around each job, and one way to stop it."""
+
+    # Seconds; RQ's own is 60, in which nobody would hear the bell after the broker is back.
+    max_connection_wait_time = 5.0
+    log_result_lifespan = False
+
+    def __init__(self, app: Flask, connection: Redis) -> None:
+        # One queue: RQ loses the job of a worker that is killed while it takes one from several.
+        super().__init__(
+            [QUEUE],
+            connection=connection,
+            worker_ttl=30,
+            maintenance_interval=10,
+            job_monitoring_interval=5,
+            log_job_description=False,
+        )
+        self.app = app
+        self.waiting = False
+
+    def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> Any:
+        self.waiting = True
+        try:
+            if self._stop_requested:
+                raise StopRequested
+            return super().dequeue_job_and_maintain_ttl(*args, **kwargs)
+        finally:
+            self.waiting = False
+
+    def perform_job(self, *args: Any, **kwargs: Any) -> bool:
+        with self.app.app_context():
+            choose("write")
+            return super().perform_job(*args, **kwargs)
+
+    def stop(self) -> None:
+        """From the signal handler, in the main thread: at once when waiting for the bell, else after the job."""
+        self._stop_requested = True
+        if self.waiting:
+            raise StopRequested
+
+    def subscribe(self) -> None:
+        """Not to RQ's commands: nobody here sends any, and the thread would outlive a broker that went away."""
+
+    def _install_signal_handlers(self) -> None:
+        """main() has installed ours, which also work while there is no broker."""
+
+
+class Process:
+    """What main() runs: the threads, the RQ worker, and the way they end."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.name = f"{socket.gethostname()}:{os.getpid()}"[-120:]
+        self.worker: Worker | None = None
+        self.sweeper = self._every(float(os.environ.get("COUNTERSIGN_SWEEP_SECONDS") or SWEEP_SECONDS), jobs.sweep)
+        self.beater = self._every(BEAT_SECONDS, lambda: jobs.beat(self.name))
+
+    def run(self) -> None:
+        """Works until SIGTERM or SIGINT. Raises TooOld."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        for thread in (self.beater, self.sweeper):
+            thread.start()
+        log.info("The worker runs.", extra={"worker": self.name})
+        while not jobs.stopping.is_set():
+            self._answer_the_bell()
+            self._pause(1.0)
+        self.sweeper.join(END_AFTER)
+        log.info("The worker has stopped.", extra={"worker": self.name})
+
+    def _answer_the_bell(self) -> None:
+        """RQ's loop, until it ends because of us or because of the broker."""
+        try:
+            connection = connect(self.settings.redis_url, timeout=5)
+            refuse_too_old(connection)
+            self.worker = Worker(self.app, connection)
+            self.worker.work(logging_level="WARNING")
+        except (RedisError, OSError) as error:
+            if not jobs.stopping.is_set():
+                log.warning("The broker is out of reach; the sweep goes on.", extra={"error": str(error)})
+        except StopRequested:
+            pass
+        finally:
+            self.worker = None
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        if jobs.stopping.is_set():
+            return
+        # Only the other threads ever wait for this event, so that setting it here never waits for ourselves.
+        jobs.stopping.set()
+        threading.Thread(target=_end_in_time, daemon=True).start()
+        if self.worker is not None:
+            self.worker.stop()
+
+    def _every(self, seconds: float, work: Callable[[], None]) -> threading.Thread:
+        def repeat() -> None:
+            while not jobs.stopping.is_set():
+                try:
+                    with self.app.app_context():
+                        choose("write")
+                        work()
+                except Exception:
+                    log.exception("Something in the timetable failed; it is tried again.")
+                jobs.stopping.wait(seconds)
+
+        return threading.Thread(target=repeat, daemon=True)
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not jobs.stopping.is_set():
+            time.sleep(0.05)
+
+
+def refuse_too_old(connection: Redis) -> None:
+    """Raises TooOld for a Redis before 6.2, on which RQ moves jobs in a way that can lose them."""
+    words = str(connection.info("server")["redis_version"])
+    version = tuple(int(part) for part in words.split(".")[:2] if part.isdigit())
+    if version < OLDEST_REDIS:
+        raise TooOld(f"REDIS_URL leads to Redis {words}. Countersign needs Redis 6.2 or newer, or Valkey.")
+
+
+def _end_in_time() -> None:
+    time.sleep(CUT_AFTER)
+    smtp.hang_up()
+    time.sleep(END_AFTER - CUT_AFTER)
+    # A database or broker that hangs: what is not done by now is found by the next sweep.
+    os._exit(0)
+
+
+def main() -> int:
+    if os.environ.get("COUNTERSIGN_EMBEDDED") == "1":
+        die_with_parent()
+    logs.configure()
+    try:
+        settings = Settings.from_env()
+        Process(create_app(settings), settings).run()
+    except (SettingsError, TooOld) as error:
+        print(error, file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
