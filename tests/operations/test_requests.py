@@ -5,8 +5,8 @@ import pytest
 from tests import factories
 from tests.factories import Company, rows
 from webapp import clock, outbox
-from webapp.models import AccessRequest, Grant
 from webapp.extensions import db
+from webapp.models import AccessRequest, Grant
 from webapp.operations import requests
 from webapp.operations.errors import Conflict
 from webapp.transactions import choose

@@ -570,15 +570,7 @@ def expire_overdue(*, now: datetime, limit: int = 500) -> int:
     ).all()  # fmt: skip
     if not overdue:
         return 0
-    # The steps are read only now that their requests are held: the join above may have seen a step that an
-    # approval settled just before we got hold of the request.
-    steps: dict[int, list[machine.Step]] = {row.id: [] for row in overdue}
-    for step in db.session.execute(
-        select(Step.id, Step.request_id, Step.position, Step.state, (Step.due_at <= db_now()).label("overdue"))
-        .where(Step.request_id.in_(steps), Step.state.in_((StepState.OPEN.value, StepState.WAITING.value)))
-        .order_by(Step.position, Step.id)
-    ):
-        steps[step.request_id].append(machine.Step(step.id, step.position, StepState(step.state), bool(step.overdue)))
+    steps = _steps_of([row.id for row in overdue])
     outcomes: dict[int, machine.Outcome] = {}
     for row in overdue:
         request = machine.Request(row.id, row.version, RequestState.PENDING, row.asked_by_id, row.for_person_id,
@@ -608,6 +600,21 @@ def expire_overdue(*, now: datetime, limit: int = 500) -> int:
         changed(update(Step).where(Step.id.in_(ids)).values(state=state.value, settled_at=now))
     _tell_expired(rows, {row.id: steps[row.id][0] for row in rows}, now=now)
     return len(overdue)
+
+
+def _steps_of(request_ids: Sequence[int]) -> dict[int, list[machine.Step]]:
+    """request id → its open and waiting steps in order, as they are now that their requests are held.
+
+    The join that found them may have seen a step that an approval settled just before we got hold of its request.
+    """
+    steps: dict[int, list[machine.Step]] = {id: [] for id in request_ids}
+    for row in db.session.execute(
+        select(Step.id, Step.request_id, Step.position, Step.state, (Step.due_at <= db_now()).label("overdue"))
+        .where(Step.request_id.in_(steps), Step.state.in_((StepState.OPEN.value, StepState.WAITING.value)))
+        .order_by(Step.position, Step.id)
+    ):
+        steps[row.request_id].append(machine.Step(row.id, row.position, StepState(row.state), bool(row.overdue)))
+    return steps
 
 
 def _tell_expired(rows: Sequence[Any], steps: Mapping[int, machine.Step], *, now: datetime) -> None:

@@ -1,0 +1,24 @@
+"""After each test of an operation the audit record holds, and tells no names, addresses or free text."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.operations import helpers
+from webapp import audit
+from webapp.extensions import db
+from webapp.transactions import choose
+
+
+@pytest.fixture(autouse=True)
+def the_record_holds(request: pytest.FixtureRequest) -> Iterator[None]:
+    if "app" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("app")
+    yield
+    db.session.rollback()
+    choose("read")
+    assert audit.verify()[1] is None
+    assert helpers.telltales() == []
+    choose("write")

@@ -1,0 +1,132 @@
+"""Wrong codes are counted, new codes are rationed."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm.attributes import set_committed_value
+
+from tests import factories
+from tests.factories import Company
+from tests.operations.helpers import asked, events, mails
+from webapp import clock, links, outbox
+from webapp.extensions import db, keyring
+from webapp.models import AccessRequest, Invitation, Person
+from webapp.operations import groups, requests
+from webapp.operations.errors import Conflict
+from webapp.transactions import choose
+from webapp.workflow.errors import NotYourTurn, Settled
+
+NOON = clock.now().replace(hour=12, minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture
+def made(company: Company) -> AccessRequest:
+    return factories.request(company.rita, factories.app("Salesforce", company.finance))
+
+
+def invitation_of(person: Person) -> Invitation:
+    choose("write")
+    return db.session.query(Invitation).filter_by(person_id=person.id).populate_existing().one()
+
+
+def guess_wrong(person: Person) -> int:
+    left = requests.count_wrong_code(invitation_of(person))
+    outbox.commit()
+    return left
+
+
+def new_code(made: AccessRequest, person: Person, *, days: int = 0) -> None:
+    try:
+        requests.mail_new_code(factories.case_of(made), invitation_of(person), now=NOON + timedelta(days=days))
+    finally:
+        outbox.commit()
+
+
+def test_after_five_wrong_codes_the_code_path_is_closed(made: AccessRequest, company: Company) -> None:
+    assert [guess_wrong(company.ben) for _ in range(7)] == [4, 3, 2, 1, 0, 0, 0]
+    assert invitation_of(company.ben).wrong_codes == 5
+    # Each person's own: Chloe still has all her tries.
+    assert guess_wrong(company.chloe) == 4
+
+
+def test_a_new_code_opens_the_path_again_with_another_link_and_code(made: AccessRequest, company: Company) -> None:
+    before = invitation_of(company.ben)
+    old = (links.code(before.public_id, before.round, before.key_id), before.round)
+    for _ in range(5):
+        guess_wrong(company.ben)
+    sent, lines = len(mails()), len(events())
+    new_code(made, company.ben)
+    after = invitation_of(company.ben)
+    assert (after.round, after.wrong_codes, after.live) == (2, 0, True)
+    assert links.code(after.public_id, after.round, after.key_id) != old[0]
+    assert mails(sent) == [("approval-asked", "approver", "ben")]
+    (line,) = events()[lines:]
+    assert (line["kind"], line["actor"], line["facts"]) == ("code.renewed", company.ben.id, {"round": 2})
+    assert asked(made) == {"ben": 2, "chloe": 1}
+
+
+def test_a_wrong_code_of_an_earlier_round_counts_nothing(made: AccessRequest, company: Company) -> None:
+    stale = invitation_of(company.ben)
+    db.session.expunge(stale)
+    new_code(made, company.ben)
+    requests.count_wrong_code(stale)
+    outbox.commit()
+    assert invitation_of(company.ben).wrong_codes == 0
+
+
+def test_three_new_codes_a_day_and_three_more_tomorrow(made: AccessRequest, company: Company) -> None:
+    for _ in range(3):
+        new_code(made, company.ben)
+    sent = len(mails())
+    with pytest.raises(Conflict, match="3 new codes today"):
+        new_code(made, company.ben)
+    assert invitation_of(company.ben).round == 4
+    assert len(mails()) == sent
+    new_code(made, company.chloe)
+    for _ in range(3):
+        new_code(made, company.ben, days=1)
+    with pytest.raises(Conflict):
+        new_code(made, company.ben, days=1)
+    assert invitation_of(company.ben).round == 7
+
+
+def test_of_two_clicks_one_sends(made: AccessRequest, company: Company) -> None:
+    stale = invitation_of(company.ben)
+    db.session.expunge(stale)
+    new_code(made, company.ben)
+    with pytest.raises(Conflict, match="on its way"):
+        requests.mail_new_code(factories.case_of(made), as_it_was(stale), now=NOON)
+    db.session.rollback()
+    assert invitation_of(company.ben).round == 2
+
+
+def as_it_was(stale: Invitation) -> Invitation:
+    """The session's own row, still saying what it said when it was loaded."""
+    row = invitation_of(db.session.get_one(Person, stale.person_id))
+    set_committed_value(row, "round", stale.round)
+    set_committed_value(row, "live", stale.live)
+    return row
+
+
+def test_whoever_left_the_group_gets_no_new_code(made: AccessRequest, company: Company) -> None:
+    stale = invitation_of(company.ben)
+    db.session.expunge(stale)
+    groups.remove_member(company.finance, company.ben, actor=company.adam, now=clock.now())
+    outbox.commit()
+    with pytest.raises(NotYourTurn):
+        requests.mail_new_code(factories.case_of(made), as_it_was(stale), now=NOON)
+    db.session.rollback()
+
+
+def test_no_new_code_for_what_is_settled_or_overdue(made: AccessRequest, company: Company) -> None:
+    factories.overdue(made)
+    with pytest.raises(Settled):
+        new_code(made, company.ben)
+    other = factories.request(company.otto, factories.app("Zoom", company.ana))
+    factories.decide(other, company.ana)
+    with pytest.raises(Settled):
+        new_code(other, company.ana)
+
+
+def test_an_invitation_remembers_the_key_of_its_round(made: AccessRequest, company: Company) -> None:
+    assert invitation_of(company.ben).key_id == keyring().current

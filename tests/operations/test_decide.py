@@ -1,0 +1,371 @@
+"""Deciding: who is told, what is written, and what is left alone."""
+
+import pytest
+from sqlalchemy import text
+
+from tests import factories
+from tests.factories import Company, rows
+from tests.operations.helpers import (
+    NOTES,
+    READ,
+    ROLE,
+    SEAT,
+    WRITE,
+    asked,
+    events,
+    grants,
+    kinds,
+    mails,
+    open_step,
+    outcomes,
+    policy,
+    state,
+    steps,
+    values,
+)
+from webapp import clock, outbox
+from webapp.extensions import db
+from webapp.models import AccessRequest, Decision, Grant, Person
+from webapp.operations import people, requests
+from webapp.operations.errors import Conflict, Invalid
+from webapp.queries import directory
+from webapp.text import sha256
+from webapp.transactions import choose
+from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled
+from webapp.workflow.policy import OutcomeRule
+from webapp.workflow.states import Channel, Verdict
+
+APPROVED, DENIED = Verdict.APPROVED, Verdict.DENIED
+
+
+def decide(made: AccessRequest, actor: Person, verdict: Verdict = APPROVED, **words: object) -> None:
+    choose("write")
+    directory.lock()
+    options = {"channel": Channel.BROWSER, "now": clock.now(), "comment": "No." if verdict is DENIED else ""} | words
+    requests.decide(factories.case_of(made), actor=actor, verdict=verdict, **options)  # type: ignore[arg-type]
+    outbox.commit()
+
+
+def test_the_first_of_a_group_decides_the_next_step_opens_and_the_others_are_told(company: Company) -> None:
+    app = factories.app("Salesforce", company.finance, company.ana)
+    made = factories.request(company.rita, app)
+    before, lines = len(mails()), len(events())
+    decide(made, company.ben, comment=" Fine\r\nby me. ")
+    assert steps(made) == [("approved", "approver"), ("open", "approver")]
+    assert asked(made) == {"ana": 1}
+    assert mails(before) == [("approval-asked", "approver", "ana"), ("request-settled", "approver", "chloe")]
+    assert kinds(lines) == ["step.approved", "step.opened"]
+    line = events("step.approved")[0]
+    assert (line["actor"], line["request"], line["person"]) == (company.ben.id, made.id, company.rita.id)
+    assert line["facts"] == {
+        "step": 0, "channel": "browser", "comment": sha256("Fine\nby me."), "before": {}, "after": {},
+        "state": "pending",
+    }  # fmt: skip
+    decision = db.session.query(Decision).one()
+    assert (decision.person_id, decision.verdict, decision.channel) == (company.ben.id, "approved", "browser")
+    assert decision.comment == "Fine\nby me."
+    db.session.refresh(made)
+    assert (made.state, made.version, made.settled_at) == ("pending", 2, None)
+
+
+def test_the_last_yes_approves_grants_and_tells_as_the_rule_says(company: Company) -> None:
+    app = factories.app("Salesforce", company.ana, company.finance)
+    made = factories.request(company.rita, app)
+    decide(made, company.ana)
+    before, lines = len(mails()), len(events())
+    decide(made, company.chloe)
+    assert state(made) == "approved"
+    assert [(one.person_id, one.app_id, one.request_id, one.state) for one in grants()] == [
+        (company.rita.id, app.id, made.id, "active")
+    ]
+    assert mails(before) == [("request-approved", "requester", "rita"), ("request-settled", "approver", "ben")]
+    assert kinds(lines) == ["step.approved", "grant.added"]
+    assert asked(made) == {}
+    db.session.refresh(made)
+    assert made.settled_by_id == company.chloe.id
+    assert made.settled_at is not None
+
+
+def test_a_denial_ends_the_chain_and_only_its_own_group_is_told_that_it_is_settled(company: Company) -> None:
+    app = factories.app("Salesforce", company.finance, company.ana)
+    made = factories.request(company.rita, app)
+    before, lines = len(mails()), len(events())
+    decide(made, company.ben, DENIED, comment="Use the shared licence.")
+    assert steps(made) == [("denied", "approver"), ("skipped", "approver")]
+    assert state(made) == "denied"
+    assert grants() == []
+    assert mails(before) == [("request-denied", "requester", "rita"), ("request-settled", "approver", "chloe")]
+    assert kinds(lines) == ["step.denied"]
+    assert events("step.denied")[0]["facts"]["state"] == "denied"
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (OutcomeRule(), [("request-approved", "requester", "rita"), ("request-settled", "approver", "ben")]),
+        (OutcomeRule(requester=False), [("request-settled", "approver", "ben")]),
+        # Chloe decides: she knows. Ben hears of the outcome, so not that it is settled, too.
+        (
+            OutcomeRule(approvers=True),
+            [
+                ("request-approved", "approver", "ana"),
+                ("request-approved", "approver", "ben"),
+                ("request-approved", "requester", "rita"),
+            ],
+        ),
+        (
+            OutcomeRule(requester=False, others=("it@example.com", "desk@example.com", "it@example.com")),
+            [
+                ("request-approved", "other", "desk@example.com"),
+                ("request-approved", "other", "it@example.com"),
+                ("request-settled", "approver", "ben"),
+            ],
+        ),
+    ],
+)
+def test_who_is_mailed_is_what_the_frozen_rule_says(
+    company: Company, rule: OutcomeRule, expected: list[tuple[str, str, str]]
+) -> None:
+    set_out = outcomes(approved=rule, denied=OutcomeRule(requester=False), expired=OutcomeRule())
+    app = factories.app("Salesforce", policy=policy(company.ana, company.finance, outcomes=set_out))
+    made = factories.request(company.rita, app)
+    decide(made, company.ana)
+    before = len(mails())
+    decide(made, company.chloe)
+    assert mails(before) == expected
+
+
+def test_each_step_writes_its_own_fields_and_nothing_else(company: Company) -> None:
+    rule = policy(
+        company.ana,
+        company.finance,
+        entitlements=(ROLE, SEAT, NOTES),
+        see={0: {"role": WRITE, "seat": READ}, 1: {"notes": WRITE, "role": READ}},
+    )
+    made = factories.request(company.rita, factories.app("Salesforce", policy=rule), given={"seat": ["5B"]})
+    everything = {"role": ["Writer"], "seat": ["stolen"], "notes": ["mine"], "x": ["y"]}
+    decide(made, company.ana, given=everything)
+    assert values(made) == {"role": "Writer", "seat": "5B", "notes": "standard"}
+    line = events("step.approved")[0]["facts"]
+    assert (line["before"], set(line["after"])) == ({}, {"role"})
+    decide(made, company.ben, given=everything | {"role": ["Reader"]})
+    (grant,) = grants()
+    assert values(grant) == {"role": "Writer", "seat": "5B", "notes": "mine"}
+    assert {key: one.by for key, one in grant.values.items()} == {
+        "role": company.ana.id, "seat": company.rita.id, "notes": company.ben.id,
+    }  # fmt: skip
+    line = events("step.approved")[1]["facts"]
+    assert line["before"]["notes"]["value"] == sha256("standard")
+    assert line["after"]["notes"]["value"] == sha256("mine")
+    told = [one.set_values for one in db.session.query(Decision).order_by(Decision.id)]
+    assert told == [{"Role": "Writer"}, {"Notes": "mine"}]
+
+
+def test_what_an_approver_empties_is_empty_and_the_record_says_so(company: Company) -> None:
+    rule = policy(company.ana, entitlements=(SEAT,), see={0: {"seat": WRITE}})
+    made = factories.request(company.rita, factories.app("Salesforce", policy=rule), given={"seat": ["5B"]})
+    decide(made, company.ana, given={"seat": [""]})
+    assert values(grants()[0]) == {}
+    line = events("step.approved")[0]["facts"]
+    assert (line["before"]["seat"]["value"], line["after"]) == (sha256("5B"), {})
+    assert db.session.query(Decision).one().set_values == {"Seat": ""}
+
+
+def test_a_value_that_the_approver_leaves_keeps_the_requester_as_its_author(company: Company) -> None:
+    rule = policy(company.ana, entitlements=(SEAT,), see={0: {"seat": WRITE}})
+    made = factories.request(company.rita, factories.app("Salesforce", policy=rule), given={"seat": ["5B"]})
+    decide(made, company.ana, given={"seat": ["5B"]})
+    assert grants()[0].values["seat"].by == company.rita.id
+    assert db.session.query(Decision).one().set_values == {}
+
+
+def test_a_required_field_of_the_step_has_to_be_set_to_approve_but_not_to_deny(company: Company) -> None:
+    rule = policy(company.ana, entitlements=(ROLE,), see={0: {"role": WRITE}})
+    made = factories.request(company.rita, factories.app("Salesforce", policy=rule))
+    for given in ({}, {"role": [""]}, None):
+        with pytest.raises(BadValues) as refusal:
+            decide(made, company.ana, given=given)
+        assert refusal.value.fields == {"role": "Role is needed."}
+        db.session.rollback()
+    assert state(made) == "pending"
+    decide(made, company.ana, DENIED, given={"role": ["Writer"]})
+    assert state(made) == "denied"
+    assert values(made) == {}
+
+
+def test_without_a_form_the_values_stay_as_they_are(company: Company) -> None:
+    rule = policy(company.ana, entitlements=(SEAT, NOTES), see={0: {"seat": WRITE, "notes": WRITE}})
+    made = factories.request(company.rita, factories.app("Salesforce", policy=rule), given={"seat": ["5B"]})
+    decide(made, company.ana, given=None)
+    assert values(grants()[0]) == {"seat": "5B", "notes": "standard"}
+
+
+def test_a_grant_that_appeared_meanwhile_gets_the_entitlements(company: Company) -> None:
+    rule = policy(company.ana, entitlements=(ROLE,), see={0: {"role": WRITE}})
+    app = factories.app("Salesforce", policy=rule)
+    made = factories.request(company.rita, app)
+    db.session.add(
+        Grant(app_id=app.id, person_id=company.rita.id, created_at=clock.now(), state="active",
+              values_json='{"role": {"value": "Reader", "by": null, "at": ""}}')
+    )  # fmt: skip
+    db.session.commit()
+    before, lines = len(mails()), len(events())
+    decide(made, company.ana, given={"role": ["Writer"]})
+    (grant,) = grants()
+    assert values(grant) == {"role": "Writer"}
+    assert state(made) == "approved"
+    assert kinds(lines) == ["step.approved", "grant.updated"]
+    line = events("grant.updated")[0]["facts"]
+    assert (line["before"]["role"]["value"], line["after"]["role"]["value"]) == ("Reader", "Writer")
+    assert mails(before) == [("request-approved", "requester", "rita")]
+
+
+def test_a_removed_grant_does_not_come_back_a_new_one_does(company: Company) -> None:
+    app = factories.app("Salesforce", company.ana)
+    db.session.add(Grant(app_id=app.id, person_id=company.rita.id, created_at=clock.now(), state="removed"))
+    db.session.commit()
+    decide(factories.request(company.rita, app), company.ana)
+    assert [one.state for one in grants()] == ["removed", "active"]
+
+
+def test_the_requester_cannot_decide_not_even_as_an_admin_or_in_the_group(company: Company) -> None:
+    app = factories.app("Salesforce", company.finance)
+    made = factories.request(company.ben, app)
+    for channel in Channel:
+        with pytest.raises(SelfApproval):
+            decide(made, company.ben, channel=channel, comment="Mine.")
+    db.session.rollback()
+    assert state(made) == "pending"
+
+
+def test_an_outsider_the_next_approver_and_an_earlier_one_cannot_decide(company: Company) -> None:
+    app = factories.app("Salesforce", company.ana, company.finance)
+    made = factories.request(company.rita, app)
+    for person in (company.otto, company.ben, company.adam):
+        with pytest.raises(NotYourTurn):
+            decide(made, person)
+    decide(made, company.ana)
+    with pytest.raises(NotYourTurn):
+        decide(made, company.ana)
+
+
+def test_a_verdict_on_a_step_that_has_passed_is_refused(company: Company) -> None:
+    """Ben is in both groups and pressed Approve twice: the second press was not for the second step."""
+    app = factories.app("Salesforce", company.finance, company.ben)
+    made = factories.request(company.rita, app)
+    seen = open_step(made).id
+    decide(made, company.ben, step_id=seen)
+    with pytest.raises(Settled, match="moved on"):
+        decide(made, company.ben, step_id=seen)
+    assert steps(made) == [("approved", "approver"), ("open", "approver")]
+
+
+@pytest.mark.parametrize("verdict", [APPROVED, DENIED])
+def test_what_is_settled_cannot_be_decided_again(company: Company, verdict: Verdict) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    decide(made, company.ben, verdict)
+    before, lines = len(mails()), len(events())
+    for again in (APPROVED, DENIED):
+        with pytest.raises(Settled, match="already"):
+            decide(made, company.chloe, again)
+    assert rows("decisions") == 1
+    assert (len(mails()), len(events())) == (before, lines)
+
+
+def test_an_overdue_step_cannot_be_decided_before_the_sweeper_comes(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    factories.overdue(made)
+    with pytest.raises(Settled, match="over"):
+        decide(made, company.ana)
+
+
+def test_the_due_instant_decides_inside_the_statement_too(company: Company) -> None:
+    """The case was read in time, the verdict comes too late."""
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    case = factories.case_of(made)
+    db.session.rollback()
+    factories.overdue(made)
+    with pytest.raises(Conflict, match="faster, or the time is over"):
+        requests.decide(case, actor=company.ana, verdict=APPROVED, channel=Channel.BROWSER, now=clock.now())
+    db.session.rollback()
+    assert state(made) == "pending"
+
+
+def test_a_case_read_before_somebody_else_decided_is_refused(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    case = factories.case_of(made)
+    db.session.expunge_all()
+    db.session.rollback()
+    decide(made, company.chloe)
+    lines = len(events())
+    with pytest.raises(Conflict):
+        requests.decide(case, actor=company.ben, verdict=DENIED, comment="No.", channel=Channel.CODE, now=clock.now())
+    db.session.rollback()
+    outbox.commit()
+    assert len(events()) == lines
+    assert requests.reload(case).request.state == "approved"
+
+
+def test_a_denial_without_a_reason_and_a_reason_too_long_are_refused(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    with pytest.raises(ReasonMissing):
+        decide(made, company.ana, DENIED, comment=" \r\n")
+    with pytest.raises(Invalid) as refusal:
+        decide(made, company.ana, DENIED, comment="x" * 1001)
+    assert "reason" in refusal.value.fields
+    with pytest.raises(Invalid) as refusal:
+        decide(made, company.ana, comment="x" * 1001)
+    assert "comment" in refusal.value.fields
+
+
+def test_an_admin_may_override_with_a_reason_and_it_is_recorded_as_that(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    before = len(mails())
+    with pytest.raises(ReasonMissing):
+        decide(made, company.adam, channel=Channel.ADMIN)
+    decide(made, company.adam, channel=Channel.ADMIN, comment="Ana is away.")
+    assert state(made) == "approved"
+    assert db.session.query(Decision).one().channel == "admin"
+    assert events("step.approved")[0]["facts"]["channel"] == "admin"
+    assert mails(before) == [("request-approved", "requester", "rita"), ("request-settled", "approver", "ana")]
+
+
+def test_only_an_active_admin_overrides(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    with pytest.raises(NotYourTurn, match="Only an admin"):
+        decide(made, company.otto, channel=Channel.ADMIN, comment="I want to.")
+    db.session.execute(text(f"UPDATE people SET active = false WHERE id = {company.adam.id}"))
+    db.session.commit()
+    with pytest.raises(NotYourTurn):
+        decide(made, company.adam, channel=Channel.ADMIN, comment="I still hold a page open.")
+
+
+def test_a_decision_checks_the_membership_of_now_not_the_invitation(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    # Past the operations: the invitation is still live.
+    db.session.execute(text(f"DELETE FROM memberships WHERE person_id = {company.ben.id}"))
+    db.session.commit()
+    with pytest.raises(NotYourTurn):
+        decide(made, company.ben)
+
+
+def test_the_next_step_falls_to_the_owner_when_its_approver_went_meanwhile(company: Company) -> None:
+    app = factories.app("Salesforce", company.ana, company.ben, owner=company.otto)
+    made = factories.request(company.rita, app)
+    choose("write")
+    people.deactivate(company.ben, actor=company.adam, now=clock.now())
+    outbox.commit()
+    decide(made, company.ana)
+    assert steps(made) == [("approved", "approver"), ("open", "owner")]
+    assert asked(made) == {"otto": 1}
+
+
+def test_comments_stay_out_of_the_record(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    requests.comment(factories.case_of(made), actor=company.rita, body=" By Friday,\r\nplease. ", now=clock.now())
+    outbox.commit()
+    assert events("request.commented")[0]["facts"] == {"comment": sha256("By Friday,\nplease.")}
+    assert rows("comments", "body = 'By Friday,\nplease.'") == 1
+    for body in ("", " \n", "x" * 1001):
+        with pytest.raises(Invalid):
+            requests.comment(factories.case_of(made), actor=company.rita, body=body, now=clock.now())
