@@ -152,6 +152,11 @@
     if (event.target.form?.matches("[data-autosubmit]")) event.target.form.requestSubmit();
   });
 
+  // Deny unfolds its reason: that is where the eye and the keyboard go next.
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches?.("details.cs-deny[open]")) event.target.querySelector("textarea")?.focus();
+  }, true);
+
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-theme-form]") || !event.submitter) return;
     const theme = event.submitter.value;

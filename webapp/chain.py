@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from webapp.queries.chains import ChainStep, Who
-from webapp.text import hue, initials
+from webapp.text import capital, hue, initials
 from webapp.times import Times
 
 
@@ -48,7 +48,7 @@ def links(
     """The chain of one request for one reader (a person's id: they are told "you"; None for a stranger)."""
     yours = reader == requester.id
     first = "You" if yours else _first(requester.name)
-    chain = [_face("is-done", requester, f"{first} asked", (_capital(times.at(asked_at)),), pip="check")]
+    chain = [_face("is-done", requester, f"{first} asked", (capital(times.at(asked_at)),), pip="check")]
     chain += [_step(step, state, settled_at, times, reader) for step in steps]
     chain.append(_end(app, first, yours, state, settled_at, times))
     return chain
@@ -91,15 +91,15 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
     mine = any(who.id == reader for who in step.asked)
     if step.decided_by is not None:
         decider = "You" if step.decided_by.id == reader else step.decided_by.name
-        when = _capital(times.at(step.decided_at)) if step.decided_at else ""
+        when = capital(times.at(step.decided_at)) if step.decided_at else ""
         override = ", as an admin" if step.channel == "admin" else ""
         place = f"{when}, for {step.group_name}" if step.group_name and not override else f"{when}{override}"
         if step.verdict == "approved":
             return _face("is-done", step.decided_by, f"{decider} approved", (place,), pip="check")
         return _face("is-denied", step.decided_by, f"{decider} denied", (place,), pip="x")
     if step.state == "expired" or (step.state == "open" and step.overdue):
-        who = "You" if mine and step.asked_count == 1 else _capital(holder(step))
-        line = (_capital(names(step, reader)),) if step.group_name or step.tier != "approver" else ()
+        who = "You" if mine and step.asked_count == 1 else capital(holder(step))
+        line = (capital(names(step, reader)),) if step.group_name or step.tier != "approver" else ()
         return _who("is-expired", step, f"{who} did not answer", line, pip="hourglass-empty")
     if step.state == "open" and step.due_at is not None:
         until = f"until {times.due_short(step.due_at)}"
@@ -108,7 +108,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
                         left=times.left(step.due_at), pip="clock")  # fmt: skip
         title = "You decide" if mine and step.asked_count == 1 else f"Now with {holder(step)}"
         alone = step.person is not None and step.tier == "approver"
-        lines: tuple[str, ...] = (_capital(until),) if alone else (_capital(f"{names(step, reader)}, {until}"),)
+        lines: tuple[str, ...] = (capital(until),) if alone else (capital(f"{names(step, reader)}, {until}"),)
         if step.tier != "approver":
             lines += (f"in place of {step.person.name if step.person else step.group_name}",)
         return _who("is-now", step, title, lines, left=times.left(step.due_at), pip="clock")
@@ -119,7 +119,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
 
 
 def _end(app: AppLike, first: str, yours: bool, state: str, settled_at: datetime | None, times: Times) -> Link:
-    when = (_capital(times.at(settled_at)),) if settled_at else ()
+    when = (capital(times.at(settled_at)),) if settled_at else ()
     if state == "approved":
         return _app("is-done", app, f"You have {app.name}" if yours else f"{first} has it", when, pip="check")
     if state == "pending":
@@ -150,6 +150,3 @@ def _app(state: str, app: AppLike, title: str, lines: tuple[str, ...] = (), *, p
 def _first(name: str) -> str:
     return name.split()[0] if name else name
 
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]

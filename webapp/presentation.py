@@ -7,7 +7,7 @@ from flask import Flask, g
 
 from webapp import clock, signin
 from webapp.extensions import settings
-from webapp.text import reference
+from webapp.text import capital, reference
 from webapp.times import Times, span, zone
 from webapp.workflow.entitlements import shown
 
@@ -16,6 +16,7 @@ def init(app: Flask) -> None:
     app.jinja_env.filters.update(
         ago=lambda instant: times().ago(instant),
         at=lambda instant: times().at(instant),
+        capital=capital,
         clock=lambda instant: times().clock(instant),
         day=lambda instant: times().day(instant),
         due=lambda instant: times().due(instant),

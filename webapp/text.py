@@ -64,3 +64,8 @@ def like(term: str) -> str:
     """A LIKE pattern (escape character `!`) that finds the term anywhere."""
     escaped = sort_key(term).replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return f"%{escaped}%"
+
+
+def capital(words: str) -> str:
+    """The first letter large, the others as they are."""
+    return words[:1].upper() + words[1:]

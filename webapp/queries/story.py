@@ -114,7 +114,7 @@ def _mails(case: Case, reader: Person, sees_everything: bool) -> list[Moment]:
         .limit(1000)
     ).all()  # fmt: skip
     moments = []
-    for (at, kind), group in groupby(rows, key=lambda row: (row.created_at, row.kind)):
+    for (at, asking), group in groupby(rows, key=lambda row: (row.created_at, row.kind == "approval-asked")):
         mails = [
             Mail(
                 to="you" if row.person_id == reader.id
@@ -129,7 +129,7 @@ def _mails(case: Case, reader: Person, sees_everything: bool) -> list[Moment]:
             )
             for row in group
         ]  # fmt: skip
-        text = "Approval was asked for." if kind == "approval-asked" else "People were told."
+        text = "Approval was asked for." if asking else "People were told."
         moments.append(
             Moment(at, "mailed", None, text, mails=mails[:MAILS_SHOWN], more_mails=max(0, len(mails) - MAILS_SHOWN))
         )
