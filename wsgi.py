@@ -3,10 +3,12 @@
 import sys
 
 from webapp import create_app, logs
-from webapp.config import SettingsError
+from webapp.config import Settings, SettingsError
 
 logs.configure()
 try:
-    app = create_app()
+    settings = Settings.from_env()
+    logs.configure(settings.log_level)
+    app = create_app(settings)
 except SettingsError as error:
     sys.exit(f"Countersign cannot start. {error}")

@@ -41,6 +41,7 @@ class Settings:
     mail_password: str = ""
     mail_default_sender: str = "countersign@example.com"
     mail_timeout: float = 20.0
+    log_level: str = "INFO"
 
     @property
     def secure(self) -> bool:
@@ -121,6 +122,7 @@ def _read(env: Mapping[str, str]) -> Settings:
         mail_password=env.get("MAIL_PASSWORD", ""),
         mail_default_sender=env.get("MAIL_DEFAULT_SENDER", "") or f"countersign@{'example.com' if loopback else host}",
         mail_timeout=float(_number(env, "MAIL_TIMEOUT", 20, 1, 300)),
+        log_level=_log_level(env, "WARNING" if embedded else "INFO"),
     )
 
 
@@ -197,6 +199,13 @@ def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     if value in ("0", "false", "no", "off"):
         return False
     raise SettingsError(f"{name} is {value!r}. Set it to 1 or 0.")
+
+
+def _log_level(env: Mapping[str, str], default: str) -> str:
+    level = env.get("LOG_LEVEL", "").strip().upper() or default
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise SettingsError(f"LOG_LEVEL is {level!r}. Set it to DEBUG, INFO, WARNING or ERROR.")
+    return level
 
 
 def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

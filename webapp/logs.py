@@ -24,7 +24,7 @@ def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
     return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
-def configure(stream: Any = None) -> None:
+def configure(level: str = "INFO", stream: Any = None) -> None:
     """Sends the standard library's logging through structlog as JSON lines."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -46,7 +46,7 @@ def configure(stream: Any = None) -> None:
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(level)
     for noisy in ("alembic", "rq.worker", "mail.log"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
