@@ -20,7 +20,7 @@ from webapp.operations import people as people_operations
 from webapp.operations import requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.presentation import now, read_as, times
-from webapp.queries import approvals, cases, chains, directory, faces
+from webapp.queries import approvals, cases, chains, directory, faces, story
 from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.sessions import live_browser
@@ -372,6 +372,7 @@ def _page(
         "also_here": sum(1 for row in also if row.category == case.app.category),
         "earlier": approvals.asked_before(case.app.id, case.for_person.id, without=case.request.id),
         "decisions": [one for one in steps if one.decided_by is not None],
+        "comments": story.comments(case.request.id),
         "names": {asker.id: asker.name} | {one.decided_by.id: one.decided_by.name for one in steps if one.decided_by},
         "others": [who.name for one in steps if one.state == "open" for who in one.asked if who.id != reader.person.id],
     }

@@ -87,13 +87,7 @@ def of(case: Case, *, reader: Person, sees_everything: bool) -> list[Moment]:
             Moment(decision.created_at, "decided", Who(row.id, row.public_id, row.name), text, decision.comment,
                    decision.verdict == "denied", decision.set_values)
         )  # fmt: skip
-    for said in db.session.execute(
-        select(Comment.body, Comment.created_at, Person.id, Person.public_id, Person.name)
-        .join(Person, Person.id == Comment.person_id)
-        .where(Comment.request_id == request.id)
-    ):
-        who = Who(said.id, said.public_id, said.name)
-        moments.append(Moment(said.created_at, "commented", who, "wrote a comment.", said.body))
+    moments += comments(request.id)
     if request.state == RequestState.EXPIRED.value and request.settled_at is not None:
         moments.append(Moment(request.settled_at, "expired", None, "The time was over, and nobody had answered."))
     if request.state == RequestState.CANCELLED.value and request.settled_at is not None:
@@ -102,6 +96,21 @@ def of(case: Case, *, reader: Person, sees_everything: bool) -> list[Moment]:
     moments += _mails(case, reader, sees_everything)
     # A mail goes out because of something, so at the same instant it comes after it.
     return sorted(moments, key=lambda one: (one.at, one.kind == "mailed"), reverse=True)
+
+
+def comments(request_id: int) -> list[Moment]:
+    """What people wrote on a request beside deciding it, oldest first."""
+    rows = db.session.execute(
+        select(Comment.body, Comment.created_at, Person.id, Person.public_id, Person.name)
+        .join(Person, Person.id == Comment.person_id)
+        .where(Comment.request_id == request_id)
+        .order_by(Comment.id)
+        .limit(200)
+    )
+    return [
+        Moment(row.created_at, "commented", Who(row.id, row.public_id, row.name), "wrote a comment.", row.body)
+        for row in rows
+    ]
 
 
 def _mails(case: Case, reader: Person, sees_everything: bool) -> list[Moment]:
