@@ -168,8 +168,14 @@ def change_policy(app: App, *, actor: Person, now: datetime, **changes: Any) -> 
 
 def _rule_to_change(app: App) -> Policy:
     """The rule in force, with the app's row held: of two who change different fields at once, both stay."""
-    db.session.refresh(app, with_for_update={"key_share": True})
+    _hold(app)
     return db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
+
+
+def _hold(app: App) -> None:
+    """The app as it is now, and nobody else's until the commit."""
+    db.session.flush()  # refresh() would forget what was changed and not written yet
+    db.session.refresh(app, with_for_update={"key_share": True})
 
 
 def set_requestable(app: App, *, requestable: bool, actor: Person, now: datetime) -> None:
@@ -206,7 +212,7 @@ def set_steps(app: App, *, steps: Iterable[StepRule], actor: Person, now: dateti
 def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime) -> None:
     """Who answers for the app, and stands in for an approver who is gone."""
     directory.lock(exclusive=True)
-    db.session.refresh(app, with_for_update={"key_share": True})
+    _hold(app)
     before = app.owner
     app.owner_person_id, app.owner_group_id = (owner.person, owner.group) if owner else (None, None)
     audit.record("app.changed", at=now, actor=actor.id, app=app.id,

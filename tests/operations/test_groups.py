@@ -1,0 +1,127 @@
+"""Groups change while requests wait for them."""
+
+import pytest
+
+from tests import factories
+from tests.factories import Company
+from tests.operations.helpers import asked, events, kinds, mails, state, steps
+from webapp import clock, outbox
+from webapp.extensions import db
+from webapp.models import Group, Person
+from webapp.operations import groups
+from webapp.operations.errors import Conflict, Invalid
+from webapp.transactions import choose
+from webapp.workflow.errors import NotYourTurn
+
+
+def add(group: Group, person: Person, actor: Person) -> None:
+    choose("write")
+    groups.add_member(group, person, actor=actor, now=clock.now())
+    outbox.commit()
+
+
+def remove(group: Group, person: Person, actor: Person) -> None:
+    choose("write")
+    groups.remove_member(group, person, actor=actor, now=clock.now())
+    outbox.commit()
+
+
+def test_a_new_member_is_asked_for_what_waits_and_only_the_new_one(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    before, lines = len(mails()), len(events())
+    add(company.finance, company.otto, company.adam)
+    assert asked(made) == {"ben": 1, "chloe": 1, "otto": 1}
+    assert mails(before) == [("approval-asked", "approver", "otto")]
+    assert kinds(lines) == ["group.member_added", "step.reassigned"]
+    assert events("group.member_added")[-1]["facts"] == {"group": company.finance.id}
+    factories.decide(made, company.otto)
+    assert state(made) == "approved"
+
+
+def test_who_leaves_can_no_longer_decide_and_comes_back_with_a_new_round(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    before = len(mails())
+    remove(company.finance, company.ben, company.adam)
+    assert asked(made) == {"chloe": 1}
+    assert len(mails()) == before
+    with pytest.raises(NotYourTurn):
+        factories.decide(made, company.ben)
+    db.session.rollback()
+    add(company.finance, company.ben, company.adam)
+    assert asked(made) == {"ben": 2, "chloe": 1}
+    assert mails(before) == [("approval-asked", "approver", "ben")]
+
+
+def test_an_empty_group_falls_to_the_owner_and_a_filled_one_takes_it_back(company: Company) -> None:
+    app = factories.app("Salesforce", company.finance, owner=company.ana)
+    made = factories.request(company.rita, app)
+    remove(company.finance, company.ben, company.adam)
+    remove(company.finance, company.chloe, company.adam)
+    assert steps(made) == [("open", "owner")]
+    assert asked(made) == {"ana": 1}
+    before = len(mails())
+    add(company.finance, company.otto, company.adam)
+    assert steps(made) == [("open", "approver")]
+    assert asked(made) == {"otto": 1}
+    assert mails(before) == [("approval-asked", "approver", "otto")]
+
+
+def test_a_group_whose_only_member_asks_falls_to_the_owner(company: Company) -> None:
+    solo = factories.group("Solo", company.rita)
+    made = factories.request(company.rita, factories.app("Salesforce", solo, owner=company.ana))
+    assert steps(made) == [("open", "owner")]
+    add(solo, company.otto, company.adam)
+    assert steps(made) == [("open", "approver")]
+    assert asked(made) == {"otto": 1}
+
+
+def test_the_requester_who_joins_the_group_is_not_asked(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    version, before = made.version, len(mails())
+    add(company.finance, company.rita, company.adam)
+    assert asked(made) == {"ben": 1, "chloe": 1}
+    assert len(mails()) == before
+    db.session.refresh(made)
+    assert made.version > version  # the decision that was read before this loses, though nothing moved
+
+
+def test_a_step_that_waits_is_resolved_when_it_opens_not_before(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana, company.finance))
+    remove(company.finance, company.ben, company.adam)
+    assert asked(made) == {"ana": 1}
+    factories.decide(made, company.ana)
+    assert asked(made) == {"chloe": 1}
+
+
+def test_settled_requests_are_left_alone(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    factories.decide(made, company.ben)
+    before, lines = len(mails()), len(events())
+    add(company.finance, company.otto, company.adam)
+    assert len(mails()) == before
+    assert kinds(lines) == ["group.member_added"]
+
+
+def test_what_cannot_be_is_refused_with_a_sentence(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Conflict, match="in Finance already"):
+        add(company.finance, company.ben, company.adam)
+    with pytest.raises(Conflict, match="not in Finance"):
+        remove(company.finance, company.otto, company.adam)
+    company.otto.active = False
+    outbox.commit()
+    with pytest.raises(Conflict, match="deactivated"):
+        add(company.finance, company.otto, company.adam)
+    monkeypatch.setattr(groups, "MEMBERS_LIMIT", 2)
+    with pytest.raises(Conflict, match="the most a group can have"):
+        add(company.finance, company.ana, company.adam)
+    for wrong in ("", " \n", "x" * 81, "finance", "FINANCE "):
+        with pytest.raises(Invalid):
+            groups.create(name=wrong, actor=company.adam, now=clock.now())
+    db.session.rollback()
+
+
+def test_a_group_is_recorded_by_number(company: Company) -> None:
+    made = groups.create(name="Security\nteam", actor=company.adam, now=clock.now())
+    outbox.commit()
+    assert made.name == "Security team"
+    assert events("group.created")[-1]["facts"] == {"group": made.id}
