@@ -30,11 +30,16 @@ class Accepted:
 
     @property
     def text(self) -> str:
-        return str(self.message.get_body(("plain",)).get_content())  # type: ignore[union-attr]
+        return self._body("plain")
 
     @property
     def html(self) -> str:
-        return str(self.message.get_body(("html",)).get_content())  # type: ignore[union-attr]
+        return self._body("html")
+
+    def _body(self, kind: str) -> str:
+        part = self.message.get_body((kind,))
+        assert part is not None
+        return str(part.get_content()).replace("\r\n", "\n")
 
     @property
     def subject(self) -> str:
@@ -67,7 +72,9 @@ class SmtpServer:
 
         def run() -> None:
             asyncio.set_event_loop(self._loop)
-            self._server = self._loop.run_until_complete(self._loop.create_server(self._protocol, "127.0.0.1", self.port))
+            self._server = self._loop.run_until_complete(
+                self._loop.create_server(self._protocol, "127.0.0.1", self.port)
+            )
             self.port = self._server.sockets[0].getsockname()[1]
             ready.set()
             self._loop.run_forever()
@@ -113,7 +120,9 @@ class SmtpServer:
     def __post_init__(self) -> None:
         self._transports: set[Any] = set()
 
-    async def handle_EHLO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: Any) -> Any:
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: Any
+    ) -> Any:
         self.hosts.append(hostname)
         session.host_name = hostname
         return responses

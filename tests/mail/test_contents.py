@@ -1,0 +1,422 @@
+"""What each mail says to whom, and what it must not say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from flask import Flask
+from sqlalchemy import text, update
+
+from tests import factories
+from tests.factories import Company
+from tests.smtp_server import Accepted, SmtpServer
+from webapp import clock, links, outbox
+from webapp.extensions import db
+from webapp.models import Invitation, Notice, Organisation, Person
+from webapp.operations import people, requests
+from webapp.transactions import choose
+from webapp.workflow.entitlements import Entitlement
+from webapp.workflow.policy import OutcomeRule, Policy, StepRule
+from webapp.workflow.states import Assurance, Channel, RequestState, Verdict, Visibility
+
+Drain = Callable[[], None]
+READ, WRITE = Visibility.READ, Visibility.WRITE
+
+ROLE = Entitlement("role", "Role", "choice", ("Sales user", "Sales admin"), requester=WRITE)
+REGION = Entitlement("region", "Region", "choice", ("EMEA", "APAC"), requester=READ)
+COST = Entitlement("cost", "Cost centre", "text")
+
+
+def link_in(mail: Accepted, path: str) -> str:
+    """The one address of that kind, the same in the text and in the HTML."""
+    found = set(re.findall(rf"http://localhost/{path}[^\s\"<]*", mail.text + mail.html))
+    assert len(found) == 1, found
+    return str(found.pop())
+
+
+def says(mail: Accepted, *sentences: str) -> None:
+    """Each sentence stands in the text and in the HTML, whatever the line breaks."""
+    plain = re.sub(r"\s+", " ", mail.text)
+    html = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", mail.html.replace("<br>", " "))))
+    for sentence in sentences:
+        assert sentence in plain, mail.text
+        assert sentence in html, mail.html
+
+
+def never_says(mail: Accepted, *words: str) -> None:
+    for word in words:
+        assert word not in mail.text
+        assert word not in mail.html
+        assert word not in mail.subject
+
+
+def two_steps(company: Company, **changes: object) -> Policy:
+    """Ana sets the region, then Finance; the cost centre is Finance's alone."""
+    rule = Policy(
+        steps=(
+            StepRule(factories.approver(company.ana), see={"role": READ, "region": WRITE}),
+            StepRule(factories.approver(company.finance), see={"role": READ, "region": READ, "cost": WRITE}),
+        ),
+        entitlements=(ROLE, REGION, COST),
+    )
+    return replace(rule, **changes)  # type: ignore[arg-type]
+
+
+def test_the_approver_reads_who_asks_for_what_why_and_until_when(
+    company: Company, smtp: SmtpServer, drain: Drain
+) -> None:
+    app = factories.app("Salesforce", policy=two_steps(company), owner=company.adam)
+    made = factories.request(company.rita, app, message="To see the accounts.", given={"role": ["Sales user"]})
+    drain()
+    mail = smtp.one_to("ana@example.com")
+    assert mail.subject == f"Rita asks for Salesforce ({made.reference})"
+    assert mail.sender == "countersign@example.com"
+    assert str(mail.message["To"]) == "Ana Moreau <ana@example.com>"
+    due = db.session.execute(text("SELECT due_at FROM steps ORDER BY position")).scalars().first()
+    due = due if isinstance(due, datetime) else datetime.fromisoformat(str(due)).replace(tzinfo=UTC)
+    says(
+        mail,
+        "Rita Lindqvist asks for Salesforce",
+        f"Ana, you can decide, until {due.astimezone(UTC):%A} {due.astimezone(UTC).day} ",
+        "“To see the accounts.”",
+        "Sales user, chosen by Rita",
+        "for you to set",
+        "You decide",
+        "Read and decide",
+        "You get this mail because you decide on Salesforce. Adam Weiss looks after Salesforce.",
+    )
+    never_says(mail, "Cost centre")
+    invitation = db.session.query(Invitation).one()
+    code = links.code(invitation.public_id, 1, invitation.key_id)
+    assert f"{code[:3]} {code[3:]}" in mail.text
+    assert f"{code[:3]} {code[3:]}" in mail.html
+    token = link_in(mail, "decide/").rpartition("/")[2]
+    read = links.read_approval(token)
+    assert read is not None and (read.invitation, read.round) == (invitation.public_id, 1)
+
+
+def test_code_and_link_are_never_in_subject_or_preheader(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    factories.request(company.rita, factories.app("Salesforce", company.ana))
+    drain()
+    mail = smtp.one_to("ana@example.com")
+    code = re.search(r"\d{3} \d{3}$", mail.text, re.M)
+    assert code
+    preheader = re.search(r'<div aria-hidden="true"[^>]*>(.*?)</div>', mail.html, re.S)
+    assert preheader and "please decide by" in preheader.group(1)
+    for place in (mail.subject, preheader.group(1), mail.html.partition("</title>")[0]):
+        assert code.group() not in place and code.group().replace(" ", "") not in place
+        assert "/decide/" not in place
+
+
+def test_the_second_step_reads_what_was_decided_before(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    app = factories.app("Salesforce", policy=two_steps(company))
+    made = factories.request(company.rita, app, given={"role": ["Sales user"]})
+    factories.decide(made, company.ana, comment="Right for her new job.", given={"region": ["EMEA"]})
+    drain()
+    for who, other in (("ben", "Chloe Tan"), ("chloe", "Ben Okafor")):
+        mail = smtp.one_to(f"{who}@example.com")
+        says(
+            mail,
+            f"{who.title()}, you or {other} can decide for Finance, until",
+            "Sales user, chosen by Rita",
+            "EMEA, set by Ana",
+            "Ana Moreau approved",
+            "Right for her new job.",
+            "because you are in the group Finance, which decides on Salesforce",
+        )
+        assert "Cost centre" in mail.text
+    assert link_in(smtp.one_to("ben@example.com"), "decide/") != link_in(smtp.one_to("chloe@example.com"), "decide/")
+
+
+def test_a_large_group_is_a_number(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    many = factories.group("Everybody", *(factories.person(f"P{number} Q") for number in range(5)))
+    factories.request(company.rita, factories.app("Salesforce", many))
+    drain()
+    says(smtp.one_to("p3@example.com"), "you or one of 4 others can decide for Everybody")
+
+
+def test_with_sign_in_there_is_no_code(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    factories.request(company.rita, factories.app("Salesforce", policy=two_steps(company, assurance=Assurance.SIGN_IN)))
+    drain()
+    mail = smtp.one_to("ana@example.com")
+    invitation = db.session.query(Invitation).one()
+    code = links.code(invitation.public_id, 1, invitation.key_id)
+    never_says(mail, code, f"{code[:3]} {code[3:]}", "Your code")
+    says(mail, "Salesforce asks for a sign-in")
+    assert link_in(mail, "decide/")
+
+
+def test_whoever_stands_in_reads_for_whom_and_why(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    app = factories.app("Salesforce", company.ana, owner=company.otto)
+    unowned = factories.app("Benevity", company.ana)
+    choose("write")
+    people.deactivate(company.ana, actor=company.adam, now=clock.now())
+    outbox.commit()
+    factories.request(company.rita, app)
+    factories.request(company.rita, unowned)
+    drain()
+    says(
+        smtp.one_to("otto@example.com"),
+        "Otto, you can decide in place of Ana Moreau, because you own the app",
+        "because you look after Salesforce",
+    )
+    says(
+        smtp.one_to("adam@example.com"),
+        "Adam, you can decide in place of Ana Moreau, because you are an admin",
+        "because you are an admin",
+    )
+
+
+def test_asked_again_and_a_new_code_say_so(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    drain()
+    choose("write")
+    case = factories.case_of(made)
+    case.request.created_at -= timedelta(days=2)
+    db.session.flush()
+    requests.remind(factories.case_of(made), actor=company.rita, now=clock.now())
+    outbox.commit()
+    drain()
+    choose("write")
+    requests.mail_new_code(factories.case_of(made), db.session.query(Invitation).one(), now=clock.now())
+    outbox.commit()
+    drain()
+    first, again, renewed = smtp.to("ana@example.com")
+    says(again, "Rita asks you once more.")
+    says(renewed, "Here is a new code; what you were sent before no longer decides.")
+    assert link_in(again, "decide/") == link_in(first, "decide/") != link_in(renewed, "decide/")
+    assert first.subject == again.subject == renewed.subject
+
+
+def test_an_approval_comes_with_the_admins_words(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    rule = two_steps(
+        company,
+        outcomes={
+            RequestState.APPROVED: OutcomeRule(
+                approvers=True, others=("it-desk@example.com",), words="Welcome.\nTraining is every Tuesday."
+            )
+        },
+    )
+    app = factories.app("Salesforce", policy=rule, owner=company.adam, launch_url="https://sales.example.com/")
+    made = factories.request(company.rita, app, given={"role": ["Sales user"]})
+    factories.decide(made, company.ana, given={"region": ["EMEA"]})
+    drain()
+    factories.decide(made, company.ben, comment="Standard is fine.", given={"cost": ["4711"], "region": ["EMEA"]})
+    drain()
+    hers = smtp.one_to("rita@example.com")
+    assert hers.subject == "You have Salesforce"
+    says(
+        hers,
+        "You have Salesforce",
+        "Ben Okafor gave the last yes for Finance on",
+        "Welcome.",
+        "Training is every Tuesday.",
+        "Sales user, chosen by you",
+        "EMEA, set by Ana",
+        "Ben wrote",
+        "Standard is fine.",
+        "Open Salesforce",
+        "https://sales.example.com/",
+        "It is on your dashboard from now on.",
+        "You get this mail because you asked for Salesforce. Adam Weiss looks after Salesforce.",
+    )
+    never_says(hers, "4711", "Cost centre")
+    chloes = smtp.to("chloe@example.com")[-1]
+    assert chloes.subject == f"Rita asks for Salesforce ({made.reference})"
+    says(chloes, "Rita Lindqvist has Salesforce", "There is nothing left for you to do.", "Welcome.")
+    assert link_in(chloes, "requests/").endswith(made.public_id)
+    desk = smtp.one_to("it-desk@example.com")
+    assert str(desk.message["To"]) == "it-desk@example.com"
+    says(desk, "Rita Lindqvist has Salesforce", "Welcome.", "EMEA, set by Ana", "4711, set by Ben",
+         "this address is set to be told how requests for Salesforce end")  # fmt: skip
+    never_says(desk, "http://localhost", "Standard is fine.", "I need it for my work.")
+
+
+def test_a_denial_gives_the_reason(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    rule = two_steps(company, outcomes={RequestState.DENIED: OutcomeRule(others=("it@example.com",), words="See hr.")})
+    made = factories.request(company.rita, factories.app("Concur", policy=rule), message="Two visits in Lyon.")
+    factories.decide(made, company.ana, Verdict.DENIED, "Travel is booked by the office.\nAsk Chloe.")
+    drain()
+    mail = smtp.one_to("rita@example.com")
+    assert mail.subject == "Your request for Concur was denied"
+    says(
+        mail, "Your request for Concur was denied", "Ana Moreau decided on", "and gave this reason:",
+        "Travel is booked by the office.", "Ask Chloe.", "See hr.", "You wrote", "Two visits in Lyon.",
+        "Ana Moreau denied", "Was not asked", "See it, or ask again",
+    )  # fmt: skip
+    assert mail.text.count("Travel is booked") == 1
+    assert link_in(mail, "requests/").endswith(made.public_id)
+    other = smtp.one_to("it@example.com")
+    says(other, "The request of Rita Lindqvist for Concur was denied")
+    never_says(other, "Travel is booked", "Lyon", "http://localhost")
+
+
+def test_an_expiry_is_nobodys_no(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("NetSuite", company.finance))
+    drain()
+    factories.overdue(made)
+    choose("write")
+    requests.expire_overdue(now=clock.now())
+    outbox.commit()
+    drain()
+    hers = smtp.one_to("rita@example.com")
+    assert hers.subject == "Nobody answered your request for NetSuite in time"
+    says(hers, "Your request for NetSuite got no answer", "Nobody in Finance answered by", "Nobody said no.",
+         "Finance did not answer", "See it, or ask again")  # fmt: skip
+    bens = smtp.to("ben@example.com")[-1]
+    assert bens.subject == f"Rita asks for NetSuite ({made.reference})"
+    says(bens, "The request of Rita Lindqvist for NetSuite got no answer", "there is nothing left for you to do")
+
+
+def test_a_withdrawal_is_told_to_those_who_were_asked(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    drain()
+    choose("write")
+    requests.cancel(factories.case_of(made), actor=company.rita, now=clock.now())
+    outbox.commit()
+    drain()
+    for who in ("ben", "chloe"):
+        mail = smtp.to(f"{who}@example.com")[-1]
+        assert mail.subject == f"Rita asks for Salesforce ({made.reference})"
+        says(mail, "Rita Lindqvist withdrew the request for Salesforce", "There is nothing left for you to do.")
+    assert not smtp.to("rita@example.com")
+
+
+def test_the_requester_is_told_when_somebody_else_withdraws(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    choose("write")
+    requests.cancel(factories.case_of(made), actor=company.adam, reason="Salesforce is going away.", now=clock.now())
+    outbox.commit()
+    drain()
+    mail = smtp.one_to("rita@example.com")
+    assert mail.subject == "Your request for Salesforce was withdrawn"
+    says(mail, "Adam Weiss withdrew it on", "Salesforce is going away.", "You can ask again at any time.")
+
+
+def test_the_others_of_a_group_read_that_it_is_settled(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    drain()
+    factories.decide(made, company.ben, Verdict.DENIED, "No licences left.")
+    drain()
+    mail = smtp.to("chloe@example.com")[-1]
+    says(mail, "Ben Okafor denied the request of Rita Lindqvist for Salesforce", "Ben decided for Finance on",
+         "No licences left.", "there is nothing left for you to do")  # fmt: skip
+    assert len(smtp.to("ben@example.com")) == 1
+    assert mail.subject == smtp.to("chloe@example.com")[0].subject
+
+
+def test_an_admins_override_is_called_that(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    drain()
+    choose("write")
+    requests.decide(
+        factories.case_of(made), actor=company.adam, verdict=Verdict.APPROVED, comment="Both are away.",
+        channel=Channel.ADMIN, now=clock.now(),
+    )  # fmt: skip
+    outbox.commit()
+    drain()
+    says(smtp.one_to("rita@example.com"), "Adam Weiss approved it as an admin on", "Both are away.")
+    says(smtp.to("ben@example.com")[-1], "Adam decided as an admin on")
+
+
+def test_an_added_app_comes_with_its_words(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    rule = Policy(
+        approval_required=False, outcomes={RequestState.APPROVED: OutcomeRule(words="Sign in with your e-mail.")}
+    )
+    app = factories.app("Apptio", policy=rule, launch_url="https://apptio.example.com/")
+    choose("write")
+    requests.add(app, factories.revision_of(app), person=company.rita, now=clock.now())
+    outbox.commit()
+    drain()
+    mail = smtp.one_to("rita@example.com")
+    assert mail.subject == "You have Apptio"
+    says(mail, "ou added it on", "Sign in with your e-mail.", "Open Apptio",
+         "https://apptio.example.com/", "because you added Apptio")  # fmt: skip
+
+
+def test_invitation_and_reset_carry_a_link_that_sets_the_password(
+    company: Company, smtp: SmtpServer, drain: Drain
+) -> None:
+    choose("write")
+    people.mail_invitation(company.otto, now=clock.now())
+    people.mail_password_reset(company.ana, now=clock.now())
+    outbox.commit()
+    drain()
+    for address, person, subject in (
+        ("otto@example.com", company.otto, "Set your password for Countersign"),
+        ("ana@example.com", company.ana, "Set a new password for Countersign"),
+    ):
+        mail = smtp.one_to(address)
+        assert mail.subject == subject
+        token = link_in(mail, "password/").rpartition("/")[2]
+        assert links.read_password(token) == (person.public_id, 0)
+        says(mail, "The link works once, for three days", address)
+
+
+def test_dates_are_in_the_readers_zone(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    choose("write")
+    db.session.execute(update(Organisation).values(time_zone="Asia/Tokyo", sender="Example Apps"))
+    db.session.execute(update(Person).where(Person.id == company.ben.id).values(time_zone="America/New_York"))
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    due = datetime(2031, 5, 5, 18, 30, tzinfo=UTC)
+    db.session.execute(text("UPDATE steps SET due_at = :due"), {"due": due.strftime("%Y-%m-%d %H:%M:%S.%f+00")})
+    db.session.commit()
+    drain()
+    assert made.id
+    says(smtp.one_to("ben@example.com"), "Monday 5 May 2031, 14:30")
+    chloes = smtp.one_to("chloe@example.com")
+    says(chloes, "Tuesday 6 May 2031, 03:30")
+    assert str(chloes.message["From"]) == "Example Apps <countersign@example.com>"
+
+
+def test_all_mails_of_a_request_are_one_thread(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    other = factories.request(company.otto, factories.app("Benevity", company.finance))
+    drain()
+    factories.decide(made, company.ben)
+    drain()
+    by_request: dict[str, set[str]] = {}
+    for mail in smtp.mails:
+        assert mail.message["In-Reply-To"] == mail.message["References"]
+        by_request.setdefault(str(mail.message["References"]), set()).add(mail.subject)
+        assert mail.message["Auto-Submitted"] == "auto-generated"
+        assert mail.message["X-Auto-Response-Suppress"] == "All"
+    assert by_request == {
+        f"<request.{made.public_id}@localhost>": {
+            f"Rita asks for Salesforce ({made.reference})", "You have Salesforce",
+        },
+        f"<request.{other.public_id}@localhost>": {f"Otto asks for Benevity ({other.reference})"},
+    }  # fmt: skip
+    notices = {row.public_id: row.created_at for row in db.session.query(Notice)}
+    assert {str(mail.message["Message-ID"]) for mail in smtp.mails} == {f"<{one}@localhost>" for one in notices}
+    for mail in smtp.mails:
+        created = notices[str(mail.message["Message-ID"])[1:13]]
+        assert mail.message["Date"].datetime == created.replace(microsecond=0)
+
+
+def test_a_mail_is_whole_without_pictures_and_for_a_phone(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    factories.request(company.rita, factories.app("Salesforce", company.ana))
+    drain()
+    html = smtp.one_to("ana@example.com").html
+    for needed in ('name="viewport"', "prefers-color-scheme: dark", "max-width: 480px", 'lang="en"', 'class="page"'):
+        assert needed in html
+    for unwanted in ("<img", "<script", "http-equiv", "@import", "url("):
+        assert unwanted not in html
+
+
+@pytest.mark.parametrize("launch", ["javascript:alert(1)", "data:text/html,x", "ftp://x"])
+def test_only_a_web_address_becomes_a_button(
+    app: Flask, company: Company, smtp: SmtpServer, drain: Drain, launch: str
+) -> None:
+    made = factories.app("Apptio", policy=Policy(approval_required=False), launch_url="https://ok.example.com")
+    choose("write")
+    db.session.execute(text("UPDATE apps SET launch_url = :url"), {"url": launch})
+    requests.add(made, factories.revision_of(made), person=company.rita, now=clock.now())
+    outbox.commit()
+    drain()
+    never_says(smtp.one_to("rita@example.com"), launch)
