@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, Form, HiddenField, PasswordField, StringField, ValidationError
-from wtforms.validators import InputRequired
+from wtforms.validators import DataRequired, InputRequired
 
 from webapp.passwords import too_weak
 from webapp.text import one_line
@@ -22,14 +22,14 @@ def as_stored(email: str | None) -> str:
 
 
 class SignIn(FlaskForm):  # type: ignore[misc]
-    email = StringField(filters=[as_stored], validators=[InputRequired("Please give your e-mail address.")])
+    email = StringField(filters=[as_stored], validators=[DataRequired("Please give your e-mail address.")])
     password = PasswordField(validators=[InputRequired("Please type your password.")])
     remember = BooleanField()
     next = HiddenField()
 
 
 class ForgotPassword(FlaskForm):  # type: ignore[misc]
-    email = StringField(filters=[as_stored], validators=[InputRequired("Please give your e-mail address.")])
+    email = StringField(filters=[as_stored], validators=[DataRequired("Please give your e-mail address.")])
 
 
 class NewPassword(FlaskForm):  # type: ignore[misc]
