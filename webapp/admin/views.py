@@ -1,3 +1,78 @@
-from flask import Blueprint
+"""What the admin's pages share: the blueprint, the place in a list, and the answer to a change."""
 
-bp = Blueprint("admin", __name__)
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import htmx, outbox
+from webapp.extensions import db
+from webapp.signin import admins
+from webapp.text import one_line
+from webapp.transactions import choose
+
+bp = Blueprint("admin", __name__, url_prefix="/admin")
+
+
+@bp.get("")
+@admins
+def index() -> AnyResponse:
+    return redirect(url_for("admin.apps"))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the reader is in a list: what was searched for, and the key the page starts from."""
+
+    q: str
+    after: str
+    before: str
+
+    @property
+    def words(self) -> list[str]:
+        return self.q.split()[:8]
+
+    def at(self, **key: str) -> str:
+        """The query string of a neighbouring page."""
+        return "?" + urlencode({name: value for name, value in {"q": self.q, **key}.items() if value})
+
+    @property
+    def here(self) -> str:
+        query = {name: value for name in ("q", "after", "before") if (value := getattr(self, name))}
+        return f"{request.path}?{urlencode(query)}" if query else request.path
+
+
+def place() -> Place:
+    args = request.args
+    return Place(words_of(args.get("q", "")), args.get("after", "")[:12], args.get("before", "")[:12])
+
+
+def words_of(given: str) -> str:
+    """What somebody searches for, as one line of bounded length."""
+    return one_line(given)[:100]
+
+
+def commit() -> None:
+    """Commits the change; what the answer reads then holds up no other writer."""
+    outbox.commit()
+    choose("read")
+
+
+def undo() -> None:
+    """Nothing of the refused change stays; the answer reads the present state."""
+    db.session.rollback()
+    choose("read")
+
+
+def fragment(template: str, status: int = 200, **values: object) -> Response:
+    return make_response(render_template(template, **values), status)
+
+
+def go(location: str, words: str = "") -> AnyResponse:
+    """After a change: another page, with words about what was done."""
+    if words:
+        flash(words)
+    if htmx.is_fragment():
+        return htmx.redirect_whole_page(make_response("", 200), location)
+    return redirect(location, 303)

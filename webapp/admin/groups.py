@@ -1,0 +1,130 @@
+"""Groups: the list with members inline, and one group with all of its members."""
+
+from flask import Response, abort, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock, errors, htmx
+from webapp.extensions import db
+from webapp.models import Group, Person
+from webapp.operations import groups as operations
+from webapp.operations.errors import Conflict, Invalid
+from webapp.queries import admin as queries
+from webapp.queries.admin import Named
+from webapp.signin import admins, me
+from webapp.text import one_line
+
+from .views import bp, commit, fragment, go, place, undo, words_of
+
+
+@bp.get("/groups")
+@admins
+def groups() -> Response:
+    """The list, by name."""
+    template = "admin/_groups.html" if htmx.is_fragment() else "admin/groups.html"
+    return fragment(template, page=_list(), place=place())
+
+
+def _list() -> queries.Page[queries.GroupRow]:
+    where = place()
+    return queries.groups(words=where.words, after=where.after, before=where.before)
+
+
+@bp.get("/groups/new")
+@admins
+def new_group() -> Response:
+    """The dialog that asks for a name."""
+    return _new_group("", {}, 200)
+
+
+def _new_group(name: str, wrong: dict[str, str], status: int) -> Response:
+    if htmx.is_fragment():
+        return fragment("admin/_new_group.html", status, name=name, errors=wrong)
+    return fragment("admin/groups.html", status, page=_list(), place=place(), modal=True, name=name, errors=wrong)
+
+
+@bp.post("/groups")
+@admins
+def create_group() -> AnyResponse:
+    name = one_line(request.form.get("name", ""))
+    try:
+        made = operations.create(name=name, actor=me(), now=clock.now())
+    except Invalid as error:
+        undo()
+        return _new_group(name, error.fields, 422)
+    commit()
+    return go(url_for("admin.group", public_id=made.public_id), f"{made.name} is here. Add its members.")
+
+
+@bp.get("/groups/<public_id>")
+@admins
+def group(public_id: str) -> Response:
+    """One group with all of its members. With `who`, those who can be added; htmx gets only these."""
+    row = _load(public_id)
+    found = _found(row)
+    if htmx.is_fragment():
+        return fragment("admin/_candidates.html", group=row, found=found, whole=request.args.get("whole") == "1")
+    return fragment("admin/group.html", group=row, found=found, who_typed=words_of(request.args.get("who", "")))
+
+
+def _found(row: queries.GroupRow) -> list[Named] | None:
+    """Who matches what was typed; None when nothing was."""
+    words = words_of(request.args.get("who", "")).split()[:8]
+    return queries.candidates(row.id, words) if words else None
+
+
+@bp.post("/groups/<public_id>/members")
+@admins
+def add_member(public_id: str) -> AnyResponse:
+    """`person` is a public id."""
+    group, person = _to_change(public_id, request.form.get("person", ""))
+    try:
+        operations.add_member(group, person, actor=me(), now=clock.now())
+    except Conflict as error:
+        return _refuse(public_id, str(error))
+    commit()
+    return _answer(public_id, f"{person.name} is in {group.name} now.")
+
+
+@bp.post("/groups/<public_id>/members/<person_id>/removal")
+@admins
+def remove_member(public_id: str, person_id: str) -> AnyResponse:
+    group, person = _to_change(public_id, person_id)
+    try:
+        operations.remove_member(group, person, actor=me(), now=clock.now())
+    except Conflict as error:
+        return _refuse(public_id, str(error))
+    commit()
+    return _answer(public_id, f"{person.name} is no longer in {group.name}.")
+
+
+def _load(public_id: str, *, whole: bool = True) -> queries.GroupRow:
+    return queries.group(public_id, whole=whole) or abort(404)
+
+
+def _to_change(public_id: str, person_id: str) -> tuple[Group, Person]:
+    group = db.session.query(Group).filter_by(public_id=public_id).first()
+    person = db.session.query(Person).filter_by(public_id=person_id).first()
+    if group is None or person is None:
+        abort(404)
+    return group, person
+
+
+def _is_whole() -> bool:
+    """Whether the form stands on the group's own page, which shows all members."""
+    return request.form.get("whole") == "1"
+
+
+def _refuse(public_id: str, sentence: str) -> AnyResponse:
+    undo()
+    row = _load(public_id, whole=_is_whole())
+    if htmx.is_fragment():
+        return fragment("admin/_group.html", 409, group=row, whole=_is_whole(), found=None, said=sentence, refused=True)
+    home = url_for("admin.group", public_id=public_id)
+    return errors.answer(409, sentence, next_url=home, next_label=f"Back to {row.name}")
+
+
+def _answer(public_id: str, said: str) -> AnyResponse:
+    if htmx.is_fragment():
+        row = _load(public_id, whole=_is_whole())
+        return fragment("admin/_group.html", group=row, whole=_is_whole(), found=None, said=said, refused=False)
+    return go(url_for("admin.group", public_id=public_id), said)

@@ -1,0 +1,469 @@
+"""What admins see: apps, people and groups in lists that page by key, and whom they can choose."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Row, Select, and_, exists, func, literal, or_, select, true, tuple_, union_all
+
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, Audience, Grant, Group, Membership, Person, PolicyRevision, Step
+from webapp.text import hue, initials, like
+from webapp.workflow.policy import Approver, Policy, loads
+from webapp.workflow.states import RequestState, StepState
+
+PAGE = 50
+# Beyond it a count is "1,000+": nobody reads the difference, and the database need not count on.
+COUNTED = 1000
+CHOICES = 200
+# Members of a group that its place in the list shows; its own page shows all.
+MEMBERS = 12
+
+LIVE = ("provisioning", "active")
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """A page of a list. `count` is of the whole list, COUNTED + 1 standing for all beyond; `back` and `more`
+    are the public ids that the neighbouring pages start from, or ""."""
+
+    items: list[Item]
+    count: int
+    back: str
+    more: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A person or a group that can be chosen; `value` is what forms carry."""
+
+    id: int
+    public_id: str
+    name: str
+    kind: str
+    detail: str = ""
+    active: bool = True
+
+    @property
+    def value(self) -> str:
+        return f"{self.kind}:{self.public_id}"
+
+    @property
+    def is_group(self) -> bool:
+        return self.kind == "group"
+
+    @property
+    def hue(self) -> int:
+        return hue(self.public_id)
+
+    @property
+    def initials(self) -> str:
+        return initials(self.name)
+
+    @property
+    def approver(self) -> Approver:
+        return Approver(group=self.id) if self.is_group else Approver(person=self.id)
+
+
+def _page(query: Select[Any], table: Any, *, after: str, before: str) -> tuple[list[Row[Any]], int, str, str]:
+    """The rows, how many there are in all, and the keys of the neighbouring pages; two statements, three
+    when it is not the first page. `query` selects `table`'s public_id as "key"."""
+    total = query.with_only_columns(table.id).order_by(None).limit(COUNTED + 1).subquery()
+    count = db.session.scalar(select(func.count()).select_from(total)) or 0
+    order = (table.sort_key, table.id)
+    anchor = None
+    if after or before:
+        anchor = db.session.execute(select(*order).where(table.public_id == (after or before))).first()
+    if anchor is None:
+        rows = list(db.session.execute(query.order_by(*order).limit(PAGE + 1)))
+        return rows[:PAGE], count, "", rows[PAGE - 1].key if len(rows) > PAGE else ""
+    if after:
+        rows = list(db.session.execute(query.where(tuple_(*order) > tuple_(*anchor)).order_by(*order).limit(PAGE + 1)))
+        shown = rows[:PAGE]
+        return shown, count, shown[0].key if shown else "", shown[-1].key if len(rows) > PAGE else ""
+    rows = list(
+        db.session.execute(
+            query.where(tuple_(*order) < tuple_(*anchor)).order_by(*(one.desc() for one in order)).limit(PAGE + 1)
+        )
+    )
+    shown = rows[:PAGE][::-1]
+    return shown, count, shown[0].key if len(rows) > PAGE else "", shown[-1].key if shown else ""
+
+
+# Apps
+
+
+@dataclass(frozen=True, slots=True)
+class AppRow:
+    app: App
+    policy: Policy
+    owner: Named | None
+    people: int
+    pending: int
+
+
+def _app_rows() -> Select[Any]:
+    people = select(func.count()).where(Grant.app_id == App.id, Grant.state.in_(LIVE)).correlate(App).scalar_subquery()
+    pending = (
+        select(func.count())
+        .where(AccessRequest.app_id == App.id, AccessRequest.state == RequestState.PENDING.value)
+        .correlate(App)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            App.public_id.label("key"), App, PolicyRevision.body, people.label("people"), pending.label("pending"),
+            Person.public_id.label("person_key"), Person.name.label("person_name"),
+            Person.active.label("person_active"), Group.public_id.label("group_key"), Group.name.label("group_name"),
+        )
+        .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
+        .outerjoin(Person, Person.id == App.owner_person_id)
+        .outerjoin(Group, Group.id == App.owner_group_id)
+        .where(App.archived_at.is_(None))
+        .execution_options(populate_existing=True)
+    )  # fmt: skip
+
+
+def _app_row(row: Row[Any]) -> AppRow:
+    owner = None
+    if row.person_key:
+        owner = Named(row.App.owner_person_id, row.person_key, row.person_name, "person", active=row.person_active)
+    elif row.group_key:
+        owner = Named(row.App.owner_group_id, row.group_key, row.group_name, "group")
+    return AppRow(row.App, loads(row.body), owner, row.people, row.pending)
+
+
+def apps(*, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[AppRow]:
+    """The apps in use, by name."""
+    query = _app_rows()
+    for word in words:
+        query = query.where(App.search_text.like(like(word), escape="!"))
+    rows, count, back, more = _page(query, App, after=after, before=before)
+    return Page([_app_row(row) for row in rows], count, back, more)
+
+
+def app(public_id: str) -> AppRow | None:
+    """One app in use, as its row."""
+    row = db.session.execute(_app_rows().where(App.public_id == public_id)).first()
+    return _app_row(row) if row is not None else None
+
+
+def app_to_change(public_id: str) -> App | None:
+    """An app in use, held until the end of the transaction: who changes it at the same time comes after."""
+    return db.session.scalar(
+        select(App)
+        .where(App.public_id == public_id, App.archived_at.is_(None))
+        # Not FOR UPDATE: submitting a request holds the directory and then refers to this row.
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def categories() -> list[str]:
+    """Those in use, for suggestions."""
+    return list(
+        db.session.scalars(
+            select(App.category)
+            .where(App.category != "", App.archived_at.is_(None))
+            .distinct()
+            .order_by(App.category)
+            .limit(CHOICES)
+        )
+    )
+
+
+def audience(app_id: int) -> list[tuple[str, str, bool]]:
+    """(public id, name, whether it is in the app's audience) of groups by name, the chosen ones first of all."""
+    rows = db.session.execute(
+        select(Group.public_id, Group.name, Audience.group_id.is_not(None).label("chosen"))
+        .outerjoin(Audience, and_(Audience.group_id == Group.id, Audience.app_id == app_id))
+        .order_by(Audience.group_id.is_(None), Group.sort_key, Group.id)
+        .limit(CHOICES)
+    ).all()
+    return [(row.public_id, row.name, row.chosen) for row in rows]
+
+
+def groups_by_public_id(public_ids: Iterable[str]) -> list[int]:
+    """The keys of those that exist."""
+    return list(db.session.scalars(select(Group.id).where(Group.public_id.in_(list(public_ids)))))
+
+
+# People and groups to choose from
+
+
+def _named(row: Row[Any]) -> Named:
+    return Named(row.id, row.public_id, row.name, row.kind, row.detail, row.active)
+
+
+def _people(*conditions: Any) -> Any:
+    return select(
+        Person.id, Person.public_id, Person.name, literal("person").label("kind"), Person.email.label("detail"),
+        Person.active, Person.sort_key,
+    ).where(*conditions)  # fmt: skip
+
+
+def _groups(*conditions: Any) -> Any:
+    return select(
+        Group.id, Group.public_id, Group.name, literal("group").label("kind"), literal("").label("detail"),
+        true().label("active"), Group.sort_key,
+    ).where(*conditions)  # fmt: skip
+
+
+def named(approvers: Iterable[Approver | None]) -> dict[Approver, Named]:
+    """Who these are, deactivated people included, in one statement."""
+    wanted = [one for one in approvers if one is not None]
+    people = [one.person for one in wanted if one.person is not None]
+    groups = [one.group for one in wanted if one.group is not None]
+    if not wanted:
+        return {}
+    rows = db.session.execute(union_all(_people(Person.id.in_(people)), _groups(Group.id.in_(groups))))
+    found = [_named(row) for row in rows]
+    return {one.approver: one for one in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Up to CHOICES people and groups; `cut` says that there are more."""
+
+    people: list[Named] = field(default_factory=list)
+    groups: list[Named] = field(default_factory=list)
+    cut: bool = False
+
+    @property
+    def values(self) -> frozenset[str]:
+        return frozenset(one.value for one in (*self.people, *self.groups))
+
+
+def choices(words: Sequence[str] = ()) -> Choices:
+    """The active people and the groups that match all words, by name, in one statement.
+
+    `detail`, the e-mail, is left only where two people have one name.
+    """
+    people, groups = _people(Person.active), _groups()
+    for word in words:
+        people = people.where(Person.search_text.like(like(word), escape="!"))
+        groups = groups.where(Group.sort_key.like(like(word), escape="!"))
+    limited = [
+        select(part.order_by(part.selected_columns.sort_key, part.selected_columns.id).limit(CHOICES + 1).subquery())
+        for part in (people, groups)
+    ]
+    rows = [_named(row) for row in db.session.execute(union_all(*limited))]
+    found = [one for one in rows if not one.is_group]
+    teams = [one for one in rows if one.is_group]
+    cut = len(rows) > CHOICES
+    if cut:
+        teams = teams[: max(CHOICES // 2, CHOICES - len(found))]
+        found = found[: CHOICES - len(teams)]
+    names = Counter(one.name for one in found)
+    found = [one if names[one.name] > 1 else replace(one, detail="") for one in found]
+    return Choices(found, teams, cut)
+
+
+def chosen(value: str) -> Named | None:
+    """Whom a form's value ("person:4K7W9Q2M3XTA") stands for; None unless it can be chosen now."""
+    kind, _, public_id = value.partition(":")
+    if kind not in ("person", "group"):
+        return None
+    query = (
+        _people(Person.public_id == public_id, Person.active)
+        if kind == "person"
+        else _groups(Group.public_id == public_id)
+    )
+    row = db.session.execute(query).first()
+    return _named(row) if row is not None else None
+
+
+# People
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    person: Person
+    apps: int
+
+    @property
+    def state(self) -> str:
+        if not self.person.active:
+            return "deactivated"
+        return "active" if self.person.password_hash is not None else "invited"
+
+
+def _person_rows() -> Select[Any]:
+    apps = (
+        select(func.count())
+        .where(Grant.person_id == Person.id, Grant.state.in_(LIVE))
+        .correlate(Person)
+        .scalar_subquery()
+    )
+    return select(Person.public_id.label("key"), Person, apps.label("apps")).execution_options(populate_existing=True)
+
+
+def people(*, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[PersonRow]:
+    """Everybody, deactivated people included, by name."""
+    query = _person_rows()
+    for word in words:
+        query = query.where(Person.search_text.like(like(word), escape="!"))
+    rows, count, back, more = _page(query, Person, after=after, before=before)
+    return Page([PersonRow(row.Person, row.apps) for row in rows], count, back, more)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCard:
+    """Somebody with what their deactivation would touch: their pending requests, the open steps that name them,
+    and those they are asked for as one of several."""
+
+    person: Person
+    apps: int
+    pending: int
+    steps: int
+    shared_steps: int
+    groups: list[Named]
+
+    @property
+    def state(self) -> str:
+        return PersonRow(self.person, self.apps).state
+
+
+def person(public_id: str) -> PersonCard | None:
+    """Two statements."""
+    pending = (
+        select(func.count())
+        .where(
+            or_(AccessRequest.for_person_id == Person.id, AccessRequest.asked_by_id == Person.id),
+            AccessRequest.state == RequestState.PENDING.value,
+        )
+        .correlate(Person)
+        .scalar_subquery()
+    )
+    steps = (
+        select(func.count())
+        .where(Step.approver_person_id == Person.id, Step.state == StepState.OPEN.value)
+        .correlate(Person)
+        .scalar_subquery()
+    )
+    shared = (
+        select(func.count())
+        .where(
+            Step.state == StepState.OPEN.value,
+            Step.approver_group_id.in_(
+                select(Membership.group_id).where(Membership.person_id == Person.id).correlate(Person)
+            ),
+        )
+        .correlate(Person)
+        .scalar_subquery()
+    )
+    row = db.session.execute(
+        _person_rows()
+        .add_columns(pending.label("pending"), steps.label("steps"), shared.label("shared"))
+        .where(Person.public_id == public_id)
+    ).first()
+    if row is None:
+        return None
+    groups = db.session.execute(
+        _groups().join(Membership, Membership.group_id == Group.id)
+        .where(Membership.person_id == row.Person.id)
+        .order_by(Group.sort_key, Group.id)
+    )  # fmt: skip
+    return PersonCard(row.Person, row.apps, row.pending, row.steps, row.shared, [_named(one) for one in groups])
+
+
+# Groups
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """A group with some of its members (`members`) and how many there are (`count`)."""
+
+    id: int
+    public_id: str
+    name: str
+    created_at: datetime
+    count: int
+    owns: int
+    sees: int
+    open_steps: int
+    members: list[Named] = field(default_factory=list)
+
+    @property
+    def hue(self) -> int:
+        return hue(self.public_id)
+
+
+def _group_rows() -> Select[Any]:
+    def how_many(*conditions: Any) -> Any:
+        return select(func.count()).where(*conditions).correlate(Group).scalar_subquery()
+
+    return select(
+        Group.public_id.label("key"), Group.id, Group.name, Group.created_at,
+        how_many(Membership.group_id == Group.id).label("size"),
+        how_many(App.owner_group_id == Group.id, App.archived_at.is_(None)).label("owns"),
+        how_many(Audience.group_id == Group.id).label("sees"),
+        how_many(Step.approver_group_id == Group.id, Step.state == StepState.OPEN.value).label("open_steps"),
+    )  # fmt: skip
+
+
+def _group_row(row: Row[Any]) -> GroupRow:
+    return GroupRow(row.id, row.key, row.name, row.created_at, row.size, row.owns, row.sees, row.open_steps)
+
+
+def groups(*, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[GroupRow]:
+    """Groups by name, found by their name or a member's."""
+    query = _group_rows()
+    for word in words:
+        query = query.where(
+            or_(
+                Group.sort_key.like(like(word), escape="!"),
+                exists()
+                .where(Membership.group_id == Group.id, Person.id == Membership.person_id)
+                .where(Person.search_text.like(like(word), escape="!"))
+                .correlate(Group),
+            )
+        )
+    rows, count, back, more = _page(query, Group, after=after, before=before)
+    found = [_group_row(row) for row in rows]
+    _add_members(found, MEMBERS)
+    return Page(found, count, back, more)
+
+
+def group(public_id: str, *, whole: bool = True) -> GroupRow | None:
+    """One group with all of its members, or as its place in the list shows it."""
+    row = db.session.execute(_group_rows().where(Group.public_id == public_id)).first()
+    if row is None:
+        return None
+    found = _group_row(row)
+    _add_members([found], None if whole else MEMBERS)
+    return found
+
+
+def _add_members(found: list[GroupRow], limit: int | None) -> None:
+    by_id = {one.id: one for one in found}
+    ranked = (
+        _people()
+        .add_columns(
+            Membership.group_id,
+            func.row_number()
+            .over(partition_by=Membership.group_id, order_by=(Person.sort_key, Person.id))
+            .label("rank"),
+        )
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.group_id.in_(by_id))
+        .subquery()
+    )
+    query = select(ranked).order_by(ranked.c.group_id, ranked.c.rank)
+    if limit is not None:
+        query = query.where(ranked.c.rank <= limit)
+    for row in db.session.execute(query):
+        by_id[row.group_id].members.append(_named(row))
+
+
+def candidates(group_id: int, words: Sequence[str], limit: int = 8) -> list[Named]:
+    """Active people who are not in the group and match all words, by name."""
+    inside = exists().where(Membership.group_id == group_id, Membership.person_id == Person.id)
+    query = _people(Person.active, ~inside)
+    for word in words:
+        query = query.where(Person.search_text.like(like(word), escape="!"))
+    return [_named(row) for row in db.session.execute(query.order_by(Person.sort_key, Person.id).limit(limit))]
