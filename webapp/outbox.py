@@ -26,6 +26,8 @@ LEASE_SECONDS = 120
 DELAYS = (60, 300, 900, 3600, 7200, 14400, 28800)
 TRIES = len(DELAYS) + 1
 
+_NOTICES = Notice.metadata.tables["notices"]
+
 log = logging.getLogger("countersign.outbox")
 
 
@@ -33,7 +35,8 @@ def post(rows: Sequence[dict[str, Any]]) -> None:
     """Adds notices (column values; due at once) to the transaction at hand, in one statement."""
     if rows:
         db.session().info["bell"] = True
-        db.session.execute(insert(Notice).values(due_at=db_now()), list(rows))
+        # The table, not the class: the session would make one INSERT of each run of rows that lack the same columns.
+        db.session.execute(insert(_NOTICES).values(due_at=db_now()), list(rows))
 
 
 @event.listens_for(Session, "after_rollback")

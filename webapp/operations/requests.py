@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, select, tuple_, update
+from sqlalchemy import and_, exists, insert, select, tuple_, update
 from sqlalchemy import case as sql_case
 from sqlalchemy.exc import IntegrityError
 
@@ -126,19 +126,22 @@ def submit(
         before=None,
         after=_for_the_record(policy, values),
     )
-    steps = [
-        Step(
-            request_id=request.id,
-            position=position,
-            approver_person_id=rule.approver.person,
-            approver_group_id=rule.approver.group,
-            days=policy.days_for(position),
-        )
-        for position, rule in enumerate(policy.steps)
-    ]
-    db.session.add_all(steps)
-    db.session.flush()
-    _invite.open_step(request.id, steps[0], deciders[0], now=now)
+    # One statement, also where persons and groups alternate.
+    steps = db.session.scalars(
+        insert(Step).returning(Step).execution_options(render_nulls=True),
+        [
+            {
+                "request_id": request.id,
+                "position": position,
+                "approver_person_id": rule.approver.person,
+                "approver_group_id": rule.approver.group,
+                "days": policy.days_for(position),
+            }
+            for position, rule in enumerate(policy.steps)
+        ],
+    ).all()
+    first = min(steps, key=lambda step: step.position)
+    _invite.open_step(request.id, first, deciders[0], now=now)
     return request
 
 
