@@ -13,13 +13,15 @@ LINK = "http://127.0.0.1:8000/decide/token"
 
 
 @pytest.fixture
-def settings(tmp_path):
-    return Settings.from_env({"COUNTERSIGN_EMBEDDED": "1", "COUNTERSIGN_DATA": str(tmp_path)})
+def settings(app):
+    settings = app.extensions["settings"]
+    mailstore.empty(settings.data / "mailbox")
+    return settings
 
 
 @pytest.fixture
-def client(settings):
-    return create_app(settings).test_client()
+def client(app, settings):
+    return app.test_client()
 
 
 @pytest.fixture

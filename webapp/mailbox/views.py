@@ -13,7 +13,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import clock
 from webapp.embedded import mailstore
 from webapp.embedded.mailstore import Mail
-from webapp.signin import anyone
+from webapp.queries import organisation
+from webapp.signin import anyone, signed_in
+from webapp.times import Times, zone
 
 bp = Blueprint("mailbox", __name__)
 
@@ -89,7 +91,8 @@ def _show(opened: Mail | None) -> Response:
         page = mailstore.page(folder, words=words, to=to)
     if opened is None and page.mails:
         opened = page.mails[0]
-    now = clock.now()
+    user = signed_in()
+    times = Times(zone(user.time_zone if user else organisation.time_zone()), clock.now())
     response = make_response(
         render_template(
             "mailbox/page.html",
@@ -99,8 +102,8 @@ def _show(opened: Mail | None) -> Response:
             recipients=mailstore.recipients(folder),
             # Opening a mail keeps the reader's place in the list.
             place=f"?{urlencode(chosen)}" if chosen else "",
-            when=lambda at: _when(at, now),
-            exactly=lambda at: f"{at.astimezone():%-d %B %Y, %H:%M:%S}",
+            when=lambda at: _when(times.local(at), times.local(times.now)),
+            exactly=lambda at: f"{times.local(at):%-d %B %Y, %H:%M:%S}",
         )
     )
     response.headers["Content-Security-Policy"] = _PAGE_CSP
@@ -121,11 +124,10 @@ def _folder() -> Path:
 
 
 def _when(at: datetime, now: datetime) -> str:
-    """A mail's time for the list, in this machine's zone: "09:41", "Mon 10:22", "3 Nov" or "3 Nov 2025"."""
-    local, today = at.astimezone(), now.astimezone()
-    days = (today.date() - local.date()).days
+    """A mail's time for the list: "09:41", "Mon 10:22", "3 Nov" or "3 Nov 2025"."""
+    days = (now.date() - at.date()).days
     if days == 0:
-        return f"{local:%H:%M}"
+        return f"{at:%H:%M}"
     if 0 < days < 7:
-        return f"{local:%a %H:%M}"
-    return f"{local:%-d %b}" if local.year == today.year else f"{local:%-d %b %Y}"
+        return f"{at:%a %H:%M}"
+    return f"{at:%-d %b}" if at.year == now.year else f"{at:%-d %b %Y}"
