@@ -118,9 +118,11 @@ class Process:
     def _answer_the_bell(self) -> None:
         """RQ's loop, until it ends because of us or because of the broker."""
         try:
-            connection = connect(self.settings.redis_url, timeout=5)
-            refuse_too_old(connection)
-            self.worker = Worker(self.app, connection)
+            with connect(self.settings.redis_url, timeout=5) as probe:
+                refuse_too_old(probe)
+            # A connection of its own: RQ lengthens the time-out to that of its blocking wait, but only of those
+            # that are not made yet.
+            self.worker = Worker(self.app, connect(self.settings.redis_url, timeout=5))
             self.worker.work(logging_level="WARNING")
         except (RedisError, OSError) as error:
             if not jobs.stopping.is_set():
