@@ -1,100 +1,19 @@
 """Countersign: app requests, countersigned by the people who own the apps."""
 
-import jinja2
-from flask import Flask
-from sqlalchemy.engine import make_url
-from werkzeug.middleware.proxy_fix import ProxyFix
+from __future__ import annotations
 
-from webapp import cli, errors, logs, presentation, security, signin
-from webapp.assets import init_assets
-from webapp.broker import connect
-from webapp.config import PROJECT, Settings
+from typing import TYPE_CHECKING
 
-# Not as `mail`: the module webapp.mail, once imported, takes that name here.
-from webapp.extensions import csrf, db, limiter, login, migrate
-from webapp.extensions import mail as flask_mail
-from webapp.keys import KeyRing
-from webapp.transactions import listen
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from webapp.config import Settings
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application, wired: nothing else happens here."""
-    settings = settings or Settings.from_env()
-    app = Flask("webapp", root_path=str(PROJECT), static_folder=None)
-    app.jinja_env.undefined = jinja2.StrictUndefined
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.config.from_mapping(_flask_config(settings))
-    app.extensions["settings"] = settings
-    app.extensions["keyring"] = KeyRing((settings.secret_key, *settings.secret_key_fallbacks))
-    app.extensions["broker"] = connect(settings.redis_url, timeout=0.2)
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    """The application for these settings, or for the environment's. Raises SettingsError."""
+    # Imported here, so that the supervisor and the mail sink, which need no Flask, start in a moment.
+    from webapp.config import Settings
+    from webapp.wiring import wire
 
-    logs.init(app)
-    db.init_app(app)
-    with app.app_context():
-        listen(db.engine)
-    migrate.init_app(app, db, directory=str(PROJECT / "migrations"))
-    security.init(app)
-    limiter.init_app(app)
-    csrf.init_app(app)
-    login.init_app(app)
-    flask_mail.init_app(app)
-    signin.init(app)
-    errors.init(app)
-    presentation.init(app)
-    init_assets(app, settings)
-    cli.init(app)
-    _register_blueprints(app, settings)
-    signin.check_every_route_has_an_audience(app)
-    return app
-
-
-def _register_blueprints(app: Flask, settings: Settings) -> None:
-    from webapp import admin, approver, auth, catalog, dashboard, health
-
-    for module in (health, auth, dashboard, catalog, approver, admin):
-        app.register_blueprint(module.bp)
-    if settings.mailbox:
-        from webapp import mailbox
-
-        app.register_blueprint(mailbox.bp)
-
-
-def _flask_config(settings: Settings) -> dict[str, object]:
-    redis_url = settings.redis_url
-    engine: dict[str, object] = {"pool_size": 5, "max_overflow": 15}
-    if make_url(settings.database_url).get_backend_name() == "postgresql":
-        engine |= {"pool_pre_ping": True, "connect_args": {"application_name": "countersign"}}
-    return {
-        "SECRET_KEY": settings.secret_key,
-        "SECRET_KEY_FALLBACKS": list(settings.secret_key_fallbacks),
-        "SESSION_COOKIE_NAME": "countersign",
-        "SESSION_COOKIE_SECURE": settings.secure,
-        "SESSION_COOKIE_HTTPONLY": True,
-        "SESSION_COOKIE_SAMESITE": "Lax",  # Strict would break the links in mails
-        "SESSION_REFRESH_EACH_REQUEST": False,
-        "PERMANENT_SESSION_LIFETIME": signin.REMEMBERED,
-        "TRUSTED_HOSTS": list(settings.trusted_hosts),
-        "MAX_CONTENT_LENGTH": 1024 * 1024,
-        "MAX_FORM_MEMORY_SIZE": 256 * 1024,
-        "SQLALCHEMY_DATABASE_URI": settings.database_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": engine,
-        "WTF_CSRF_TIME_LIMIT": None,
-        # Oldest first, as itsdangerous wants them: a form that was open while the key changed can still be sent.
-        "WTF_CSRF_SECRET_KEY": [*reversed(settings.secret_key_fallbacks), settings.secret_key],
-        # The link pages send no Referer, which this check needs; security.py checks Sec-Fetch-Site in its place.
-        "WTF_CSRF_SSL_STRICT": False,
-        "RATELIMIT_STORAGE_URI": redis_url.replace("unix://", "redis+unix://", 1),
-        "RATELIMIT_STORAGE_OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "retry": None},
-        "RATELIMIT_KEY_PREFIX": "countersign",
-        "RATELIMIT_STRATEGY": "fixed-window",
-        "MAIL_SERVER": settings.mail_server,
-        "MAIL_PORT": settings.mail_port,
-        "MAIL_USE_TLS": settings.mail_use_tls,
-        "MAIL_USE_SSL": settings.mail_use_ssl,
-        "MAIL_USERNAME": settings.mail_username or None,
-        "MAIL_PASSWORD": settings.mail_password or None,
-        "MAIL_DEFAULT_SENDER": settings.mail_default_sender,
-    }
+    return wire(settings or Settings.from_env())
