@@ -323,15 +323,19 @@ def _text(content: str, subtype: str) -> MIMEBase:
 
 
 def _header(name: str, text: str) -> Header:
-    # What only looks like an encoded word is encoded, so that it is read as it was written.
-    plain = text.isascii() and "=?" not in text
-    return Header(text, "us-ascii" if plain else "utf-8", header_name=name)
+    return Header(text, "us-ascii" if _is_plain(text) else "utf-8", header_name=name)
+
+
+def _is_plain(text: str) -> bool:
+    # What only looks like an encoded word is encoded, so that it is read as it was written; and so is what has
+    # no place to be folded at.
+    return text.isascii() and "=?" not in text and all(len(word) <= 50 for word in text.split())
 
 
 def _mailbox(header: str, name: str, address: str) -> Header:
     if not name:
         return Header(address, "us-ascii", header_name=header)
-    if name.isascii() and "=?" not in name:
+    if _is_plain(name):
         return Header(f'"{quote(name)}" <{address}>', "us-ascii", header_name=header)
     encoded = Header(name, "utf-8", header_name=header)
     encoded.append(f"<{address}>", "us-ascii")

@@ -1,0 +1,445 @@
+"""Claiming, sending, marking: what is retried, what is dead, what is no longer so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text, update
+
+from tests import factories
+from tests.factories import Company
+from tests.smtp_server import SmtpServer
+from webapp import clock, jobs, mail, outbox
+from webapp import smtp as smtp_module
+from webapp.extensions import broker, db
+from webapp.models import Grant, Heartbeat, Invitation, Notice, Person
+from webapp.operations import groups, people, requests
+from webapp.transactions import choose
+from webapp.workflow.states import Verdict
+
+Drain = Callable[[], None]
+
+
+def notices(kind: str = "") -> list[Any]:
+    """(kind, state, tries, error) in the order of posting."""
+    db.session.rollback()
+    rows = db.session.execute(text("SELECT kind, state, tries, error FROM notices ORDER BY id")).all()
+    db.session.rollback()
+    return [tuple(row) for row in rows if not kind or row.kind == kind]
+
+
+def due_again() -> None:
+    """Moves what waits for its next try to now."""
+    choose("write")
+    db.session.execute(update(Notice).where(Notice.state == "due").values(due_at=clock.now() - timedelta(seconds=1)))
+    db.session.commit()
+
+
+def seconds_until_due() -> list[float]:
+    db.session.rollback()
+    rows = db.session.query(Notice).filter(Notice.state == "due").order_by(Notice.id).all()
+    wait = [(row.due_at - datetime.now(UTC)).total_seconds() for row in rows]
+    db.session.rollback()
+    return wait
+
+
+def asked(company: Company, count: int = 1) -> list[Any]:
+    return [factories.request(company.rita, factories.app(f"App {number:02}", company.ana)) for number in range(count)]
+
+
+def test_a_batch_goes_over_one_connection(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    asked(company, 7)
+    drain()
+    assert len(smtp.mails) == 7
+    assert smtp.connections == 1
+    assert smtp.hosts == ["localhost"]
+    assert {one[1] for one in notices()} == {"sent"}
+
+
+def test_more_than_a_batch_is_drained(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    asked(company, jobs.BATCH + 3)
+    drain()
+    assert len(smtp.mails) == jobs.BATCH + 3
+    assert smtp.connections == 2
+
+
+def test_a_second_drain_sends_nothing(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    asked(company)
+    drain()
+    drain()
+    assert len(smtp.mails) == 1
+
+
+def test_a_retry_is_the_same_to_the_byte(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    seen: list[bytes] = []
+
+    def refuse_once(envelope: Any) -> str | None:
+        seen.append(envelope.content)
+        return "451 later" if len(seen) <= 2 else None
+
+    smtp.hooks["DATA"] = refuse_once
+    asked(company)
+    choose("write")
+    people.mail_invitation(company.otto, now=clock.now())
+    outbox.commit()
+    drain()
+    assert smtp.mails == []
+    time.sleep(1.1)
+    due_again()
+    drain()
+    assert len(seen) == 4
+    assert {seen[0], seen[1]} == {seen[2], seen[3]} == {one.content for one in smtp.mails}
+
+
+def test_a_temporary_refusal_is_tried_again_later(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    smtp.hooks["RCPT"] = lambda envelope: "450 4.2.1 mailbox busy"
+    asked(company)
+    drain()
+    assert notices() == [("approval-asked", "due", 1, "The recipient was refused: 450 4.2.1 mailbox busy")]
+    (wait,) = seconds_until_due()
+    assert 45 < wait < 75
+    drain()
+    assert notices()[0][2] == 1
+    due_again()
+    drain()
+    (wait,) = seconds_until_due()
+    assert 235 < wait < 365
+
+
+def test_after_the_last_try_a_notice_is_dead(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    smtp.hooks["DATA"] = lambda envelope: "451 later"
+    asked(company)
+    for _ in range(outbox.TRIES):
+        due_again()
+        drain()
+    assert notices() == [("approval-asked", "dead", outbox.TRIES, "The mail server answered 451 later")]
+
+
+@pytest.mark.parametrize(
+    ("command", "reply", "state"),
+    [
+        ("RCPT", "550 5.1.1 no such user", "dead"),
+        ("RCPT", "550 5.7.1 relaying denied", "due"),
+        ("RCPT", "530 authentication required", "due"),
+        ("MAIL", "550 this sender may not", "due"),
+        ("DATA", "552 5.3.4 too large", "dead"),
+        ("DATA", "554 5.7.1 looks like spam to us", "due"),
+        ("DATA", "452 no room", "due"),
+    ],
+)
+def test_whose_fault_a_refusal_is(
+    company: Company, smtp: SmtpServer, drain: Drain, command: str, reply: str, state: str
+) -> None:
+    smtp.hooks[command] = lambda envelope: reply
+    asked(company)
+    drain()
+    ((_, found, tries, error),) = notices()
+    assert (found, tries) == (state, 1)
+    assert reply in error
+
+
+def test_one_bad_recipient_does_not_hold_up_the_others(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    smtp.hooks["RCPT"] = lambda envelope: "550 unknown" if "ben@example.com" in envelope.rcpt_tos else None
+    factories.request(company.rita, factories.app("Salesforce", company.finance))
+    asked(company, 2)
+    drain()
+    assert sorted(one[1] for one in notices()) == ["dead", "sent", "sent", "sent"]
+    assert smtp.connections == 1
+
+
+def test_a_dropped_connection_is_opened_again(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    smtp.drop = 1
+    asked(company, 3)
+    drain()
+    assert sorted(one[1] for one in notices()) == ["due", "sent", "sent"]
+    assert smtp.connections == 2
+    due_again()
+    drain()
+    assert len(smtp.mails) == 3
+
+
+def test_a_server_that_hangs_is_left_in_time(
+    company: Company, smtp: SmtpServer, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = smtp_module.connect
+    monkeypatch.setattr(smtp_module, "connect", lambda: real(message_seconds=0.4))
+    smtp.hang = 3
+    asked(company, 2)
+    began = time.monotonic()
+    drain()
+    assert time.monotonic() - began < 2.5
+    assert [one[1:] for one in notices()] == [("due", 1, "The mail server did not finish within 0.4 seconds.")] * 2
+
+
+def test_a_whole_message_ends_before_half_of_the_lease() -> None:
+    assert smtp_module.MESSAGE_SECONDS < outbox.LEASE_SECONDS / 2
+    assert jobs.BATCH_SECONDS + smtp_module.MESSAGE_SECONDS < outbox.LEASE_SECONDS
+
+
+def test_a_server_that_is_away_costs_one_try_and_no_spin(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    asked(company, jobs.BATCH + 5)
+    smtp.stop()
+    drain()
+    found = notices()
+    assert [one[2] for one in found] == [1] + [0] * (jobs.BATCH + 4)
+    assert "could not be used: Connection refused" in found[0][3]
+    wait = seconds_until_due()
+    assert all(20 < one < 80 for one in wait[: jobs.BATCH])
+    for _ in range(5):
+        drain()
+    assert sum(one[2] for one in notices()) == 2
+    smtp.start()
+    due_again()
+    drain()
+    assert len(smtp.mails) == jobs.BATCH + 5
+
+
+def test_a_server_without_encryption_gets_nothing_when_encryption_is_set(
+    app: Flask, company: Company, smtp: SmtpServer, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.extensions["mail"], "use_tls", True)
+    asked(company)
+    drain()
+    assert smtp.mails == []
+    assert notices()[0][1] == "due"
+
+
+def test_a_mail_that_cannot_be_written_blocks_nobody(
+    company: Company, smtp: SmtpServer, drain: Drain, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    asked(company)
+    choose("write")
+    people.mail_invitation(company.otto, now=clock.now())
+    outbox.commit()
+
+    def broken(facts: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setitem(mail.MAILS, "approval-asked", broken)
+    drain()
+    assert [one[1:3] for one in notices()] == [("due", 1), ("sent", 1)]
+    assert "a bug" in caplog.text
+
+
+def test_a_notice_that_ends_every_worker_is_given_up(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    asked(company)
+    db.session.execute(update(Notice).values(tries=outbox.TRIES))
+    db.session.commit()
+    drain()
+    assert notices()[0][1] == "dead"
+    assert smtp.mails == []
+
+
+def test_a_lost_lease_is_not_sent(company: Company, smtp: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked(company, 2)
+    choose("write")
+    first = outbox.claim(20)
+    db.session.execute(update(Notice).values(lease_until=clock.now() - timedelta(seconds=1)))
+    db.session.commit()
+    jobs.drain()
+    assert len(smtp.mails) == 2
+    jobs._send(first)
+    assert len(smtp.mails) == 2
+    assert not outbox.mark_failed(first[0], "late")
+    assert {one[1] for one in notices()} == {"sent"}
+
+
+def test_stopping_gives_back_what_was_not_tried(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    asked(company, 3)
+
+    def stop_after_one(envelope: Any) -> None:
+        jobs.stopping.set()
+
+    smtp.hooks["DATA"] = stop_after_one
+    try:
+        drain()
+    finally:
+        jobs.stopping.clear()
+        smtp.hooks.clear()
+    assert [one[1:3] for one in notices()] == [("sent", 1), ("due", 0), ("due", 0)]
+    drain()
+    assert len(smtp.mails) == 3
+
+
+def test_no_transaction_is_open_while_a_mail_is_sent(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    held: list[bool] = []
+    session = db.session()
+    smtp.hooks["DATA"] = lambda envelope: held.append(session.in_transaction())
+    asked(company, 2)
+    drain()
+    assert held == [False, False]
+
+
+# What is no longer so is never sent.
+
+
+def reason(kind: str = "approval-asked") -> str:
+    (found,) = {one[3] for one in notices(kind) if one[1] == "obsolete"}
+    return str(found)
+
+
+def test_nobody_is_asked_what_was_cancelled(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    (made,) = asked(company)
+    choose("write")
+    requests.cancel(factories.case_of(made), actor=company.rita, now=clock.now())
+    outbox.commit()
+    drain()
+    assert smtp.mails == []
+    assert reason() == "The request was cancelled in the meantime."
+    assert reason("request-cancelled") == "No mail about this request had reached this person."
+
+
+def test_nobody_is_asked_what_was_decided(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana, company.finance))
+    factories.decide(made, company.ana)
+    drain()
+    assert reason() == "This step was decided in the meantime."
+    assert {mail.recipients[0] for mail in smtp.mails} == {"ben@example.com", "chloe@example.com"}
+
+
+def test_nobody_is_asked_after_the_time(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    (made,) = asked(company)
+    factories.overdue(made)
+    drain()
+    assert smtp.mails == []
+    assert reason() == "The time for this decision was over."
+
+
+def test_only_the_newest_link_is_mailed(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    (made,) = asked(company)
+    choose("write")
+    requests.mail_new_code(factories.case_of(made), db.session.query(Invitation).one(), now=clock.now())
+    outbox.commit()
+    drain()
+    assert len(smtp.mails) == 1
+    assert "Here is a new code" in smtp.mails[0].text
+    assert reason() == "A newer mail with a new link has taken its place."
+
+
+def test_whoever_left_the_group_is_not_asked(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    factories.request(company.rita, factories.app("Salesforce", company.finance))
+    choose("write")
+    groups.remove_member(company.finance, company.chloe, actor=company.adam, now=clock.now())
+    outbox.commit()
+    drain()
+    assert [mail.recipients for mail in smtp.mails] == [["ben@example.com"]]
+    assert reason() == "This decision is no longer this person's."
+    assert "Ben, you can decide for Finance" in smtp.mails[0].text
+
+
+def test_whoever_is_deactivated_gets_no_mail(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    (made,) = asked(company)
+    factories.decide(made, company.ana)
+    choose("write")
+    people.deactivate(company.rita, actor=company.adam, now=clock.now())
+    outbox.commit()
+    drain()
+    assert not smtp.to("rita@example.com")
+    assert reason("request-approved") == "This person was deactivated."
+
+
+def test_a_used_password_link_is_not_mailed(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    choose("write")
+    people.mail_password_reset(company.otto, now=clock.now())
+    outbox.commit()
+    choose("write")
+    db.session.execute(update(Person).where(Person.id == company.otto.id).values(password_round=1))
+    db.session.commit()
+    drain()
+    assert smtp.mails == []
+    assert reason("password-reset") == "The password was set in the meantime."
+
+
+def test_an_app_that_was_taken_away_is_not_announced(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    (made,) = asked(company)
+    factories.decide(made, company.ana)
+    choose("write")
+    db.session.execute(update(Grant).values(state="removed"))
+    db.session.commit()
+    drain()
+    assert not smtp.to("rita@example.com")
+    assert reason("request-approved") == "The app was taken away again."
+
+
+def test_settled_is_told_to_nobody_who_was_never_asked(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    factories.decide(made, company.ben)
+    drain()
+    assert not smtp.to("chloe@example.com")
+    assert reason("request-settled") == "No mail about this request had reached this person."
+    assert len(smtp.to("rita@example.com")) == 1
+
+
+def test_a_mail_says_what_is_so_when_it_is_sent(
+    company: Company, smtp: SmtpServer, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chloe leaves after the batch was read and before Ben's mail is sent."""
+    factories.request(company.rita, factories.app("Salesforce", company.finance))
+    real = jobs._send_one
+
+    def leave_first(claim: Any, facts: Any, connection: Any) -> None:
+        if len(smtp.mails) == 0 and company.chloe.id in {row.person_id for row in db.session.query(Invitation)}:
+            db.session.rollback()
+            choose("write")
+            groups.remove_member(company.finance, company.chloe, actor=company.adam, now=clock.now())
+            outbox.commit()
+            monkeypatch.setattr(jobs, "_send_one", real)
+        real(claim, facts, connection)
+
+    monkeypatch.setattr(jobs, "_send_one", leave_first)
+    drain()
+    assert [mail.recipients for mail in smtp.mails] == [["ben@example.com"]]
+    assert "Chloe" not in smtp.mails[0].text
+
+
+def test_an_expiry_in_flight_is_found_by_the_sweep(company: Company, smtp: SmtpServer) -> None:
+    (made,) = asked(company)
+    factories.overdue(made)
+    choose("write")
+    jobs.sweep()
+    assert [mail.subject for mail in smtp.mails] == ["Nobody answered your request for App 00 in time"]
+    assert [one[:2] for one in notices()] == [
+        ("approval-asked", "obsolete"), ("request-expired", "obsolete"), ("request-expired", "sent"),
+    ]  # fmt: skip
+    jobs.sweep()
+    assert len(smtp.mails) == 1
+
+
+def test_the_sweep_forgets_old_heartbeats_and_a_beat_renews(app: Flask) -> None:
+    choose("write")
+    jobs.beat("new:1")
+    db.session.add(Heartbeat(name="old:1", at=clock.now() - timedelta(days=3)))
+    db.session.commit()
+    jobs.sweep()
+    assert [row.name for row in db.session.query(Heartbeat)] == ["new:1"]
+    before = db.session.query(Heartbeat).one().at
+    db.session.rollback()
+    time.sleep(0.01)
+    jobs.beat("new:1")
+    db.session.expire_all()
+    assert db.session.query(Heartbeat).one().at > before
+
+
+def test_a_long_drain_rings_for_the_next(
+    company: Company, smtp: SmtpServer, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(company, 2)
+    broker().flushdb()
+    monkeypatch.setattr(jobs, "DRAIN_SECONDS", -1)
+    drain()
+    assert broker().llen("rq:queue:countersign") == 1
+
+
+def test_a_denied_request_tells_its_group_once(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    drain()
+    factories.decide(made, company.ben, Verdict.DENIED, "No.")
+    drain()
+    assert sorted(mail.recipients[0] for mail in smtp.mails) == [
+        "ben@example.com", "chloe@example.com", "chloe@example.com", "rita@example.com",
+    ]  # fmt: skip
