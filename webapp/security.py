@@ -6,6 +6,7 @@ from flask import Flask, Response, abort, request
 
 from webapp import htmx
 from webapp.extensions import settings
+from webapp.logs import mask
 from webapp.transactions import choose
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -46,6 +47,8 @@ def refuse_cross_site() -> None:
 
 def set_headers(response: Response) -> Response:
     headers = response.headers
+    if mask(request.path) != request.path:
+        hide_from_caches_and_referers(response)  # a refusal or a failure at such an address, too
     headers.setdefault("Content-Security-Policy", CSP)
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cache-Control", "no-store")
@@ -58,7 +61,7 @@ def set_headers(response: Response) -> Response:
 
 
 def hide_from_caches_and_referers(response: Response) -> Response:
-    """For pages whose address is a secret: those behind a mailed link."""
+    """For answers whose address is a secret: those behind a mailed link, as `set_headers` sees to."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Robots-Tag"] = "noindex"

@@ -52,6 +52,8 @@ def settlement(
         who = "you" if last.decided_by.id == reader.id else last.decided_by.name
         when = times.at(last.decided_at) if last.decided_at else ""
         place = f", for {last.group_name}" if last.group_name else ""
+        if last.channel == "admin":
+            place = ", as an admin"
         title = f"{'Approved' if state == 'approved' else 'Denied'} by {who}, {when}{place}"
         if state == "approved":
             lead = f"{asker} has {app}."
@@ -86,10 +88,12 @@ def settlement(
                 "You",
             )
         who = names(open_step)
-        settled = next((step for step in reversed(steps) if step.decided_by is not None), None)
+        asked_for = invited.invitation.step_id if invited is not None else None
+        settled = next((step for step in steps if step.id == asked_for), None)
         lead = "This decision is not yours to make (any more)."
-        if settled is not None and settled.decided_by is not None and invited is not None:
-            lead = f"{settled.decided_by.name} has already approved the step that you were asked for."
+        if settled is not None and settled.decided_by is not None:
+            when = times.at(settled.decided_at) if settled.decided_at else ""
+            lead = f"{settled.decided_by.name} approved the step that you were asked for, {when}."
         return Settlement("pending", now_with + (f": {who}" if who and open_step.group_name else ""), lead)
     if invited is not None and not invited.is_newest and not has_session:
         return Settlement(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
+from flask import Blueprint, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import access, chain, clock, htmx, links, outbox
@@ -24,8 +24,8 @@ from webapp.queries import approvals, cases, chains, directory, faces, story
 from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.sessions import live_browser
-from webapp.security import hide_from_caches_and_referers
 from webapp.signin import anyone, me, people, signed_in
+from webapp.text import whole_number
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
 from webapp.workflow.policy import MESSAGE_LIMIT
 from webapp.workflow.states import Assurance, Channel, Verdict
@@ -63,7 +63,7 @@ def queue() -> str:
 def decided() -> str:
     """All my decisions, newest first."""
     before = request.args.get("before", "")
-    found = approvals.decided_by(me().id, before=int(before) if before.isdigit() and len(before) < 19 else None)
+    found = approvals.decided_by(me().id, before=whole_number(before))
     page = found[: approvals.PAGE]
     return render_template(
         "approver/decided.html",
@@ -74,9 +74,11 @@ def decided() -> str:
 
 
 def _after(text: str) -> tuple[datetime, int] | None:
-    instant, separator, id = text.partition(":")
+    """The key behind which the next page begins: "due instant in seconds since 1970:step id"."""
+    instant, _, id = text.partition(":")
+    number = whole_number(id)
     try:
-        return (datetime.fromtimestamp(float(instant), UTC), int(id)) if separator else None
+        return (datetime.fromtimestamp(float(instant), UTC), number) if number is not None else None
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -139,8 +141,8 @@ def link(token: str) -> AnyResponse:
         return _invalid()
     case = _case_behind(reader)
     if reader.person is None:
-        return _hidden(_sent_to_another(reader, case))
-    return _hidden(_page(case, reader))
+        return _sent_to_another(reader, case)
+    return _page(case, reader)
 
 
 @bp.post("/decide/<token>/approval")
@@ -163,23 +165,27 @@ def deny_by_link(token: str) -> AnyResponse:
 @limiter.limit("20 per minute")
 @anyone
 def new_code(token: str) -> AnyResponse:
-    """ "Mail me a new code": it goes to the person the link was sent to, whoever presses."""
+    """ "Mail me a new code": a new round, for the person the link was sent to; the link of an earlier one has none."""
     reader = _reader(token)
     if reader is None or reader.invited is None:
         return _invalid()
     case = _case_behind(reader)
+    if reader.person is None:
+        return _sent_to_another(reader, case, status=403)
+    if not reader.invited.is_newest:
+        return _page(case, reader, note="A new code was mailed already: it is in the newest mail.", status=409)
     try:
         requests.mail_new_code(case, reader.invited.invitation, now=now())
     except (Conflict, WorkflowError) as error:
         db.session.rollback()
-        return _hidden(_page(_fresh(case), reader, note=str(error), status=409))
+        return _page(_fresh(case), reader, note=str(error), status=409)
     outbox.commit()
     flash(
         f"A new mail is on its way to {reader.invited.person.name}, with a new link and a new code. "
         "This link shows the request, but it can no longer decide.",
         "done",
     )
-    return _hidden(_go_to(reader.address))
+    return _go_to(reader.address)
 
 
 def _reader(token: str) -> Reader | None:
@@ -215,17 +221,17 @@ def _decide_by_link(token: str, verdict: Verdict) -> AnyResponse:
         return _invalid()
     case = _case_behind(reader)
     if reader.person is None:
-        return _hidden(_sent_to_another(reader, case, status=403))
+        return _sent_to_another(reader, case, status=403)
     if reader.has_session:
-        return _hidden(_decide(case, reader, verdict, Channel.BROWSER))
+        return _decide(case, reader, verdict, Channel.BROWSER)
     state = _settlement(case, reader)
     if state is not None:
-        return _hidden(_page(case, reader, status=409))
+        return _page(case, reader, status=409)
     if case.policy.assurance is Assurance.SIGN_IN:
-        return _hidden(_page(case, reader, status=403))
+        return _page(case, reader, status=403)
     if not reader.remembered and (refusal := _check_code(case, reader)) is not None:
-        return _hidden(refusal)
-    return _hidden(_decide(case, reader, verdict, Channel.CODE))
+        return refusal
+    return _decide(case, reader, verdict, Channel.CODE)
 
 
 def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
@@ -251,16 +257,20 @@ def _decide(case: Case, reader: Reader, verdict: Verdict, channel: Channel) -> A
     """Acts, commits, and shows how it stands then; bad input comes back with what was typed."""
     assert reader.person is not None
     comment = request.form.get("reason" if verdict is Verdict.DENIED else "comment", "")
-    step_id = request.form.get("step", "")
     given = {one.id: request.form.getlist(f"field-{one.id}") for one in case.policy.entitlements}
     try:
         _decide_or_try_again(
             case, actor=reader.person, verdict=verdict, comment=comment, given=given,
-            step_id=int(step_id) if step_id.isdigit() and len(step_id) < 19 else None, channel=channel,
+            step_id=whole_number(request.form.get("step", "")), channel=channel,
         )  # fmt: skip
+        if channel is Channel.CODE and not reader.remembered:
+            _look_at_the_code_again(reader)
     except ReasonMissing as error:
         return _refused(case, reader, {"reason": str(error)})
     except Invalid as error:
+        db.session.rollback()
+        if not reader.token:
+            access.refuse_to_decide(case, reader.person)
         return _refused(case, reader, error.fields)
     except BadValues as error:
         return _refused(case, reader, {f"field-{key}": words for key, words in error.fields.items()})
@@ -268,11 +278,11 @@ def _decide(case: Case, reader: Reader, verdict: Verdict, channel: Channel) -> A
         db.session.rollback()
         access.refuse_to_decide(case, reader.person)
         raise
-    except (Settled, Conflict):
+    except (Settled, Conflict) as error:
         db.session.rollback()
         if not reader.token:
             access.refuse_to_decide(case, reader.person)
-        return _page(_fresh(case), reader, status=409)
+        return _page(_fresh(case), reader, note=str(error), status=409)
     cookie = _remember_browser(reader) if channel is Channel.CODE and request.form.get("remember") else ""
     outbox.commit()
     response = _go_to(reader.address or f"/approvals/{case.request.public_id}")
@@ -299,6 +309,14 @@ def _decide_or_try_again(case: Case, *, step_id: int | None, **verdict: Any) -> 
             if step is None or step.id != shown or case.is_overdue:
                 raise
     raise Conflict("This request is changing right now. Please try once more.")
+
+
+def _look_at_the_code_again(reader: Reader) -> None:
+    assert reader.invited is not None
+    if not approvals.code_still_open(
+        reader.invited.invitation.id, round=reader.invited.link.round, tries=requests.WRONG_CODES
+    ):
+        raise Conflict("The code of this mail no longer works.")
 
 
 def _remember_browser(reader: Reader) -> str:
@@ -432,9 +450,4 @@ def _sent_to_another(reader: Reader, case: Case, *, status: int = 200) -> AnyRes
 
 def _invalid() -> AnyResponse:
     """The one page for every link that is not ours."""
-    return _hidden(make_response(render_template("approver/link_invalid.html"), 404))
-
-
-def _hidden(response: AnyResponse) -> AnyResponse:
-    assert isinstance(response, Response)
-    return hide_from_caches_and_referers(response)
+    return make_response(render_template("approver/link_invalid.html"), 404)

@@ -17,6 +17,7 @@ from webapp.queries.cases import Case
 from webapp.queries.chains import Who
 from webapp.queries.dashboard import Line
 from webapp.signin import me, people, signed_in
+from webapp.text import whole_number
 from webapp.workflow.entitlements import Field, Sheet
 from webapp.workflow.states import RequestState, Visibility
 
@@ -48,7 +49,7 @@ def home() -> str:
 def all_requests() -> str:
     """Everything I ever asked for, newest first."""
     before = request.args.get("before", "")
-    found = dashboard.all_requests_of(me().id, before=_number(before), limit=PAGE)
+    found = dashboard.all_requests_of(me().id, before=whole_number(before), limit=PAGE)
     lines, more = found[:PAGE], len(found) > PAGE
     return render_template(
         "dashboard/requests.html",
@@ -120,7 +121,6 @@ def _story(case: Case, stand: Standing, *, comment: str = "", error: str = "") -
     return render_template(
         "dashboard/request.html",
         line=_with_chain(line, case=case),
-        sheet=_sheet(case, stand, steps),
         names={who.id: who.name for who in _everybody(case, steps)},
         policy=case.policy,
         rule=story.rule_in_words(case, steps),
@@ -132,16 +132,18 @@ def _story(case: Case, stand: Standing, *, comment: str = "", error: str = "") -
 
 
 def _story_context(case: Case, stand: Standing) -> dict[str, Any]:
+    sheet = _sheet(case, stand)
+    moments = story.of(case, reader=me(), sheet=sheet, sees_everything=stand.sees_everything)
     return {
         "case": case,
-        "stand": stand,
-        "days": story.days(story.of(case, reader=me(), sees_everything=stand.sees_everything), times()),
+        "sheet": sheet,
+        "days": story.days(moments, times()),
         "comment": "",
         "comment_error": "",
     }
 
 
-def _sheet(case: Case, stand: Standing, steps: list[chains.ChainStep]) -> Sheet:
+def _sheet(case: Case, stand: Standing) -> Sheet:
     """The fields as this reader sees them: the requester's view, an approver's, or all of them."""
     values = case.request.values
     if stand.sees_everything:
@@ -206,7 +208,3 @@ def _greeting() -> str:
     if 5 <= hour < 12:
         return "Good morning"
     return "Good afternoon" if 12 <= hour < 18 else "Good evening"
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() and len(text) < 19 else None

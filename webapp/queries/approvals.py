@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Decision, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
+from webapp.models.requests import load_values
 from webapp.queries import faces
 from webapp.queries.chains import Who
-from webapp.queries.dashboard import details
+from webapp.queries.dashboard import in_words
 from webapp.queries.faces import AppFace
+from webapp.workflow.policy import loads
 from webapp.workflow.states import RequestState, StepState
 
 PAGE = 30
@@ -35,6 +37,59 @@ def waiting_for(person_id: Any) -> Any:
     )
 
 
+_ASKER, _APPROVER, _OPEN = aliased(Person), aliased(Person), aliased(Step)
+_STEP_COUNT = (
+    select(func.count()).select_from(Step).where(Step.request_id == AccessRequest.id)
+    .correlate(AccessRequest).scalar_subquery()
+)  # fmt: skip
+# The statements of the queue are built once: SQLAlchemy takes twice as long to build one as to run it.
+_WAITING = (
+    select(
+        Step.id, Step.due_at, Step.tier, Step.position, AccessRequest.public_id, AccessRequest.message,
+        AccessRequest.values_json, PolicyRevision.body, *faces.COLUMNS,
+        _ASKER.id.label("asker_id"), _ASKER.public_id.label("asker_public_id"), _ASKER.name.label("asker_name"),
+        _APPROVER.name.label("approver_name"), Group.name.label("group_name"), _STEP_COUNT.label("steps"),
+    )
+    .join(Invitation, Invitation.step_id == Step.id)
+    .join(AccessRequest, AccessRequest.id == Step.request_id)
+    .join(App, App.id == AccessRequest.app_id)
+    .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
+    .join(_ASKER, _ASKER.id == AccessRequest.for_person_id)
+    .outerjoin(_APPROVER, _APPROVER.id == Step.approver_person_id)
+    .outerjoin(Group, Group.id == Step.approver_group_id)
+    .where(
+        Invitation.person_id == bindparam("person"),
+        Invitation.live,
+        Step.state == StepState.OPEN.value,
+        Step.due_at > db_now(),
+    )
+    .order_by(Step.due_at, Step.id)
+    .limit(bindparam("limit"))
+)  # fmt: skip
+_WAITING_LATER = _WAITING.where(
+    (Step.due_at > bindparam("after_due"))
+    | ((Step.due_at == bindparam("after_due")) & (Step.id > bindparam("after_id")))
+)
+_DECIDED = (
+    select(
+        Decision.id, Decision.verdict, Decision.created_at, AccessRequest.public_id, AccessRequest.state,
+        *faces.COLUMNS, _ASKER.id.label("asker_id"), _ASKER.public_id.label("asker_public_id"),
+        _ASKER.name.label("asker_name"), func.coalesce(_APPROVER.name, Group.name, "").label("now_with"),
+    )
+    .join(Step, Step.id == Decision.step_id)
+    .join(AccessRequest, AccessRequest.id == Step.request_id)
+    .join(App, App.id == AccessRequest.app_id)
+    .join(_ASKER, _ASKER.id == AccessRequest.for_person_id)
+    .outerjoin(_OPEN, (_OPEN.request_id == AccessRequest.id) & (_OPEN.state == StepState.OPEN.value))
+    .outerjoin(_APPROVER, _APPROVER.id == _OPEN.approver_person_id)
+    .outerjoin(Group, Group.id == _OPEN.approver_group_id)
+    .where(Decision.person_id == bindparam("person"))
+    .order_by(Decision.id.desc())
+    .limit(bindparam("limit"))
+)  # fmt: skip
+_DECIDED_BEFORE = _DECIDED.where(Decision.id < bindparam("before"))
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A request that waits for me. `place` says where I stand: "Finance decides", "in place of Ana"."""
@@ -53,44 +108,24 @@ class Turn:
 
 def waiting(person_id: int, *, after: tuple[datetime, int] | None = None, limit: int = PAGE) -> list[Turn]:
     """The next deadline first, `limit` + 1 of them, in one statement."""
-    asker, approver = aliased(Person), aliased(Person)
-    count = (
-        select(func.count()).select_from(Step).where(Step.request_id == AccessRequest.id)
-        .correlate(AccessRequest).scalar_subquery()
-    )  # fmt: skip
-    query = (
-        select(
-            Step.id, Step.due_at, Step.tier, Step.position, AccessRequest.public_id, AccessRequest.message,
-            AccessRequest.values_json, PolicyRevision.body, *faces.COLUMNS,
-            asker.id.label("asker_id"), asker.public_id.label("asker_public_id"), asker.name.label("asker_name"),
-            approver.name.label("approver_name"), Group.name.label("group_name"), count.label("steps"),
-        )
-        .join(Invitation, Invitation.step_id == Step.id)
-        .join(AccessRequest, AccessRequest.id == Step.request_id)
-        .join(App, App.id == AccessRequest.app_id)
-        .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
-        .join(asker, asker.id == AccessRequest.for_person_id)
-        .outerjoin(approver, approver.id == Step.approver_person_id)
-        .outerjoin(Group, Group.id == Step.approver_group_id)
-        .where(
-            Invitation.person_id == person_id,
-            Invitation.live,
-            Step.state == StepState.OPEN.value,
-            Step.due_at > db_now(),
-        )
-        .order_by(Step.due_at, Step.id)
-        .limit(limit + 1)
-    )  # fmt: skip
+    values: dict[str, Any] = {"person": person_id, "limit": limit + 1}
     if after is not None:
-        query = query.where((Step.due_at > after[0]) | ((Step.due_at == after[0]) & (Step.id > after[1])))
+        values["after_due"], values["after_id"] = after
     return [
         Turn(
             row.id, row.public_id, Who(row.asker_id, row.asker_public_id, row.asker_name), faces.face(row),
-            row.message, details(row.body, row.values_json), row.due_at,
+            row.message, _details(row), row.due_at,
             _place(row.tier, row.approver_name or row.group_name, row.group_name), row.position + 1, row.steps,
         )
-        for row in db.session.execute(query)
+        for row in db.session.execute(_WAITING if after is None else _WAITING_LATER, values)
     ]  # fmt: skip
+
+
+def _details(row: Row[*tuple[Any, ...]]) -> str:
+    """What this step may see of the fields, which may be less than the requester sees."""
+    if row.values_json == "{}":
+        return ""
+    return in_words(loads(row.body).sheet_for_step(row.position, load_values(row.values_json)))
 
 
 def _place(tier: str, name: str, group: str | None) -> str:
@@ -117,33 +152,25 @@ class Decided:
 
 def decided_by(person_id: int, *, before: int | None = None, limit: int = PAGE) -> list[Decided]:
     """Newest first, `limit` + 1 of them, in one statement."""
-    asker, open_step, approver = aliased(Person), aliased(Step), aliased(Person)
-    query = (
-        select(
-            Decision.id, Decision.verdict, Decision.created_at, AccessRequest.public_id, AccessRequest.state,
-            *faces.COLUMNS, asker.id.label("asker_id"), asker.public_id.label("asker_public_id"),
-            asker.name.label("asker_name"), func.coalesce(approver.name, Group.name, "").label("now_with"),
-        )
-        .join(Step, Step.id == Decision.step_id)
-        .join(AccessRequest, AccessRequest.id == Step.request_id)
-        .join(App, App.id == AccessRequest.app_id)
-        .join(asker, asker.id == AccessRequest.for_person_id)
-        .outerjoin(open_step, (open_step.request_id == AccessRequest.id) & (open_step.state == StepState.OPEN.value))
-        .outerjoin(approver, approver.id == open_step.approver_person_id)
-        .outerjoin(Group, Group.id == open_step.approver_group_id)
-        .where(Decision.person_id == person_id)
-        .order_by(Decision.id.desc())
-        .limit(limit + 1)
-    )  # fmt: skip
+    values = {"person": person_id, "limit": limit + 1}
     if before is not None:
-        query = query.where(Decision.id < before)
+        values["before"] = before
     return [
         Decided(
             row.id, row.public_id, faces.face(row), Who(row.asker_id, row.asker_public_id, row.asker_name),
             row.verdict, row.state, row.now_with, row.created_at,
         )
-        for row in db.session.execute(query)
+        for row in db.session.execute(_DECIDED if before is None else _DECIDED_BEFORE, values)
     ]  # fmt: skip
+
+
+def code_still_open(invitation_id: int, *, round: int, tries: int) -> bool:
+    """Whether the code of that round may decide: looked at once more where the decision holds the invitation, so
+    that guesses sent side by side count like guesses sent one after the other."""
+    row = db.session.execute(
+        select(Invitation.round, Invitation.wrong_codes).where(Invitation.id == invitation_id)
+    ).one()
+    return bool(row.round == round and row.wrong_codes < tries)
 
 
 def also_has(person_id: int, limit: int = 100) -> list[Row[Any]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, or_, select
+from sqlalchemy import Row, bindparam, or_, select
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, PolicyRevision
@@ -13,12 +13,38 @@ from webapp.models.requests import load_values
 from webapp.queries import chains, faces
 from webapp.queries.chains import ChainStep
 from webapp.queries.faces import AppFace
-from webapp.workflow.entitlements import shown
+from webapp.workflow.entitlements import Sheet, shown
 from webapp.workflow.policy import loads
-from webapp.workflow.states import RequestState, Visibility
+from webapp.workflow.states import RequestState
 
 LIVE = ("provisioning", "active")
 TILES = 300
+
+# The statements of these pages are built once: SQLAlchemy takes twice as long to build one as to run it.
+_APPS_OF = (
+    select(*faces.COLUMNS, App.launch_url, Grant.values_json, Grant.created_at, Grant.ends_at, PolicyRevision.body)
+    .join(App, App.id == Grant.app_id)
+    .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
+    .where(Grant.person_id == bindparam("person"), Grant.state.in_(LIVE))
+    .order_by(App.sort_key, App.id)
+    .limit(bindparam("limit"))
+)
+_ALL_OF = (
+    select(
+        AccessRequest.id, AccessRequest.public_id, *faces.COLUMNS, AccessRequest.state, AccessRequest.created_at,
+        AccessRequest.settled_at, AccessRequest.settled_note, AccessRequest.asked_again_at,
+        AccessRequest.values_json, PolicyRevision.body,
+    )
+    .join(App, App.id == AccessRequest.app_id)
+    .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
+    .where(AccessRequest.for_person_id == bindparam("person"))
+    .order_by(AccessRequest.id.desc())
+    .limit(bindparam("limit"))
+)  # fmt: skip
+_RECENT_OF = _ALL_OF.where(
+    or_(AccessRequest.state == RequestState.PENDING.value, AccessRequest.settled_at >= bindparam("settled_since"))
+)
+_OLDER_OF = _ALL_OF.where(AccessRequest.id < bindparam("before"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +60,7 @@ class Tile:
 
 def apps_of(person_id: int, limit: int = TILES) -> list[Tile]:
     """By name, in one statement."""
-    rows = db.session.execute(
-        select(*faces.COLUMNS, App.launch_url, Grant.values_json, Grant.created_at, Grant.ends_at, PolicyRevision.body)
-        .join(App, App.id == Grant.app_id)
-        .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
-        .where(Grant.person_id == person_id, Grant.state.in_(LIVE))
-        .order_by(App.sort_key, App.id)
-        .limit(limit)
-    )
+    rows = db.session.execute(_APPS_OF, {"person": person_id, "limit": limit})
     return [
         Tile(faces.face(row), row.launch_url, details(row.body, row.values_json), row.created_at, row.ends_at)
         for row in rows
@@ -50,14 +69,16 @@ def apps_of(person_id: int, limit: int = TILES) -> list[Tile]:
 
 def details(policy: str, values_json: str) -> str:
     """The values that the requester may see, in words: "Sales user, EMEA"."""
-    if values_json == "{}":
-        return ""
-    values = load_values(values_json)
+    return "" if values_json == "{}" else in_words(loads(policy).sheet_for_requester(load_values(values_json)))
+
+
+def in_words(sheet: Sheet) -> str:
+    """What is set among the fields that the sheet's reader may see."""
     return ", ".join(
-        f"{one.name}: {shown(values[one.id].value)}" if one.kind in ("yes_no", "number", "text")
-        else shown(values[one.id].value)
-        for one in loads(policy).entitlements
-        if one.id in values and one.requester is not Visibility.HIDDEN
+        f"{one.entitlement.name}: {shown(one.current.value)}" if one.entitlement.kind in ("yes_no", "number", "text")
+        else shown(one.current.value)
+        for one in sheet.visible
+        if one.current is not None
     )  # fmt: skip
 
 
@@ -88,11 +109,7 @@ class Line:
 
 def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) -> list[Line]:
     """Pending ones, newest first, then those settled since, latest first: three statements."""
-    mine = _lines().where(
-        AccessRequest.for_person_id == person_id,
-        or_(AccessRequest.state == RequestState.PENDING.value, AccessRequest.settled_at >= settled_since),
-    )
-    rows = db.session.execute(mine.order_by(AccessRequest.id.desc()).limit(limit)).all()
+    rows = db.session.execute(_RECENT_OF, {"person": person_id, "settled_since": settled_since, "limit": limit}).all()
     found = _with_chains(rows, person_id)
     pending = [line for line in found if line.state == RequestState.PENDING.value]
     settled = [line for line in found if line.settled_at is not None]
@@ -101,22 +118,10 @@ def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) 
 
 def all_requests_of(person_id: int, *, before: int | None, limit: int) -> list[Line]:
     """Newest first, `limit` + 1 of them, below the key `before`."""
-    mine = _lines().where(AccessRequest.for_person_id == person_id)
-    if before is not None:
-        mine = mine.where(AccessRequest.id < before)
-    return _with_chains(db.session.execute(mine.order_by(AccessRequest.id.desc()).limit(limit + 1)).all(), person_id)
-
-
-def _lines() -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            AccessRequest.id, AccessRequest.public_id, *faces.COLUMNS, AccessRequest.state, AccessRequest.created_at,
-            AccessRequest.settled_at, AccessRequest.settled_note, AccessRequest.asked_again_at,
-            AccessRequest.values_json, PolicyRevision.body,
-        )
-        .join(App, App.id == AccessRequest.app_id)
-        .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
-    )  # fmt: skip
+    values = {"person": person_id, "limit": limit + 1}
+    if before is None:
+        return _with_chains(db.session.execute(_ALL_OF, values).all(), person_id)
+    return _with_chains(db.session.execute(_OLDER_OF, {**values, "before": before}).all(), person_id)
 
 
 def _with_chains(rows: Sequence[Row[*tuple[Any, ...]]], reader: int) -> list[Line]:

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from webapp.extensions import db
 from webapp.models import App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
 from webapp.outbox import TRIES
 from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
-from webapp.queries.dashboard import Line, details
+from webapp.queries.dashboard import Line, in_words
 from webapp.queries.faces import AppFace
 from webapp.times import Times
+from webapp.workflow.entitlements import Sheet
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import RequestState, StepState
 
@@ -63,12 +64,14 @@ class Moment:
     more_mails: int = 0
 
 
-def of(case: Case, *, reader: Person, sees_everything: bool) -> list[Moment]:
-    """Newest first, in three statements. Addresses outside of the company are shown to owners and admins only."""
+def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool) -> list[Moment]:
+    """Newest first, in three statements, as far as the reader may see: of fields those of their sheet; addresses
+    outside of the company, and what their mail servers say, only owners and admins."""
     request = case.request
     asker = Who(case.asked_by.id, case.asked_by.public_id, case.asked_by.name)
     moments = [Moment(request.created_at, "asked", asker, f"asked for {case.app.name}.", request.message)]
     names = _step_names(case)
+    seen = {one.entitlement.name for one in sheet.visible}
     for row in db.session.execute(
         select(Decision, Step.position, Person.id, Person.public_id, Person.name)
         .join(Step, Step.id == Decision.step_id)
@@ -85,7 +88,8 @@ def of(case: Case, *, reader: Person, sees_everything: bool) -> list[Moment]:
             text += " With the code from the mail."
         moments.append(
             Moment(decision.created_at, "decided", Who(row.id, row.public_id, row.name), text, decision.comment,
-                   decision.verdict == "denied", decision.set_values)
+                   decision.verdict == "denied",
+                   {name: value for name, value in decision.set_values.items() if name in seen})
         )  # fmt: skip
     moments += comments(request.id)
     if request.state == RequestState.EXPIRED.value and request.settled_at is not None:
@@ -133,7 +137,7 @@ def _mails(case: Case, reader: Person, sees_everything: bool) -> list[Moment]:
                 at=row.settled_at or row.created_at,
                 due_at=row.due_at,
                 tries=row.tries,
-                error=row.error,
+                error=row.error if row.person_id is not None or sees_everything else "",
                 created_at=row.created_at,
             )
             for row in group
@@ -163,7 +167,7 @@ def line_of(case: Case, steps: Sequence[ChainStep]) -> Line:
         settled_at=request.settled_at,
         settled_note=request.settled_note,
         asked_again_at=request.asked_again_at,
-        details=details(case.policy.dumps(), request.values_json),
+        details=in_words(case.policy.sheet_for_requester(request.values)),
         steps=steps,
     )
 
@@ -179,18 +183,21 @@ def positions_of(case: Case, person_id: int) -> list[int]:
     )
 
 
+_NEXT_DUE = (
+    select(func.min(Step.due_at))
+    .join(Invitation, Invitation.step_id == Step.id)
+    .where(
+        Invitation.person_id == bindparam("person"),
+        Invitation.live,
+        Step.state == StepState.OPEN.value,
+        Step.due_at > db_now(),
+    )
+)
+
+
 def next_due(person_id: int) -> datetime | None:
     """When the first of the steps that wait for this person is due."""
-    return db.session.scalar(
-        select(func.min(Step.due_at))
-        .join(Invitation, Invitation.step_id == Step.id)
-        .where(
-            Invitation.person_id == person_id,
-            Invitation.live,
-            Step.state == StepState.OPEN.value,
-            Step.due_at > db_now(),
-        )
-    )
+    return db.session.scalar(_NEXT_DUE, {"person": person_id})
 
 
 def owner_of(app: App) -> Who | None:

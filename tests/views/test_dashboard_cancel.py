@@ -1,0 +1,114 @@
+"""Withdrawing a request, and asking the approver again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests import factories
+from tests.views import stage
+from tests.views.stage import words
+
+
+@pytest.fixture
+def made(company):
+    return factories.request(company.rita, factories.app("Salesforce", company.ana, company.finance))
+
+
+def test_rita_withdraws_and_everybody_who_was_asked_is_told(login_as, rita, ana, made):
+    factories.decide(made, ana)
+    before = len(stage.mails())
+    answer = login_as(rita).post(f"/requests/{made.public_id}/cancellation")
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/requests/{made.public_id}")
+    assert stage.state(made) == "cancelled"
+    told = stage.mails()[before:]
+    assert sorted(told) == [("request-cancelled", who) for who in ("Ana", "Ben", "Chloe")]
+    browser = login_as(rita)
+    assert "Withdrawn" in words(browser.get(f"/requests/{made.public_id}"))
+
+
+def test_the_fragment_is_the_request_as_it_is_now_and_a_toast(login_as, rita, made):
+    answer = login_as(rita).post(f"/requests/{made.public_id}/cancellation", htmx=True)
+    assert answer.status_code == 200
+    assert stage.source(answer).startswith(f'<article class="cs-req" id="request-{made.public_id}">')
+    assert "Cancelled" in words(answer)
+    assert "Cancel request" not in words(answer)
+    assert "Your request for Salesforce is withdrawn. Those who were asked are told." in words(answer)
+    assert "HX-Request" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize("path", ["cancellation", "reminder"])
+def test_get_is_refused(login_as, rita, made, path):
+    stage.assert_refuses_get(login_as(rita), f"/requests/{made.public_id}/{path}")
+
+
+@pytest.mark.parametrize("path", ["cancellation", "reminder"])
+def test_an_outsider_does_not_find_it_and_others_may_not(login_as, otto, ana, adam, made, path):
+    stage.shift("requests", "created_at", timedelta(hours=-25))
+    before = stage.everything()
+    assert login_as(otto).client.get("/healthz").status_code == 200
+    for person, status in ((otto, 404), (ana, 403), (adam, 403)):
+        browser = login_as(person)
+        before = stage.everything()
+        answer = browser.post(f"/requests/{made.public_id}/{path}")
+        assert answer.status_code == status
+        assert stage.everything() == before
+    assert "Only the person who asked can do this." in words(answer)
+
+
+def test_a_second_press_hears_how_it_stands(login_as, rita, made):
+    browser = login_as(rita)
+    browser.post(f"/requests/{made.public_id}/cancellation")
+    before = stage.everything()
+    answer = browser.post(f"/requests/{made.public_id}/cancellation")
+    assert answer.status_code == 409
+    assert "This request was cancelled by the person who asked." in words(answer)
+    assert stage.everything() == before
+
+
+def test_too_late_says_how_it_ended(login_as, rita, ana):
+    made = factories.request(rita, factories.app("Benevity", ana))
+    factories.decide(made, ana)
+    answer = login_as(rita).post(f"/requests/{made.public_id}/cancellation", htmx=True)
+    assert answer.status_code == 409
+    assert answer.headers["HX-Retarget"] == "#toasts"
+    assert "This request has already been approved." in words(answer)
+
+
+def test_rita_asks_ana_again_once_a_day(login_as, rita, made):
+    browser = login_as(rita)
+    path = f"/requests/{made.public_id}/reminder"
+    answer = browser.post(path)
+    assert answer.status_code == 409
+    assert "You can ask again once a day." in words(answer)
+    stage.shift("requests", "created_at", timedelta(hours=-25))
+    answer = browser.post(path)
+    assert answer.status_code == 303
+    assert stage.mails()[-1] == ("approval-asked", "Ana")
+    count = len(stage.mails())
+    assert browser.post(path).status_code == 409
+    assert len(stage.mails()) == count
+    stage.shift("requests", "asked_again_at", timedelta(hours=-25))
+    answer = browser.post(path, htmx=True)
+    assert answer.status_code == 200
+    assert stage.source(answer).startswith("<article")
+    assert "They get another mail now." in words(answer)
+    assert "Ask Ana again" not in words(answer)
+    assert len(stage.mails()) == count + 1
+
+
+def test_nobody_is_reminded_of_what_is_over(login_as, rita, made):
+    stage.shift("requests", "created_at", timedelta(hours=-25))
+    factories.overdue(made)
+    answer = login_as(rita).post(f"/requests/{made.public_id}/reminder")
+    assert answer.status_code == 409
+    assert "The time for this decision is over." in words(answer)
+
+
+def test_only_who_has_it_now_is_reminded(login_as, rita, ana, made):
+    factories.decide(made, ana)
+    stage.shift("requests", "created_at", timedelta(hours=-25))
+    count = len(stage.mails())
+    login_as(rita).post(f"/requests/{made.public_id}/reminder")
+    assert stage.mails()[count:] == [("approval-asked", "Ben"), ("approval-asked", "Chloe")]
