@@ -100,7 +100,7 @@ PRODUCTS = (
         fields=(
             Field("Role", "choice", ("Campaign owner", "Reporter"), WRITE, (READ,), required=True, default="Reporter",
                   help="A campaign owner creates and runs campaigns; a reporter sees results only."),
-            Field("Licence", "choice", ("Standard", "With matched giving"), HIDDEN, (WRITE,), required=True,
+            Field("Licence", "choice", ("Standard", "With matched giving"), READ, (WRITE,), required=True,
                   default="Standard", help="With matched giving, the company doubles what people give."),
         ),
     ),
