@@ -3,33 +3,26 @@
 from dataclasses import dataclass
 
 from flask import abort
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import bindparam, exists, select
 
 from webapp import links
 from webapp.extensions import db
 from webapp.links import Link
-from webapp.models import App, Audience, Invitation, Membership, Organisation, Person, PolicyRevision, Step
+from webapp.models import App, Invitation, Membership, Organisation, Person, PolicyRevision, Step
 from webapp.queries import cases
 from webapp.queries.cases import Case
+from webapp.queries.catalog import IN_CATALOG
 
-
-def in_catalog_of(person_id: int) -> ColumnElement[bool]:
-    """The apps that the person finds in the catalog."""
-    audience = (
-        select(Audience.app_id)
-        .join(Membership, Membership.group_id == Audience.group_id)
-        .where(Membership.person_id == person_id)
-    )
-    return App.requestable & App.archived_at.is_(None) & or_(App.for_everyone, App.id.in_(audience))
+_APP_IN_CATALOG = (
+    select(App, PolicyRevision)
+    .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
+    .where(App.public_id == bindparam("public_id"), IN_CATALOG)
+)
 
 
 def app_in_catalog(public_id: str, person: Person) -> tuple[App, PolicyRevision]:
     """An app that the person may add or request, with its rule in force; 404 for any other."""
-    row = db.session.execute(
-        select(App, PolicyRevision)
-        .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
-        .where(App.public_id == public_id, in_catalog_of(person.id))
-    ).first()
+    row = db.session.execute(_APP_IN_CATALOG, {"public_id": public_id, "person": person.id}).first()
     if row is None:
         abort(404)
     return row.App, row.PolicyRevision

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from flask import Flask, Response, abort, g, make_response, redirect, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from webapp import clock, htmx
 from webapp.extensions import db, login
@@ -25,6 +25,24 @@ from webapp.security import SAFE, here, own_path
 REMEMBERED = timedelta(days=30)
 SESSION = timedelta(hours=12)
 SEEN_EVERY = timedelta(minutes=10)
+
+# Built once: SQLAlchemy takes twice as long to build a statement as to run it.
+_SIGNED_IN = (
+    select(
+        PersonSession,
+        Person,
+        select(Organisation.time_zone).scalar_subquery().label("organisation_zone"),
+        waiting_for(Person.id).label("waiting"),
+    )
+    .join(Person, Person.id == PersonSession.person_id)
+    .where(
+        PersonSession.public_id == bindparam("public_id"),
+        PersonSession.kind == "sign_in",
+        PersonSession.ended_at.is_(None),
+        PersonSession.expires_at > bindparam("now"),
+        Person.active,
+    )
+)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -49,22 +67,7 @@ def init(app: Flask) -> None:
 
 def load(public_id: str) -> SignedIn | None:
     """The session with its person, their time zone and how many requests wait for them: one statement."""
-    row = db.session.execute(
-        select(
-            PersonSession,
-            Person,
-            select(Organisation.time_zone).scalar_subquery().label("organisation_zone"),
-            waiting_for(Person.id).label("waiting"),
-        )
-        .join(Person, Person.id == PersonSession.person_id)
-        .where(
-            PersonSession.public_id == public_id,
-            PersonSession.kind == "sign_in",
-            PersonSession.ended_at.is_(None),
-            PersonSession.expires_at > clock.now(),
-            Person.active,
-        )
-    ).first()
+    row = db.session.execute(_SIGNED_IN, {"public_id": public_id, "now": clock.now()}).first()
     if row is None:
         return None
     zone = row.Person.time_zone or row.organisation_zone or "UTC"

@@ -31,12 +31,9 @@ bp = Blueprint("catalog", __name__)
 @people
 def page() -> AnyResponse | str:
     """The apps that are open to me: all, by category, or by words in name, description and category."""
-    visible = access.in_catalog_of(me().id)
     q = clean(request.args.get("q", ""))[:80]
     category = request.args.get("category", "")
-    found = catalog.cards(
-        visible, me().id, words=q.split()[:6], category=category, after=_key(request.args.get("after", ""))
-    )
+    found = catalog.cards(me().id, words=q.split()[:6], category=category, after=_key(request.args.get("after", "")))
     cards, more = found[: catalog.PAGE], len(found) > catalog.PAGE
     context: dict[str, Any] = {
         "cards": cards,
@@ -49,7 +46,7 @@ def page() -> AnyResponse | str:
         return render_template("catalog/_more.html", **context)
     if htmx.is_fragment():
         return render_template("catalog/_results.html", **context)
-    categories = catalog.categories(visible)
+    categories = catalog.categories(me().id)
     return render_template(
         "catalog/page.html", categories=categories, total=sum(number for _, number in categories), **context
     )
@@ -100,7 +97,7 @@ def submit(public_id: str) -> AnyResponse | str:
         return _refused(app, revision, message, given, {"form": str(error)}, status=409)
     except Conflict as error:
         db.session.rollback()
-        card = next(iter(catalog.cards(access.in_catalog_of(me().id), me().id, public_id=public_id)), None)
+        card = next(iter(catalog.cards(me().id, public_id=public_id)), None)
         there = f"/requests/{card.request}" if card is not None and card.request else "/catalog"
         label = "See your request" if card is not None and card.request else "To the catalog"
         return errors.answer(409, str(error), next_url=there, next_label=label)
@@ -218,7 +215,7 @@ def _again(public_id: str, app: App) -> tuple[str, dict[str, list[str]]]:
 
 
 def _card_with_toast(app: App, sentence: str, *, href: str, label: str) -> str:
-    cards = catalog.cards(access.in_catalog_of(me().id), me().id, public_id=app.public_id)
+    cards = catalog.cards(me().id, public_id=app.public_id)
     return render_template(
         "catalog/_card_and_toast.html", card=cards[0], footers=_footers(cards), sentence=sentence, href=href,
         label=label,

@@ -3,12 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from statistics import median
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal, select, union_all
+from sqlalchemy import Select, and_, bindparam, func, literal, or_, select, union_all
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Decision, Grant, Group, Person, PolicyRevision, Step
+from webapp.models import (
+    AccessRequest,
+    App,
+    Audience,
+    Decision,
+    Grant,
+    Group,
+    Membership,
+    Person,
+    PolicyRevision,
+    Step,
+)
 from webapp.queries import faces
 from webapp.queries.faces import AppFace
 from webapp.text import like
@@ -16,6 +29,27 @@ from webapp.workflow.policy import Approver, Policy, loads
 from webapp.workflow.states import RequestState
 
 PAGE = 30
+
+# The apps that the person (the parameter `person`) finds in the catalog.
+IN_CATALOG = (
+    App.requestable
+    & App.archived_at.is_(None)
+    & or_(
+        App.for_everyone,
+        App.id.in_(
+            select(Audience.app_id)
+            .join(Membership, Membership.group_id == Audience.group_id)
+            .where(Membership.person_id == bindparam("person"))
+        ),
+    )
+)
+_CATEGORIES = select(App.category, func.count()).where(IN_CATALOG).group_by(App.category)
+_NAMES = union_all(
+    select(Person.id, Person.name, literal(True).label("is_person")).where(
+        Person.id.in_(bindparam("persons", expanding=True))
+    ),
+    select(Group.id, Group.name, literal(False)).where(Group.id.in_(bindparam("groups", expanding=True))),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +74,6 @@ class Card:
 
 
 def cards(
-    visible: ColumnElement[bool],
     person_id: int,
     *,
     words: Sequence[str] = (),
@@ -50,6 +83,26 @@ def cards(
     limit: int = PAGE,
 ) -> list[Card]:
     """Up to `limit` + 1 cards by name, behind the key `after`, in one statement."""
+    values: dict[str, Any] = {"person": person_id, "limit": limit + 1}
+    values |= {f"word{number}": like(word) for number, word in enumerate(words)}
+    if category:
+        values["category"] = category
+    if public_id:
+        values["public_id"] = public_id
+    if after is not None:
+        values["after_key"], values["after_id"] = after
+    return [
+        Card(
+            (row.sort_key, row.id), faces.face(row), row.description, row.category, loads(row.body), row.added_at,
+            row.request or "",
+        )
+        for row in db.session.execute(_cards(len(words), bool(category), bool(public_id), after is not None), values)
+    ]  # fmt: skip
+
+
+@cache
+def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*tuple[Any, ...]]:
+    """Built once for each form that it takes: SQLAlchemy takes twice as long to build a statement as to run it."""
     query = (
         select(
             *faces.COLUMNS, App.sort_key, App.id, App.description, App.category, PolicyRevision.body,
@@ -58,40 +111,41 @@ def cards(
         .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
         .outerjoin(
             Grant,
-            and_(Grant.app_id == App.id, Grant.person_id == person_id, Grant.state.in_(("provisioning", "active"))),
+            and_(
+                Grant.app_id == App.id,
+                Grant.person_id == bindparam("person"),
+                Grant.state.in_(("provisioning", "active")),
+            ),
         )
         .outerjoin(
             AccessRequest,
             and_(
                 AccessRequest.app_id == App.id,
-                AccessRequest.for_person_id == person_id,
+                AccessRequest.for_person_id == bindparam("person"),
                 AccessRequest.state == RequestState.PENDING.value,
             ),
         )
-        .where(visible)
+        .where(IN_CATALOG)
         .order_by(App.sort_key, App.id)
-        .limit(limit + 1)
+        .limit(bindparam("limit"))
     )  # fmt: skip
-    for word in words:
-        query = query.where(App.search_text.like(like(word), escape="!"))
+    for number in range(words):
+        query = query.where(App.search_text.like(bindparam(f"word{number}"), escape="!"))
     if category:
-        query = query.where(App.category == category)
+        query = query.where(App.category == bindparam("category"))
     if public_id:
-        query = query.where(App.public_id == public_id)
-    if after is not None:
-        query = query.where((App.sort_key > after[0]) | ((App.sort_key == after[0]) & (App.id > after[1])))
-    return [
-        Card(
-            (row.sort_key, row.id), faces.face(row), row.description, row.category, loads(row.body), row.added_at,
-            row.request or "",
+        query = query.where(App.public_id == bindparam("public_id"))
+    if after:
+        query = query.where(
+            (App.sort_key > bindparam("after_key"))
+            | ((App.sort_key == bindparam("after_key")) & (App.id > bindparam("after_id")))
         )
-        for row in db.session.execute(query)
-    ]  # fmt: skip
+    return query
 
 
-def categories(visible: ColumnElement[bool]) -> list[tuple[str, int]]:
+def categories(person_id: int) -> list[tuple[str, int]]:
     """(category, how many apps), by name."""
-    rows = db.session.execute(select(App.category, func.count()).where(visible).group_by(App.category)).all()
+    rows = db.session.execute(_CATEGORIES, {"person": person_id}).all()
     return sorted(((row[0], row[1]) for row in rows), key=lambda row: row[0].casefold())
 
 
@@ -101,12 +155,7 @@ def names_of(approvers: Sequence[Approver]) -> dict[Approver, str]:
     groups = {one.group for one in approvers if one.group is not None}
     if not persons and not groups:
         return {}
-    rows = db.session.execute(
-        union_all(
-            select(Person.id, Person.name, literal(True).label("is_person")).where(Person.id.in_(persons)),
-            select(Group.id, Group.name, literal(False)).where(Group.id.in_(groups)),
-        )
-    )
+    rows = db.session.execute(_NAMES, {"persons": list(persons), "groups": list(groups)})
     return {
         (Approver(person=row.id) if row.is_person else Approver(group=row.id)): (
             row.name.split()[0] if row.is_person else row.name
