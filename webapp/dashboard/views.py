@@ -173,7 +173,7 @@ def _line_of(case: Case, steps: list[chains.ChainStep] | None = None) -> Line:
 
 
 def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
-    """What dashboard/_request.html shows: the line, its chain, who has it, and what I can do with it."""
+    """What dashboard/_requests.html shows: the line, its chain, who has it, and what I can do with it."""
     requester = Who(me().id, me().public_id, me().name)
     if case is not None:
         requester = Who(case.for_person.id, case.for_person.public_id, case.for_person.name)
