@@ -182,6 +182,7 @@ def main() -> int:
     logs.configure()
     try:
         settings = Settings.from_env()
+        logs.configure(settings.log_level)
         Process(create_app(settings), settings).run()
     except (SettingsError, TooOld) as error:
         print(error, file=sys.stderr, flush=True)

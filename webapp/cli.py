@@ -1,4 +1,4 @@
-"""flask --app wsgi …: create-admin, demo, upgrade, audit verify."""
+"""flask --app wsgi …: create-admin, organisation, demo, upgrade, audit verify."""
 
 import sqlite3
 import sys
@@ -12,9 +12,12 @@ from flask import Flask, current_app
 from flask.cli import AppGroup
 from flask_migrate import upgrade as migrate_upgrade
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from webapp import audit, clock, outbox
 from webapp.extensions import db, settings
+from webapp.models import Organisation
+from webapp.operations import organisation as company
 from webapp.operations import people
 from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
@@ -24,7 +27,7 @@ audit_commands = AppGroup("audit", help="The append-only record.")
 
 
 def init(app: Flask) -> None:
-    for command in (create_admin, demo, upgrade, audit_commands):
+    for command in (create_admin, demo, organisation, upgrade, audit_commands):
         app.cli.add_command(command)
 
 
@@ -47,16 +50,31 @@ def create_admin(email: str, name: str, password: str) -> None:
     click.echo(f"{person.name} is an admin now and can sign in at {settings().base_url}/sign-in.")
 
 
+@click.command("organisation")
+@click.option("--name", help="The company's name.")
+@click.option("--time-zone", help="For people who have not set their own, for example Europe/Berlin.")
+@click.option("--sender", help="The name that mails come from; the address is MAIL_DEFAULT_SENDER.")
+def organisation(name: str | None, time_zone: str | None, sender: str | None) -> None:
+    """Shows the company's settings, and changes those that are given."""
+    row = db.session.get_one(Organisation, 1)
+    try:
+        company.change(row, name=name, time_zone=time_zone, sender=sender, now=clock.now())
+    except Invalid as error:
+        raise click.ClickException(str(error)) from None
+    outbox.commit()
+    click.echo(f"Name: {row.name}\nTime zone: {row.time_zone}\nSender: {row.sender or 'Countersign'}")
+
+
 @click.command("demo")
 def demo() -> None:
     """Fills an empty installation with the demo company; running it again changes nothing."""
-    from webapp import demo as company
+    from webapp.demo import seed
 
     if not settings().demo:
         raise click.ClickException(
             "The demo company goes into the embedded mode only, or where COUNTERSIGN_DEMO=1 says so."
         )
-    click.echo(company.seed(now=clock.now()))
+    click.echo(seed(now=clock.now()))
 
 
 @click.command("upgrade")
@@ -64,10 +82,14 @@ def upgrade() -> None:
     """Brings the database to this version's form; copies an SQLite file first, if there is anything to change."""
     choose("write")
     url = make_url(current_app.config["SQLALCHEMY_DATABASE_URI"])
-    with db.engine.connect() as connection:
-        present = MigrationContext.configure(connection).get_current_revision()
+    try:
+        with db.engine.connect() as connection:
+            present = MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise click.ClickException(f"The database {url!r} does not let us in: {error.orig}") from None
     newest = ScriptDirectory(str(Path(current_app.root_path) / "migrations")).get_current_head()
     if present == newest:
+        click.echo("The database is up to date.")
         return
     if url.get_backend_name() == "sqlite" and present is not None and url.database:
         copy = Path(url.database).with_name(f"{Path(url.database).stem}-before-{newest}.db")
@@ -76,6 +98,7 @@ def upgrade() -> None:
                 source.execute("VACUUM INTO ?", (str(copy),))
             click.echo(f"A copy of the database is in {copy}.")
     migrate_upgrade()
+    click.echo("The database is up to date.")
 
 
 @audit_commands.command("verify")

@@ -87,6 +87,8 @@ def _read(env: Mapping[str, str]) -> Settings:
     redis_url = env.get("REDIS_URL", "").strip()
     if not redis_url and not embedded:
         raise SettingsError("REDIS_URL is missing, for example redis://127.0.0.1:6379/0.")
+    if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise SettingsError(f"REDIS_URL is {redis_url!r}. It begins with redis://, rediss:// or unix://.")
     mail_server = env.get("MAIL_SERVER", "").strip()
     if not mail_server and not embedded:
         raise SettingsError("MAIL_SERVER is missing: Countersign's mails need a mail server to go through.")

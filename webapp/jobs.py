@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from webapp import clock, mail, outbox, smtp
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
-from webapp.operations import requests
+from webapp.operations import keys, requests
 from webapp.outbox import Claim
 from webapp.queries import mails
 from webapp.queries.mails import Facts
@@ -53,6 +53,9 @@ def sweep() -> None:
         outbox.commit()
         if looked_at < EXPIRE_BATCH:
             break
+    while not stopping.is_set() and keys.renew_orphaned(now=clock.now()):
+        outbox.commit()
+    db.session.rollback()
     db.session.execute(
         delete(Heartbeat).where(Heartbeat.at < clock.now() - timedelta(days=HEARTBEAT_DAYS)),
         execution_options={"synchronize_session": False},
