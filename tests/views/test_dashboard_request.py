@@ -167,7 +167,7 @@ def test_the_story_is_told_newest_first_under_days(login_as, rita, ana):
     in_order = ["Today, ", "Ana Moreau denied.", "Use the shared one.", "You wrote a comment.", "It is urgent now.",
                 "Approval was asked for.", "You asked for Benevity.", "For the fund-raiser."]  # fmt: skip
     story = told[told.index("What happened") :]
-    assert [one for one in sorted(in_order, key=story.index)] == in_order
+    assert sorted(in_order, key=story.index) == in_order
     assert "The reason: “Use the shared one.”" in told
     assert "Ask again" in told
 

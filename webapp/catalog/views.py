@@ -16,7 +16,7 @@ from webapp.presentation import count, now, times
 from webapp.queries import catalog, directory
 from webapp.queries.chains import Who
 from webapp.signin import me, people
-from webapp.text import clean
+from webapp.text import clean, whole_number
 from webapp.times import span
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.entitlements import Sheet
@@ -32,7 +32,7 @@ bp = Blueprint("catalog", __name__)
 def page() -> AnyResponse | str:
     """The apps that are open to me: all, by category, or by words in name, description and category."""
     q = clean(request.args.get("q", ""))[:80]
-    category = request.args.get("category", "")
+    category = clean(request.args.get("category", ""))
     found = catalog.cards(me().id, words=q.split()[:6], category=category, after=_key(request.args.get("after", "")))
     cards, more = found[: catalog.PAGE], len(found) > catalog.PAGE
     context: dict[str, Any] = {
@@ -76,7 +76,7 @@ def ask(public_id: str) -> AnyResponse | str:
             409, f"{app.name} needs no approval. Press Add in the catalog to have it at once.",
             next_url=f"/catalog#app-{public_id}", next_label="To the catalog",
         )  # fmt: skip
-    message, given = _again(request.args.get("again", ""), app)
+    message, given = _again(clean(request.args.get("again", "")), app)
     return _dialog(app, revision, message=message, given=given, errors={}, status=200)
 
 
@@ -151,8 +151,9 @@ def _dialog(
     values = policy.defaults()
     sheet: Sheet = policy.sheet_for_requester(values)
     typed = {
-        one.entitlement.id: given.get(one.entitlement.id)
-        or (_as_typed(one.current.value) if one.current is not None else [])
+        one.entitlement.id: given[one.entitlement.id]
+        if one.entitlement.id in given  # emptied is emptied, too
+        else (_as_typed(one.current.value) if one.current is not None else [])
         for one in sheet.writable
     }
     context = {
@@ -248,8 +249,9 @@ def _footer(card: catalog.Card, names: Mapping[Any, str]) -> str:
 
 def _key(after: str) -> tuple[str, int] | None:
     """The key behind which the next page begins: "id:sort key"."""
-    id, separator, sort_key = after.partition(":")
-    return (sort_key, int(id)) if separator and id.isdigit() and len(id) < 19 else None
+    id, _, sort_key = clean(after).partition(":")
+    number = whole_number(id)
+    return (sort_key, number) if number is not None else None
 
 
 def _after(key: tuple[str, int]) -> str:

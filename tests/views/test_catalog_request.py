@@ -1,0 +1,268 @@
+"""Asking for an app: the dialog, what comes back when something is missing, and one request however often sent."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from tests import factories
+from tests.conftest import Browser
+from tests.views import stage
+from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
+from webapp import clock
+from webapp.extensions import db
+from webapp.models import AccessRequest
+from webapp.operations import apps
+from webapp.outbox import commit
+from webapp.transactions import choose
+from webapp.workflow.entitlements import Entitlement
+from webapp.workflow.policy import Policy
+from webapp.workflow.states import Verdict
+
+
+@pytest.fixture
+def benevity(company):
+    return factories.app("Benevity", company.ana, note="Only for the yearly drive.", category="Giving")
+
+
+@pytest.fixture
+def rich(company):
+    """Fields of every kind that the requester may set, one that she may read and one that is hidden."""
+    fields = (
+        Entitlement("role", "Role", "choice", ("Reader", "Writer"), required=True, requester=WRITE),
+        Entitlement("area", "Area", "choices", ("EMEA", "APAC"), default=["EMEA"], requester=WRITE),
+        Entitlement("seats", "Seats", "number", requester=WRITE),
+        Entitlement("mobile", "On the phone", "yes_no", default=True, requester=WRITE),
+        text_field("team", name="Team", default="standard", requester=WRITE),
+        text_field("plan", name="Plan", default="basic", requester=READ),
+        text_field("cost", name="Cost centre"),
+    )
+    policy = rule(company.ana, see=({"cost": WRITE, "plan": HIDDEN},), entitlements=fields, comment_required=True)
+    return factories.app("Salesforce", policy=policy)
+
+
+def only_request():
+    db.session.rollback()
+    found = db.session.query(AccessRequest).populate_existing().one()
+    return found
+
+
+def test_the_dialog_says_who_decides_and_by_when_before_one_asks(login_as, rita, benevity):
+    browser = login_as(rita)
+    page, fragment = (browser.get(f"/catalog/{benevity.public_id}/request", htmx=htmx) for htmx in (False, True))
+    for answer in (page, fragment):
+        told = words(answer)
+        assert answer.status_code == 200
+        assert "Request Benevity" in told
+        assert "Before you ask Only for the yearly drive." in told
+        assert "Who decides" in told
+        assert "Ana Moreau Until " in told
+        assert "You get it At once" in told
+        assert "Why do you need it?" in told
+        assert "0 of 1,000" in told
+        assert "Request App" in told
+    assert "<dialog" in stage.source(page) and " open aria-modal" in stage.source(page)
+    assert stage.source(fragment).lstrip().startswith("<dialog")
+    assert "<html" not in stage.source(fragment)
+
+
+def test_the_dialog_names_every_step_and_how_long_it_takes(login_as, rita, company):
+    app = factories.app("Salesforce", company.ana, company.finance)
+    told = words(login_as(rita).get(f"/catalog/{app.public_id}/request"))
+    assert "Ana Moreau Until " in told
+    assert "Finance Then 3 days for an answer" in told
+    assert "Ana gets a mail at once." in told
+
+
+def test_the_dialog_says_how_long_it_usually_takes(login_as, rita, otto, ben, chloe, ana, benevity):
+    for person in (otto, ben, chloe):
+        made = factories.request(person, benevity)
+        stage.shift("steps", "opened_at", timedelta(hours=-5), f"request_id = {made.id}")
+        factories.decide(made, ana)
+    assert "Ana usually answers in 5 hours." in words(login_as(rita).get(f"/catalog/{benevity.public_id}/request"))
+
+
+def test_the_dialog_tells_a_stand_in(login_as, rita, ana, adam, company):
+    app = factories.app("Apptio", rita, owner=adam)
+    assert "The owner of the app Until " in words(login_as(rita).get(f"/catalog/{app.public_id}/request"))
+    app = factories.app("Benevity", ana)
+    stage.deactivate(ana, adam)
+    assert "The admins Until " in words(login_as(rita).get(f"/catalog/{app.public_id}/request"))
+
+
+def test_asking_opens_the_first_step_and_goes_to_the_request(login_as, rita, benevity):
+    answer = login_as(rita).post(f"/catalog/{benevity.public_id}/request", {"message": "For the drive."})
+    made = only_request()
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/requests/{made.public_id}")
+    assert (made.state, made.message) == ("pending", "For the drive.")
+    assert stage.mails() == [("approval-asked", "Ana")]
+
+
+def test_asking_by_htmx_answers_the_card_and_a_toast(login_as, rita, benevity):
+    answer = login_as(rita).post(f"/catalog/{benevity.public_id}/request", {"message": "For it."}, htmx=True)
+    assert answer.status_code == 200
+    assert stage.source(answer).startswith(f'<li class="cs-card" id="app-{benevity.public_id}">')
+    assert "Requested" in words(answer)
+    assert "You asked for Benevity." in words(answer)
+    assert f'href="/requests/{only_request().public_id}"' in stage.source(answer)
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_second_time_hears_how_it_stands(login_as, rita, benevity, htmx):
+    browser = login_as(rita)
+    browser.post(f"/catalog/{benevity.public_id}/request", {"message": "For the drive."})
+    before = stage.everything()
+    answer = browser.post(f"/catalog/{benevity.public_id}/request", {"message": "Once more."}, htmx=htmx)
+    assert answer.status_code == 409
+    assert "You have asked for Benevity already." in words(answer)
+    if not htmx:
+        assert f"/requests/{only_request().public_id}" in stage.source(answer)
+    assert stage.everything() == before
+
+
+def test_who_has_it_cannot_ask(login_as, rita, ana, benevity):
+    factories.decide(factories.request(rita, benevity), ana)
+    answer = login_as(rita).post(f"/catalog/{benevity.public_id}/request", {"message": "More."})
+    assert answer.status_code == 409
+    assert "You have Benevity already." in words(answer)
+
+
+def test_there_is_no_dialog_for_an_app_to_add(login_as, rita):
+    app = factories.app("Apptio")
+    answer = login_as(rita).get(f"/catalog/{app.public_id}/request")
+    assert answer.status_code == 409
+    assert "Press Add in the catalog" in words(answer)
+    answer = login_as(rita).post(f"/catalog/{app.public_id}/request", {"message": "Please."})
+    assert answer.status_code == 409
+    assert "Press Add to have it at once." in words(answer)
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_what_is_missing_is_said_and_what_was_typed_stays(login_as, rita, rich, htmx):
+    path = f"/catalog/{rich.public_id}/request"
+    sent = {
+        "message": "",
+        "field-role": "Emperor",
+        "field-area": ["APAC"],
+        "field-seats": "many",
+        "field-mobile": "no",
+        "field-team": "",
+    }
+    browser = login_as(rita)
+    answer = browser.post(path, {**sent, "message": "Because <b>I</b> need it"}, htmx=htmx)
+    page = stage.source(answer)
+    assert answer.status_code == 422
+    assert "“Emperor” is not one of the choices for Role." in words(answer)
+    assert "Seats needs a number, for example 5 or 2.5." in words(answer)
+    assert "Because &lt;b&gt;I&lt;/b&gt; need it</textarea>" in page
+    assert 'value="many"' in page
+    assert "Plan" not in words(answer)
+    assert "Cost centre" not in words(answer)
+    boxes = {part.split('"')[0]: " checked" in part.split(">")[0] for part in page.split('value="')[1:]}
+    assert (boxes["APAC"], boxes["EMEA"]) == (True, False), "not what the default says"
+    assert (boxes["no"], boxes["yes"]) == (True, False)
+    team = page[page.index('id="field-team"') :].split(">")[0]
+    assert 'value=""' in team, "emptied stays empty"
+    answer = browser.post(path, {**sent, "field-role": "Reader", "field-seats": "3"}, htmx=htmx)
+    assert answer.status_code == 422
+    assert "Please say why you need it" in words(answer)
+    assert factories.rows("requests") == 0
+    if htmx:
+        assert page.lstrip().startswith("<dialog")
+
+
+def test_values_are_taken_as_chosen_and_no_others(login_as, rita, rich):
+    answer = login_as(rita).post(
+        f"/catalog/{rich.public_id}/request",
+        {"message": "Why not", "field-role": "Writer", "field-area": ["EMEA", "APAC"], "field-seats": "2,5",
+         "field-mobile": "no", "field-team": " Sales ", "field-plan": "gold", "field-cost": "4711"},
+    )  # fmt: skip
+    assert answer.status_code == 303
+    values = {key: one.value for key, one in only_request().values.items()}
+    assert values == {
+        "role": "Writer", "area": ["EMEA", "APAC"], "seats": 2.5, "mobile": False, "team": "Sales", "plan": "basic",
+    }  # fmt: skip
+
+
+def test_a_thousand_characters_as_stored_not_as_sent(login_as, rita, benevity):
+    path = f"/catalog/{benevity.public_id}/request"
+    browser = login_as(rita)
+    answer = browser.post(path, {"message": "x" * 1001})
+    assert answer.status_code == 422
+    assert "Please keep it to 1,000 characters; this has 1,001." in words(answer)
+    assert "x" * 1001 in stage.source(answer)
+    # Two signs that are one, and line ends of two: 1,000 as people count.
+    message = "e\u0301" * 500 + "\r\n" * 250 + "x" * 250
+    assert browser.post(path, {"message": message}).status_code == 303
+    assert only_request().message == "é" * 500 + "\n" * 250 + "x" * 250
+
+
+def test_a_message_may_be_left_out_where_the_app_says_so(login_as, rita, benevity):
+    assert login_as(rita).post(f"/catalog/{benevity.public_id}/request", {"message": " \r\n"}).status_code == 303
+    assert only_request().message == ""
+
+
+def test_when_nobody_is_left_to_decide_asking_is_refused_with_a_sentence(login_as, adam):
+    app = factories.app("Benevity", adam)
+    answer = login_as(adam).post(f"/catalog/{app.public_id}/request", {"message": "For <me>."})
+    assert answer.status_code == 409
+    assert "Nobody can decide this request" in words(answer)
+    assert "For &lt;me&gt;.</textarea>" in stage.source(answer)
+    assert factories.rows("requests") == 0
+
+
+def test_asking_again_takes_over_ones_own_words_and_choices(login_as, rita, otto, ana, rich, benevity):
+    made = factories.request(rita, rich, message="First try", given={"role": ["Writer"], "team": ["Ops"]})
+    factories.decide(made, ana, Verdict.DENIED, given={})
+    browser = login_as(rita)
+    page = stage.source(browser.get(f"/catalog/{rich.public_id}/request?again={made.public_id}"))
+    assert "First try</textarea>" in page
+    assert 'value="Ops"' in page
+    assert "Cost centre" not in page
+    other = browser.get(f"/catalog/{benevity.public_id}/request?again={made.public_id}")
+    assert "First try" not in stage.source(other), "words for one app are not for another"
+    assert login_as(otto).get(f"/catalog/{rich.public_id}/request?again={made.public_id}").status_code == 404
+    assert login_as(ana).get(f"/catalog/{rich.public_id}/request?again={made.public_id}").status_code == 403
+    assert browser.get(f"/catalog/{rich.public_id}/request?again=%00").status_code == 200
+    assert browser.get(f"/catalog/{rich.public_id}/request?again=nonsense").status_code == 404
+
+
+def test_the_rule_in_force_counts_not_the_one_of_the_open_form(login_as, rita, ben, benevity):
+    browser = login_as(rita)
+    browser.get(f"/catalog/{benevity.public_id}/request")
+    choose("write")
+    policy = Policy(steps=rule(ben).steps, comment_required=True)
+    apps.save_policy(db.session.merge(benevity), policy, actor=None, now=clock.now())
+    commit()
+    assert browser.post(f"/catalog/{benevity.public_id}/request", {"message": ""}).status_code == 422
+    assert browser.post(f"/catalog/{benevity.public_id}/request", {"message": "Why"}).status_code == 303
+    assert stage.mails() == [("approval-asked", "Ben")]
+
+
+def test_fifty_posts_at_once_end_in_one_request(app, rita, benevity):
+    """Fifty tabs of one person, eight of them really at the same time."""
+    path, browser = f"/catalog/{benevity.public_id}/request", Browser(app, rita)
+    token = browser.token()
+    cookie = browser.client.get_cookie("countersign").value
+    db.session.remove()
+    statuses, start = [], threading.Barrier(10)
+
+    def press():
+        client = app.test_client()
+        client.set_cookie("countersign", cookie)
+        start.wait()
+        for _ in range(5):
+            answer = client.post(path, data={"csrf_token": token, "message": "For the drive."})
+            statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=press) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [303] + [409] * 49
+    assert factories.rows("requests") == factories.rows("steps") == factories.rows("invitations") == 1
+    assert stage.mails() == [("approval-asked", "Ana")]
+    assert factories.rows("events", "kind = 'request.submitted'") == 1
