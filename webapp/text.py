@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import unicodedata
+from functools import lru_cache
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -43,6 +44,7 @@ def reference(public: str) -> str:
     return f"R-{public[:6]}"
 
 
+@lru_cache(maxsize=4096)
 def initials(name: str) -> str:
     """One or two letters for a face."""
     words = [word for word in name.split() if word[:1].isalnum()]
@@ -51,6 +53,7 @@ def initials(name: str) -> str:
     return (words[0][:1] + (words[-1][:1] if len(words) > 1 else words[0][1:2])).upper()
 
 
+@lru_cache(maxsize=4096)
 def hue(public: str) -> int:
     """1 to 12, always the same for the same id."""
     return hashlib.sha256(public.encode()).digest()[0] % 12 + 1
