@@ -163,6 +163,8 @@ def _owner_save(app: App, page: AppPage, values: Values, actor: Person, now: dat
 
 
 def _steps_current(page: AppPage) -> Values:
+    if len(page.steps) > 1:
+        return {"approver": None}  # equal to nothing that this page could send
     return {"approver": _value(page.steps[0]) if page.steps else ""}
 
 

@@ -1,0 +1,240 @@
+"""Admins make groups and say who is in them; whoever is in decides for the group from then on."""
+
+from __future__ import annotations
+
+import pytest
+
+from webapp import clock, outbox
+from webapp.extensions import db
+from webapp.models import Group, Person
+from webapp.operations import groups, people
+from webapp.transactions import choose
+
+from .. import factories
+from .admin_helpers import events, group_called, is_fragment, now, statements, words
+
+
+@pytest.fixture
+def admin(login_as, adam):
+    return login_as(adam)
+
+
+@pytest.fixture
+def finance(company):
+    return company.finance
+
+
+def url(group):
+    return f"/admin/groups/{group.public_id}"
+
+
+def many_groups(number, first=0):
+    choose("write")
+    for index in range(first, first + number):
+        groups.create(name=f"Team {index:04d}", actor=None, now=clock.now())
+    outbox.commit()
+
+
+def fill(group, number):
+    choose("write")
+    for index in range(number):
+        someone = people.create(email=f"m{index}@example.com", name=f"Member {index:03d}", actor=None, now=clock.now())
+        groups.add_member(db.session.get(Group, group.id), someone, actor=None, now=clock.now())
+    outbox.commit()
+
+
+def members(group):
+    return factories.rows("memberships", f"group_id = {group.id}")
+
+
+# Who may
+
+
+def test_an_outsider_finds_and_changes_nothing(login_as, otto, finance, ben):
+    outsider, nobody = login_as(otto), login_as(None)
+    removal = f"{url(finance)}/members/{ben.public_id}/removal"
+    assert outsider.get(url(finance)).status_code == 404
+    assert nobody.get(url(finance)).headers["Location"].startswith("/sign-in?next=/admin/groups/")
+    for path, data in (
+        ("/admin/groups", {"name": "Mine"}),
+        (f"{url(finance)}/members", {"person": otto.public_id}),
+        (removal, {}),
+    ):
+        assert outsider.post(path, data).status_code == 404
+        assert nobody.post(path, data).headers["Location"] == "/sign-in"
+    assert group_called("Mine") is None and members(finance) == 2
+
+
+def test_nothing_is_changed_by_looking(admin, finance, ben):
+    assert admin.get(f"{url(finance)}/members").status_code == 405
+    assert admin.get(f"{url(finance)}/members/{ben.public_id}/removal").status_code == 405
+    assert members(finance) == 2
+
+
+def test_what_is_not_there_is_not_found(admin, finance):
+    assert admin.get("/admin/groups/000000000000").status_code == 404
+    assert admin.post("/admin/groups/000000000000/members", {"person": "x"}).status_code == 404
+    assert admin.post(f"{url(finance)}/members", {"person": "000000000000"}).status_code == 404
+    assert admin.post(f"{url(finance)}/members/000000000000/removal").status_code == 404
+
+
+# The list
+
+
+def test_the_list_shows_members_and_what_the_group_does(admin, finance, rita, ana):
+    factories.app("Apptio", ana, owner=finance)
+    factories.request(rita, factories.app("Concur", finance))
+    page = words(admin.get("/admin/groups"))
+    assert "2 people · decides on 1 open request · owns 1 app" in page
+    assert "Take Ben Okafor out of Finance" in page and "Add somebody to Finance" in page
+
+
+def test_a_large_group_shows_some_members_and_leads_to_all(admin, finance):
+    fill(finance, 30)
+    page = words(admin.get("/admin/groups"))
+    assert "32 people" in page and "and 20 more" in page and "Member 029" not in page
+    assert "Member 029" in words(admin.get(url(finance)))
+
+
+def test_an_empty_list_says_what_to_do(app, login_as):
+    browser = login_as(factories.person("Adam Weiss", admin=True))
+    assert "No groups yet" in words(browser.get("/admin/groups"))
+
+
+def test_an_empty_group_says_who_decides_instead(admin, company):
+    factories.group("Travel desk")
+    assert "Empty. What it should decide goes to the app’s owner." in words(admin.get("/admin/groups"))
+
+
+def test_groups_are_found_by_name_and_by_member(admin, finance, rita):
+    factories.group("Marketing", rita)
+    for typed, found, other in (("fin", "Finance", "Marketing"), ("lindqvist", "Marketing", "Take Ben")):
+        answer = admin.get(f"/admin/groups?q={typed}", htmx=True)
+        assert is_fragment(answer)
+        assert found in words(answer) and other not in words(answer)
+    assert "No group matches “zzz”" in words(admin.get("/admin/groups?q=zzz"))
+
+
+def test_pages_follow_each_other_by_name(admin):
+    many_groups(60)
+    first = words(admin.get("/admin/groups"))
+    assert "50 of 61" in first and "Team 0048" in first and "Team 0049" not in first
+    more = words(admin.get(f"/admin/groups?after={group_called('Team 0048').public_id}"))
+    assert "Team 0049" in more and "Team 0048" not in more
+
+
+def test_the_list_takes_the_same_statements_with_1_30_and_300_groups(admin, finance):
+    counts = []
+    for more in (0, 29, 270):
+        many_groups(more, first=more)
+        with statements() as seen:
+            assert admin.get("/admin/groups").status_code == 200
+        counts.append(len(seen))
+    assert counts == [4, 4, 4]
+
+
+# A new group
+
+
+def test_a_group_is_made_by_its_name(admin, adam):
+    answer = admin.post("/admin/groups", {"name": " Sales  leads "})
+    made = group_called("Sales leads")
+    assert (answer.status_code, answer.headers["Location"]) == (303, url(made))
+    assert events("group.created")[-1]["actor"] == adam.id
+    htmx = admin.post("/admin/groups", {"name": "Legal"}, htmx=True)
+    assert htmx.headers["HX-Redirect"] == url(group_called("Legal"))
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_name_that_cannot_be_taken_stays_in_the_dialog(admin, finance, htmx):
+    for name, sentence in (
+        ("finance", "There is a group called finance already."),
+        ("", "Please give the group a name."),
+        ("x" * 81, "A group's name can have up to 80 characters."),
+    ):
+        answer = admin.post("/admin/groups", {"name": name}, htmx=htmx)
+        assert answer.status_code == 422 and is_fragment(answer) is htmx
+        assert sentence in words(answer) and f'value="{name}"' in words(answer)
+    assert factories.rows("groups") == 1
+
+
+def test_the_dialog_is_a_page_without_script_and_a_fragment_with_it(admin):
+    assert "aria-modal" in words(admin.get("/admin/groups/new"))
+    assert is_fragment(admin.get("/admin/groups/new", htmx=True))
+
+
+# Members
+
+
+def test_people_are_found_by_typing(admin, finance, adam, otto):
+    choose("write")
+    people.deactivate(db.session.get(Person, otto.id), actor=adam, now=clock.now())
+    outbox.commit()
+    answer = admin.get(f"{url(finance)}?who=an", htmx=True)
+    assert is_fragment(answer)
+    # Chloe Tan is a member, Otto Brandt is deactivated.
+    assert "Add Ana Moreau, ana@example.com" in words(answer)
+    assert "Chloe" not in words(answer) and "Otto" not in words(answer)
+    assert "Nobody of that name can be added." in words(admin.get(f"{url(finance)}?who=zzz", htmx=True))
+    page = words(admin.get(f"{url(finance)}?who=ana"))
+    assert "Add Ana Moreau" in page and 'value="ana"' in page
+    nothing = words(admin.get(f"{url(finance)}?who=", htmx=True))
+    assert "Add " not in nothing and "hidden" in nothing
+
+
+def test_somebody_is_added_and_asked_for_what_is_open(admin, finance, rita, ana, adam):
+    factories.request(rita, factories.app("Concur", finance))
+    answer = admin.post(f"{url(finance)}/members", {"person": ana.public_id})
+    assert (answer.status_code, answer.headers["Location"]) == (303, url(finance))
+    assert members(finance) == 3
+    assert factories.rows("notices", f"kind = 'approval-asked' AND person_id = {ana.id}") == 1
+    last = events("group.member_added")[-1]
+    assert (last["actor"], last["person"], last["group"]) == (adam.id, ana.id, finance.id)
+
+
+def test_htmx_gets_the_group_back_and_saved(admin, finance, ana):
+    answer = admin.post(f"{url(finance)}/members", {"person": ana.public_id}, htmx=True)
+    assert answer.status_code == 200 and is_fragment(answer)
+    assert words(answer).lstrip().startswith(f'<section class="cs-group" id="group-{finance.public_id}"')
+    assert "Saved" in words(answer) and "Take Ana Moreau out of Finance" in words(answer)
+
+
+def test_somebody_is_taken_out_and_may_decide_no_longer(admin, finance, rita, ben, adam):
+    factories.request(rita, factories.app("Concur", finance))
+    path = f"{url(finance)}/members/{ben.public_id}/removal"
+    answer = admin.post(path, htmx=True)
+    assert answer.status_code == 200 and "Ben Okafor" not in words(answer)
+    assert members(finance) == 1
+    assert factories.rows("invitations", f"person_id = {ben.id} AND live") == 0
+    assert events("group.member_removed")[-1]["actor"] == adam.id
+    for htmx in (False, True):
+        again = admin.post(path, htmx=htmx)
+        assert again.status_code == 409 and "Ben Okafor is not in Finance any more." in words(again)
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_nobody_is_in_a_group_twice(admin, finance, ben, htmx):
+    answer = admin.post(f"{url(finance)}/members", {"person": ben.public_id}, htmx=htmx)
+    assert answer.status_code == 409 and is_fragment(answer) is htmx
+    assert "Ben Okafor is in Finance already." in words(answer)
+    assert members(finance) == 2
+
+
+def test_a_deactivated_person_is_not_added(admin, finance, ana, adam):
+    choose("write")
+    people.deactivate(db.session.get(Person, ana.id), actor=adam, now=clock.now())
+    outbox.commit()
+    answer = admin.post(f"{url(finance)}/members", {"person": ana.public_id})
+    assert answer.status_code == 409 and "Ana Moreau is deactivated. Reactivate them first." in words(answer)
+
+
+def test_a_group_holds_100_members(admin, finance, ana):
+    fill(finance, 98)
+    assert members(finance) == 100
+    for htmx in (False, True):
+        answer = admin.post(f"{url(finance)}/members", {"person": ana.public_id, "whole": "1"}, htmx=htmx)
+        assert answer.status_code == 409
+        assert "Finance has 100 members, the most a group can have." in words(answer)
+    page = words(admin.get(url(finance)))
+    assert "Finance has 100 members, the most a group can have." in page and "Add somebody" not in page
+    assert members(finance) == 100 and now(finance).name == "Finance"
