@@ -11,7 +11,6 @@ from alembic.script import ScriptDirectory
 from flask import Flask, current_app
 from flask.cli import AppGroup
 from flask_migrate import upgrade as migrate_upgrade
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from webapp import audit, clock, outbox
@@ -81,7 +80,7 @@ def demo() -> None:
 def upgrade() -> None:
     """Brings the database to this version's form; copies an SQLite file first, if there is anything to change."""
     choose("write")
-    url = make_url(current_app.config["SQLALCHEMY_DATABASE_URI"])
+    url = db.engine.url  # not the setting: a relative path is resolved there
     try:
         with db.engine.connect() as connection:
             present = MigrationContext.configure(connection).get_current_revision()
@@ -94,11 +93,19 @@ def upgrade() -> None:
     if url.get_backend_name() == "sqlite" and present is not None and url.database:
         copy = Path(url.database).with_name(f"{Path(url.database).stem}-before-{newest}.db")
         if not copy.exists():
-            with closing(sqlite3.connect(url.database)) as source:
-                source.execute("VACUUM INTO ?", (str(copy),))
+            _copy(Path(url.database), copy)
             click.echo(f"A copy of the database is in {copy}.")
     migrate_upgrade()
     click.echo("The database is up to date.")
+
+
+def _copy(source: Path, copy: Path) -> None:
+    """A whole copy under that name, or none: one that was cut short would be kept as the backup."""
+    partial = copy.with_name(f"{copy.name}.partial")
+    partial.unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("VACUUM INTO ?", (str(partial),))
+    partial.replace(copy)
 
 
 @audit_commands.command("verify")
