@@ -57,7 +57,7 @@ def code_fits(given: str, public_id: str, round: int, key_id: str) -> bool:
 
 def well_formed(given: str) -> str | None:
     """The six digits of what was typed ("418 207", "418-207"), or None."""
-    digits = "".join(sign for sign in given if sign not in "  -")
+    digits = "".join(sign for sign in given if not sign.isspace() and sign not in "-\u2010\u2011\u2013")
     return digits if len(digits) == 6 and digits.isascii() and digits.isdigit() else None
 
 

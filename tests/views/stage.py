@@ -13,7 +13,7 @@ from tests import factories
 from webapp import clock, links
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Group, Invitation, Person, Step
-from webapp.operations import people, requests
+from webapp.operations import groups, people, requests
 from webapp.outbox import commit
 from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
@@ -144,6 +144,12 @@ def sweep() -> None:
 def deactivate(person: Person, actor: Person) -> None:
     choose("write")
     people.deactivate(db.session.merge(person), actor=db.session.merge(actor), now=clock.now())
+    commit()
+
+
+def leave(group: Group, person: Person, actor: Person) -> None:
+    choose("write")
+    groups.remove_member(db.session.merge(group), db.session.merge(person), actor=actor, now=clock.now())
     commit()
 
 

@@ -1,0 +1,368 @@
+"""Deciding by the code of the mail; what closes it, a new one, and the browser that is spared it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from datetime import timedelta
+
+import pytest
+
+from tests import factories
+from tests.views import stage
+from tests.views.stage import rule, signed_in_only, text_field, words
+from webapp import links
+from webapp.extensions import db
+from webapp.operations import people
+from webapp.outbox import commit
+from webapp.transactions import choose
+
+
+@pytest.fixture
+def made(company):
+    return factories.request(company.rita, factories.app("Benevity", company.ana), message="For the drive.")
+
+
+@pytest.fixture
+def nobody(login_as):
+    return login_as(None)
+
+
+def wrongs(made, ana):
+    return stage.invitation(made, ana).wrong_codes
+
+
+@pytest.mark.parametrize("verdict", ["approval", "denial"])
+def test_link_and_code_decide(nobody, ana, made, verdict):
+    address = stage.link(made, ana)
+    answer = nobody.post(f"{address}/{verdict}", {"code": stage.code(made, ana), "reason": "Use the other."})
+    assert (answer.status_code, answer.headers["Location"]) == (303, address)
+    assert stage.decisions(made) == [("Ana", {"approval": "approved", "denial": "denied"}[verdict], "code")]
+    assert "by you, today" in words(nobody.get(address))
+    assert "countersign_decisions" not in str(answer.headers), "nothing is remembered that nobody ticked"
+
+
+@pytest.mark.parametrize("form", ["{}{}", "{} {}", " {}-{} ", "{}\u00a0{}\n", "{}\u2009\u2013\u200a{}"])
+def test_the_code_is_taken_as_people_type_it(nobody, ana, made, form):
+    code = stage.code(made, ana)
+    answer = nobody.post(f"{stage.link(made, ana)}/approval", {"code": form.format(code[:3], code[3:])})
+    assert answer.status_code == 303
+
+
+def test_by_htmx_the_whole_page_is_another_one(nobody, ana, made):
+    address = stage.link(made, ana)
+    answer = nobody.post(f"{address}/approval", {"code": stage.code(made, ana)}, htmx=True)
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, address)
+
+
+def test_a_replay_hears_how_it_stands(nobody, ana, made):
+    address, form = stage.link(made, ana), {"code": stage.code(made, ana), "reason": "No."}
+    nobody.post(f"{address}/approval", form)
+    before = stage.everything()
+    for verdict in ("approval", "denial"):
+        answer = nobody.post(f"{address}/{verdict}", form)
+        assert answer.status_code == 409
+        assert "Approved by you, today" in words(answer)
+        assert nobody.post(f"{address}/{verdict}", form, htmx=True).headers["HX-Redirect"] == address
+    assert stage.everything() == before
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_what_is_no_code_is_not_counted_and_nothing_is_lost(nobody, ana, made, htmx):
+    address = stage.link(made, ana)
+    before = stage.everything()
+    for typed in ("", "12345", "1234567", "12345a", "１２３４５６", "²²²²²²", "x" * 5000, "\x00\x00"):
+        answer = nobody.post(f"{address}/approval", {"code": typed, "comment": "Keep me"}, htmx=htmx)
+        assert answer.status_code == 422
+        assert "The code has six digits." in words(answer)
+        assert "left." not in words(answer).partition("The code has six digits.")[2][:60]
+        assert "Keep me</textarea>" in stage.source(answer)
+    assert stage.everything() == before
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_five_wrong_codes_close_the_code_and_keep_it_closed(nobody, login_as, ana, made, htmx):
+    address, wrong = stage.link(made, ana), stage.wrong_code(made, ana)
+    for left in (4, 3, 2, 1):
+        answer = nobody.post(f"{address}/denial", {"code": wrong, "reason": "Because", "remember": "1"}, htmx=htmx)
+        assert answer.status_code == 422
+        assert "That is not the code of this mail." in words(answer)
+        assert (f"{left} tries left." if left > 1 else "1 try left.") in words(answer)
+        assert "Because</textarea>" in stage.source(answer)
+        assert f'value="{wrong}"' in stage.source(answer)
+        assert re.search(r'name="remember"[^>]*checked', stage.source(answer))
+        assert wrongs(made, ana) == 5 - left
+    answer = nobody.post(f"{address}/denial", {"code": wrong, "reason": "Because"}, htmx=htmx)
+    assert answer.status_code == 422
+    assert "Five wrong codes: the code of this mail no longer works." in words(answer)
+    assert "Because</textarea>" in stage.source(answer)
+    before = stage.everything()
+    for verdict in ("approval", "denial"):
+        answer = nobody.post(f"{address}/{verdict}", {"code": stage.code(made, ana), "reason": "No."}, htmx=htmx)
+        assert answer.status_code == 422, "the right code comes too late"
+        assert "Five wrong codes" in words(answer)
+    assert stage.everything() == before
+    assert "Five wrong codes" in words(nobody.get(address))
+    assert login_as(ana).post(f"{address}/approval").status_code == 303, "signing in still works"
+    assert stage.decisions(made) == [("Ana", "approved", "browser")]
+
+
+def test_the_codes_of_others_and_of_other_steps_do_not_fit(nobody, rita, company):
+    made = factories.request(rita, factories.app("Salesforce", company.finance))
+    ben, chloe = company.ben, company.chloe
+    if stage.code(made, ben) != stage.code(made, chloe):
+        assert nobody.post(f"{stage.link(made, ben)}/approval", {"code": stage.code(made, chloe)}).status_code == 422
+    assert stage.decisions(made) == []
+    assert wrongs(made, ben) == 1
+    assert wrongs(made, chloe) == 0
+
+
+def test_a_missing_reason_or_field_is_no_wrong_code(nobody, rita, ana):
+    policy = rule(ana, see=({"role": stage.WRITE},), entitlements=(text_field("role", required=True),))
+    made = factories.request(rita, factories.app("Salesforce", policy=policy))
+    address, code = stage.link(made, ana), stage.code(made, ana)
+    answer = nobody.post(f"{address}/denial", {"code": code, "reason": ""})
+    assert (answer.status_code, wrongs(made, ana)) == (422, 0)
+    assert f'value="{code}"' in stage.source(answer)
+    answer = nobody.post(f"{address}/approval", {"code": code, "field-role": ""})
+    assert (answer.status_code, wrongs(made, ana)) == (422, 0)
+    assert "Role is needed." in words(answer)
+    answer = nobody.post(f"{address}/approval", {"code": code, "field-role": "Writer"})
+    assert answer.status_code == 303
+
+
+def test_guesses_sent_at_once_are_counted_like_one_after_the_other(app, ana, made):
+    """Twelve guesses side by side, the right one among them: at most five are ever compared and kept."""
+    address, right = stage.link(made, ana), stage.code(made, ana)
+    guesses = [f"{(int(right) + step) % 1_000_000:06d}" for step in range(-6, 6)]
+    from tests.conftest import Browser
+
+    sent = [(Browser(app), guess) for guess in guesses]
+    sent = [(browser, guess, browser.token()) for browser, guess in sent]
+    db.session.rollback()
+    start, statuses = threading.Barrier(len(sent)), {}
+
+    def press(browser, guess, token):
+        start.wait()
+        answer = browser.client.post(f"{address}/approval", data={"csrf_token": token, "code": guess})
+        statuses[guess] = answer.status_code
+
+    threads = [threading.Thread(target=press, args=one) for one in sent]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counted = wrongs(made, ana)
+    assert counted <= 5
+    if statuses[right] == 303:
+        assert stage.state(made) == "approved"
+        assert counted < 5
+    else:
+        assert stage.state(made) == "pending"
+        assert counted == 5
+    assert set(statuses.values()) <= {303, 409, 422}
+
+
+# ---------- A new code ----------
+
+
+def test_a_new_code_is_a_new_round_and_the_old_link_only_shows(nobody, login_as, ana, made):
+    old, old_code = stage.link(made, ana), stage.code(made, ana)
+    for _ in range(5):
+        nobody.post(f"{old}/approval", {"code": stage.wrong_code(made, ana)})
+    answer = nobody.post(f"{old}/code", {"comment": "Typed"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, old)
+    assert stage.mails()[-1] == ("approval-asked", "Ana")
+    told = words(nobody.get(old))
+    assert "There is a newer mail for this" in told
+    assert "A new mail is on its way to Ana Moreau" in told
+    before = stage.everything()
+    for code in (old_code, stage.code(made, ana)):
+        for verdict in ("approval", "denial"):
+            refused = nobody.post(f"{old}/{verdict}", {"code": code, "reason": "No."})
+            assert refused.status_code == 409
+            assert "There is a newer mail for this" in words(refused)
+    assert stage.everything() == before
+    new = stage.link(made, ana)
+    assert new != old
+    assert "Code from the mail" in words(nobody.get(new))
+    assert nobody.post(f"{new}/approval", {"code": old_code}).status_code == 422
+    assert nobody.post(f"{new}/approval", {"code": stage.code(made, ana)}).status_code == 303
+
+
+def test_a_signed_in_approver_decides_from_an_earlier_link(nobody, login_as, ana, made):
+    old = stage.link(made, ana)
+    nobody.post(f"{old}/code")
+    browser = login_as(ana)
+    assert "Your decision" in words(browser.get(old))
+    assert browser.post(f"{old}/approval").status_code == 303
+    assert stage.decisions(made) == [("Ana", "approved", "browser")]
+
+
+def test_pressing_twice_makes_one_new_code(nobody, ana, made):
+    old = stage.link(made, ana)
+    nobody.post(f"{old}/code")
+    before = stage.everything()
+    answer = nobody.post(f"{old}/code")
+    assert answer.status_code == 409
+    assert "it is in the newest mail" in words(answer)
+    assert nobody.post(f"{old}/code", htmx=True).headers["HX-Redirect"] == old
+    assert stage.everything() == before
+
+
+def test_three_new_codes_a_day(nobody, ana, made):
+    for _ in range(3):
+        assert nobody.post(f"{stage.link(made, ana)}/code").status_code == 303
+    before = stage.everything()
+    answer = nobody.post(f"{stage.link(made, ana)}/code", {"comment": "Typed"})
+    assert answer.status_code == 409
+    assert "You had 3 new codes today." in words(answer)
+    assert "Typed</textarea>" in stage.source(answer)
+    assert stage.everything() == before
+    assert nobody.post(f"{stage.link(made, ana)}/approval", {"code": stage.code(made, ana)}).status_code == 303
+
+
+def test_no_new_code_for_what_is_over(nobody, rita, ana, made):
+    address = stage.link(made, ana)
+    factories.overdue(made)
+    for _ in range(2):
+        before = stage.everything()
+        answer = nobody.post(f"{address}/code")
+        assert answer.status_code == 409
+        assert stage.everything() == before
+        if stage.state(made) == "pending":
+            assert "Expired on" in words(answer)
+            stage.sweep()
+
+
+def test_the_new_code_by_htmx_loads_the_page_anew(nobody, ana, made):
+    address = stage.link(made, ana)
+    answer = nobody.post(f"{address}/code", htmx=True)
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, address)
+
+
+# ---------- Apps that want a sign-in ----------
+
+
+@pytest.fixture
+def strict(company):
+    return factories.request(company.rita, factories.app("Payroll", policy=signed_in_only(company.ana)))
+
+
+def test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request(nobody, login_as, ana, strict):
+    address, code = stage.link(strict, ana), stage.code(strict, ana)
+    token = address.removeprefix("/decide/")
+    page = nobody.get(address)
+    assert page.status_code == 200
+    assert "Sign in to decide" in words(page)
+    assert "Code from the mail" not in words(page)
+    before = stage.everything()
+    for verdict in ("approval", "denial"):
+        for htmx in (False, True):
+            answer = nobody.post(f"{address}/{verdict}", {"code": code, "reason": "No."}, htmx=htmx)
+            assert answer.status_code == 403
+            assert "Sign in to decide" in words(answer)
+            ways = re.findall(r'href="(/sign-in\?next=[^"]*)"', stage.source(answer))
+            assert f"/sign-in?next=/approvals/{strict.public_id}" in ways
+            assert not any(token in way for way in ways)
+    assert stage.everything() == before
+    factories.with_password(ana)
+    answer = nobody.post(
+        "/sign-in",
+        {"email": ana.email, "password": factories.PASSWORD, "next": f"/approvals/{strict.public_id}"},
+    )
+    assert answer.headers["Location"] == f"/approvals/{strict.public_id}"
+    assert nobody.post(f"/requests/{strict.public_id}/approval").status_code == 303
+    assert stage.decisions(strict) == [("Ana", "approved", "browser")]
+
+
+# ---------- The remembered browser ----------
+
+
+def remembered(nobody, made, ana):
+    answer = nobody.post(f"{stage.link(made, ana)}/approval", {"code": stage.code(made, ana), "remember": "1"})
+    assert answer.status_code == 303
+    cookie = next(one for one in answer.headers.getlist("Set-Cookie") if one.startswith("countersign_decisions="))
+    return cookie
+
+
+def test_a_remembered_browser_is_spared_the_code_on_links_of_the_same_person(nobody, rita, otto, ana, made, company):
+    cookie = remembered(nobody, made, ana)
+    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/decide" in cookie
+    second = factories.request(otto, db.session.get(factories.App, made.app_id))
+    told = words(nobody.get(stage.link(second, ana)))
+    assert "Code from the mail" not in told
+    assert nobody.post(f"{stage.link(second, ana)}/approval").status_code == 303
+    assert stage.decisions(second) == [("Ana", "approved", "code")]
+
+
+def test_it_opens_nothing_else(nobody, rita, otto, ben, ana, made, strict, company):
+    remembered(nobody, made, ana)
+    for path in ("/", "/approvals", "/account", f"/requests/{made.public_id}", f"/approvals/{strict.public_id}"):
+        assert nobody.get(path).status_code == 303, path
+    third = factories.request(otto, factories.app("Other", ben))
+    assert "Code from the mail" in words(nobody.get(stage.link(third, ben)))
+    assert nobody.post(f"{stage.link(third, ben)}/approval").status_code == 422
+    assert nobody.post(f"{stage.link(strict, ana)}/approval").status_code == 403, "an app that wants a sign-in"
+    second = factories.request(otto, db.session.get(factories.App, made.app_id))
+    assert nobody.get(f"/decide/{stage.link(second, ana).removeprefix('/decide/')}x").status_code == 404
+    old = stage.link(second, ana)
+    nobody.post(f"{old}/code")
+    assert nobody.post(f"{old}/approval").status_code == 409, "nor an earlier round"
+    assert stage.decisions(second) == stage.decisions(third) == stage.decisions(strict) == []
+
+
+def test_it_is_listed_and_can_be_revoked(nobody, login_as, otto, ana, made):
+    remembered(nobody, made, ana)
+    second = factories.request(otto, db.session.get(factories.App, made.app_id))
+    at_home = login_as(ana)
+    account = stage.source(at_home.get("/account"))
+    row = db.session.query(factories.people.PersonSession).filter_by(kind="decisions").one().public_id
+    assert f"/account/sessions/{row}/ending" in account
+    assert at_home.post(f"/account/sessions/{row}/ending").status_code == 303
+    assert "Code from the mail" in words(nobody.get(stage.link(second, ana)))
+    assert nobody.post(f"{stage.link(second, ana)}/approval").status_code == 422
+
+
+def test_it_ends_by_itself_and_with_sign_out_everywhere_and_a_forged_one_is_none(nobody, login_as, otto, ana, made):
+    remembered(nobody, made, ana)
+    second = factories.request(otto, db.session.get(factories.App, made.app_id))
+    address = stage.link(second, ana)
+    assert "Code from the mail" not in words(nobody.get(address))
+    stage.shift("sessions", "expires_at", timedelta(days=-91), "kind = 'decisions'")
+    assert "Code from the mail" in words(nobody.get(address))
+    stage.shift("sessions", "expires_at", timedelta(days=91), "kind = 'decisions'")
+    assert "Code from the mail" not in words(nobody.get(address))
+    assert login_as(ana).post("/account/sessions/ending").status_code == 303
+    assert "Code from the mail" in words(nobody.get(address))
+    sign_in = factories.session_of(ana)
+    for value in ("x", "", links.browser_token(sign_in), links.browser_token("x"), "é" * 500):
+        nobody.client.set_cookie("countersign_decisions", value, path="/decide")
+        assert "Code from the mail" in words(nobody.get(address)), "a session for signing in is not one for decisions"
+
+
+def test_a_decisions_session_signs_nobody_in(app, login_as, nobody, ana, made):
+    remembered(nobody, made, ana)
+    row = db.session.query(factories.people.PersonSession).filter_by(kind="decisions").one().public_id
+    other = login_as(None)
+    with other.client.session_transaction() as session:
+        session["_user_id"] = row
+    assert other.get("/").status_code == 303
+
+
+def test_wrong_codes_do_not_remember(nobody, ana, made):
+    answer = nobody.post(f"{stage.link(made, ana)}/approval", {"code": stage.wrong_code(made, ana), "remember": "1"})
+    assert "countersign_decisions" not in str(answer.headers)
+    assert factories.rows("sessions", "kind = 'decisions'") == 0
+
+
+def test_deactivation_ends_it_too(nobody, otto, ana, adam, made):
+    remembered(nobody, made, ana)
+    second = factories.request(otto, db.session.get(factories.App, made.app_id))
+    address = stage.link(second, ana)
+    stage.deactivate(ana, adam)
+    choose("write")
+    people.reactivate(db.session.merge(ana), actor=adam, now=factories.clock.now())
+    commit()
+    assert nobody.post(f"{address}/approval").status_code in (409, 422)
+    assert stage.decisions(second) == []

@@ -1,0 +1,289 @@
+"""The page behind a mail's link: who reads it, what it says, and that opening it decides nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import factories
+from tests.views import stage
+from tests.views.stage import words
+from webapp import links
+from webapp.extensions import db
+from webapp.operations import groups, people
+from webapp.outbox import commit
+from webapp.transactions import choose
+from webapp.workflow.states import Verdict
+
+
+@pytest.fixture
+def made(company):
+    """Finance, then Ana."""
+    return factories.request(company.rita, factories.app("Salesforce", company.finance, company.ana))
+
+
+@pytest.fixture
+def nobody(login_as):
+    return login_as(None)
+
+
+def hidden(answer):
+    headers = answer.headers
+    return (
+        headers["Referrer-Policy"] == "no-referrer"
+        and headers["Cache-Control"] == "no-store"
+        and headers["X-Robots-Tag"] == "noindex"
+    )
+
+
+def test_the_link_shows_the_request_and_asks_for_the_code(nobody, ben, made):
+    answer = nobody.get(stage.link(made, ben))
+    told = words(answer)
+    assert answer.status_code == 200
+    assert "For Ben Okafor" in told
+    assert "Rita Lindqvist asks for Salesforce" in told
+    assert "Code from the mail" in told
+    assert "Mail me a new code" in told
+    assert "Remember this browser for my decisions" in told
+    assert "Opening this page has decided nothing" in told
+    assert stage.code(made, ben) not in stage.source(answer)
+    remember = stage.source(answer).partition('name="remember"')[2].partition(">")[0]
+    assert "checked" not in remember
+
+
+def test_signed_in_as_the_same_person_there_is_no_code(login_as, ben, made):
+    told = words(login_as(ben).get(stage.link(made, ben)))
+    assert "Your decision" in told
+    assert "Code from the mail" not in told
+    assert "Remember this browser" not in told
+
+
+def test_opening_it_changes_nothing_however_often(nobody, login_as, ben, otto, made):
+    address = stage.link(made, ben)
+    readers = [nobody, login_as(ben), login_as(otto)]
+    before = stage.everything()
+    for browser in readers:
+        for _ in range(3):
+            for htmx in (False, True):
+                assert browser.get(address, htmx=htmx).status_code == 200
+            head = browser.client.head(address)
+            assert (head.status_code, head.data) == (200, b"")
+            assert hidden(head)
+    assert stage.everything() == before
+
+
+@pytest.mark.parametrize("path", ["approval", "denial", "code"])
+def test_its_forms_refuse_get_and_head(nobody, ben, made, path):
+    before = stage.everything()
+    stage.assert_refuses_get(nobody, f"{stage.link(made, ben)}/{path}")
+    assert nobody.client.head(f"{stage.link(made, ben)}/{path}").status_code == 405
+    assert stage.everything() == before
+
+
+def test_every_answer_at_such_an_address_is_hidden(app, nobody, login_as, ben, otto, made):
+    address = stage.link(made, ben)
+    answers = [
+        nobody.get(address),
+        nobody.get("/decide/nonsense"),
+        nobody.get(f"{address}/approval"),  # 405
+        nobody.client.post(f"{address}/approval"),  # no CSRF token
+        nobody.client.post(f"{address}/approval", headers={"Sec-Fetch-Site": "cross-site"}),
+        nobody.post(f"{address}/approval"),  # no code
+        nobody.post(f"{address}/denial", {"code": stage.code(made, ben)}),  # no reason
+        nobody.post(f"{address}/code"),
+        nobody.get(address),  # an earlier round
+        login_as(otto).get(address),
+        login_as(otto).post(f"{address}/approval"),
+        login_as(ben).post(f"{address}/approval"),
+        nobody.get(f"{address}/nothing/here"),
+    ]
+    assert [one.status_code for one in answers] == [200, 404, 405, 400, 403, 422, 422, 303, 200, 200, 403, 303, 404]
+    assert all(hidden(one) for one in answers)
+
+
+def test_one_page_for_every_link_that_is_not_ours(app, nobody, login_as, ben, otto, made):
+    token = stage.link(made, ben).removeprefix("/decide/")
+    one = stage.invitation(made, ben)
+    unknown = links.approval_token("0" * 12, 1, one.key_id)
+    as_code = links.code(one.public_id, one.round, one.key_id)
+    password = links.password_token(one.public_id, one.round)
+    browser = links.browser_token(one.public_id)
+    flipped = token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
+    tokens = ["nonsense", "x" * 3000, unknown, as_code, password, browser, flipped, token[:-5], token + "A", "%FF%FE",
+              "%E2%82%AC", token.split(".")[0], ".", token.upper()]  # fmt: skip
+    for someone in (nobody, login_as(otto), login_as(ben)):
+        answers = [someone.get(f"/decide/{bad}") for bad in tokens]
+        assert {answer.status_code for answer in answers} == {404}
+        assert len({answer.data for answer in answers}) == 1, "the same bytes, so that nothing can be learnt"
+        assert "This link is not valid" in words(answers[0])
+    for path in ("approval", "denial", "code"):
+        answers = [nobody.post(f"/decide/{bad}/{path}", {"code": as_code}) for bad in ("nonsense", unknown, flipped)]
+        assert len({(answer.status_code, answer.data) for answer in answers}) == 1
+        assert answers[0].status_code == 404
+
+
+def test_links_of_somebody_who_left_die_at_the_next_request(nobody, login_as, ben, adam, made):
+    address, code, browser = stage.link(made, ben), stage.code(made, ben), login_as(ben)
+    bad = nobody.get("/decide/nonsense").data
+    assert nobody.get(address).status_code == 200
+    stage.deactivate(ben, adam)
+    before = stage.everything()
+    for answer in (nobody.get(address), browser.get(address)):
+        assert (answer.status_code, answer.data) == (404, bad)
+    for verdict in ("approval", "denial", "code"):
+        answer = nobody.post(f"{address}/{verdict}", {"code": code, "reason": "No."})
+        assert (answer.status_code, answer.data) == (404, bad)
+    assert browser.get(f"/approvals/{made.public_id}").status_code == 303, "signed out"
+    assert stage.everything() == before
+
+
+def test_coming_back_does_not_wake_the_old_link(nobody, ben, chloe, adam, made):
+    old, code = stage.link(made, ben), stage.code(made, ben)
+    stage.deactivate(ben, adam)
+    choose("write")
+    back = people.reactivate(db.session.merge(ben), actor=adam, now=factories.clock.now())
+    commit()
+    del back
+    if stage.invitation(made, ben).live:
+        assert stage.link(made, ben) != old
+    answer = nobody.post(f"{old}/approval", {"code": code})
+    assert answer.status_code == 409
+    assert stage.decisions(made) == []
+
+
+# ---------- Honest states ----------
+
+
+def state_of(nobody, made, person):
+    before = stage.everything()
+    answer = nobody.get(stage.link(made, person))
+    assert answer.status_code == 200
+    assert "Code from the mail" not in words(answer)
+    for verdict in ("approval", "denial"):
+        refused = nobody.post(
+            f"{stage.link(made, person)}/{verdict}", {"code": stage.code(made, person), "reason": "No."}
+        )
+        assert refused.status_code == 409
+        title = words(answer).partition("Sign in ")[2][:30]
+        assert title in words(refused)
+    assert stage.everything() == before
+    return words(answer)
+
+
+def test_decided_by_another_member_says_by_whom_and_who_has_it_now(nobody, ben, chloe, made):
+    factories.decide(made, chloe)
+    told = state_of(nobody, made, ben)
+    assert "Now with Ana Moreau" in told
+    assert "Chloe Tan approved the step that you were asked for, today" in told
+
+
+def test_decided_by_me_and_moved_on(nobody, ben, made):
+    factories.decide(made, ben, comment="Fine.")
+    told = state_of(nobody, made, ben)
+    assert "You approved this, today" in told
+    assert "Now with Ana Moreau. There is nothing left for you to do." in told
+
+
+def test_approved_in_the_end(nobody, ben, chloe, ana, made):
+    factories.decide(made, chloe)
+    factories.decide(made, ana)
+    assert "Approved by Ana Moreau, today" in state_of(nobody, made, ben)
+    assert "Approved by you, today" in state_of(nobody, made, ana)
+
+
+def test_denied(nobody, ben, chloe, made):
+    factories.decide(made, chloe, Verdict.DENIED, "Too dear.")
+    told = state_of(nobody, made, ben)
+    assert "Denied by Chloe Tan, today" in told
+    assert "for Finance" in told
+    assert "Chloe Tan wrote: “Too dear.”" in told
+
+
+def test_expired_before_and_after_the_sweep(nobody, ben, made):
+    factories.overdue(made)
+    first = state_of(nobody, made, ben)
+    assert "Expired on " in first
+    stage.sweep()
+    assert "Expired on " in state_of(nobody, made, ben)
+    assert "Nobody answered in time, so Rita did not get Salesforce." in first
+
+
+def test_withdrawn(nobody, rita, ben, made):
+    stage.cancel(made, rita)
+    told = state_of(nobody, made, ben)
+    assert "Withdrawn by Rita Lindqvist, just now" in told
+    assert "Rita no longer asks for Salesforce." in told
+
+
+def test_no_longer_in_the_group(nobody, ben, adam, company, made):
+    stage.leave(company.finance, ben, adam)
+    told = state_of(nobody, made, ben)
+    assert "Now with Finance: Chloe" in told
+    assert "This decision is not yours to make (any more)." in told
+
+
+def test_asked_for_step_two_and_then_out_of_it_is_not_told_of_step_one(nobody, rita, ben, ana, adam, company):
+    made = factories.request(rita, factories.app("Benevity", ana, company.finance))
+    factories.decide(made, ana)
+    stage.leave(company.finance, ben, adam)
+    told = state_of(nobody, made, ben)
+    assert "Ana Moreau approved the step that you were asked for" not in told
+    assert "This decision is not yours to make (any more)." in told
+
+
+def test_back_in_the_group_gets_a_new_link_and_the_old_one_only_shows(nobody, ben, adam, company, made):
+    old, code = stage.link(made, ben), stage.code(made, ben)
+    stage.leave(company.finance, ben, adam)
+    choose("write")
+    groups.add_member(db.session.merge(company.finance), db.session.merge(ben), actor=adam, now=factories.clock.now())
+    commit()
+    assert stage.link(made, ben) != old
+    answer = nobody.post(f"{old}/approval", {"code": code})
+    assert answer.status_code == 409
+    assert "There is a newer mail for this" in words(nobody.get(old))
+    assert nobody.post(f"{stage.link(made, ben)}/approval", {"code": stage.code(made, ben)}).status_code == 303
+
+
+# ---------- Signed in as somebody else ----------
+
+
+def test_the_session_wins_and_is_told_whose_link_it_is(login_as, ben, otto, made):
+    address, code = stage.link(made, ben), stage.code(made, ben)
+    browser = login_as(otto)
+    before = stage.everything()
+    told = words(browser.get(address))
+    assert "This was sent to Ben Okafor" in told
+    assert "You are signed in as Otto Brandt" in told
+    assert "Salesforce" not in told
+    for path in ("approval", "denial", "code"):
+        for htmx in (False, True):
+            answer = browser.post(f"{address}/{path}", {"code": code, "reason": "No."}, htmx=htmx)
+            assert answer.status_code == 403
+            assert "This was sent to Ben Okafor" in words(answer)
+    assert stage.everything() == before
+
+
+def test_another_approver_has_the_way_to_their_own(login_as, ben, chloe, adam, made):
+    for person in (chloe, adam):
+        answer = login_as(person).get(stage.link(made, ben))
+        assert f'href="/requests/{made.public_id}"' in stage.source(answer)
+        assert "This was sent to Ben Okafor" in words(answer)
+
+
+def test_the_new_code_of_a_settled_request_refused_to_somebody_else_is_no_failure(login_as, rita, ben, otto, made):
+    address = stage.link(made, ben)
+    stage.cancel(made, rita)
+    assert login_as(otto).post(f"{address}/code").status_code == 403
+
+
+def test_a_forwarded_mail_decides_without_a_session_and_not_with_the_requesters(nobody, login_as, rita, ben, made):
+    """What SECURITY.md says: link and code together decide for the person they were mailed to. Where that is too
+    little, the app asks for a sign-in. Signed in, the requester can do nothing with them."""
+    address, code = stage.link(made, ben), stage.code(made, ben)
+    before = stage.everything()
+    browser = login_as(rita)
+    before = stage.everything()
+    for verdict in ("approval", "denial"):
+        assert browser.post(f"{address}/{verdict}", {"code": code, "reason": "No."}).status_code == 403
+    assert stage.everything() == before
+    assert nobody.post(f"{address}/approval", {"code": code}).status_code == 303
+    assert stage.decisions(made) == [("Ben", "approved", "code")]

@@ -1,0 +1,135 @@
+"""Approvals: what waits for me, next deadline first; what I have decided and what came of it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from tests import factories
+from tests.views import stage
+from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
+from webapp.workflow.states import Verdict
+
+
+def waiting(answer):
+    """Who asks for what, in order."""
+    return re.findall(r'<h3><a href="/approvals/[^"]+">([^<]+)</a></h3>', stage.source(answer))
+
+
+def test_who_waits_stands_there_with_the_next_deadline_first(login_as, rita, otto, ana, adam):
+    later = factories.request(rita, factories.app("Salesforce", ana), message="For the quarter.")
+    factories.request(otto, factories.app("Benevity", ana))
+    stage.shift("steps", "due_at", timedelta(days=2), f"request_id = {later.id}")
+    factories.request(adam, factories.app("Other", otto))
+    answer = login_as(ana).get("/approvals")
+    assert waiting(answer) == ["Otto Brandt asks for Benevity", "Rita Lindqvist asks for Salesforce"]
+    told = words(answer)
+    assert "2 people wait for you. The first until" in told
+    assert "“For the quarter.”" in told
+    assert "only you" in told
+    assert "4 days left" in told or "5 days left" in told
+
+
+def test_only_what_is_live_and_in_time_waits(login_as, rita, ana, ben, company, adam):
+    apps = {name: factories.app(name, ana) for name in ("Open", "Late", "Swept", "Gone", "Done")}
+    made = {name: factories.request(rita, app) for name, app in apps.items()}
+    factories.overdue(made["Swept"])
+    stage.sweep()
+    factories.overdue(made["Late"])
+    stage.cancel(made["Gone"], rita)
+    factories.decide(made["Done"], ana)
+    assert waiting(login_as(ana).get("/approvals")) == ["Rita Lindqvist asks for Open"]
+    assert "1 person waits for you." in words(login_as(ana).get("/approvals"))
+    assert waiting(login_as(ben).get("/approvals")) == []
+    assert "All done" in words(login_as(ben).get("/approvals"))
+
+
+def test_a_group_member_sees_for_whom_and_which_step(login_as, rita, ana, ben, company):
+    made = factories.request(rita, factories.app("Salesforce", ana, company.finance))
+    assert waiting(login_as(ben).get("/approvals")) == []
+    factories.decide(made, ana)
+    assert "for Finance, step 2 of 2" in words(login_as(ben).get("/approvals"))
+
+
+def test_a_stand_in_is_told_why(login_as, rita, ana, adam):
+    factories.request(rita, factories.app("Benevity", ana, owner=adam))
+    factories.request(rita, factories.app("Apptio", ana))
+    stage.deactivate(ana, adam)
+    told = words(login_as(adam).get("/approvals"))
+    assert "you own the app, in place of Ana Moreau" in told
+    assert "you are an admin, in place of Ana Moreau" in told
+
+
+def test_the_queue_shows_the_fields_of_the_step_and_not_the_requesters(login_as, rita, ana):
+    fields = (text_field("wish", requester=WRITE), text_field("cost", default="4711"))
+    policy = rule(ana, see=({"wish": HIDDEN, "cost": READ},), entitlements=fields)
+    factories.request(rita, factories.app("Salesforce", policy=policy), given={"wish": ["a surprise"]})
+    told = words(login_as(ana).get("/approvals"))
+    assert "a surprise" not in told
+    assert "Cost: 4711" in told
+
+
+def test_the_queue_pages_by_deadline_and_step_even_when_all_are_due_at_once(login_as, ana, otto):
+    people = [factories.person(f"Person{number:02d} Of Many") for number in range(35)]
+    app = factories.app("Benevity", ana)
+    for person in people:
+        factories.request(person, app)
+    due = factories.db.session.query(factories.Step).first().due_at
+    factories.choose("write")
+    factories.db.session.query(factories.Step).update({"due_at": due})
+    factories.db.session.commit()
+    browser = login_as(ana)
+    first = browser.get("/approvals")
+    more = re.search(r'href="(/approvals\?after=[^"]+)"', stage.source(first))
+    second = browser.get(more[1])
+    assert (len(waiting(first)), len(waiting(second))) == (30, 5)
+    assert len(set(waiting(first) + waiting(second))) == 35
+    assert "35 people wait for you." in words(first)
+
+
+def test_broken_keys_are_no_error(login_as, ana):
+    browser = login_as(ana)
+    for after in ("x", ":", "1:x", "nan:1", "inf:1", "1e300:1", "-1e300:1", "0:" + "9" * 40, "0:²", "%00:1", "1:-1"):
+        assert browser.get(f"/approvals?after={after}").status_code == 200, after
+        assert browser.get(f"/approvals/decided?before={after}").status_code == 200, after
+    for before in ("²", "9" * 30, "-5"):
+        assert browser.get(f"/approvals/decided?before={before}").status_code == 200, before
+
+
+def test_what_i_decided_says_what_came_of_it(login_as, rita, ana, ben, company):
+    apps = ("Moving", "Yes", "No", "Overruled", "Gone", "Late")
+    made = {name: factories.request(rita, factories.app(name, ana, company.finance)) for name in apps}
+    for name, request in made.items():
+        factories.decide(request, ana, Verdict.DENIED if name == "No" else Verdict.APPROVED)
+    factories.decide(made["Yes"], ben)
+    factories.decide(made["Overruled"], ben, Verdict.DENIED)
+    stage.cancel(made["Gone"], rita)
+    factories.overdue(made["Late"])
+    stage.sweep()
+    browser = login_as(ana)
+    told = words(browser.get("/approvals/decided"))
+    assert "Moving RL Rita Lindqvist You approved Now with Finance" in told
+    assert "Yes RL Rita Lindqvist You approved Rita has it" in told
+    assert "No RL Rita Lindqvist You denied Closed; Rita got your reason" in told
+    assert "Overruled RL Rita Lindqvist You approved Denied by somebody else" in told
+    assert "Gone RL Rita Lindqvist You approved Withdrawn" in told
+    assert "Late RL Rita Lindqvist You approved Expired later on" in told
+    queue = words(browser.get("/approvals"))
+    assert queue.count("You approved") + queue.count("You denied") == 5
+    assert "All my decisions" in queue
+
+
+def test_decisions_page_by_key(login_as, ana):
+    app = factories.app("Benevity", ana)
+    for number in range(32):
+        factories.decide(factories.request(factories.person(f"Person{number:02d} Of Many"), app), ana)
+    browser = login_as(ana)
+    first = browser.get("/approvals/decided")
+    older = re.search(r'href="(/approvals/decided\?before=\d+)"', stage.source(first))
+    assert words(first).count("You approved") == 30
+    assert words(browser.get(older[1])).count("You approved") == 2
+
+
+def test_nobody_goes_through_the_door(login_as):
+    for path in ("/approvals", "/approvals/decided", "/approvals/000000000000"):
+        assert login_as(None).get(path).headers["Location"] == f"/sign-in?next={path}"
