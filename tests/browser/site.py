@@ -1,0 +1,203 @@
+"""The stack as bin/run starts it, and what people do on it: sign in, read their mail, follow its link."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from tests.chromium import follow_in_mail
+from tests.embedded.helpers import Stack, until
+from webapp.embedded import mailstore
+
+PASSWORD = "countersign-demo"
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+class Site:
+    """A running installation. `address` has no slash at its end."""
+
+    def __init__(self, address: str, data: Path, log: Path) -> None:
+        self.address = address
+        self.data = data
+        self.log = log
+        self._sessions: dict[str, dict] = {}
+
+    def context_of(self, chromium: Browser, name: str | None, **options) -> BrowserContext:
+        """A window in which that person (by first name) is signed in; None: nobody. One sign-in for each person."""
+        options = {"viewport": WIDE, "base_url": self.address, "reduced_motion": "reduce", **options}
+        if name and name not in self._sessions:
+            context = chromium.new_context(base_url=self.address)
+            sign_in(context.new_page(), name)
+            self._sessions[name] = context.storage_state()
+            context.close()
+        return chromium.new_context(storage_state=self._sessions[name] if name else None, **options)
+
+    def forget(self, name: str) -> None:
+        """The person is signed in anew the next time."""
+        self._sessions.pop(name, None)
+
+    def mails(self, to: str, words: str) -> list[mailstore.Mail]:
+        """What the SMTP server took for that person, newest first; the words are in each of them."""
+        return mailstore.page(self.data / "mailbox", words=words, to=email(to)).mails
+
+    def mail(self, to: str, words: str, within: float = 20) -> mailstore.Mail:
+        """The newest such mail, as soon as there is one."""
+        return until(lambda: self.mails(to, words), within)[0]
+
+    def text_of(self, mail: mailstore.Mail) -> str:
+        """The mail's text part in one line."""
+        return " ".join(mailstore.bodies(self.data / "mailbox", mail.id)[0].split())
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self.data / "countersign.db", timeout=10)
+        try:
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+
+def email(first_name: str) -> str:
+    return f"{first_name.lower()}@example.com"
+
+
+def sign_in(page: Page, name: str) -> None:
+    """By the form, from wherever it is shown."""
+    if "/sign-in" not in page.url:
+        page.goto("/sign-in")
+    page.get_by_label("Email", exact=True).fill(email(name))
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("button", name="your menu").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.wait_for_url("**/sign-in")
+
+
+def open_mail(page: Page, site: Site, to: str, words: str) -> Page:
+    """On the Mailbox page, as soon as the mail is there."""
+    mail = site.mail(to, words)
+    page.get_by_role("link", name="Mailbox", exact=True).click()
+    page.get_by_role("combobox", name="To", exact=True).select_option(email(to))
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.locator(f"a[href*='{mail.id}']").first.click()
+    page.wait_for_url("**#mail")
+    return page
+
+
+def code_in(page: Page) -> str:
+    """The six digits in the mail that the Mailbox shows."""
+    body = page.frame_locator("iframe").locator("body")
+    told = re.compile(r"Your code, to type on the page\s*(\d{3} ?\d{3})\b")
+    expect(body).to_contain_text(told)
+    return told.search(body.text_content())[1]
+
+
+def follow_link(page: Page) -> None:
+    follow_in_mail(page, "Read and decide")
+    page.wait_for_url("**/decide/*")
+
+
+def card(page: Page, app: str) -> Locator:
+    """The app's card in the catalog."""
+    return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=app, exact=True))
+
+
+def tile(page: Page, app: str) -> Locator:
+    """The app's tile on the dashboard."""
+    return page.get_by_role("region", name="My apps").get_by_role("listitem").filter(has_text=app)
+
+
+def request_of(page: Page, app: str) -> Locator:
+    """The newest request for the app in a list of mine."""
+    return page.get_by_role("article").filter(has=page.get_by_role("heading", name=app, exact=True)).first
+
+
+def start(stack: Stack) -> None:
+    """A machine that runs other tests beside takes its time."""
+    stack.start(wait=False)
+    try:
+        until(lambda: "Countersign runs at" in stack.output() or stack.process.poll() is not None, within=120)
+        assert stack.process.poll() is None, stack.output()
+    except BaseException:
+        stack.stop()
+        raise
+
+
+class Shared:
+    """One stack for all processes of a test run: the first starts it, the last one out stops it."""
+
+    def __init__(self) -> None:
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
+        name = hashlib.sha256(run.encode()).hexdigest()[:10]
+        self.folder = Path(tempfile.gettempdir()) / f"countersign-browser-{name}"
+
+    def join(self) -> Site:
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        with self._turn():
+            self._users = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
+            # Held as long as we use the stack. It goes with us even when we are killed.
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+            os.set_inheritable(self._users, False)
+            known = self.folder / "stack.json"
+            if not known.exists():
+                stack = Stack(self.folder / "data", COUNTERSIGN_DEMO="1")
+                start(stack)
+                known.write_text(json.dumps({"port": stack.port, "pid": stack.process.pid, "log": str(stack.log)}))
+                self._process = stack.process
+            facts = json.loads(known.read_text())
+        self._pid = facts["pid"]
+        return Site(f"http://127.0.0.1:{facts['port']}", self.folder / "data", Path(facts["log"]))
+
+    def leave(self) -> None:
+        with self._turn():
+            fcntl.flock(self._users, fcntl.LOCK_UN)
+            try:
+                fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                last = False
+            else:
+                last = True
+                self._stop()
+            os.close(self._users)
+        if hasattr(self, "_process"):
+            # Ours to wait for, whoever stops it.
+            self._process.wait(60)
+        if last:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGTERM)
+            lock = open(self.folder / "data" / "lock")
+            give_up = time.monotonic() + 15
+            while time.monotonic() < give_up:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.05)
+            lock.close()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        with open(self.folder / "turn", "a") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            yield

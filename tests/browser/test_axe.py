@@ -1,0 +1,358 @@
+"""Every screen in light and dark, wide and on a phone: axe finds nothing, the console says nothing, nothing sticks out.
+
+Each screen is opened once and looked at four times. No rule is switched off, and no node is left out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask, render_template
+from playwright.sync_api import Page, expect
+from werkzeug.serving import make_server
+
+from tests.embedded.helpers import free_port
+from webapp import clock, create_app
+from webapp.config import Settings
+from webapp.embedded import mailstore
+from webapp.extensions import db
+from webapp.operations import people
+from webapp.outbox import commit
+from webapp.passwords import hash_password
+from webapp.transactions import choose
+
+from .cases import Cases
+from .site import PASSWORD, PHONE, WIDE, Site, card, request_of
+
+Visit = Callable[[Page, Cases], None]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """`visit`: an address, or what to do to get there. `script`: False for what only people without it see."""
+
+    name: str
+    who: str | None
+    visit: str | Visit
+    script: bool = True
+    options: dict = field(default_factory=dict)
+
+
+def at(address: Callable[[Cases], str]) -> Visit:
+    return lambda page, cases: page.goto(address(cases))
+
+
+def request_page(who: str, app: str) -> Visit:
+    return at(lambda cases: f"/requests/{cases.request_id(who, app)}")
+
+
+def decision(who: str, app: str) -> Visit:
+    return at(lambda cases: f"/approvals/{cases.request_id(who, app)}")
+
+
+def link(who: str, app: str, approver: str, **state) -> Visit:
+    return at(lambda cases: cases.link(who, app, approver, **state))
+
+
+def admin_app(name: str) -> Visit:
+    return at(lambda cases: f"/admin/apps/{cases.app_id(name)}")
+
+
+# What has to be done to see a screen
+
+
+def wrong_sign_in(page: Page, cases: Cases) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("Email", exact=True).fill("nobody@example.com")
+    page.get_by_label("Password", exact=True).fill("wrong")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_text("do not go together")).to_be_visible()
+
+
+def refused_forgot(page: Page, cases: Cases) -> None:
+    page.goto("/password/forgot")
+    page.get_by_label("Email", exact=True).fill("nobody@nowhere")
+    page.get_by_role("button", name="Mail me a link", exact=True).click()
+    expect(page.locator("[aria-invalid=true]")).to_be_visible()
+
+
+def refused_password(page: Page, cases: Cases) -> None:
+    page.goto(cases.password_link("Tom"))
+    page.get_by_label("New password", exact=True).fill("short")
+    page.get_by_label("New password again", exact=True).fill("other")
+    page.get_by_role("button", name="Set password and sign in", exact=True).click()
+    expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+
+
+def open_dialog(app: str) -> Visit:
+    def visit(page: Page, cases: Cases) -> None:
+        page.goto("/catalog")
+        card(page, app).get_by_role("link", name="Request", exact=True).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+    return visit
+
+
+def refused_dialog(page: Page, cases: Cases) -> None:
+    open_dialog("Snowflake")(page, cases)
+    page.locator("dialog form").evaluate("form => form.noValidate = true")
+    page.get_by_role("button", name="Request App", exact=True).click()
+    expect(page.locator("dialog [aria-invalid=true]").first).to_be_visible()
+
+
+def refused_dialog_page(page: Page, cases: Cases) -> None:
+    page.goto(f"/catalog/{cases.app_id('Snowflake')}/request")
+    page.get_by_label("Why do you need it?", exact=True).fill("  ")
+    page.get_by_role("button", name="Request App", exact=True).click()
+    expect(page.locator("dialog [aria-invalid=true]").first).to_be_visible()
+
+
+def toast(page: Page, cases: Cases) -> None:
+    page.goto("/catalog")
+    add = card(page, "Zoom") if card(page, "Zoom").get_by_role("button").count() else card(page, "DeepL")
+    add.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("region", name="Messages").get_by_text("is on your dashboard")).to_be_visible()
+
+
+def menu(page: Page, cases: Cases) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="your menu").click()
+    expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
+
+
+def refused_comment(page: Page, cases: Cases) -> None:
+    page.goto(f"/requests/{cases.request_id('Rita', 'Concur')}")
+    page.get_by_role("button", name="Send comment", exact=True).click()
+    expect(page.locator("[aria-invalid=true]")).to_be_visible()
+
+
+def refused_account(page: Page, cases: Cases) -> None:
+    page.goto("/account")
+    page.get_by_label("Current password", exact=True).fill("wrong")
+    page.get_by_label("New password", exact=True).fill("short")
+    page.get_by_label("New password again", exact=True).fill("other")
+    page.get_by_role("button", name="Change password", exact=True).click()
+    expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+
+
+def wrong_code(page: Page, cases: Cases) -> None:
+    page.goto(cases.link("Otto", "Tableau", "Ana", wrong_codes=2))
+    page.get_by_text("Add a comment").click()
+    page.get_by_label("Code from the mail", exact=True).fill("000 000")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.get_by_text("That is not the code of this mail")).to_be_visible()
+
+
+def no_reason(page: Page, cases: Cases) -> None:
+    page.goto(f"/approvals/{cases.request_id('Otto', 'Tableau')}")
+    page.locator("summary").filter(has_text="Deny").click()
+    page.get_by_role("button", name="Deny", exact=True).click()
+    expect(page.get_by_label("Why not?", exact=True)).to_have_attribute("aria-invalid", "true")
+
+
+def conflict(page: Page, cases: Cases) -> None:
+    page.goto(f"/catalog/{cases.app_id('Apptio')}/request")
+    expect(page.get_by_text("needs no approval")).to_be_visible()
+
+
+def without_token(page: Page, cases: Cases) -> None:
+    page.goto("/sign-in")
+    page.locator("[name=csrf_token]").first.evaluate("input => input.remove()")
+    page.get_by_label("Email", exact=True).fill("rita@example.com")
+    page.get_by_label("Password", exact=True).fill("x")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_text("The page was open for too long")).to_be_visible()
+
+
+def broken(page: Page, cases: Cases) -> None:
+    """The stack does not break when asked to, so its page comes from the template."""
+    with cases.app.test_request_context("/"):
+        body = render_template("errors/500.html", when="Today 09:41", reference="3f9c2a71", again_url="/")
+    page.route("**/breaks", lambda route: route.fulfill(status=200, content_type="text/html", body=body))
+    page.goto("/breaks")
+    expect(page.get_by_text("3f9c2a71")).to_be_visible()
+
+
+def failed_toast(page: Page, cases: Cases) -> None:
+    open_dialog("Snowflake")(page, cases)
+    page.get_by_role("checkbox", name="Modelling").check()
+    page.get_by_label("Why do you need it?", exact=True).fill("For the model.")
+    page.route("**/request", lambda route: route.abort())
+    page.get_by_role("button", name="Request App", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_text("The server cannot be reached").first).to_be_visible()
+
+
+def mail_as_shown(words: str, to: str) -> Visit:
+    """A mail's own HTML, out of the frame in which no check can run."""
+
+    def visit(page: Page, cases: Cases) -> None:
+        mail = cases.site.mail(to, words)
+        html = page.request.get(f"{cases.site.address}/mailbox/{mail.id}/body").text()
+        page.set_content(html)
+
+    return visit
+
+
+def new_mail(page: Page, cases: Cases) -> None:
+    """Asked again, so that there is a mail."""
+    if not cases.site.mails("Marta", "Rita asks for Figma"):
+        page.goto("/password/forgot")
+        page.get_by_label("Email", exact=True).fill("tom@example.com")
+        page.get_by_role("button", name="Mail me a link", exact=True).click()
+        cases.site.mail("Tom", "password")
+    page.goto("/mailbox?to=tom@example.com")
+    expect(page.get_by_role("heading", level=2)).to_be_visible()
+
+
+def admin_dialog(address: str, opener: str, refused: str = "") -> Visit:
+    def visit(page: Page, cases: Cases) -> None:
+        page.goto(address)
+        page.locator(opener).click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        if refused:
+            dialog.locator("form").evaluate("form => form.noValidate = true")
+            dialog.get_by_role("button", name=refused, exact=True).click()
+            expect(dialog.locator("[aria-invalid=true]").first).to_be_visible()
+
+    return visit
+
+
+def deactivation(page: Page, cases: Cases) -> None:
+    page.goto(f"/admin/people/{cases.person_id('Ana')}")
+    page.locator("#deactivate").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def refused_days(page: Page, cases: Cases) -> None:
+    page.goto(f"/admin/apps/{cases.app_id('Figma')}")
+    page.locator("#days").fill("1000")
+    page.locator("#days").press("Tab")
+    expect(page.locator("#days[aria-invalid=true]")).to_be_visible()
+
+
+PHONE_MENU = {"has_touch": True}
+SCREENS = [
+    Screen("sign-in", None, "/sign-in"),
+    Screen("sign-in-refused", None, wrong_sign_in),
+    Screen("form-expired", None, without_token),
+    Screen("forgot", None, "/password/forgot"),
+    Screen("forgot-refused", None, refused_forgot),
+    Screen("forgot-sent", None, "/password/forgot?sent=1"),
+    Screen("set-password", None, at(lambda cases: cases.password_link("Tom"))),
+    Screen("set-password-as-another", "Rita", at(lambda cases: cases.password_link("Tom"))),
+    Screen("set-password-refused", None, refused_password),
+    Screen("set-password-dead", None, "/password/forged"),
+    Screen("not-found-signed-out", None, "/nowhere"),
+    Screen("broken", None, broken),
+    Screen("dashboard", "Rita", "/"),
+    Screen("dashboard-of-an-approver", "Ana", "/"),
+    Screen("menu", "Rita", menu),
+    Screen("requests", "Rita", "/requests"),
+    Screen("requests-end", "Rita", "/requests?before=1"),
+    Screen("request-pending", "Rita", request_page("Rita", "Figma")),
+    Screen("request-denied", "Rita", request_page("Rita", "Concur")),
+    Screen("request-expired", "Rita", request_page("Rita", "NetSuite")),
+    Screen("request-cancelled", "Rita", request_page("Rita", "Adobe Creative Cloud")),
+    Screen("request-approved", "Rita", request_page("Rita", "GitHub")),
+    Screen("request-seen-by-approver", "Ben", request_page("Ines", "Salesforce")),
+    Screen("request-seen-by-admin", "Adam", request_page("Ben", "Tableau")),
+    Screen("comment-refused", "Rita", refused_comment),
+    Screen("catalog", "Rita", "/catalog"),
+    Screen("catalog-category", "Rita", "/catalog?category=Design"),
+    Screen("catalog-found", "Rita", "/catalog?q=sales"),
+    Screen("catalog-nothing-found", "Rita", "/catalog?q=zebra"),
+    Screen("catalog-toast", "Ben", toast),
+    Screen("dialog", "Ines", open_dialog("Benevity")),
+    Screen("dialog-two-steps", "Rita", open_dialog("Snowflake")),
+    Screen("dialog-refused", "Rita", refused_dialog),
+    Screen("dialog-unreachable", "Rita", failed_toast),
+    Screen("dialog-on-its-page", "Lena", at(lambda cases: f"/catalog/{cases.app_id('Snowflake')}/request")),
+    Screen(
+        "dialog-no-script", "Lena", at(lambda cases: f"/catalog/{cases.app_id('Snowflake')}/request"), script=False
+    ),
+    Screen("dialog-no-script-refused", "Lena", refused_dialog_page, script=False),
+    Screen("conflict", "Rita", conflict),
+    Screen("not-found", "Rita", "/nowhere"),
+    Screen("account", "Rita", "/account"),
+    Screen("account-refused", "Lena", refused_account),
+    Screen("approvals", "Ana", "/approvals"),
+    Screen("approvals-of-a-group", "Ben", "/approvals"),
+    Screen("decided", "Ana", "/approvals/decided"),
+    Screen("decided-end", "Ana", "/approvals/decided?before=1"),
+    Screen("decide", "Ana", decision("Noah", "Benevity")),
+    Screen("decide-second-step", "Chloe", decision("Ines", "Salesforce")),
+    Screen("decide-several-choices", "Noah", decision("Tom", "GitHub")),
+    Screen("decide-no-reason", "Ana", no_reason),
+    Screen("decide-own", "Rita", decision("Rita", "Figma")),
+    Screen("link-code", None, link("Noah", "Benevity", "Ana")),
+    Screen("link-wrong-code", None, wrong_code),
+    Screen("link-code-closed", None, link("Marta", "NetSuite", "Ana", wrong_codes=5)),
+    Screen("link-sign-in", None, link("Ben", "DocuSign", "Adam")),
+    Screen("link-signed-in", "Noah", link("Tom", "GitHub", "Noah")),
+    Screen("link-of-another", "Rita", link("Noah", "Benevity", "Ana")),
+    Screen("link-older", None, link("Tom", "GitHub", "Noah", older=True)),
+    Screen("link-invalid", None, "/decide/forged"),
+    Screen("settled-approved", None, link("Otto", "Benevity", "Ana")),
+    Screen("settled-denied", None, link("Tom", "Benevity", "Ana")),
+    Screen("settled-by-another", None, link("Rita", "Concur", "Chloe")),
+    Screen("settled-expired", None, link("Ines", "DocuSign", "Adam")),
+    Screen("settled-cancelled", None, link("Lena", "Figma", "Marta")),
+    Screen("settled-now-with-others", None, link("Ines", "Salesforce", "Ana")),
+    Screen("settled-signed-in", "Ana", link("Otto", "Benevity", "Ana")),
+    Screen("mailbox", None, new_mail),
+    Screen("mailbox-nothing-found", None, "/mailbox?q=zebra"),
+    Screen("admin-apps", "Adam", "/admin/apps"),
+    Screen("admin-apps-nothing-found", "Adam", "/admin/apps?q=zebra"),
+    Screen("admin-app", "Adam", admin_app("Figma")),
+    Screen("admin-app-two-steps", "Adam", admin_app("Salesforce")),
+    Screen("admin-app-some-groups", "Adam", admin_app("PagerDuty")),
+    Screen("admin-app-refused", "Adam", refused_days),
+    Screen("admin-new-app", "Adam", admin_dialog("/admin/apps", "#new-app")),
+    Screen("admin-new-app-refused", "Adam", admin_dialog("/admin/apps", "#new-app", "Create app")),
+    Screen("admin-new-app-no-script", "Adam", "/admin/apps/new", script=False),
+    Screen("admin-apps-no-script", "Adam", "/admin/apps", script=False),
+    Screen("admin-app-no-script", "Adam", admin_app("Figma"), script=False),
+    Screen("admin-people", "Adam", "/admin/people"),
+    Screen("admin-person", "Adam", at(lambda cases: f"/admin/people/{cases.person_id('Ana')}")),
+    Screen("admin-person-deactivated", "Adam", at(lambda cases: f"/admin/people/{cases.person_id('Paul')}")),
+    Screen("admin-deactivation", "Adam", deactivation),
+    Screen("admin-invite", "Adam", admin_dialog("/admin/people", "#new-person")),
+    Screen("admin-groups", "Adam", "/admin/groups"),
+    Screen("admin-group", "Adam", at(lambda cases: f"/admin/groups/{cases.group_id('Finance')}")),
+    Screen("admin-new-group", "Adam", admin_dialog("/admin/groups", "#new-group")),
+]
+
+
+@pytest.fixture(scope="session")
+def cases(site):
+    return Cases(site)
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
+def test_nothing_is_found(window, cases, screen):
+    page = window(screen.who, java_script_enabled=screen.script)
+    if callable(screen.visit):
+        screen.visit(page, cases)
+    else:
+        page.goto(screen.visit)
+    assert look(page) == []
+
+
+def look(page: Page) -> list[str]:
+    """What axe and a ruler find, in light and dark, wide and on a phone."""
+    found = []
+    for width, size in ((1280, WIDE), (390, PHONE)):
+        page.set_viewport_size(size)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            for one in Axe().run(page).response["violations"]:
+                for node in one["nodes"]:
+                    found.append(f"{width} {scheme}: {one['id']}: {node['html'][:200]} {node.get('failureSummary')}")
+        if page.evaluate("document.scrollingElement.scrollWidth > innerWidth"):
+            found.append(f"{width}: the page is {page.evaluate('document.scrollingElement.scrollWidth')} px wide")
+    return found
