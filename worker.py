@@ -20,7 +20,7 @@ from typing import Any
 
 from flask import Flask
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from rq import SimpleWorker
 from rq.exceptions import StopRequested
 
@@ -109,9 +109,13 @@ class Process:
         for thread in (self.beater, self.sweeper):
             thread.start()
         log.info("The worker runs.", extra={"worker": self.name})
+        wait = 0.5
         while not jobs.stopping.is_set():
+            began = time.monotonic()
             self._answer_the_bell()
-            self._pause(1.0)
+            # While the broker is away, less and less often; each try is a line in the log.
+            wait = min(wait * 2, Worker.max_connection_wait_time) if time.monotonic() - began < 10 else 0.5
+            self._pause(wait)
         self.sweeper.join(END_AFTER)
         log.info("The worker has stopped.", extra={"worker": self.name})
 
@@ -162,7 +166,12 @@ class Process:
 
 def refuse_too_old(connection: Redis) -> None:
     """Raises TooOld for a Redis before 6.2, on which RQ moves jobs in a way that can lose them."""
-    words = str(connection.info("server")["redis_version"])
+    try:
+        words = str(connection.info("server")["redis_version"])
+    except ResponseError as error:
+        if "unknown command" not in str(error).lower():
+            raise
+        words = "5 or older"  # which does not know how we say hello
     version = tuple(int(part) for part in words.split(".")[:2] if part.isdigit())
     if version < OLDEST_REDIS:
         raise TooOld(f"REDIS_URL leads to Redis {words}. Countersign needs Redis 6.2 or newer, or Valkey.")

@@ -65,6 +65,8 @@ class SmtpServer:
     hosts: list[str] = field(default_factory=list)
     hang: float = 0.0
     drop: int = 0
+    # Called when a mail has been taken and before the client is told.
+    after_accepting: Callable[[], object] | None = None
 
     def start(self) -> SmtpServer:
         self._loop = asyncio.new_event_loop()
@@ -153,6 +155,8 @@ class SmtpServer:
         self.mails.append(
             Accepted(envelope.mail_from or "", list(envelope.rcpt_tos), content, session.peer, time.time())
         )
+        if self.after_accepting:
+            self.after_accepting()
         return "250 OK"
 
     def _ask(self, command: str, envelope: Envelope) -> str | None:

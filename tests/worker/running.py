@@ -17,7 +17,7 @@ from tests.smtp_server import SmtpServer
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def until(question: Callable[[], object], within: float = 15.0) -> None:
+def until(question: Callable[[], object], within: float = 30.0) -> None:
     """Waits until the answer is true; fails after `within` seconds."""
     give_up = time.monotonic() + within
     while not question():
