@@ -1,0 +1,1 @@
+"""Measurements of Countersign against bare hand-written code: `python -m bench`. See README.md here."""
