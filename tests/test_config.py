@@ -1,0 +1,164 @@
+"""The environment: sensible defaults, and a sentence for what makes no sense."""
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from webapp.config import Settings, SettingsError, broker_socket, embedded_secret
+
+OUTSIDE = {
+    "DATABASE_URL": "postgresql://u:p@db.example/countersign",
+    "REDIS_URL": "redis://redis.example:6379/0",
+    "SECRET_KEY": "k" * 43,
+    "BASE_URL": "https://apps.example.com",
+    "MAIL_SERVER": "smtp.example.com",
+}
+
+
+def embedded(tmp_path: Path, **changes: str) -> Settings:
+    return Settings.from_env({"COUNTERSIGN_DATA": str(tmp_path), **changes})
+
+
+def outside(tmp_path: Path, **changes: str) -> Settings:
+    return Settings.from_env({"COUNTERSIGN_DATA": str(tmp_path), **OUTSIDE, **changes})
+
+
+def test_nothing_set_is_the_embedded_stack(tmp_path: Path) -> None:
+    found = embedded(tmp_path)
+    assert (found.embedded, found.demo, found.mailbox, found.secure) == (True, True, True, False)
+    assert found.database_url == f"sqlite:///{tmp_path}/countersign.db"
+    assert found.redis_url == f"unix://{broker_socket(tmp_path)}"
+    assert found.base_url == "http://127.0.0.1:8000"
+    assert {"127.0.0.1", "localhost"} <= set(found.trusted_hosts)
+
+
+def test_the_port_is_in_the_address(tmp_path: Path) -> None:
+    assert embedded(tmp_path, PORT="9123").base_url == "http://127.0.0.1:9123"
+
+
+def test_production_takes_what_it_is_given(tmp_path: Path) -> None:
+    found = outside(tmp_path, SECRET_KEY_FALLBACKS="old-one, older-one,", TRUSTED_PROXIES="1")
+    assert (found.embedded, found.demo, found.mailbox, found.secure) == (False, False, False, True)
+    assert found.database_url == "postgresql+psycopg://u:p@db.example/countersign"
+    assert found.secret_key_fallbacks == ("old-one", "older-one")
+    assert found.trusted_hosts == ("apps.example.com",)
+    assert (found.mail_port, found.mail_default_sender) == (25, "countersign@apps.example.com")
+    assert not (tmp_path / "secret_key").exists()
+
+
+@pytest.mark.parametrize(("changes", "port"), [({}, 25), ({"MAIL_USE_TLS": "1"}, 587), ({"MAIL_USE_SSL": "yes"}, 465)])
+def test_the_mail_port_follows_the_kind_of_encryption(tmp_path: Path, changes: dict[str, str], port: int) -> None:
+    assert outside(tmp_path, **changes).mail_port == port
+    assert outside(tmp_path, **changes, MAIL_PORT="2525").mail_port == 2525
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "BASE_URL", "REDIS_URL", "MAIL_SERVER"])
+def test_production_does_not_start_without(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        outside(tmp_path, **{name: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", "short"),
+        *(("BASE_URL", bad) for bad in (
+            "apps.example.com", "ftp://apps.example.com", "http://apps.example.com", "https://apps.example.com/sub",
+            "https://apps.example.com?x=1", "https://apps.example.com#x", "https://", "https://[", "https://h:port",
+            "https://h:99999", "https://user:pw@apps.example.com", "https://apps example.com", "https://a\tb.example",
+        )),
+        *(("DATABASE_URL", bad) for bad in ("mysql://x/y", "nonsense", "oracle://x")),
+        *(("PORT", bad) for bad in ("0", "65536", "-1", "http", "²", "٣", "8 0", "9" * 5000, "1.5")),
+        ("TRUSTED_PROXIES", "11"),
+        ("TRUSTED_PROXIES", "many"),
+        ("MAIL_PORT", "smtp"),
+        ("MAIL_TIMEOUT", "0"),
+        ("MAIL_USE_TLS", "perhaps"),
+        ("COUNTERSIGN_DEMO", "2"),
+        ("COUNTERSIGN_EMBEDDED", "x"),
+    ],
+)  # fmt: skip
+def test_a_value_that_makes_no_sense_stops_the_start_with_a_sentence(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        outside(tmp_path, **{name: value})
+    assert name in str(refusal.value)
+    assert str(refusal.value).endswith(".")
+
+
+def test_both_kinds_of_encryption_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="exclude"):
+        outside(tmp_path, MAIL_USE_TLS="1", MAIL_USE_SSL="1")
+
+
+def test_a_broken_sink_address_is_a_sentence_too(tmp_path: Path) -> None:
+    assert embedded(tmp_path, COUNTERSIGN_SINK="127.0.0.1:2525").mail_port == 2525
+    with pytest.raises(SettingsError, match="COUNTERSIGN_SINK"):
+        embedded(tmp_path, COUNTERSIGN_SINK="127.0.0.1:smtp")
+
+
+def test_a_data_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SettingsError, match="data folder"):
+        embedded(tmp_path / "file" / "data")
+
+
+@pytest.mark.parametrize(
+    ("changes", "mailbox"),
+    [
+        ({}, True),
+        ({"MAIL_SERVER": "smtp.example.com"}, False),
+        ({"BASE_URL": "https://apps.example.com"}, False),
+        ({"BASE_URL": "http://localhost:8000"}, True),
+        ({"BASE_URL": "http://127.0.0.2:8000"}, True),
+        ({"BASE_URL": "http://[::1]:8000"}, True),
+    ],
+)
+def test_the_mailbox_is_there_only_with_the_sink_on_this_machine(
+    tmp_path: Path, changes: dict[str, str], mailbox: bool
+) -> None:
+    assert embedded(tmp_path, **changes).mailbox is mailbox
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1.example.com", "localhost.example.com", "10.0.0.1", "0.0.0.0"])
+def test_what_only_looks_like_this_machine_needs_https(tmp_path: Path, host: str) -> None:
+    with pytest.raises(SettingsError, match="https"):
+        embedded(tmp_path, BASE_URL=f"http://{host}")
+
+
+def test_the_demo_is_for_the_embedded_mode_unless_it_is_asked_for(tmp_path: Path) -> None:
+    assert not embedded(tmp_path, COUNTERSIGN_DEMO="0").demo
+    assert outside(tmp_path, COUNTERSIGN_DEMO="1").demo
+
+
+def test_the_secret_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+    first = embedded(tmp_path).secret_key
+    assert len(first) >= 43
+    assert embedded(tmp_path).secret_key == first
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+    assert embedded(tmp_path, SECRET_KEY="s" * 16).secret_key == "s" * 16
+
+
+def test_an_empty_secret_key_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").write_text("\n")
+    with pytest.raises(SettingsError, match="empty"):
+        embedded(tmp_path)
+
+
+def test_of_many_first_starts_all_read_the_same_key(tmp_path: Path) -> None:
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(embedded_secret(tmp_path))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 16
+    assert len(set(found)) == 1
+
+
+def test_a_long_data_folder_gets_a_socket_elsewhere(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 100)
+    assert len(str(broker_socket(long)).encode()) <= 104
+    assert broker_socket(long) != broker_socket(tmp_path / ("y" * 100))
