@@ -1,0 +1,328 @@
+"""Every route for every kind of person: what they may, what is refused, and how.
+
+The table fails when a route has no row or a row no route. Who may do what does not depend on the database engine,
+so this runs on SQLite, whose file is put back before each request.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests import factories
+from tests.conftest import SQLITE, Browser, Engines
+from tests.views import stage
+from webapp import links
+from webapp.embedded import mailstore
+from webapp.extensions import broker, db
+from webapp.models import Icon
+from webapp.transactions import choose
+
+ROLES = ("nobody", "outsider", "requester", "approver", "owner", "admin")
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of one route: where it is asked, with which form, and the status for each of ROLES in order."""
+
+    method: str
+    rule: str
+    statuses: str
+    at: str = ""
+    form: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.rule}"
+
+
+def get(rule: str, statuses: str, at: str = "") -> Row:
+    return Row("GET", rule, statuses, at or rule)
+
+
+def post(rule: str, statuses: str, at: str = "", **form: str) -> Row:
+    return Row("POST", rule, statuses, at or rule, form)
+
+
+ANYONE = "200 200 200 200 200 200"
+PEOPLE = "303 200 200 200 200 200"
+ADMINS = "303 404 404 404 404 200"
+ADMINS_GO = "303 404 404 404 404 303"
+ADMINS_STALE = "303 404 404 404 404 409"
+
+# ---------------------------------------------------- nobody outsider requester approver owner admin
+TABLE = (
+    # The process
+    get("/healthz", ANYONE),
+    get("/readyz", ANYONE),
+    # The door
+    get("/sign-in", "200 303 303 303 303 303"),
+    post("/sign-in", "422 422 422 422 422 422"),
+    post("/sign-out", "303 303 303 303 303 303"),
+    get("/password/forgot", ANYONE),
+    post("/password/forgot", "422 422 422 422 422 422"),
+    get("/password/<token>", ANYONE, "/password/{password}"),
+    post("/password/<token>", "422 422 422 422 422 422", "/password/{password}"),
+    # The account
+    get("/account", PEOPLE),
+    post("/account/password", "303 422 422 422 422 422"),
+    post("/account/time-zone", "303 303 303 303 303 303", time_zone="Europe/Paris"),
+    post("/account/theme", "303 303 303 303 303 303", theme="dark"),
+    post("/account/sessions/<public_id>/ending", "303 404 303 404 404 404", "/account/sessions/{session}/ending"),
+    post("/account/sessions/ending", "303 303 303 303 303 303"),
+    # The dashboard
+    get("/", PEOPLE),
+    get("/requests", PEOPLE),
+    get("/requests/<public_id>", "303 404 200 200 200 200", "/requests/{request}"),
+    post("/requests/<public_id>/cancellation", "303 404 303 403 403 403", "/requests/{request}/cancellation"),
+    post("/requests/<public_id>/reminder", "303 404 303 403 403 403", "/requests/{request}/reminder"),
+    post("/requests/<public_id>/comments", "303 404 303 303 303 303", "/requests/{request}/comments", comment="Hm."),
+    # The catalog
+    get("/catalog", PEOPLE),
+    post("/catalog/<public_id>/grant", "303 303 303 303 303 303", "/catalog/{free}/grant"),
+    get("/catalog/<public_id>/request", PEOPLE, "/catalog/{wanted}/request"),
+    post("/catalog/<public_id>/request", "303 303 303 303 303 303", "/catalog/{wanted}/request", message="Please."),
+    get("/apps/<public_id>/icon", PEOPLE, "/apps/{wanted}/icon"),
+    # Approvals
+    get("/approvals", PEOPLE),
+    get("/approvals/decided", PEOPLE),
+    get("/approvals/<public_id>", "303 404 200 200 200 200", "/approvals/{request}"),
+    post("/requests/<public_id>/approval", "303 404 403 303 403 403", "/requests/{request}/approval"),
+    post("/requests/<public_id>/denial", "303 404 403 303 403 403", "/requests/{request}/denial", reason="No."),
+    get("/decide/<token>", ANYONE, "/decide/{link}"),
+    post("/decide/<token>/approval", "422 403 403 303 403 403", "/decide/{link}/approval"),
+    post("/decide/<token>/denial", "422 403 403 303 403 403", "/decide/{link}/denial", reason="No."),
+    post("/decide/<token>/code", "303 403 403 303 403 403", "/decide/{link}/code"),
+    # Admin
+    get("/admin", "303 404 404 404 404 302"),
+    get("/admin/apps", ADMINS),
+    get("/admin/apps/new", ADMINS),
+    post("/admin/apps", ADMINS_GO, name="Zoom"),
+    get("/admin/apps/<public_id>", ADMINS, "/admin/apps/{wanted}"),
+    post("/admin/apps/<public_id>/details", ADMINS_STALE, "/admin/apps/{wanted}/details", was="{}"),
+    post("/admin/apps/<public_id>/requestable", ADMINS_GO, "/admin/apps/{wanted}/requestable", was="on"),
+    post("/admin/apps/<public_id>/approval-required", ADMINS_GO, "/admin/apps/{free}/approval-required", was="off"),
+    post("/admin/apps/<public_id>/comment-required", ADMINS_GO, "/admin/apps/{free}/comment-required", was="off"),
+    post("/admin/apps/<public_id>/assurance", ADMINS_GO,
+         "/admin/apps/{wanted}/assurance", assurance="sign_in", was='{"assurance": "code"}'),
+    post("/admin/apps/<public_id>/audience", ADMINS_STALE, "/admin/apps/{wanted}/audience"),
+    post("/admin/apps/<public_id>/note", ADMINS_GO, "/admin/apps/{wanted}/note", note="For us.", was='{"note": ""}'),
+    post("/admin/apps/<public_id>/owner", ADMINS_STALE, "/admin/apps/{wanted}/owner"),
+    post("/admin/apps/<public_id>/steps", ADMINS_STALE, "/admin/apps/{wanted}/steps"),
+    post("/admin/apps/<public_id>/time-limit", ADMINS_GO,
+         "/admin/apps/{wanted}/time-limit", days="5", was='{"days": "3"}'),
+    get("/admin/approvers", ADMINS, "/admin/approvers?field=owner"),
+    get("/admin/people", ADMINS),
+    get("/admin/people/new", ADMINS),
+    post("/admin/people", ADMINS_GO, name="Nils Holm", email="nils@example.com"),
+    get("/admin/people/<public_id>", ADMINS, "/admin/people/{invited}"),
+    post("/admin/people/<public_id>/admin", ADMINS_GO, "/admin/people/{invited}/admin", on="1", was="off"),
+    get("/admin/people/<public_id>/deactivation", ADMINS, "/admin/people/{invited}/deactivation"),
+    post("/admin/people/<public_id>/deactivation", ADMINS_GO, "/admin/people/{invited}/deactivation"),
+    post("/admin/people/<public_id>/reactivation", ADMINS_GO, "/admin/people/{gone}/reactivation"),
+    post("/admin/people/<public_id>/invitation", ADMINS_GO, "/admin/people/{invited}/invitation"),
+    get("/admin/groups", ADMINS),
+    get("/admin/groups/new", ADMINS),
+    post("/admin/groups", ADMINS_GO, name="Legal"),
+    get("/admin/groups/<public_id>", ADMINS, "/admin/groups/{group}"),
+    post("/admin/groups/<public_id>/members", ADMINS_GO, "/admin/groups/{group}/members", person="{invited}"),
+    post(
+        "/admin/groups/<public_id>/members/<person_id>/removal",
+        ADMINS_GO,
+        "/admin/groups/{group}/members/{member}/removal",
+    ),
+    # The Mailbox, which is there on a loopback address only
+    get("/mailbox", ANYONE),
+    get("/mailbox/<mail_id>", ANYONE, "/mailbox/{mail}"),
+    get("/mailbox/<mail_id>/body", ANYONE, "/mailbox/{mail}/body"),
+    get("/mailbox/<mail_id>/text", ANYONE, "/mailbox/{mail}/text"),
+    post("/mailbox/emptying", "303 303 303 303 303 303"),
+)  # fmt: skip
+
+
+class World:
+    """A company with one of each, kept as a database file; and a browser for each role."""
+
+    def __init__(self, app: Flask, data: Path) -> None:
+        self.app, self.data = app, data
+        self.ids: dict[str, str] = {}
+        self.cookies: dict[str, str] = {}
+        self.tokens: dict[str, str] = {}
+        with app.app_context():
+            choose("write")
+            self._build()
+            db.session.remove()
+            db.engine.dispose()
+        shutil.copy(data / "test.db", data / "routes.db")
+
+    def _build(self) -> None:
+        company = factories.company()
+        owner, invited, gone = (factories.person(name) for name in ("Olga Petrova", "Nina Ferrari", "Gus Left"))
+        stage.deactivate(gone, company.adam)
+        wanted = factories.app("Benevity", company.ana, owner=owner)
+        asked = factories.app("Salesforce", company.ana, owner=owner)
+        free = factories.app("Apptio", owner=owner)
+        made = factories.request(company.rita, asked)
+        stage.shift("requests", "created_at", timedelta(hours=-25))
+        choose("write")
+        icon = Icon(content_type="image/png", sha256="0" * 64, body=b"png")
+        db.session.add(icon)
+        db.session.flush()
+        db.session.merge(wanted).icon_id = icon.id
+        db.session.commit()
+        people = {
+            "nobody": None,
+            "outsider": company.otto,
+            "requester": company.rita,
+            "approver": company.ana,
+            "owner": owner,
+            "admin": company.adam,
+        }
+        self.ids = {
+            "request": made.public_id,
+            "wanted": wanted.public_id,
+            "free": free.public_id,
+            "group": company.finance.public_id,
+            "member": company.ben.public_id,
+            "invited": invited.public_id,
+            "gone": gone.public_id,
+            "session": factories.session_of(company.rita),
+            "link": stage.link(made, company.ana).removeprefix("/decide/"),
+            "password": links.password_token(company.otto.public_id, company.otto.password_round),
+        }
+        for role, person in people.items():
+            browser = Browser(self.app, person)
+            self.tokens[role] = browser.token()
+            cookie = browser.client.get_cookie("countersign")
+            assert cookie is not None
+            self.cookies[role] = cookie.value
+
+    def fresh(self) -> None:
+        """Puts everything back as it was built."""
+        with self.app.app_context():
+            db.engine.dispose()
+            broker().flushdb()
+        for leftover in self.data.glob("test.db*"):
+            leftover.unlink()
+        shutil.copy(self.data / "routes.db", self.data / "test.db")
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Subject"] = "c@example.com", "ana@example.com", "Rita asks"
+        mail.set_content("See there.")
+        mailstore.empty(self.data / "mailbox")
+        self.ids["mail"] = mailstore.store(
+            self.data / "mailbox", sender="c@example.com", recipients=["ana@example.com"], content=mail.as_bytes()
+        )
+
+    def audience(self, row: Row) -> str:
+        endpoint, _ = self.app.url_map.bind("localhost").match(
+            row.at.format(**self.ids).partition("?")[0], method=row.method
+        )
+        return str(self.app.view_functions[endpoint].audience)  # type: ignore[attr-defined]
+
+    def ask(self, row: Row, role: str, *, method: str = "", token: bool = True, **headers: str) -> Any:
+        client = self.app.test_client()
+        client.set_cookie("countersign", self.cookies[role])
+        data = {key: value.replace("{invited}", self.ids["invited"]) for key, value in row.form.items()}
+        if token:
+            data["csrf_token"] = self.tokens[role]
+        method = method or row.method
+        return client.open(
+            row.at.format(**self.ids), method=method, data=data if method in UNSAFE else None, headers=headers
+        )
+
+
+@pytest.fixture(scope="module")
+def built(engines: Engines) -> World:
+    app = engines.app(SQLITE)
+    return World(app, app.extensions["settings"].data)
+
+
+@pytest.fixture
+def world(built: World) -> World:
+    built.fresh()
+    return built
+
+
+def routes(app: Flask) -> dict[str, set[str]]:
+    """ "rule" → the methods that somebody wrote a view for."""
+    found: dict[str, set[str]] = {}
+    for rule in app.url_map.iter_rules():
+        found.setdefault(rule.rule, set()).update((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    return found
+
+
+def test_every_route_has_a_row_and_every_row_a_route(world: World) -> None:
+    there = {f"{method} {rule}" for rule, methods in routes(world.app).items() for method in methods}
+    written = [row.name for row in TABLE]
+    assert sorted(there - set(written)) == [], "these routes have no row in TABLE"
+    assert sorted(set(written) - there) == [], "these rows have no route"
+    assert len(written) == len(set(written))
+    assert all(len(row.statuses.split()) == len(ROLES) for row in TABLE)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_each_role_gets_what_the_table_says(world: World, row: Row) -> None:
+    got = []
+    for role in ROLES:
+        if row.method in UNSAFE:
+            world.fresh()
+        answer = world.ask(row, role)
+        got.append(str(answer.status_code))
+        if role == "nobody" and world.audience(row) != "anyone":
+            assert answer.headers["Location"].startswith("/sign-in"), "shown the door"
+        if row.method == "GET":
+            head = world.ask(row, role, method="HEAD")
+            assert (head.status_code, head.data) == (answer.status_code, b"")
+    assert " ".join(got) == row.statuses
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row.method in UNSAFE], ids=lambda row: row.name)
+def test_each_unsafe_route_refuses_a_missing_token_and_another_site(world: World, row: Row) -> None:
+    before = (world.data / "test.db").read_bytes()
+    for role in ("nobody", "requester", "approver", "admin"):
+        assert world.ask(row, role, token=False).status_code == 400
+        for site in ("cross-site", "same-site", "made up"):
+            assert world.ask(row, role, **{"Sec-Fetch-Site": site}).status_code == 403
+        bent = Row(row.method, row.rule, row.statuses, row.at, {**row.form, "csrf_token": world.tokens[role][::-1]})
+        assert world.ask(bent, role, token=False).status_code == 400
+    with world.app.app_context():
+        db.engine.dispose()
+    assert (world.data / "test.db").read_bytes() == before
+
+
+def test_other_methods_are_refused_with_those_that_are_allowed(world: World) -> None:
+    allowed = routes(world.app)
+    for row in TABLE:
+        for method in ("GET", *UNSAFE):
+            if method in allowed[row.rule]:
+                continue
+            if any(_fits(one, row.rule) for one in allowed if method in allowed[one]):
+                continue
+            answer = world.ask(row, "admin", method=method)
+            assert answer.status_code == 405, (method, row.rule)
+            named = set(answer.headers["Allow"].split(", "))
+            assert allowed[row.rule] <= named, row.rule
+            assert method not in named
+
+
+def _fits(rule: str, path: str) -> bool:
+    """Whether the path is also one of the other rule: /password/forgot of /password/<token>."""
+    parts, given = rule.split("/"), path.split("/")
+    return len(parts) == len(given) and all(
+        one.startswith("<") or one == two for one, two in zip(parts, given, strict=True)
+    )
+
+
+def test_what_is_nowhere_is_404_for_everybody(world: World) -> None:
+    for role in ROLES:
+        for path in ("/nothing", "/admin/nothing", "/requests/x/y/z", "/decide", "/decide/x/y", "/static/../wsgi.py"):
+            answer = world.ask(Row("GET", path, "", path), role)
+            assert answer.status_code == 404, path
