@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import access, chain, clock, htmx, links, outbox
 from webapp.access import Invited
-from webapp.approver.settled import Settlement, settlement
+from webapp.approver.settled import settlement
 from webapp.extensions import db, limiter, settings
 from webapp.models import Person
 from webapp.operations import people as people_operations
@@ -22,7 +22,7 @@ from webapp.operations.errors import Conflict, Invalid
 from webapp.presentation import now, read_as, times
 from webapp.queries import approvals, cases, chains, directory, faces, story
 from webapp.queries.cases import Case
-from webapp.queries.chains import ChainStep, Who
+from webapp.queries.chains import Who
 from webapp.queries.sessions import live_browser
 from webapp.signin import anyone, me, people, signed_in
 from webapp.text import whole_number
@@ -224,14 +224,25 @@ def _decide_by_link(token: str, verdict: Verdict) -> AnyResponse:
         return _sent_to_another(reader, case, status=403)
     if reader.has_session:
         return _decide(case, reader, verdict, Channel.BROWSER)
-    state = _settlement(case, reader)
-    if state is not None:
+    if not _is_open(case, reader.invited):
         return _page(case, reader, status=409)
     if case.policy.assurance is Assurance.SIGN_IN:
         return _page(case, reader, status=403)
     if not reader.remembered and (refusal := _check_code(case, reader)) is not None:
         return refusal
     return _decide(case, reader, verdict, Channel.CODE)
+
+
+def _is_open(case: Case, invited: Invited) -> bool:
+    """Whether this link may decide now; if not, `settlement` has the words."""
+    step = case.open_step
+    return (
+        step is not None
+        and step.id == invited.invitation.step_id
+        and not case.is_overdue
+        and invited.invitation.live
+        and invited.is_newest
+    )
 
 
 def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
@@ -344,21 +355,13 @@ def _refused(case: Case, reader: Reader, errors: dict[str, str]) -> AnyResponse:
     return _page(_fresh(case), reader, errors=errors, status=422)
 
 
-def _settlement(case: Case, reader: Reader, steps: list[ChainStep] | None = None) -> Settlement | None:
-    """How it stands, if there is nothing (left) for this reader to decide; None when there is."""
-    assert reader.person is not None
-    if steps is None:
-        steps = chains.of_requests([case.request.id], reader=reader.person.id)[case.request.id]
-    return settlement(case, steps, reader.person, reader.invited, times(), has_session=reader.has_session)
-
-
 def _page(
     case: Case, reader: Reader, *, errors: dict[str, str] | None = None, note: str = "", status: int = 200
 ) -> AnyResponse:
     """The decision page for somebody who may decide now, else the page that says how it stands."""
     assert reader.person is not None
     steps = chains.of_requests([case.request.id], reader=reader.person.id)[case.request.id]
-    state = _settlement(case, reader, steps)
+    state = settlement(case, steps, reader.person, reader.invited, times(), has_session=reader.has_session)
     asker = Who(case.for_person.id, case.for_person.public_id, case.for_person.name)
     context: dict[str, Any] = {
         "case": case,

@@ -1,0 +1,318 @@
+"""How many statements a page and a change take: the same with 1, 30 and 300 rows, and one commit for a change.
+
+Counted are cursor executions, the session's own included; BEGIN and COMMIT are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, insert
+
+from tests import factories
+from tests.conftest import SQLITE, Browser
+from tests.views import stage
+from tests.views.stage import READ, WRITE, rule, text_field
+from webapp import clock
+from webapp.extensions import db, keyring
+from webapp.models import AccessRequest, App, Decision, Grant, Invitation, Person, Step
+from webapp.text import public_id
+from webapp.transactions import choose
+
+ROWS = (1, 30, 300)
+
+
+@dataclass
+class Count:
+    statements: list[str] = field(default_factory=list)
+    commits: int = 0
+
+    def __str__(self) -> str:
+        return f"{len(self.statements)} statements, {self.commits} commits:\n" + "\n".join(self.statements)
+
+
+@contextmanager
+def counting() -> Iterator[Count]:
+    count = Count()
+
+    def executed(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        count.statements.append(" ".join(statement.split())[:110])
+
+    def committed(conn: Any) -> None:
+        count.commits += 1
+
+    event.listen(Engine, "before_cursor_execute", executed)
+    event.listen(Engine, "commit", committed)
+    try:
+        yield count
+    finally:
+        event.remove(Engine, "before_cursor_execute", executed)
+        event.remove(Engine, "commit", committed)
+
+
+def statements(browser: Browser, path: str, **kwargs: Any) -> Count:
+    with counting() as count:
+        answer = browser.get(path, **kwargs)
+    assert answer.status_code == 200
+    assert count.commits == 0, "reading changes nothing"
+    return count
+
+
+FIELDS = (text_field("role", requester=WRITE), text_field("cost"))
+
+
+def many_apps(company: Any, number: int) -> list[App]:
+    """Apps with two steps and fields, as rows: made one by one they would take longer than all else here."""
+    template = factories.app(
+        "Template",
+        policy=rule(company.ana, company.finance, see=({"role": READ, "cost": WRITE},), entitlements=FIELDS),
+        owner=company.adam,
+        category="Many",
+    )
+    choose("write")
+    columns = {key.key: getattr(template, key.key) for key in App.__table__.columns if key.key != "id"}
+    rows = [
+        {**columns, "public_id": public_id(), "name": f"App {one:03d}", "sort_key": f"app {one:03d}"}
+        for one in range(number - 1)
+    ]
+    if rows:
+        db.session.execute(insert(App), rows)
+    db.session.commit()
+    return list(db.session.query(App).order_by(App.id))
+
+
+def many_requests(company: Any, number: int, *, app: App | None = None) -> list[AccessRequest]:
+    """Pending requests with Ana's step open: Rita's for many apps, or many people's for one."""
+    now = clock.now()
+    if app is None:
+        wanted = [(one, company.rita.id) for one in many_apps(company, number)]
+    else:
+        people = [
+            {"email": f"p{one}@example.com", "name": f"Person{one:03d} Many", "sort_key": f"p{one:03d}",
+             "search_text": "", "created_at": now, "public_id": public_id()}
+            for one in range(number)
+        ]  # fmt: skip
+        choose("write")
+        ids = db.session.scalars(insert(Person).returning(Person.id), people).all()
+        wanted = [(app, one) for one in ids]
+    choose("write")
+    requests = db.session.scalars(
+        insert(AccessRequest).returning(AccessRequest),
+        [
+            {"public_id": public_id(), "app_id": one.id, "asked_by_id": person, "for_person_id": person,
+             "policy_revision_id": one.policy_revision_id, "message": "Please", "created_at": now,
+             "values_json": '{"role": {"value": "Writer", "by": null, "at": ""}}'}
+            for one, person in wanted
+        ],
+    ).all()  # fmt: skip
+    due = now + factories.timedelta(days=3)
+    steps = db.session.scalars(
+        insert(Step).returning(Step),
+        [
+            {"request_id": one.id, "position": position, "days": 3, "approver_person_id": person,
+             "approver_group_id": group, "state": state, "opened_at": opened, "due_at": until}
+            for one in requests
+            for position, person, group, state, opened, until in (
+                (0, company.ana.id, None, "open", now, due), (1, None, company.finance.id, "waiting", None, None),
+            )
+        ],
+    ).all()  # fmt: skip
+    db.session.execute(
+        insert(Invitation),
+        [
+            {"public_id": public_id(), "step_id": one.id, "person_id": company.ana.id, "key_id": keyring().current,
+             "created_at": now}
+            for one in steps
+            if one.position == 0
+        ],
+    )  # fmt: skip
+    db.session.commit()
+    return list(requests)
+
+
+def many_grants(company: Any) -> None:
+    choose("write")
+    now = clock.now()
+    db.session.execute(
+        insert(Grant),
+        [
+            {"app_id": one.id, "person_id": company.rita.id, "created_at": now, "state": "active", "values_json": "{}"}
+            for one in db.session.query(App)
+        ],
+    )
+    db.session.commit()
+
+
+@pytest.fixture(params=ROWS)
+def rows(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+def test_the_dashboard(login_as: Any, company: Any, rows: int) -> None:
+    many_requests(company, rows)
+    many_grants(company)
+    assert len(statements(login_as(company.rita), "/").statements) == 5
+    assert len(statements(login_as(company.ana), "/").statements) <= 8
+
+
+def test_the_list_of_my_requests(login_as: Any, company: Any, rows: int) -> None:
+    many_requests(company, rows)
+    assert len(statements(login_as(company.rita), "/requests").statements) <= 8
+
+
+def test_a_page_of_the_catalog(login_as: Any, company: Any, rows: int) -> None:
+    many_apps(company, rows)
+    browser = login_as(company.rita)
+    assert len(statements(browser, "/catalog").statements) == 4
+    assert len(statements(browser, "/catalog?q=app&category=Many", htmx=True).statements) <= 4
+
+
+def test_the_queue_of_approvals(login_as: Any, company: Any, rows: int) -> None:
+    app = many_apps(company, 1)[0]
+    many_requests(company, rows, app=app)
+    browser = login_as(company.ana)
+    assert len(statements(browser, "/approvals").statements) == 3
+    choose("write")
+    now = clock.now()
+    db.session.execute(
+        insert(Decision),
+        [
+            {"step_id": one.id, "person_id": company.ana.id, "verdict": "approved", "channel": "browser",
+             "created_at": now}
+            for one in db.session.query(Step).filter_by(position=0)
+        ],
+    )  # fmt: skip
+    db.session.commit()
+    assert len(statements(browser, "/approvals").statements) == 3
+    assert len(statements(browser, "/approvals/decided").statements) <= 3
+
+
+def test_the_decision_page(login_as: Any, company: Any, rows: int) -> None:
+    many_apps(company, rows)
+    asked = factories.app(
+        "Asked", policy=rule(company.ana, company.finance, see=({"cost": WRITE},), entitlements=FIELDS)
+    )
+    for _ in range(2 if rows > 1 else 0):
+        made = factories.request(company.rita, asked)
+        factories.decide(made, company.ana, factories.Verdict.DENIED)
+    made = factories.request(company.rita, asked)
+    many_grants_except(company, asked)
+    by_session = statements(login_as(company.ana), f"/approvals/{made.public_id}")
+    by_link = statements(login_as(None), stage.link(made, company.ana))
+    assert len(by_session.statements) <= 10, by_session
+    assert len(by_link.statements) <= 10, by_link
+
+
+def many_grants_except(company: Any, app: App) -> None:
+    many_grants(company)
+    choose("write")
+    db.session.query(Grant).filter_by(app_id=app.id).delete()
+    db.session.commit()
+
+
+def test_a_requests_own_page(login_as: Any, company: Any, rows: int) -> None:
+    made = factories.request(company.rita, factories.app("Benevity", company.finance, owner=company.adam))
+    choose("write")
+    for number in range(rows):
+        db.session.add(
+            factories.requests.Comment(
+                request_id=made.id, person_id=company.rita.id, body=f"Word {number}", created_at=clock.now()
+            )
+        )
+    db.session.commit()
+    count = statements(login_as(company.rita), f"/requests/{made.public_id}")
+    assert len(count.statements) <= 14, count
+
+
+# ---------- Changes: how many statements at most, and one commit ----------
+
+
+def change(browser: Browser, path: str, form: dict[str, Any], **kwargs: Any) -> Count:
+    browser.token()
+    form = {"csrf_token": browser.token(), **form}
+    with counting() as count:
+        answer = browser.client.post(path, data=form, **kwargs)
+    assert answer.status_code in (200, 303)
+    assert count.commits == 1, count
+    return count
+
+
+HTMX = {"headers": {"HX-Request": "true"}}
+
+
+@pytest.mark.parametrize("size", [1, 30])
+def test_asking(login_as: Any, company: Any, engine: str, size: int) -> None:
+    """One statement more on PostgreSQL, where people and groups are held still by a lock."""
+    crowd = factories.group("Crowd", *[factories.person(f"Member{one:02d} Of") for one in range(size)])
+    app = factories.app("Benevity", policy=rule(crowd, company.ana, entitlements=FIELDS))
+    path = f"/catalog/{app.public_id}/request"
+    page = change(login_as(company.rita), path, {"message": "Please", "field-role": "Writer"})
+    assert len(page.statements) <= 16, page
+    fragment = change(login_as(company.otto), path, {"message": "Please", "field-role": "Writer"}, **HTMX)
+    assert len(fragment.statements) <= 16, fragment
+
+
+def test_adding(login_as: Any, company: Any) -> None:
+    app = factories.app("Apptio")
+    count = change(login_as(company.rita), f"/catalog/{app.public_id}/grant", {}, **HTMX)
+    assert len(count.statements) <= 12, count
+
+
+@pytest.mark.parametrize("verdict", ["approval", "denial"])
+@pytest.mark.parametrize("last", [False, True])
+def test_deciding(login_as: Any, company: Any, verdict: str, last: bool) -> None:
+    """The longest ways: to a next step with a group, and to a grant with everybody told."""
+    others = () if last else (company.finance,)
+    see = ({"role": READ, "cost": WRITE},)
+    policy = rule(factories.group("Leads", company.ana, company.ben), *others, see=see, entitlements=FIELDS)
+    app = factories.app("Salesforce", policy=policy, owner=company.adam)
+    form = {"field-cost": "4711", "reason": "No.", "comment": "Yes."}
+    made = factories.request(company.rita, app)
+    count = change(login_as(company.ana), f"/requests/{made.public_id}/{verdict}", form)
+    assert len(count.statements) <= 18, count
+    again = factories.request(company.otto, app)
+    code = stage.code(again, company.ana)
+    count = change(login_as(None), f"{stage.link(again, company.ana)}/{verdict}", {**form, "code": code})
+    assert len(count.statements) <= 18, count
+
+
+def test_cancelling_reminding_and_commenting(login_as: Any, company: Any) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    stage.shift("requests", "created_at", factories.timedelta(hours=-25))
+    browser = login_as(company.rita)
+    for path, limit in (("comments", 12), ("reminder", 12), ("cancellation", 14)):
+        count = change(browser, f"/requests/{made.public_id}/{path}", {"comment": "Hm."})
+        assert len(count.statements) <= limit, count
+
+
+def test_a_new_code_and_a_wrong_one_are_one_commit_each(login_as: Any, company: Any) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    browser = login_as(None)
+    token = browser.token()
+    with counting() as count:
+        form = {"csrf_token": token, "code": stage.wrong_code(made, company.ana)}
+        answer = browser.client.post(f"{stage.link(made, company.ana)}/approval", data=form)
+    assert answer.status_code == 422
+    assert count.commits == 1, count
+    assert len(change(browser, f"{stage.link(made, company.ana)}/code", {}).statements) <= 14
+
+
+def test_a_refusal_commits_nothing(login_as: Any, company: Any, engine: str) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    for person, path, form in (
+        (company.otto, "approval", {}),
+        (company.ana, "denial", {"reason": ""}),
+        (company.rita, "comments", {"comment": ""}),
+        (company.rita, "reminder", {}),
+    ):
+        browser = login_as(person)
+        token = browser.token()
+        with counting() as count:
+            answer = browser.client.post(f"/requests/{made.public_id}/{path}", data={"csrf_token": token, **form})
+        assert answer.status_code >= 400
+        assert count.commits == 0, count
+    assert engine in (SQLITE, "postgresql")
