@@ -101,7 +101,7 @@ def _send(claims: Sequence[Claim]) -> bool:
 def _send_one(claim: Claim, batch: dict[int, Facts], connection: smtp.Connection) -> None:
     """Looks whether the notice is ours and still so, sends it, and marks it. No transaction is open meanwhile."""
     with reading():
-        now = mails.standing(outbox.held(claim))
+        now = mails.standing(claim.id, claim.lease)
         if now is None:
             return  # the lease ran out, and whoever has it now goes on
         reason = mails.why_obsolete(now)

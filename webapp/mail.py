@@ -278,11 +278,13 @@ class Mail(flask_mail.Message):
         html: str,
         thread: str,
     ) -> None:
-        address = _address(to[1])
-        super().__init__(
-            subject=subject, recipients=[address], body=body, html=html, sender=_address(sender[1]),
-            date=notice.created_at.timestamp(),
-        )  # fmt: skip
+        # Not Flask-Mail's own __init__: it draws a message id, for which it asks the DNS for this machine's name.
+        self.subject, self.body = subject, body
+        self.alts = {"html": html}
+        self.sender, self.recipients = _address(sender[1]), [_address(to[1])]
+        self.reply_to, self.charset = None, None
+        self.cc, self.bcc, self.attachments, self.mail_options, self.rcpt_options = [], [], [], [], []
+        self.date = notice.created_at.timestamp()
         self._names = {"From": sender[0], "To": to[0]}
         self._boundary = f"=_{notice.public_id}"
         self.msgId = _message_id(notice.public_id)

@@ -12,12 +12,13 @@ from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Queue
-from sqlalchemy import and_, event, insert, or_, select, update
+from sqlalchemy import String, and_, bindparam, event, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from webapp import audit
 from webapp.extensions import broker, db
 from webapp.models import Notice, db_now
+from webapp.models.base import Id
 
 QUEUE = "countersign"
 DRAIN = "webapp.jobs.drain"
@@ -110,16 +111,20 @@ def held(claim: Claim) -> Any:
     )
 
 
+# Built once: it runs for each single mail.
+_SENT = (
+    update(Notice)
+    .where(Notice.id == bindparam("of_id", type_=Id), Notice.lease == bindparam("of_lease", type_=String))
+    .values(state="sent", error="", settled_at=db_now(), lease_until=None)
+)
+
+
 def mark_sent(claim: Claim) -> bool:
     """The server accepted it. False: the lease was lost meanwhile, and its new holder marks it."""
     # The server has the mail, so the mark may come late; it only must not overwrite another holder's.
-    return _mark(
-        claim,
-        and_(Notice.id == claim.id, Notice.lease == claim.lease),
-        state="sent",
-        error="",
-        settled_at=db_now(),
-    )
+    result = db.session.connection().execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease})
+    db.session.commit()
+    return bool(result.rowcount)
 
 
 def mark_obsolete(claim: Claim, reason: str) -> bool:

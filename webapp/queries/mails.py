@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import String, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
@@ -21,6 +20,7 @@ from webapp.models import (
     Step,
     db_now,
 )
+from webapp.models.base import Id
 from webapp.queries import chains
 from webapp.queries.chains import ChainStep
 from webapp.workflow.entitlements import SetValue
@@ -166,9 +166,18 @@ _STANDING = (
 )  # fmt: skip
 
 
-def standing(held: Any) -> Standing | None:
-    """How it stands for the notice that the condition `held` names; None when the condition is not met."""
-    row = db.session.execute(_STANDING.where(held)).first()
+# Built once: it runs for each single mail.
+_HELD = _STANDING.where(
+    Notice.id == bindparam("id", type_=Id),
+    Notice.state == "leased",
+    Notice.lease == bindparam("lease", type_=String),
+    Notice.lease_until > db_now(),
+)
+
+
+def standing(id: int, lease: str) -> Standing | None:
+    """How it stands for the notice that `lease` holds; None when the lease is lost."""
+    row = db.session.connection().execute(_HELD, {"id": id, "lease": lease}).first()
     return Standing(**row._mapping) if row is not None else None
 
 
