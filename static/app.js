@@ -97,8 +97,9 @@
     });
   };
 
+  const reachable = "a[href], button:not(:disabled), [tabindex='0']";
+
   const giveFocusBack = () => {
-    const reachable = "a[href], button:not(:disabled), [tabindex='0']";
     const next =
       (opener?.isConnected && opener) ||
       (opener?.id && byId(opener.id)) ||
@@ -193,6 +194,7 @@
       if (ctx.hx.reswap) main.swapSpec = ctx.hx.reswap;
     }
     const target = element(ctx.target);
+    ctx.heldFocus = target?.id && target.contains(document.activeElement) ? target.id : "";
     ctx.leavesDialog = Boolean(ctx.sourceElement?.closest?.("#dialog")) && !target?.closest("#dialog");
     for (const task of tasks) {
       // While a dialog is open its own toasts are the only ones that can be seen and pressed.
@@ -214,7 +216,17 @@
     const target = element(ctx.target);
     if (status === 422) focusFirstError(target?.isConnected ? target : byId(target?.id) ?? document);
     if (status < 300 && ctx.leavesDialog) openDialog()?.close();
+    if (ctx.heldFocus) setTimeout(() => keepPlace(ctx.heldFocus));
   });
+
+  // The control that was pressed may be gone: whoever works by keyboard stays where it was.
+  const keepPlace = (id) => {
+    const root = byId(id);
+    if (!root || (document.activeElement && document.activeElement !== document.body)) return;
+    const next = root.querySelector(reachable) ?? root;
+    if (next === root) root.tabIndex = -1;
+    next.focus({ preventScroll: true });
+  };
 
   document.addEventListener("htmx:error", (event) => {
     const { ctx, error } = event.detail;

@@ -1,0 +1,160 @@
+"""What JavaScript makes quicker, and what it must not break: search, dialogs, double clicks, failures, sessions."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from .cases import Cases
+from .site import card, request_of
+
+STILL_THERE = "What you typed is still here"
+
+
+@pytest.fixture(scope="session")
+def cases(site):
+    return Cases(site)
+
+
+def dialog_for(page: Page, app: str):
+    page.goto("/catalog")
+    card(page, app).get_by_role("link", name="Request", exact=True).click()
+    dialog = page.get_by_role("dialog", name=f"Request {app}", exact=True)
+    expect(dialog).to_be_visible()
+    return dialog
+
+
+def test_search_as_you_type(window):
+    page = window("Lena")
+    page.goto("/catalog")
+    page.get_by_label("Search apps", exact=True).press_sequentially("salesf", delay=20)
+    expect(page.locator(".cs-card")).to_have_count(1)
+    expect(card(page, "Salesforce")).to_be_visible()
+    expect(page.locator("#say")).to_have_text("1 app found.")
+    page.get_by_label("Search apps", exact=True).fill("zebra")
+    expect(page.get_by_role("heading", name="Nothing found for “zebra”")).to_be_visible()
+    page.get_by_label("Search apps", exact=True).fill("")
+    expect(card(page, "Figma")).to_be_visible()
+
+
+def test_search_without_javascript(window):
+    page = window("Lena", java_script_enabled=False)
+    page.goto("/catalog")
+    page.get_by_label("Search apps", exact=True).fill("warehouse")
+    page.get_by_label("Search apps", exact=True).press("Enter")
+    page.wait_for_url("**q=warehouse*")
+    expect(page.locator(".cs-card")).to_have_count(1)
+    expect(card(page, "Snowflake")).to_be_visible()
+    expect(page.get_by_label("Search apps", exact=True)).to_have_value("warehouse")
+
+
+def test_a_refused_request_keeps_what_was_typed(window):
+    page = window("Lena")
+    dialog = dialog_for(page, "Snowflake")
+    why = dialog.get_by_label("Why do you need it?", exact=True)
+    why.fill("Head count by month.")
+    dialog.get_by_role("button", name="Request App", exact=True).click()
+    # Snowflake asks for at least one role.
+    refused = dialog.locator("[aria-invalid=true]").first
+    expect(refused).to_be_focused()
+    expect(why).to_have_value("Head count by month.")
+    expect(dialog).to_be_visible()
+
+
+def test_a_double_click_makes_one_request(window, cases):
+    page = window("Lena")
+    before = cases.one("SELECT count(*) FROM requests")[0]
+    dialog = dialog_for(page, "HubSpot")
+    dialog.get_by_label("Why do you need it?", exact=True).fill("Newsletters to applicants.")
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    dialog.get_by_role("button", name="Request App", exact=True).dblclick()
+    expect(card(page, "HubSpot").get_by_role("link", name="Requested", exact=True)).to_be_visible()
+    expect(dialog).to_be_hidden()
+    assert len(sent) == 1
+    assert cases.one("SELECT count(*) FROM requests")[0] == before + 1
+
+
+def unreachable(route: Route) -> None:
+    route.abort()
+
+
+def proxy_page(route: Route) -> None:
+    route.fulfill(status=502, content_type="text/html", body="<html><body><h1>Bad gateway</h1></body></html>")
+
+
+def empty_failure(route: Route) -> None:
+    route.fulfill(status=500, body="")
+
+
+@pytest.mark.parametrize("failure", [unreachable, proxy_page, empty_failure])
+def test_a_failure_keeps_what_was_typed(window, failure):
+    page = window("Lena")
+    dialog = dialog_for(page, "GitHub")
+    why = dialog.get_by_label("Why do you need it?", exact=True)
+    why.fill("The career pages.")
+    page.route("**/request", failure)
+    dialog.get_by_role("button", name="Request App", exact=True).click()
+    expect(dialog.locator("[data-toast]")).to_contain_text(STILL_THERE)
+    expect(dialog.locator(".cs-live")).to_contain_text(STILL_THERE)
+    expect(why).to_have_value("The career pages.")
+    expect(page.get_by_text("Bad gateway")).to_be_hidden()
+    window.complaints.clear()  # Chromium tells of the failure that we made
+
+
+def test_our_own_refusal_is_a_sentence_in_the_dialog(window, cases):
+    """Asked in another tab meanwhile."""
+    page = window("Lena")
+    dialog = dialog_for(page, "NetSuite")
+    other = page.context.new_page()
+    again = dialog_for(other, "NetSuite")
+    again.get_by_label("Why do you need it?", exact=True).fill("First.")
+    again.get_by_role("button", name="Request App", exact=True).click()
+    expect(again).to_be_hidden()
+    dialog.get_by_label("Why do you need it?", exact=True).fill("Second.")
+    dialog.get_by_role("button", name="Request App", exact=True).click()
+    expect(dialog.locator("[data-toast].is-no")).to_be_visible()
+    expect(dialog.get_by_label("Why do you need it?", exact=True)).to_have_value("Second.")
+
+
+def test_an_expired_session_leads_to_sign_in_and_back(window, cases, site):
+    page = window("Tom")
+    site.forget("Tom")
+    page.goto("/catalog")
+    cases.change(
+        "UPDATE sessions SET ended_at = created_at WHERE ended_at IS NULL AND person_id = "
+        "(SELECT id FROM people WHERE email = ?)",
+        "tom@example.com",
+    )
+    card(page, "Figma").get_by_role("link", name="Request", exact=True).click()
+    page.wait_for_url("**/sign-in?next=/catalog")
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+
+
+def test_cancel_swaps_in_place_and_is_told(window, cases):
+    page = window("Ines")
+    dialog = dialog_for(page, "Tableau")
+    dialog.get_by_label("Why do you need it?", exact=True).fill("By mistake.")
+    dialog.get_by_role("button", name="Request App", exact=True).click()
+    expect(dialog).to_be_hidden()
+    page.goto("/")
+    page.evaluate("document.querySelector('h1').dataset.mark = 'same page'")
+    line = request_of(page, "Tableau")
+    expect(line.get_by_role("button", name="Cancel request", exact=True)).to_have_accessible_description("Tableau")
+    line.get_by_role("button", name="Cancel request", exact=True).click()
+    expect(line).to_contain_text("Cancelled")
+    toast = page.get_by_role("region", name="Messages").get_by_text("Your request for Tableau is withdrawn")
+    expect(toast).to_be_visible()
+    expect(page.locator("#say")).to_contain_text("Your request for Tableau is withdrawn")
+    assert page.evaluate("document.querySelector('h1').dataset.mark") == "same page"
+    expect(line.get_by_role("link", name="Tableau", exact=True)).to_be_focused()
+
+
+def test_add_swaps_the_card_in_place(window):
+    page = window("Chloe")
+    page.goto("/catalog")
+    name = page.locator(".cs-card:has(button:text-is('Add')) h2").first.text_content()
+    card(page, name).get_by_role("button", name="Add", exact=True).click()
+    expect(card(page, name).get_by_text("Added", exact=True)).to_be_visible()
+    expect(card(page, name)).to_be_focused()
+    expect(page.locator("#say")).to_contain_text(f"{name} is on your dashboard.")
