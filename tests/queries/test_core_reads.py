@@ -1,0 +1,171 @@
+"""Cases, directories, chains and the number that waits: what they say, and in how many statements."""
+
+import pytest
+from sqlalchemy import select
+
+from tests import factories
+from tests.factories import Company
+from tests.operations.helpers import policy, statements
+from webapp import clock, outbox
+from webapp.extensions import db
+from webapp.models import AccessRequest, Group, Person
+from webapp.operations import groups, people
+from webapp.queries import approvals, cases, chains, directory
+from webapp.transactions import choose
+from webapp.workflow.policy import Approver
+from webapp.workflow.states import RequestState, StepState, Tier, Verdict
+
+
+def waits_for(person: Person) -> int:
+    db.session.rollback()
+    return int(db.session.execute(select(approvals.waiting_for(person.id))).scalar_one())
+
+
+def deactivate(person: Person, actor: Person) -> None:
+    choose("write")
+    people.deactivate(person, actor=actor, now=clock.now())
+    outbox.commit()
+
+
+@pytest.fixture
+def made(company: Company) -> AccessRequest:
+    return factories.request(company.rita, factories.app("Salesforce", company.finance, company.ana))
+
+
+def test_a_case_is_the_request_with_all_that_belongs_to_it_in_two_statements(
+    made: AccessRequest, company: Company
+) -> None:
+    public_id = made.public_id
+    db.session.expunge_all()
+    with statements() as counted:
+        case = cases.load(public_id=public_id)
+    assert counted.total() == 2
+    assert case is not None
+    assert (case.request.id, case.app.name, case.asked_by.name) == (made.id, "Salesforce", "Rita Lindqvist")
+    assert case.for_person is case.asked_by
+    assert [step.position for step in case.steps] == [0, 1]
+    assert (case.open_step, case.is_overdue) == (case.steps[0], False)
+    snapshot = case.snapshot()
+    assert (snapshot.state, snapshot.version, snapshot.asked_by) == (RequestState.PENDING, 1, company.rita.id)
+    assert [(one.state, one.overdue) for one in snapshot.steps] == [
+        (StepState.OPEN, False), (StepState.WAITING, False),
+    ]  # fmt: skip
+    assert cases.load(public_id="000000000000") is None
+    assert cases.load(id=0) is None
+
+
+def test_a_case_is_read_anew_each_time(made: AccessRequest, company: Company) -> None:
+    before = factories.case_of(made)
+    factories.decide(made, company.ben)
+    after = factories.case_of(made)
+    assert after.request is before.request
+    assert after.request.version == 2
+    assert after.open_step is not None
+    assert after.open_step.position == 1
+
+
+def test_the_databases_clock_says_what_is_overdue(made: AccessRequest, company: Company) -> None:
+    factories.overdue(made)
+    case = factories.case_of(made)
+    assert case.is_overdue
+    assert case.snapshot().steps[0].overdue
+    requests_end = factories.request(company.otto, factories.app("Zoom", company.ana))
+    factories.decide(requests_end, company.ana, Verdict.DENIED)
+    # A settled step is never overdue, however old its due instant.
+    assert not factories.case_of(requests_end).is_overdue
+
+
+def test_a_directory_holds_who_is_active_now_in_one_statement(company: Company) -> None:
+    deactivate(company.ben, company.adam)
+    wanted = [
+        Approver(person=company.ana.id),
+        Approver(person=company.ben.id),
+        Approver(group=company.finance.id),
+        None,
+    ]
+    with statements() as counted:
+        found = directory.look_up(wanted)
+    assert counted.total() == 1
+    assert found.directory.of(wanted[0]) == (company.ana.id,)
+    assert found.directory.of(wanted[1]) == ()
+    assert found.directory.of(wanted[2]) == (company.chloe.id,)
+    assert found.directory.admins == (company.adam.id,)
+    assert found.contacts[company.chloe.id].email == "chloe@example.com"
+    assert company.ben.id not in found.contacts
+
+
+def test_members_are_in_the_order_of_their_names(company: Company) -> None:
+    crew = factories.group("Crew", *(factories.person(name) for name in ("Zoe", "émile", "Abel", "Éva")))
+    people_found = directory.look_up([Approver(group=crew.id)])
+    names = [people_found.contacts[one].name for one in people_found.directory.members[crew.id]]
+    assert names == ["Abel", "Zoe", "émile", "Éva"]
+
+
+def test_nothing_wanted_asks_nothing(app: object) -> None:
+    with statements() as counted:
+        assert directory.look_up([], admins=False).contacts == {}
+    assert counted.total() == 0
+
+
+def test_what_waits_for_a_person_is_open_live_and_in_time(made: AccessRequest, company: Company) -> None:
+    second = factories.request(company.otto, factories.app("Zoom", company.ben))
+    counts = {one: waits_for(getattr(company, one)) for one in ("ben", "chloe", "ana", "rita", "adam")}
+    assert counts == {"ben": 2, "chloe": 1, "ana": 0, "rita": 0, "adam": 0}
+    factories.overdue(second)
+    assert waits_for(company.ben) == 1
+    choose("write")
+    groups.remove_member(
+        db.session.get_one(Group, company.finance.id), company.ben, actor=company.adam, now=clock.now()
+    )
+    outbox.commit()
+    assert waits_for(company.ben) == 0
+    factories.decide(made, company.chloe)
+    assert (waits_for(company.chloe), waits_for(company.ana)) == (0, 1)
+
+
+def test_a_chain_says_who_has_a_step_and_who_decided(made: AccessRequest, company: Company) -> None:
+    factories.decide(made, company.ben, comment="Fine.")
+    first, second = chains.of_requests([made.id])[made.id]
+    assert first.decided_by is not None
+    assert (first.state, first.decided_by.name, first.verdict, first.comment, first.group_name) == (
+        "approved", "Ben Okafor", "approved", "Fine.", "Finance",
+    )  # fmt: skip
+    assert second.person is not None
+    assert (second.state, second.person.name, second.tier, second.overdue) == ("open", "Ana Moreau", "approver", False)
+    assert ([who.name for who in second.asked], second.asked_count) == (["Ana Moreau"], 1)
+
+
+def test_a_chain_names_three_of_a_crowd_and_the_reader_among_them(company: Company) -> None:
+    crowd = factories.group(
+        "Crowd", *(factories.person(f"Member {sign}", email=f"{sign}@example.com") for sign in "abcdef")
+    )
+    last = db.session.query(Person).filter_by(name="Member f").one()
+    made = factories.request(company.rita, factories.app("Salesforce", crowd))
+    (step,) = chains.of_requests([made.id])[made.id]
+    assert [who.name for who in step.asked] == ["Member a", "Member b", "Member c"]
+    assert step.asked_count == 6
+    (step,) = chains.of_requests([made.id], reader=last.id)[made.id]
+    assert "Member f" in [who.name for who in step.asked]
+    assert len(step.asked) == 3
+
+
+def test_chains_take_two_statements_for_any_number_of_requests(company: Company) -> None:
+    rule = policy(company.finance, company.ana)
+    made = [factories.request(company.rita, factories.app(f"App {number}", policy=rule)) for number in range(6)]
+    for one in made[:3]:
+        factories.decide(one, company.ben)
+    ids = [one.id for one in made]
+    with statements() as one_request:
+        chains.of_requests(ids[:1])
+    with statements() as all_requests:
+        assert len(chains.of_requests(ids)) == 6
+    assert one_request.total() == all_requests.total() == 2
+    assert chains.of_requests([]) == {}
+
+
+def test_a_step_that_fell_to_the_admins_says_so_in_its_chain(made: AccessRequest, company: Company) -> None:
+    deactivate(company.ben, company.adam)
+    deactivate(company.chloe, company.adam)
+    step = chains.of_requests([made.id])[made.id][0]
+    assert step.tier == Tier.ADMINS
+    assert [who.name for who in step.asked] == ["Adam Weiss"]
