@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
 
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 
 from webapp.extensions import db
@@ -51,6 +52,7 @@ def listen(engine: Engine) -> None:
         event.listen(engine, "begin", _sqlite_begin)
     else:
         event.listen(engine, "begin", _postgresql_begin)
+        event.listen(engine, "rollback", _postgresql_rollback)
 
 
 def _sqlite_connect(connection: Any, record: Any) -> None:
@@ -82,3 +84,11 @@ def _postgresql_begin(connection: Any) -> None:
     read = _mode.get() == "read"
     if bool(raw.read_only) is not read:
         raw.read_only = read
+
+
+def _postgresql_rollback(connection: Any) -> None:
+    # psycopg forgets its prepared statements at a ROLLBACK, and a page's statements take longer to plan than to run.
+    # What has only read ends just as well by a COMMIT.
+    raw = connection.connection.dbapi_connection
+    if raw.read_only and raw.info.transaction_status == TransactionStatus.INTRANS:
+        raw.commit()

@@ -58,20 +58,26 @@ class db_now(expression.FunctionElement[datetime]):
     name = "db_now"
 
     def __init__(self, plus: Any = 0) -> None:
-        super().__init__(expression.literal(plus, Integer) if isinstance(plus, int) else plus)
+        # Now itself has no parameter, so that PostgreSQL can keep its plan for the statement.
+        if isinstance(plus, int):
+            super().__init__(*([expression.literal(plus, Integer)] if plus else []))
+        else:
+            super().__init__(plus)
 
 
 @compiles(db_now, "postgresql")
 def _now_postgresql(element: db_now, compiler: Any, **kw: Any) -> str:
     # statement_timestamp() is stable, so an index on a due column can be used; clock_timestamp() is not.
-    return f"(statement_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)}))"
+    seconds = compiler.process(element.clauses, **kw)
+    return f"(statement_timestamp() + make_interval(secs => {seconds}))" if seconds else "statement_timestamp()"
 
 
 @compiles(db_now, "sqlite")
 def _now_sqlite(element: db_now, compiler: Any, **kw: Any) -> str:
     # Six decimals, as SQLAlchemy writes instants, so that text comparison is time comparison.
     seconds = compiler.process(element.clauses, **kw)
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({seconds}) || ' seconds')"
+    later = f", ({seconds}) || ' seconds'" if seconds else ""
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now'{later})"
 
 
 def id_column() -> Any:

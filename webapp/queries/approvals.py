@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Integer, Row, bindparam, func, literal, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
@@ -19,6 +19,8 @@ from webapp.workflow.policy import loads
 from webapp.workflow.states import RequestState, StepState
 
 PAGE = 30
+# Written into the statement, so that the plan that PostgreSQL keeps for it can use the index of the open steps.
+OPEN = literal(StepState.OPEN.value, literal_execute=True)
 
 
 def waiting_for(person_id: Any) -> Any:
@@ -30,14 +32,14 @@ def waiting_for(person_id: Any) -> Any:
         .where(
             Invitation.person_id == person_id,
             Invitation.live,
-            Step.state == StepState.OPEN.value,
+            Step.state == OPEN,
             Step.due_at > db_now(),
         )
         .scalar_subquery()
     )
 
 
-_ASKER, _APPROVER, _OPEN = aliased(Person), aliased(Person), aliased(Step)
+_ASKER, _APPROVER, _OPEN_STEP = aliased(Person), aliased(Person), aliased(Step)
 _STEP_COUNT = (
     select(func.count()).select_from(Step).where(Step.request_id == AccessRequest.id)
     .correlate(AccessRequest).scalar_subquery()
@@ -60,11 +62,11 @@ _WAITING = (
     .where(
         Invitation.person_id == bindparam("person"),
         Invitation.live,
-        Step.state == StepState.OPEN.value,
+        Step.state == OPEN,
         Step.due_at > db_now(),
     )
     .order_by(Step.due_at, Step.id)
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit", type_=Integer, literal_execute=True))
 )  # fmt: skip
 _WAITING_LATER = _WAITING.where(
     (Step.due_at > bindparam("after_due"))
@@ -80,12 +82,12 @@ _DECIDED = (
     .join(AccessRequest, AccessRequest.id == Step.request_id)
     .join(App, App.id == AccessRequest.app_id)
     .join(_ASKER, _ASKER.id == AccessRequest.for_person_id)
-    .outerjoin(_OPEN, (_OPEN.request_id == AccessRequest.id) & (_OPEN.state == StepState.OPEN.value))
-    .outerjoin(_APPROVER, _APPROVER.id == _OPEN.approver_person_id)
-    .outerjoin(Group, Group.id == _OPEN.approver_group_id)
+    .outerjoin(_OPEN_STEP, (_OPEN_STEP.request_id == AccessRequest.id) & (_OPEN_STEP.state == OPEN))
+    .outerjoin(_APPROVER, _APPROVER.id == _OPEN_STEP.approver_person_id)
+    .outerjoin(Group, Group.id == _OPEN_STEP.approver_group_id)
     .where(Decision.person_id == bindparam("person"))
     .order_by(Decision.id.desc())
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit", type_=Integer, literal_execute=True))
 )  # fmt: skip
 _DECIDED_BEFORE = _DECIDED.where(Decision.id < bindparam("before"))
 

@@ -7,7 +7,7 @@ from functools import cache
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import Integer, Select, and_, bindparam, func, literal, or_, select, union_all
 
 from webapp.extensions import db
 from webapp.models import (
@@ -127,7 +127,7 @@ def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*
         )
         .where(IN_CATALOG)
         .order_by(App.sort_key, App.id)
-        .limit(bindparam("limit"))
+        .limit(bindparam("limit", type_=Integer, literal_execute=True))
     )  # fmt: skip
     for number in range(words):
         query = query.where(App.search_text.like(bindparam(f"word{number}"), escape="!"))

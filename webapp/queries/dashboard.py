@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, or_, select
+from sqlalchemy import Integer, Row, bindparam, or_, select
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, PolicyRevision
@@ -27,7 +27,7 @@ _APPS_OF = (
     .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
     .where(Grant.person_id == bindparam("person"), Grant.state.in_(LIVE))
     .order_by(App.sort_key, App.id)
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit", type_=Integer, literal_execute=True))
 )
 _ALL_OF = (
     select(
@@ -39,7 +39,7 @@ _ALL_OF = (
     .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
     .where(AccessRequest.for_person_id == bindparam("person"))
     .order_by(AccessRequest.id.desc())
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit", type_=Integer, literal_execute=True))
 )  # fmt: skip
 _RECENT_OF = _ALL_OF.where(
     or_(AccessRequest.state == RequestState.PENDING.value, AccessRequest.settled_at >= bindparam("settled_since"))

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, select
 from webapp.extensions import db
 from webapp.models import App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
 from webapp.outbox import TRIES
+from webapp.queries.approvals import OPEN
 from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.dashboard import Line, in_words
@@ -17,7 +18,7 @@ from webapp.queries.faces import AppFace
 from webapp.times import Times
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.policy import Policy
-from webapp.workflow.states import RequestState, StepState
+from webapp.workflow.states import RequestState
 
 MAILS = {
     "approval-asked": "approval asked",
@@ -189,7 +190,7 @@ _NEXT_DUE = (
     .where(
         Invitation.person_id == bindparam("person"),
         Invitation.live,
-        Step.state == StepState.OPEN.value,
+        Step.state == OPEN,
         Step.due_at > db_now(),
     )
 )
