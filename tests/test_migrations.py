@@ -156,11 +156,10 @@ def test_the_command_upgrades_once_and_then_has_nothing_to_do(empty: Flask, tmp_
     assert list(tmp_path.glob("*-before-*")) == []
 
 
+@pytest.mark.parametrize("engine", [SQLITE], indirect=True)  # PostgreSQL has its own backups
 def test_an_sqlite_file_is_copied_before_it_is_changed(
-    empty: Flask, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if engine != SQLITE:
-        pytest.skip("PostgreSQL has its own backups.")
     upgrade()
     choose("write")
     db.session.execute(text("UPDATE organisation SET name = 'Before'"))
@@ -187,12 +186,9 @@ def test_an_sqlite_file_is_copied_before_it_is_changed(
         assert found.execute("SELECT name FROM organisation").fetchone() == ("Before",)
 
 
-def test_half_a_copy_is_not_taken_for_one(
-    empty: Flask, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("engine", [SQLITE], indirect=True)  # PostgreSQL has its own backups
+def test_half_a_copy_is_not_taken_for_one(empty: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk was full, or somebody pulled the plug, while the copy was written."""
-    if engine != SQLITE:
-        pytest.skip("PostgreSQL has its own backups.")
     upgrade()
     choose("write")
     db.session.execute(text("UPDATE alembic_version SET version_num = '0000'"))

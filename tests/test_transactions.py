@@ -82,10 +82,9 @@ def test_a_get_cannot_write_and_a_post_can(company: Company, writing: FlaskClien
     assert factories.rows("people", "theme = 'dark'") == 6
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # PostgreSQL locks rows
 def test_a_writing_transaction_holds_sqlite_from_its_first_statement(app: Flask, company: Company) -> None:
     """BEGIN IMMEDIATE: the read before the write is not stale, and nobody is "locked" in the middle."""
-    if db.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL locks rows.")
     db.session.rollback()
     choose("write")
     db.session.execute(text("SELECT 1"))
@@ -155,10 +154,8 @@ def test_what_was_noted_before_reading_is_forgotten(company: Company) -> None:
     assert factories.rows("events") == lines
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_sqlite_is_set_up_as_the_record_needs_it(app: Flask) -> None:
-    if db.engine.dialect.name != "sqlite":
-        pytest.skip("Only SQLite has these switches.")
-
     def pragma(name: str) -> object:
         return db.session.execute(text(f"PRAGMA {name}")).scalar_one()
 
