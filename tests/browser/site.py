@@ -12,9 +12,9 @@ import shutil
 import signal
 import sqlite3
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
@@ -187,17 +187,19 @@ class Shared:
     def _stop(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGTERM)
-            lock = open(self.folder / "data" / "lock")
-            give_up = time.monotonic() + 15
-            while time.monotonic() < give_up:
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                time.sleep(0.05)
-            lock.close()
+            with open(self.folder / "data" / "lock") as lock:
+                until(lambda: _is_free(lock), within=30)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
         with open(self.folder / "turn", "a") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
             yield
+
+
+def _is_free(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
