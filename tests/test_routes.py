@@ -117,6 +117,21 @@ TABLE = (
     post("/admin/apps/<public_id>/note", ADMINS_GO, "/admin/apps/{wanted}/note", note="For us.", was='{"note": ""}'),
     post("/admin/apps/<public_id>/owner", ADMINS_STALE, "/admin/apps/{wanted}/owner"),
     post("/admin/apps/<public_id>/steps", ADMINS_STALE, "/admin/apps/{wanted}/steps"),
+    post("/admin/apps/<public_id>/steps/new", ADMINS_GO, "/admin/apps/{wanted}/steps/new", step="person:{invited}"),
+    post("/admin/apps/<public_id>/steps/order", ADMINS_STALE, "/admin/apps/{wanted}/steps/order", order="person:x"),
+    post("/admin/apps/<public_id>/steps/<value>/removal", ADMINS_STALE,
+         "/admin/apps/{wanted}/steps/person:{invited}/removal"),
+    post("/admin/apps/<public_id>/steps/<value>/time-limit", ADMINS_STALE,
+         "/admin/apps/{wanted}/steps/person:{invited}/time-limit", days="5"),
+    post("/admin/apps/<public_id>/visibility", ADMINS_GO, "/admin/apps/{wanted}/visibility"),
+    post("/admin/apps/<public_id>/fields", ADMINS_GO, "/admin/apps/{wanted}/fields", name="Role", kind="text"),
+    post("/admin/apps/<public_id>/fields/order", ADMINS_GO, "/admin/apps/{wanted}/fields/order", order=""),
+    post("/admin/apps/<public_id>/fields/<field_id>", ADMINS_STALE,
+         "/admin/apps/{wanted}/fields/000000000000", requester="read"),
+    post("/admin/apps/<public_id>/fields/<field_id>/archive", ADMINS_STALE,
+         "/admin/apps/{wanted}/fields/000000000000/archive"),
+    post("/admin/apps/<public_id>/fields/<field_id>/restoration", ADMINS_STALE,
+         "/admin/apps/{wanted}/fields/000000000000/restoration"),
     post("/admin/apps/<public_id>/time-limit", ADMINS_GO,
          "/admin/apps/{wanted}/time-limit", days="5", was='{"days": "3"}'),
     get("/admin/approvers", ADMINS, "/admin/approvers?field=owner"),
@@ -139,6 +154,9 @@ TABLE = (
         ADMINS_GO,
         "/admin/groups/{group}/members/{member}/removal",
     ),
+    get("/admin/audit", ADMINS),
+    get("/admin/audit.csv", ADMINS),
+    post("/admin/audit/verification", ADMINS_GO),
     # The Mailbox, which is there on a loopback address only
     get("/mailbox", ANYONE),
     get("/mailbox/<mail_id>", ANYONE, "/mailbox/{mail}"),
@@ -235,8 +253,9 @@ class World:
             data["csrf_token"] = self.tokens[role]
         method = method or row.method
         return client.open(
-            row.at.format(**self.ids), method=method, data=data if method in UNSAFE else None, headers=headers
-        )
+            row.at.format(**self.ids), method=method, data=data if method in UNSAFE else None, headers=headers,
+            buffered=True,
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

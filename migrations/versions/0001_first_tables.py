@@ -72,6 +72,7 @@ def create_tables() -> None:
     )
     op.create_index("ix_events_actor", "events", ["actor_id", "seq"])
     op.create_index("ix_events_app", "events", ["app_id", "seq"])
+    op.create_index("ix_events_at", "events", ["at"])
     op.create_index("ix_events_person", "events", ["person_id", "seq"])
     op.create_index("ix_events_request", "events", ["request_id", "seq"])
 

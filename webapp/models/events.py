@@ -21,6 +21,7 @@ class Event(Base):
         Index("ix_events_app", "app_id", "seq"),
         Index("ix_events_person", "person_id", "seq"),
         Index("ix_events_actor", "actor_id", "seq"),
+        Index("ix_events_at", "at"),
     )
 
     seq: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)

@@ -1,0 +1,163 @@
+"""The audit record: read, filtered, checked and taken along as a table."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+from flask import Response, flash, stream_with_context, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import audit as record
+from webapp import clock, htmx
+from webapp.presentation import times
+from webapp.queries import audit_lines as queries
+from webapp.queries.audit_lines import Line
+from webapp.signin import admins, me
+from webapp.text import reference
+from webapp.transactions import choose, reading
+
+from . import filters
+from .audit_words import GROUPS, Told, tell
+from .views import bp, commit, fragment, go
+
+COLUMNS = ("Line", "Time (UTC)", "Who", "What happened", "Before and after", "Kind", "App", "Person", "Request",
+           "Record")  # fmt: skip
+# What begins a formula, full width signs included.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What the address looks for."""
+
+    who: str
+    person: str
+    app: str
+    what: str
+    since: date | None
+    until: date | None
+
+    @property
+    def values(self) -> dict[str, str]:
+        return {
+            "who": self.who,
+            "person": self.person,
+            "app": self.app,
+            "what": self.what,
+            "since": self.since.isoformat() if self.since else "",
+            "until": self.until.isoformat() if self.until else "",
+        }
+
+    def at(self, **key: int) -> str:
+        return filters.query(self.values | {name: str(value) for name, value in key.items()})
+
+    def filter(self) -> queries.Filter:
+        """The ids for it; what matches nobody finds nothing."""
+        app = queries.app_id(self.app) if self.app else None
+        return queries.Filter(
+            who=queries.people_called(self.who.split()[:8]) if self.who else None,
+            person=queries.people_called(self.person.split()[:8]) if self.person else None,
+            app=app if app is not None or not self.app else 0,
+            kinds=next((kinds for name, _, kinds in GROUPS if name == self.what), ()),
+            since=filters.begin(self.since),
+            until=filters.end(self.until),
+        )
+
+
+def _search() -> Search:
+    return Search(
+        who=filters.word("who"),
+        person=filters.word("person"),
+        app=filters.word("app"),
+        what=filters.one_of("what", tuple(name for name, _, _ in GROUPS)),
+        since=filters.day("since"),
+        until=filters.day("until"),
+    )
+
+
+@bp.get("/audit")
+@admins
+def audit() -> Response:
+    """The record, newest first."""
+    search = _search()
+    page = queries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
+    days = [(day, [(line, tell(line, page.names)) for line in lines]) for day, lines in groupby(page.lines, key=_day)]
+    values: dict[str, Any] = {"page": page, "days": days, "search": search}
+    if htmx.is_fragment():
+        return fragment("admin/_audit.html", **values)
+    return fragment("admin/audit.html", apps=queries.app_names(), groups=[group[:2] for group in GROUPS], **values)
+
+
+def _day(line: Line) -> str:
+    return times().day(line.at)
+
+
+@bp.post("/audit/verification")
+@admins
+def verify_audit() -> AnyResponse:
+    """Reads the whole record and says whether it holds; that somebody looked is a line of its own."""
+    actor = me().id
+    with reading():  # a million lines take a while, and nobody else may have to wait for it
+        lines, broken = record.verify()
+    now = clock.now()
+    record.record("audit.verified", at=now, actor=actor, lines=lines, holds=broken is None,
+                  broken=broken.seq if broken else None)  # fmt: skip
+    commit()
+    if broken is None:
+        flash(f"All {lines:,} lines are as they were written." if lines != 1 else "The one line is as it was written.",
+              "done")  # fmt: skip
+    else:
+        held = f"The {lines:,} lines before it hold." if lines else "No line before it holds."
+        flash(f"The record does not hold. {broken.sentence} {held} Keep a copy of the database as it is now.", "error")
+    return go(url_for("admin.audit"))
+
+
+@bp.get("/audit.csv")
+@admins
+def audit_csv() -> Response:
+    """The lines that the filters find, newest first, as they are read from the database."""
+    wanted = _search().filter()
+    response = Response(stream_with_context(_table(wanted)), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="audit-{clock.now():%Y-%m-%d}.csv"'
+    return response
+
+
+def _table(wanted: queries.Filter) -> Iterator[str]:
+    choose("read")
+    yield "\ufeff" + _rows([list(COLUMNS)])  # without the mark, Excel takes UTF-8 for Latin-1
+    for lines, names in queries.batches(wanted):
+        yield _rows([_row(line, tell(line, names), names) for line in lines])
+
+
+def _row(line: Line, told: Told, names: queries.Names) -> list[str]:
+    asked = names.requests.get(line.request or 0)
+    actor = names.people.get(line.actor or 0)
+    person = names.people.get(line.person or 0)
+    app = line.app if line.app is not None else asked.app if asked else 0
+    return [
+        str(line.seq),
+        line.at.strftime("%Y-%m-%d %H:%M:%S"),
+        "Countersign" if line.actor is None else actor.name if actor else "",
+        told.sentence.striptags(),
+        "; ".join(f"{one.label}: {one.before} → {one.after}" for one in told.changes),
+        line.kind,
+        names.apps.get(app, ""),
+        person.name if person else "",
+        reference(asked.public_id) if asked else "",
+        line.body,
+    ]
+
+
+def _rows(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows([defused(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def defused(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
+    return f"'{cell}" if cell.lstrip(" \u00a0").startswith(FORMULA) else cell

@@ -1,0 +1,264 @@
+"""The audit record as people read it: filtered, paged by line number, with what its ids stand for."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, literal, or_, select, tuple_, union_all
+
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, EntitlementField, Event, Group, Person, PolicyRevision
+from webapp.queries.chains import Who
+from webapp.text import like
+from webapp.workflow.policy import Policy, loads
+
+PAGE = 50
+COUNTED = 1000
+# Names that one word of a search may stand for.
+FOUND = 200
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is looked for; None and "" are no condition. `who` did it, `person` is whom it is about (ids).
+    `kinds` are beginnings of kinds ("request."); `since` is inclusive, `until` exclusive."""
+
+    who: tuple[int, ...] | None = None
+    person: tuple[int, ...] | None = None
+    app: int | None = None
+    kinds: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line, its facts read."""
+
+    seq: int
+    at: datetime
+    kind: str
+    actor: int | None
+    request: int | None
+    app: int | None
+    person: int | None
+    facts: dict[str, Any]
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The request a line tells of."""
+
+    public_id: str
+    app: int
+    person: int
+    policy: Policy
+
+
+@dataclass(slots=True)
+class Names:
+    """What the ids of some lines stand for."""
+
+    people: dict[int, Who] = field(default_factory=dict)
+    groups: dict[int, str] = field(default_factory=dict)
+    apps: dict[int, str] = field(default_factory=dict)
+    fields: dict[int, str] = field(default_factory=dict)
+    requests: dict[int, Asked] = field(default_factory=dict)
+    rules: dict[tuple[int, int], Policy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`count` is of all that match, COUNTED + 1 standing for all beyond; `newer` and `older` are the line
+    numbers that the neighbouring pages start from, 0 for none."""
+
+    lines: list[Line]
+    names: Names
+    count: int
+    newer: int
+    older: int
+
+
+def people_called(words: Sequence[str]) -> tuple[int, ...]:
+    """The ids of people whose names and addresses have all these words, or whose public id is the one word."""
+    query = select(Person.id).order_by(Person.sort_key, Person.id).limit(FOUND)
+    every = [Person.search_text.like(like(word), escape="!") for word in words]
+    if len(words) == 1:
+        return tuple(db.session.scalars(query.where(or_(every[0], Person.public_id == words[0]))))
+    return tuple(db.session.scalars(query.where(*every)))
+
+
+def app_names() -> list[tuple[str, str]]:
+    """(public id, name) of every app, archived ones too, for choosing one."""
+    rows = db.session.execute(select(App.public_id, App.name).order_by(App.sort_key, App.id).limit(1000))
+    return [(row.public_id, row.name) for row in rows]
+
+
+def app_id(public_id: str) -> int | None:
+    return db.session.scalar(select(App.id).where(App.public_id == public_id))
+
+
+_COLUMNS: tuple[Any, ...] = (
+    Event.seq, Event.at, Event.kind, Event.actor_id, Event.request_id, Event.app_id, Event.person_id, Event.body,
+)  # fmt: skip
+_LINES: Select[Any] = select(*_COLUMNS)
+
+
+def _matching(wanted: Filter) -> Select[Any]:
+    query = _LINES
+    if wanted.who is not None:
+        query = query.where(Event.actor_id.in_(wanted.who))
+    if wanted.person is not None:
+        query = query.where(Event.person_id.in_(wanted.person))
+    if wanted.app is not None:
+        query = query.where(Event.app_id == wanted.app)
+    if wanted.kinds:
+        query = query.where(or_(*(Event.kind.startswith(kind, autoescape=True) for kind in wanted.kinds)))
+    if wanted.since is not None:
+        query = query.where(Event.at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(Event.at < wanted.until)
+    return query
+
+
+def page(wanted: Filter, *, before: int = 0, after: int = 0) -> Page:
+    """Newest first; `before` or `after` is the line number at the edge of the page that was seen."""
+    query = _matching(wanted)
+    count = db.session.scalar(
+        select(func.count()).select_from(query.with_only_columns(Event.seq).limit(COUNTED + 1).subquery())
+    )
+    if after and not before:
+        rows = db.session.execute(query.where(Event.seq > after).order_by(Event.seq).limit(PAGE + 1)).all()
+        more, rows = len(rows) > PAGE, rows[:PAGE][::-1]
+        newer, older = (rows[0].seq if more else 0), (rows[-1].seq if rows else 0)
+    else:
+        if before:
+            query = query.where(Event.seq < before)
+        rows = db.session.execute(query.order_by(Event.seq.desc()).limit(PAGE + 1)).all()
+        more, rows = len(rows) > PAGE, rows[:PAGE]
+        newer, older = (rows[0].seq if before and rows else 0), (rows[-1].seq if more else 0)
+    lines = [_line(row) for row in rows]
+    return Page(lines, names(lines), count or 0, newer, older)
+
+
+def batches(wanted: Filter) -> Iterator[tuple[list[Line], Names]]:
+    """All that match, newest first, a few hundred at a time. Each batch is a transaction of its own, so that
+    nothing is held for as long as somebody downloads; lines are never changed, so the seams do not show."""
+    before = 0
+    while True:
+        query = _matching(wanted)
+        if before:
+            query = query.where(Event.seq < before)
+        lines = [_line(row) for row in db.session.execute(query.order_by(Event.seq.desc()).limit(BATCH))]
+        found = names(lines)
+        db.session.expunge_all()
+        db.session.rollback()
+        if lines:
+            yield lines, found
+        if len(lines) < BATCH:
+            return
+        before = lines[-1].seq
+
+
+def _line(row: Any) -> Line:
+    facts = json.loads(row.body)["facts"]
+    return Line(row.seq, row.at, row.kind, row.actor_id, row.request_id, row.app_id, row.person_id, facts, row.body)
+
+
+def names(lines: Sequence[Line]) -> Names:
+    """Three statements for any number of lines."""
+    found = Names()
+    _add_requests(found, {line.request for line in lines if line.request is not None})
+    _add_rules(found, lines)
+    people = {one for line in lines for one in (line.actor, line.person) if one is not None}
+    people |= {one.person for one in found.requests.values()}
+    apps = {line.app for line in lines if line.app is not None} | {one.app for one in found.requests.values()}
+    groups: set[int] = set()
+    for line in lines:
+        _gather(line.facts, people, groups)
+    for rule in found.rules.values():
+        people |= {step.approver.person for step in rule.steps if step.approver.person is not None}
+        groups |= {step.approver.group for step in rule.steps if step.approver.group is not None}
+    fields = {line.facts["field"] for line in lines if isinstance(line.facts.get("field"), int)}
+    _add_names(found, people, groups, apps, fields)
+    return found
+
+
+def _gather(facts: Any, people: set[int], groups: set[int]) -> None:
+    """The people and groups that a line's facts name."""
+    if isinstance(facts, list):
+        for one in facts:
+            _gather(one, people, groups)
+        return
+    if not isinstance(facts, dict):
+        return
+    for key, value in facts.items():
+        if key in ("person", "by") and isinstance(value, int):
+            people.add(value)
+        elif key == "group" and isinstance(value, int):
+            groups.add(value)
+        elif key == "asked" and isinstance(value, list):
+            people.update(one for one in value if isinstance(one, int))
+        elif key == "audience" and isinstance(value, list):
+            groups.update(one for one in value if isinstance(one, int))
+        else:
+            _gather(value, people, groups)
+
+
+def _add_requests(found: Names, ids: Iterable[int]) -> None:
+    rows = db.session.execute(
+        select(AccessRequest.id, AccessRequest.public_id, AccessRequest.app_id, AccessRequest.for_person_id,
+               PolicyRevision.body)
+        .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
+        .where(AccessRequest.id.in_(ids))
+    )  # fmt: skip
+    for row in rows:
+        found.requests[row.id] = Asked(row.public_id, row.app_id, row.for_person_id, loads(row.body))
+
+
+def _add_rules(found: Names, lines: Sequence[Line]) -> None:
+    """Both sides of each saved rule, so that what changed can be told."""
+    wanted = {
+        (line.app, line.facts[side]["number"])
+        for line in lines
+        if line.kind == "policy.saved"
+        for side in ("before", "after")
+        if line.app is not None and line.facts.get(side)
+    }
+    rows = db.session.execute(
+        select(PolicyRevision.app_id, PolicyRevision.number, PolicyRevision.body).where(
+            tuple_(PolicyRevision.app_id, PolicyRevision.number).in_(wanted)
+        )
+    )
+    for row in rows:
+        found.rules[row.app_id, row.number] = loads(row.body)
+
+
+def _add_names(
+    found: Names, people: Iterable[int], groups: Iterable[int], apps: Iterable[int], fields: Iterable[int]
+) -> None:
+    rows = db.session.execute(
+        union_all(
+            select(literal("person").label("what"), Person.id, Person.public_id, Person.name).where(
+                Person.id.in_(people)
+            ),
+            select(literal("group"), Group.id, Group.public_id, Group.name).where(Group.id.in_(groups)),
+            select(literal("app"), App.id, App.public_id, App.name).where(App.id.in_(apps)),
+            select(literal("field"), EntitlementField.id, EntitlementField.public_id, EntitlementField.name).where(
+                EntitlementField.id.in_(fields)
+            ),
+        )
+    )
+    for row in rows:
+        if row.what == "person":
+            found.people[row.id] = Who(row.id, row.public_id, row.name)
+        elif row.what == "group":
+            found.groups[row.id] = row.name
+        elif row.what == "field":
+            found.fields[row.id] = row.name
+        else:
+            found.apps[row.id] = row.name
