@@ -17,7 +17,7 @@ from webapp.keys import KeyRing
 from webapp.transactions import listen
 
 
-def wire(settings: Settings) -> Flask:
+def wire(settings: Settings, *, web: bool = True) -> Flask:
     """The application for these settings."""
     app = Flask("webapp", root_path=str(PROJECT), static_folder=None)
     app.jinja_env.undefined = jinja2.StrictUndefined
@@ -43,7 +43,8 @@ def wire(settings: Settings) -> Flask:
     signin.init(app)
     errors.init(app)
     presentation.init(app)
-    init_assets(app, settings)
+    if web:
+        init_assets(app, settings)
     cli.init(app)
     _register_blueprints(app, settings)
     signin.check_every_route_has_an_audience(app)
@@ -63,7 +64,8 @@ def _register_blueprints(app: Flask, settings: Settings) -> None:
 
 def _flask_config(settings: Settings) -> dict[str, object]:
     redis_url = settings.redis_url
-    engine: dict[str, object] = {"pool_size": 5, "max_overflow": 15}
+    # hide_parameters: what people wrote and who they are stays out of the log when a statement fails.
+    engine: dict[str, object] = {"pool_size": 5, "max_overflow": 15, "hide_parameters": True}
     if make_url(settings.database_url).get_backend_name() == "postgresql":
         engine |= {"pool_pre_ping": True, "connect_args": {"application_name": "countersign"}}
     return {
