@@ -192,7 +192,7 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         logs.configure(settings.log_level)
-        Process(create_app(settings), settings).run()
+        Process(create_app(settings, web=False), settings).run()
     except (SettingsError, TooOld) as error:
         print(error, file=sys.stderr, flush=True)
         return 1

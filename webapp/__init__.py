@@ -10,10 +10,13 @@ if TYPE_CHECKING:
     from webapp.config import Settings
 
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """The application for these settings, or for the environment's. Raises SettingsError."""
+def create_app(settings: Settings | None = None, *, web: bool = True) -> Flask:
+    """The application for these settings, or for the environment's; `web` False: without static files, for a worker.
+
+    Raises SettingsError.
+    """
     # Imported here, so that the supervisor and the mail sink, which need no Flask, start in a moment.
     from webapp.config import Settings
     from webapp.wiring import wire
 
-    return wire(settings or Settings.from_env())
+    return wire(settings or Settings.from_env(), web=web)
