@@ -73,7 +73,7 @@ def test_the_page_takes_the_same_statements_with_few_and_many_people(admin, app_
         with statements() as seen:
             assert admin.get(f"/admin/apps/{app_.public_id}").status_code == 200
         counts.append(len(seen))
-    assert counts == [6, 6, 6]
+    assert counts == [7, 7, 7]
 
 
 def test_name_description_category_icon_and_link_are_saved_together(admin, app_, adam):
@@ -196,10 +196,9 @@ def test_several_steps_are_shown_in_order_and_survive_every_other_change(admin, 
     app = factories.app("Salesforce", ana, company.finance, ben)
     page = Page(admin, app)
     text = page.text
-    assert "Salesforce has 3 steps, one after the other." in text
     shown = text[text.index('id="set-steps"') :]
     assert shown.index("Ana Moreau") < shown.index("Finance") < shown.index("Ben Okafor")
-    assert f"{page.url}/steps" not in text
+    assert f'action="{page.url}/steps"' not in text
     steps = policy_of(app).steps
     page.save("time-limit", days="5")
     page.save("assurance", assurance="sign_in")

@@ -1,5 +1,7 @@
 """Apps: the list with its two switches, and one app's rules."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, abort, make_response, render_template, request, url_for
@@ -7,12 +9,17 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, errors, htmx
 from webapp.assets import APP_ICONS
+from webapp.models import App, EntitlementField
 from webapp.operations import apps as operations
+from webapp.operations import entitlements
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
+from webapp.queries import rules
 from webapp.security import local_path
 from webapp.signin import admins, me
 from webapp.text import one_line
+from webapp.workflow.entitlements import Entitlement, shown
+from webapp.workflow.states import Visibility
 
 from . import forms
 from .forms import SETTINGS, AppPage, Section, Setting
@@ -64,7 +71,7 @@ def create_app() -> AnyResponse:
 @admins
 def app(public_id: str) -> Response:
     """All that is set for one app."""
-    return _whole_page(_load(public_id), {})
+    return _whole_page(load(public_id), {})
 
 
 @bp.post("/apps/<public_id>/details")
@@ -127,27 +134,95 @@ def app_time_limit(public_id: str) -> AnyResponse:
     return _save(SETTINGS["time-limit"], public_id)
 
 
+@bp.post("/apps/<public_id>/outcomes/<state>")
+@admins
+def app_outcome(public_id: str, state: str) -> AnyResponse:
+    """Whom to mail when a request is approved, denied or expired, and with which words."""
+    if state not in OUTCOMES:
+        abort(404)
+    return _save(SETTINGS[state], public_id)
+
+
+OUTCOMES = ("approved", "denied", "expired")
+
+
 @bp.get("/approvers")
 @admins
 def approvers() -> Response:
     """The people and groups that match, as the options of a select: search as you type."""
     words = words_of(request.args.get("q", "")).split()[:8]
     field = request.args.get("field", "")
-    if field not in ("approver", "owner"):
+    if field not in BLANK:
         abort(404)
     chosen = queries.chosen(request.args.get(field, ""))
-    return fragment("admin/_approvers.html", choices=queries.choices(words), chosen=chosen, blank=_BLANK[field])
+    choices = queries.choices(words)
+    if field == "person":
+        choices = replace(choices, groups=[])
+    return fragment("admin/_approvers.html", choices=choices, chosen=chosen, blank=BLANK[field])
 
 
-_BLANK = {"approver": "Nobody yet", "owner": "Nobody"}
+# The empty option of each select of people and groups.
+BLANK = {"approver": "Nobody yet", "owner": "Nobody", "step": "A person or a group", "person": "Somebody"}
 
 
-def _load(public_id: str) -> AppPage:
+def load(public_id: str) -> AppPage:
+    """All that an app's page shows; 404 for an app that is not in use."""
     row = queries.app(public_id)
     if row is None:
         abort(404)
-    names = queries.named(step.approver for step in row.policy.steps)
-    return AppPage(row, [names.get(step.approver) for step in row.policy.steps], queries.audience(row.app.id))
+    steps = [step.approver for step in row.policy.steps]
+    names = queries.named(steps)
+    return AppPage(
+        row,
+        [names.get(step) for step in steps],
+        queries.audience(row.app.id),
+        rules.members(step.group for step in steps if step.group is not None),
+        tuple(rules.reached_twice(steps).values()),
+        rules.fields(row.app.id),
+    )
+
+
+# The sections that are no Setting: several small forms, each with an address of its own.
+PARTS = ("fields", "matrix")
+
+
+def change(
+    section: str, public_id: str, act: Callable[[App, AppPage], object], *, at: str = "", mark: str = ""
+) -> AnyResponse:
+    """Does what one small form of a section asks for, and answers the section.
+
+    `at` names the control where a refusal is shown that names none of its own; `mark` says which part it is about.
+    """
+    app = queries.app_to_change(public_id)
+    if app is None:
+        abort(404)
+    try:
+        act(app, load(public_id))
+    except (Invalid, Conflict) as error:
+        undo()
+        fields = error.fields if isinstance(error, Invalid) else {"": str(error)}
+        wrong = {at if name in ("", "policy") else name: said for name, said in fields.items()}
+        page = load(public_id)
+        drawn = _section(section, page)
+        drawn.errors, drawn.mark, drawn.values = wrong, mark, drawn.values | request.form.to_dict()
+        return _present(section, page, drawn, 409 if isinstance(error, Conflict) else 422)
+    commit()
+    if not htmx.is_fragment():
+        return go(f"{url_for('admin.app', public_id=public_id)}#set-{section}", "Saved.")
+    page = load(public_id)
+    drawn = _section(section, page)
+    drawn.saved, drawn.mark = True, mark
+    return _present(section, page, drawn, 200)
+
+
+def _section(name: str, page: AppPage) -> Section:
+    return forms.draw(SETTINGS[name], page) if name in SETTINGS else Section({}, "")
+
+
+def _present(section: str, page: AppPage, drawn: Section, status: int) -> Response:
+    if htmx.is_fragment():
+        return fragment("admin/_app_section.html", status, section=section, said="", **_shown(page, {section: drawn}))
+    return _whole_page(page, {section: drawn}, status)
 
 
 def _save(setting: Setting, public_id: str) -> AnyResponse:
@@ -155,7 +230,7 @@ def _save(setting: Setting, public_id: str) -> AnyResponse:
     app = queries.app_to_change(public_id)
     if app is None:
         abort(404)
-    page = _load(public_id)
+    page = load(public_id)
     before = page.row.app.requestable
     try:
         forms.save(setting, page, app, request.form, actor=me(), now=clock.now())
@@ -169,7 +244,7 @@ def _save(setting: Setting, public_id: str) -> AnyResponse:
         undo()
         return _refuse(setting, public_id, {setting.name: str(error)}, str(error), 409)
     commit()
-    page = _load(public_id)
+    page = load(public_id)
     said = ""
     if setting.name != "requestable" and before and not page.row.app.requestable:
         said = f"{page.row.app.name} is out of the catalog until you name an approver."
@@ -182,7 +257,7 @@ def _save(setting: Setting, public_id: str) -> AnyResponse:
 
 def _refuse(setting: Setting, public_id: str, wrong: dict[str, str], sentence: str, status: int) -> Response:
     """A switch falls back to what is so; anything else keeps what was typed."""
-    page = _load(public_id)
+    page = load(public_id)
     section = forms.draw(setting, page)
     section.errors = wrong
     if not setting.is_switch:
@@ -214,7 +289,8 @@ def _whole_page(page: AppPage, drawn: dict[str, Section], status: int = 200) -> 
 def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
     """What the templates of an app's page read. `drawn` holds the sections that are not simply as stored."""
     q = words_of(request.args.get("q", ""))
-    sections = {name: forms.draw(setting, page) for name, setting in SETTINGS.items()} | drawn
+    sections = {name: forms.draw(setting, page) for name, setting in SETTINGS.items()}
+    sections |= {name: Section({}, "") for name in PARTS} | drawn
     return {
         "page": page,
         "app": page.row.app,
@@ -222,7 +298,35 @@ def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
         "sections": sections,
         "choices": queries.choices(q.split()[:8]),
         "q": q,
-        "blank": _BLANK,
+        "blank": BLANK,
         "icons": APP_ICONS,
         "categories": queries.categories(),
+        "frozen": entitlements.frozen,
+        "default_of": _default_of,
+        "set_by": lambda field: _set_by(page, field),
+        "setters": [(one.value, f"Step {at}: {one.name}") for at, one in enumerate(page.steps, 1) if one is not None],
+        "unseen": [field.name for field in page.row.policy.entitlements if not _seen(page, field)],
     }
+
+
+def _default_of(field: Entitlement) -> str:
+    """As its input shows it."""
+    if isinstance(field.default, bool):
+        return "yes" if field.default else "no"
+    return "" if field.default is None else shown(field.default)
+
+
+def _set_by(page: AppPage, field: EntitlementField) -> str:
+    """ "the requester and Finance set it" """
+    writers = ["the requester"] if field.requester == Visibility.WRITE else []
+    for one, rule in zip(page.steps, page.row.policy.steps, strict=True):
+        if one is not None and rule.see.get(field.public_id) is Visibility.WRITE:
+            writers.append(one.name)
+    if len(writers) < 2:
+        return f"{writers[0]} sets it" if writers else "nobody sets it yet"
+    return f"{', '.join(writers[:-1])} and {writers[-1]} set it"
+
+
+def _seen(page: AppPage, field: Entitlement) -> bool:
+    words = [field.requester, *(rule.see.get(field.id, Visibility.HIDDEN) for rule in page.row.policy.steps)]
+    return any(word is not Visibility.HIDDEN for word in words)

@@ -13,14 +13,15 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from webapp.assets import APP_ICONS
-from webapp.models import App, Person
+from webapp.models import App, EntitlementField, Person
 from webapp.operations import apps as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
 from webapp.queries.admin import AppRow, Named
+from webapp.queries.rules import Members
 from webapp.text import clean, one_line
-from webapp.workflow.policy import DAYS_LIMIT, Approver, StepRule
-from webapp.workflow.states import Assurance
+from webapp.workflow.policy import DAYS_LIMIT, Approver, OutcomeRule, StepRule
+from webapp.workflow.states import Assurance, RequestState
 
 Values = dict[str, Any]
 Form = MultiDict[str, str]
@@ -33,6 +34,16 @@ class AppPage:
     row: AppRow
     steps: list[Named | None]
     audience: list[tuple[str, str, bool]]
+    members: dict[int, Members] = field(default_factory=dict)
+    twice: tuple[str, ...] = ()
+    fields: list[EntitlementField] = field(default_factory=list)
+
+    def step(self, value: str) -> Approver:
+        """The approver of the step that a form's value stands for. Raises Conflict."""
+        found = next((one for one in self.steps if one is not None and one.value == value), None)
+        if found is None:
+            raise Conflict("Somebody else removed this step meanwhile.")
+        return found.approver
 
 
 @dataclass(slots=True)
@@ -43,6 +54,7 @@ class Section:
     was: str
     errors: dict[str, str] = field(default_factory=dict)
     saved: bool = False
+    mark: str = ""  # which part of it was saved or refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ def _value(named: Named | None) -> str:
     return named.value if named is not None else ""
 
 
-def _approver(value: str, *, field: str) -> Approver | None:
+def approver_of(value: str, *, field: str) -> Approver | None:
     """Raises Invalid."""
     if not value:
         return None
@@ -159,7 +171,7 @@ def _note_save(app: App, page: AppPage, values: Values, actor: Person, now: date
 
 
 def _owner_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
-    operations.set_owner(app, owner=_approver(values["owner"], field="owner"), actor=actor, now=now)
+    operations.set_owner(app, owner=approver_of(values["owner"], field="owner"), actor=actor, now=now)
 
 
 def _steps_current(page: AppPage) -> Values:
@@ -171,8 +183,8 @@ def _steps_current(page: AppPage) -> Values:
 def _steps_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
     rules = page.row.policy.steps
     if len(rules) > 1:
-        raise Conflict(f"{app.name} has {len(rules)} steps. They cannot be changed on this page yet.")
-    approver = _approver(values["approver"], field="approver")
+        raise Conflict(f"{app.name} has {len(rules)} steps now. Look at them and change the one you mean.")
+    approver = approver_of(values["approver"], field="approver")
     if approver is None:
         steps = []
     elif rules:
@@ -191,6 +203,54 @@ def _days_save(app: App, page: AppPage, values: Values, actor: Person, now: date
             days=f"Choose 1 to {DAYS_LIMIT} days. {shown} not saved; the limit is still {days} day{'s' * (days != 1)}."
         )
     operations.change_policy(app, days=int(given), actor=actor, now=now)
+
+
+def _outcome_current(state: RequestState) -> Callable[[AppPage], Values]:
+    def current(page: AppPage) -> Values:
+        rule = page.row.policy.outcomes.get(state, OutcomeRule())
+        values = {
+            "requester": rule.requester,
+            "approvers": rule.approvers,
+            "others": "\n".join(rule.others),
+            "words": rule.words,
+        }
+        return values | ({"reasons": "\n".join(rule.reasons)} if state is RequestState.DENIED else {})
+
+    return current
+
+
+def _outcome_typed(state: RequestState) -> Callable[[Form], Values]:
+    def typed(form: Form) -> Values:
+        values = {
+            "requester": form.get("requester") == "1",
+            "approvers": form.get("approvers") == "1",
+            "others": "\n".join(form.get("others", "").replace(",", " ").replace(";", " ").split()),
+            "words": clean(form.get("words", "")),
+        }
+        return values | ({"reasons": clean(form.get("reasons", ""))} if state is RequestState.DENIED else {})
+
+    return typed
+
+
+def _outcome_save(state: RequestState) -> Callable[[App, AppPage, Values, Person, datetime], None]:
+    def save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+        operations.set_outcome(
+            app,
+            state,
+            requester=values["requester"],
+            approvers=values["approvers"],
+            others=values["others"].splitlines(),
+            words=values["words"],
+            reasons=values.get("reasons", "").splitlines(),
+            actor=actor,
+            now=now,
+        )
+
+    return save
+
+
+def _outcome(state: RequestState) -> Setting:
+    return Setting(state.value, _outcome_current(state), _outcome_typed(state), _outcome_save(state))
 
 
 def _switch_typed(form: Form) -> Values:
@@ -255,5 +315,8 @@ _ALL = (
         lambda form: {"days": one_line(form.get("days", ""))},
         _days_save,
     ),
+    _outcome(RequestState.APPROVED),
+    _outcome(RequestState.DENIED),
+    _outcome(RequestState.EXPIRED),
 )
 SETTINGS = {setting.name: setting for setting in _ALL}

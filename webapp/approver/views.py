@@ -28,7 +28,7 @@ from webapp.signin import anyone, me, people, signed_in
 from webapp.text import whole_number
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
 from webapp.workflow.policy import MESSAGE_LIMIT
-from webapp.workflow.states import Assurance, Channel, Verdict
+from webapp.workflow.states import Assurance, Channel, RequestState, Verdict
 
 bp = Blueprint("approver", __name__)
 
@@ -268,6 +268,10 @@ def _decide(case: Case, reader: Reader, verdict: Verdict, channel: Channel) -> A
     """Acts, commits, and shows how it stands then; bad input comes back with what was typed."""
     assert reader.person is not None
     comment = request.form.get("reason" if verdict is Verdict.DENIED else "comment", "")
+    ready, rule = request.form.get("ready", ""), case.policy.outcomes.get(RequestState.DENIED)
+    if verdict is Verdict.DENIED and not comment.strip() and rule and ready in rule.reasons:
+        # Own words win over the reason that was picked.
+        comment = ready
     given = {one.id: request.form.getlist(f"field-{one.id}") for one in case.policy.entitlements}
     try:
         _decide_or_try_again(

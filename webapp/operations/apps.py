@@ -1,28 +1,33 @@
 """Apps and their rules. Each saved rule is a new, immutable PolicyRevision."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from webapp import audit
 from webapp.extensions import db
-from webapp.models import App, Audience, Person, PolicyRevision
-from webapp.queries import directory
+from webapp.models import AccessRequest, App, Audience, Person, PolicyRevision
+from webapp.queries import directory, rules
 from webapp.text import clean, one_line, sha256
 from webapp.workflow.errors import BadPolicy
-from webapp.workflow.policy import SCHEMA, Approver, Policy, StepRule, digest
+from webapp.workflow.policy import SCHEMA, WORDS_LIMIT, Approver, OutcomeRule, Policy, StepRule, digest
+from webapp.workflow.states import RequestState, Visibility
 
 from ._rearrange import rearrange
 from .errors import Conflict, Invalid
+from .people import address
 
 DESCRIPTION_LIMIT = 500
 CATEGORY_LIMIT = 60
 NOTE_LIMIT = 500
+ADDRESSES_LIMIT = 10
+REASONS_LIMIT = 10
+REASON_LIMIT = 200
 
 
 def create(
@@ -118,8 +123,15 @@ def set_note(app: App, *, note: str, actor: Person, now: datetime) -> None:
                  before={"note": sha256(before)}, after={"note": sha256(note)})  # fmt: skip
 
 
-def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime) -> PolicyRevision:
-    """Appends a revision and puts it in force; pending requests keep theirs. Raises Invalid or Conflict."""
+def save_policy(
+    app: App, policy: Policy, *, actor: Person | None, now: datetime, twice: Sequence[int] = ()
+) -> PolicyRevision:
+    """Appends a revision and puts it in force; pending requests keep theirs. Raises Invalid or Conflict.
+
+    `twice`: people who are asked in more than one step, by name and through a group, for the record.
+    """
+    if actor is not None:
+        refuse_own(app, actor)
     try:
         policy.check()
     except BadPolicy as error:
@@ -157,16 +169,31 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
         approval_required=policy.approval_required,
         days=policy.days,
         steps=[_plain(step.approver) for step in policy.steps],
+        asked_twice=list(twice) or None,
     )
     return revision
 
 
+def refuse_own(app: App, actor: Person) -> None:
+    """Raises Conflict while the actor has an open request for the app: nobody makes the rule of their own case."""
+    if db.session.scalar(
+        select(
+            exists().where(
+                AccessRequest.app_id == app.id,
+                AccessRequest.state == RequestState.PENDING.value,
+                or_(AccessRequest.for_person_id == actor.id, AccessRequest.asked_by_id == actor.id),
+            )
+        )
+    ):
+        raise Conflict(f"You have asked for {app.name} yourself, so its rules have to wait until that is decided.")
+
+
 def change_policy(app: App, *, actor: Person, now: datetime, **changes: Any) -> PolicyRevision:
     """`save_policy` of the present rule with some fields changed."""
-    return save_policy(app, replace(_rule_to_change(app), **changes), actor=actor, now=now)
+    return save_policy(app, replace(rule_to_change(app), **changes), actor=actor, now=now)
 
 
-def _rule_to_change(app: App) -> Policy:
+def rule_to_change(app: App) -> Policy:
     """The rule in force, with the app's row held: of two who change different fields at once, both stay."""
     _hold(app)
     return db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
@@ -180,7 +207,7 @@ def _hold(app: App) -> None:
 
 def set_requestable(app: App, *, requestable: bool, actor: Person, now: datetime) -> None:
     """Whether people find it in the catalog. Raises Conflict if it needs approval and has no step."""
-    policy = _rule_to_change(app)
+    policy = rule_to_change(app)
     if app.requestable is requestable:
         return
     if requestable and policy.approval_required and not policy.steps:
@@ -192,7 +219,7 @@ def set_requestable(app: App, *, requestable: bool, actor: Person, now: datetime
 
 def set_approval_required(app: App, *, required: bool, actor: Person, now: datetime) -> None:
     """Turning it on without a step takes the app out of the catalog until an approver is named."""
-    policy = _rule_to_change(app)
+    policy = rule_to_change(app)
     if policy.approval_required is required:
         return
     save_policy(app, replace(policy, approval_required=required), actor=actor, now=now)
@@ -203,14 +230,113 @@ def set_approval_required(app: App, *, required: bool, actor: Person, now: datet
 def set_steps(app: App, *, steps: Iterable[StepRule], actor: Person, now: datetime) -> None:
     """Who approves, in order. Raises Invalid; Conflict when the last step of a requestable app would go."""
     steps = tuple(steps)
-    policy = _rule_to_change(app)
+    policy = rule_to_change(app)
     if not steps and app.requestable and policy.approval_required:
         raise Conflict(f"{app.name} is requestable and needs an approver. Turn off Requestable first.")
     save_policy(app, replace(policy, steps=steps), actor=actor, now=now)
 
 
+def add_step(app: App, *, approver: Approver, actor: Person, now: datetime) -> None:
+    """One more step at the end of the chain. Raises Invalid or Conflict."""
+    policy = rule_to_change(app)
+    if any(step.approver == approver for step in policy.steps):
+        raise Invalid(step="The same approver stands in another step already. Once is enough.")
+    _save_steps(app, policy, (*policy.steps, StepRule(approver)), actor=actor, now=now)
+
+
+def remove_step(app: App, *, approver: Approver, actor: Person, now: datetime) -> None:
+    """Raises Invalid, or Conflict when it is gone already or the last of a requestable app."""
+    policy, step = _step_to_change(app, approver)
+    left = tuple(one for one in policy.steps if one is not step)
+    if not left and app.requestable and policy.approval_required:
+        raise Conflict(f"{app.name} is requestable and needs an approver. Turn off Requestable first.")
+    _save_steps(app, policy, left, actor=actor, now=now)
+
+
+def order_steps(app: App, *, order: Sequence[Approver], actor: Person, now: datetime) -> None:
+    """Who decides first, and so on. Raises Conflict unless `order` names each step's approver once."""
+    policy = rule_to_change(app)
+    steps = {step.approver: step for step in policy.steps}
+    if len(order) != len(steps) or set(order) != set(steps):
+        raise Conflict("Somebody else changed the steps meanwhile. Look at them and move it once more.")
+    _save_steps(app, policy, tuple(steps[one] for one in order), actor=actor, now=now)
+
+
+def set_step_days(app: App, *, approver: Approver, days: int | None, actor: Person, now: datetime) -> None:
+    """The time limit of one step in days of 24 hours; None: the app's. Raises Invalid or Conflict."""
+    policy, step = _step_to_change(app, approver)
+    steps = tuple(replace(one, days=days) if one is step else one for one in policy.steps)
+    _save_steps(app, policy, steps, actor=actor, now=now)
+
+
+def see_fields(
+    app: App, *, changes: Mapping[tuple[Approver, str], tuple[Visibility, Visibility]], actor: Person, now: datetime
+) -> None:
+    """What steps may do with fields: (approver, field) → (as the page showed it, as it is wanted).
+
+    Raises Invalid, or Conflict when the step or the field is gone, or this very cell was changed meanwhile.
+    """
+    policy = rule_to_change(app)
+    steps = {step.approver: step for step in policy.steps}
+    fields = {one.id for one in policy.entitlements}
+    for (approver, field), (was, wanted) in changes.items():
+        step = steps.get(approver)
+        if step is None or field not in fields:
+            raise Conflict("Somebody else changed the steps or the fields meanwhile. Look at them once more.")
+        current = step.see.get(field, Visibility.HIDDEN)
+        if current not in (was, wanted):
+            raise Conflict("Somebody else changed this meanwhile. Look at how it is now.")
+        steps[approver] = replace(step, see={**step.see, field: wanted})
+    _save_steps(app, policy, tuple(steps[step.approver] for step in policy.steps), actor=actor, now=now)
+
+
+def set_outcome(
+    app: App, state: RequestState, *, requester: bool, approvers: bool, others: Sequence[str], words: str,
+    reasons: Sequence[str] = (), actor: Person, now: datetime,
+) -> None:  # fmt: skip
+    """Whom to mail when a request ends this way, with which words; `reasons` to pick from. Raises Invalid."""
+    policy = rule_to_change(app)
+    wrong: dict[str, str] = {}
+    addresses: list[str] = []
+    for one in others:
+        try:
+            addresses.append(address(one))
+        except Invalid as error:
+            wrong["others"] = str(error)
+    addresses = list(dict.fromkeys(addresses))
+    if len(addresses) > ADDRESSES_LIMIT:
+        wrong["others"] = f"Up to {ADDRESSES_LIMIT} addresses; these are {len(addresses)}."
+    words = clean(words)
+    if len(words) > WORDS_LIMIT:
+        wrong["words"] = f"Please keep it to {WORDS_LIMIT:,} characters; this has {len(words):,}."
+    ready = tuple(dict.fromkeys(text for text in (one_line(one) for one in reasons) if text))
+    if len(ready) > REASONS_LIMIT:
+        wrong["reasons"] = f"Up to {REASONS_LIMIT} reasons; these are {len(ready)}."
+    elif any(len(one) > REASON_LIMIT for one in ready):
+        wrong["reasons"] = f"A reason can have up to {REASON_LIMIT} characters."
+    if wrong:
+        raise Invalid(**wrong)
+    rule = OutcomeRule(requester, approvers, tuple(addresses), words, ready)
+    save_policy(app, replace(policy, outcomes={**policy.outcomes, state: rule}), actor=actor, now=now)
+
+
+def _step_to_change(app: App, approver: Approver) -> tuple[Policy, StepRule]:
+    policy = rule_to_change(app)
+    step = next((one for one in policy.steps if one.approver == approver), None)
+    if step is None:
+        raise Conflict("Somebody else removed this step meanwhile.")
+    return policy, step
+
+
+def _save_steps(app: App, policy: Policy, steps: tuple[StepRule, ...], *, actor: Person, now: datetime) -> None:
+    if steps != policy.steps:
+        twice = rules.reached_twice(step.approver for step in steps)
+        save_policy(app, replace(policy, steps=steps), actor=actor, now=now, twice=sorted(twice))
+
+
 def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime) -> None:
-    """Who answers for the app, and stands in for an approver who is gone."""
+    """Who answers for the app, and stands in for an approver who is gone. Raises Conflict."""
+    refuse_own(app, actor)
     directory.lock(exclusive=True)
     _hold(app)
     before = app.owner

@@ -1,0 +1,106 @@
+"""What happens when a request is approved, denied or expired: whom to mail, with which words, and why not."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+from tests import factories
+from webapp.workflow.states import RequestState
+
+from .admin_helpers import flat, is_fragment, now, policy_of, words
+
+
+@pytest.fixture
+def admin(login_as, adam):
+    return login_as(adam)
+
+
+@pytest.fixture
+def app_(ana):
+    return factories.app("Salesforce", ana)
+
+
+def save(browser, app, state, htmx=False, **values):
+    page = browser.get(f"/admin/apps/{app.public_id}").get_data(as_text=True)
+    form = page[page.index(f'id="set-{state}"') :]
+    was = html.unescape(re.search(r'name="was" value="([^"]*)"', form)[1])
+    return browser.post(f"/admin/apps/{app.public_id}/outcomes/{state}", {"was": was} | values, htmx=htmx)
+
+
+@pytest.mark.parametrize("state", ["approved", "denied", "expired"])
+def test_mails_and_words_of_each_outcome_are_saved(admin, app_, state):
+    typed = {"approvers": "1", "others": "Crm@example.com, it@example.com", "words": "Welcome."}
+    answer = save(admin, app_, state, htmx=True, **typed)
+    assert answer.status_code == 200 and is_fragment(answer) and "Saved" in words(answer)
+    rule = policy_of(app_).outcomes[RequestState(state)]
+    assert (rule.requester, rule.approvers, rule.others, rule.words) == (
+        False, True, ("crm@example.com", "it@example.com"), "Welcome.",
+    )  # fmt: skip
+    assert save(admin, app_, state, requester="1").status_code == 303
+    assert policy_of(app_).outcomes[RequestState(state)].requester
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"others": "crm@example.com\nnobody"}, "“nobody” is not an e-mail address."),
+        ({"others": "\n".join(f"a{index}@example.com" for index in range(11))}, "Up to 10 addresses; these are 11."),
+        ({"words": "w" * 2001}, "Please keep it to 2,000 characters; this has 2,001."),
+        ({"reasons": "\n".join(f"No {index}" for index in range(11))}, "Up to 10 reasons; these are 11."),
+        ({"reasons": "r" * 201}, "A reason can have up to 200 characters."),
+    ],
+)
+def test_what_cannot_be_taken_stays_in_its_field_with_a_sentence(admin, app_, typed, sentence):
+    before = policy_of(app_)
+    for htmx in (False, True):
+        answer = save(admin, app_, "denied", htmx=htmx, **typed)
+        assert answer.status_code == 422 and sentence in words(answer)
+        assert next(iter(typed.values())).splitlines()[-1] in words(answer)
+        assert 'aria-invalid="true"' in words(answer)
+    assert policy_of(app_) == before
+
+
+def test_an_outcome_that_somebody_else_changed_is_a_conflict(admin, app_):
+    stale = {"was": "{}", "words": "Mine"}
+    answer = admin.post(f"/admin/apps/{app_.public_id}/outcomes/approved", stale, htmx=True)
+    assert answer.status_code == 409 and "Somebody else changed this meanwhile." in words(answer)
+
+
+def test_there_is_no_other_outcome(admin, app_):
+    assert admin.post(f"/admin/apps/{app_.public_id}/outcomes/cancelled", {}).status_code == 404
+    assert admin.get(f"/admin/apps/{app_.public_id}/outcomes/denied").status_code == 405
+
+
+def test_the_approver_picks_a_ready_made_reason(admin, app_, login_as, ana, rita):
+    save(admin, app_, "denied", requester="1", reasons="Use the shared licence.\nAsk Finance first.")
+    asked = factories.request(rita, now(app_))
+    browser = login_as(ana)
+    page = flat(browser.get(f"/approvals/{asked.public_id}"))
+    assert '<option value="Use the shared licence.">' in page
+    step = re.search(r'name="step" value="(\d+)"', page)[1]
+    where = f"/requests/{asked.public_id}/denial"
+    none = browser.post(where, {"step": step, "ready": "Because."})
+    assert none.status_code == 422 and "Please say why." in words(none)
+    assert browser.post(where, {"step": step, "ready": "Use the shared licence.", "reason": " "}).status_code == 303
+    case = factories.case_of(asked)
+    assert case.request.state == "denied"
+    assert "Use the shared licence." in words(login_as(rita).get(f"/requests/{asked.public_id}"))
+
+
+def test_own_words_win_over_the_reason_that_was_picked(admin, app_, login_as, ana, rita):
+    save(admin, app_, "denied", requester="1", reasons="Use the shared licence.")
+    asked = factories.request(rita, now(app_))
+    browser = login_as(ana)
+    step = re.search(r'name="step" value="(\d+)"', flat(browser.get(f"/approvals/{asked.public_id}")))[1]
+    data = {"step": step, "ready": "Use the shared licence.", "reason": "Not this year."}
+    assert browser.post(f"/requests/{asked.public_id}/denial", data).status_code == 303
+    story = words(login_as(rita).get(f"/requests/{asked.public_id}"))
+    assert "Not this year." in story and "Use the shared licence." not in story
+
+
+def test_an_app_without_reasons_has_no_such_field(app_, login_as, ana, rita):
+    asked = factories.request(rita, app_)
+    assert 'name="ready"' not in words(login_as(ana).get(f"/approvals/{asked.public_id}"))

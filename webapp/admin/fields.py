@@ -1,0 +1,92 @@
+"""The typed fields of an app: create, edit, order, archive and restore."""
+
+from typing import Any
+
+from flask import request
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock
+from webapp.models import App
+from webapp.operations import entitlements
+from webapp.operations.errors import Invalid
+from webapp.signin import admins, me
+from webapp.workflow.policy import Approver
+
+from .apps import change
+from .forms import AppPage
+from .views import bp
+
+
+def _typed(kind: str) -> dict[str, Any]:
+    form = request.form
+    default = form.get("default", "")
+    return {
+        "name": form.get("name", ""),
+        "options": form.get("options", "").splitlines()[:200],
+        "required": form.get("required") == "1",
+        "default": default.split(",") if kind == "choices" else [default],
+        "help": form.get("help", ""),
+    }
+
+
+@bp.post("/apps/<public_id>/fields")
+@admins
+def add_field(public_id: str) -> AnyResponse:
+    """A new field. `setter` is who sets it: "nobody", "requester", or a step's value."""
+    kind, setter = request.form.get("kind", ""), request.form.get("setter", "nobody")
+
+    def act(app: App, page: AppPage) -> None:
+        writer: Approver | None = None
+        if setter not in ("nobody", "requester"):
+            writer = page.step(setter)
+        entitlements.create(
+            app, kind=kind, **_typed(kind), requester="write" if setter == "requester" else "hidden", writer=writer,
+            actor=me(), now=clock.now(),
+        )  # fmt: skip
+
+    return change("fields", public_id, act, at="required", mark="new")
+
+
+@bp.post("/apps/<public_id>/fields/order")
+@admins
+def order_fields(public_id: str) -> AnyResponse:
+    """The whole order: each field's public id, with spaces between."""
+    order = request.form.get("order", "").split()[:100]
+
+    def act(app: App, page: AppPage) -> None:
+        entitlements.order(app, order, actor=me(), now=clock.now())
+
+    return change("fields", public_id, act, at="order", mark=request.form.get("moved", "") or "order")
+
+
+@bp.post("/apps/<public_id>/fields/<field_id>")
+@admins
+def edit_field(public_id: str, field_id: str) -> AnyResponse:
+    """All of one field but its kind."""
+
+    def act(app: App, page: AppPage) -> None:
+        kind = next((one.kind for one in page.fields if one.public_id == field_id), "")
+        requester = request.form.get("requester", "")
+        if not requester:
+            raise Invalid(requester="Choose one of the three.")
+        entitlements.edit(app, field_id, **_typed(kind), requester=requester, actor=me(), now=clock.now())
+
+    return change("fields", public_id, act, at="required", mark=field_id)
+
+
+@bp.post("/apps/<public_id>/fields/<field_id>/archive")
+@admins
+def archive_field(public_id: str, field_id: str) -> AnyResponse:
+    def act(app: App, page: AppPage) -> None:
+        entitlements.archive(app, field_id, actor=me(), now=clock.now())
+
+    return change("fields", public_id, act, at="archive", mark=field_id)
+
+
+@bp.post("/apps/<public_id>/fields/<field_id>/restoration")
+@admins
+def restore_field(public_id: str, field_id: str) -> AnyResponse:
+    def act(app: App, page: AppPage) -> None:
+        entitlements.restore(app, field_id, actor=me(), now=clock.now())
+
+    return change("fields", public_id, act, at="restore", mark=field_id)

@@ -1,0 +1,92 @@
+"""The steps of an app's rule: add, remove, order, their own time limits, and what each may do with the fields."""
+
+from flask import request
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock
+from webapp.models import App
+from webapp.operations import apps as operations
+from webapp.operations.errors import Invalid
+from webapp.signin import admins, me
+from webapp.text import one_line
+from webapp.workflow.policy import DAYS_LIMIT, Approver
+from webapp.workflow.states import Visibility
+
+from .apps import change
+from .forms import AppPage, approver_of
+from .views import bp
+
+
+@bp.post("/apps/<public_id>/steps/new")
+@admins
+def add_step(public_id: str) -> AnyResponse:
+    """One more step at the end."""
+    value = request.form.get("step", "")
+
+    def act(app: App, page: AppPage) -> None:
+        approver = approver_of(value, field="step")
+        if approver is None:
+            raise Invalid(step="Choose a person or a group first.")
+        operations.add_step(app, approver=approver, actor=me(), now=clock.now())
+
+    return change("steps", public_id, act, at="step", mark=value)
+
+
+@bp.post("/apps/<public_id>/steps/order")
+@admins
+def order_steps(public_id: str) -> AnyResponse:
+    """The whole order: each step's value, with spaces between. Up and Down send it, too."""
+    order = request.form.get("order", "").split()[:50]
+
+    def act(app: App, page: AppPage) -> None:
+        operations.order_steps(app, order=[page.step(one) for one in order], actor=me(), now=clock.now())
+
+    return change("steps", public_id, act, mark=request.form.get("moved", "") or "order")
+
+
+@bp.post("/apps/<public_id>/steps/<value>/removal")
+@admins
+def remove_step(public_id: str, value: str) -> AnyResponse:
+    def act(app: App, page: AppPage) -> None:
+        operations.remove_step(app, approver=page.step(value), actor=me(), now=clock.now())
+
+    return change("steps", public_id, act, mark=value)
+
+
+@bp.post("/apps/<public_id>/steps/<value>/time-limit")
+@admins
+def step_time_limit(public_id: str, value: str) -> AnyResponse:
+    """Its own time limit in days; nothing: the app's."""
+    given = one_line(request.form.get("days", ""))
+
+    def act(app: App, page: AppPage) -> None:
+        if given and not (given.isascii() and given.isdigit() and len(given) < 4 and 1 <= int(given) <= DAYS_LIMIT):
+            raise Invalid(
+                days=f"Choose 1 to {DAYS_LIMIT} days, or leave it empty for the app’s {page.row.policy.days}."
+            )
+        days = int(given) if given else None
+        operations.set_step_days(app, approver=page.step(value), days=days, actor=me(), now=clock.now())
+
+    return change("steps", public_id, act, at="days", mark=value)
+
+
+@bp.post("/apps/<public_id>/visibility")
+@admins
+def see_fields(public_id: str) -> AnyResponse:
+    """Hidden, read or write of each step and field. Only what differs from the page's own state is a wish."""
+    wanted = {key: word for key, word in request.form.items() if key.startswith("see-")}
+
+    def act(app: App, page: AppPage) -> None:
+        changes: dict[tuple[Approver, str], tuple[Visibility, Visibility]] = {}
+        for key, word in wanted.items():
+            _, step, field = key.split("-", 2) if key.count("-") == 2 else ("", "", "")
+            was = request.form.get(f"was-{step}-{field}", "")
+            if word == was:
+                continue
+            try:
+                changes[page.step(step), field] = (Visibility(was), Visibility(word))
+            except ValueError:
+                raise Invalid(matrix="Choose hidden, read or write.") from None
+        operations.see_fields(app, changes=changes, actor=me(), now=clock.now())
+
+    return change("matrix", public_id, act, at="matrix")

@@ -1,0 +1,133 @@
+"""What an app's rules page shows beside the rule: members of groups, who is asked twice, fields, other apps."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select, union_all
+
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, EntitlementField, Membership, Person, PolicyRevision
+from webapp.queries import chains
+from webapp.queries.chains import ChainStep, Who
+from webapp.workflow.policy import Approver, Policy, loads
+from webapp.workflow.states import RequestState
+
+# So many names stand for a group; the others are a number.
+NAMES = 3
+APPS = 200
+PENDING = 50
+
+
+@dataclass(slots=True)
+class Members:
+    """The active members of a group: some names, and how many there are."""
+
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+
+
+def members(groups: Iterable[int]) -> dict[int, Members]:
+    """group id → its active members; a group without any is not in it. One statement, none without groups."""
+    wanted = set(groups)
+    if not wanted:
+        return {}
+    ranked = (
+        select(
+            Membership.group_id, Person.name,
+            func.row_number()
+            .over(partition_by=Membership.group_id, order_by=(Person.sort_key, Person.id))
+            .label("rank"),
+            func.count().over(partition_by=Membership.group_id).label("people"),
+        )
+        .join(Person, Person.id == Membership.person_id)
+        .where(Membership.group_id.in_(wanted), Person.active)
+        .subquery()
+    )  # fmt: skip
+    found: dict[int, Members] = {}
+    for row in db.session.execute(select(ranked).where(ranked.c.rank <= NAMES).order_by(ranked.c.rank)):
+        group = found.setdefault(row.group_id, Members(row.people))
+        group.names.append(row.name)
+    return found
+
+
+def reached_twice(approvers: Iterable[Approver]) -> dict[int, str]:
+    """person id → name of the active people whom more than one step would ask; at most ten of them."""
+    wanted = list(approvers)
+    people = [one.person for one in wanted if one.person is not None]
+    groups = [one.group for one in wanted if one.group is not None]
+    if not groups or len(wanted) < 2:
+        return {}
+    asked = union_all(
+        select(Person.id.label("id")).where(Person.id.in_(people)),
+        select(Membership.person_id.label("id")).where(Membership.group_id.in_(groups)),
+    ).subquery()
+    rows = db.session.execute(
+        select(Person.id, Person.name)
+        .join(asked, asked.c.id == Person.id)
+        .where(Person.active)
+        .group_by(Person.id, Person.name, Person.sort_key)
+        .having(func.count() > 1)
+        .order_by(Person.sort_key, Person.id)
+        .limit(10)
+    )
+    return {row.id: row.name for row in rows}
+
+
+def fields(app_id: int) -> list[EntitlementField]:
+    """All fields of an app in their order, archived ones too."""
+    return list(
+        db.session.scalars(
+            select(EntitlementField)
+            .where(EntitlementField.app_id == app_id)
+            .order_by(EntitlementField.position, EntitlementField.id)
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def other_apps(app_id: int) -> list[tuple[str, str]]:
+    """(public id, name) of the apps whose rules can be copied, by name."""
+    rows = db.session.execute(
+        select(App.public_id, App.name)
+        .where(App.id != app_id, App.archived_at.is_(None))
+        .order_by(App.sort_key, App.id)
+        .limit(APPS)
+    )
+    return [(row.public_id, row.name) for row in rows]
+
+
+def rule_of(public_id: str) -> tuple[App, Policy] | None:
+    """An app in use with its rule."""
+    row = db.session.execute(
+        select(App, PolicyRevision.body)
+        .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
+        .where(App.public_id == public_id, App.archived_at.is_(None))
+    ).first()
+    return (row.App, loads(row.body)) if row is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request that waits: whose it is, and the open step."""
+
+    who: Who
+    step: ChainStep | None
+
+
+def pending(app_id: int) -> Sequence[Pending]:
+    """Up to PENDING requests for the app that wait, the oldest first; three statements."""
+    rows = db.session.execute(
+        select(AccessRequest.id, Person.id.label("person"), Person.public_id, Person.name)
+        .join(Person, Person.id == AccessRequest.for_person_id)
+        .where(AccessRequest.app_id == app_id, AccessRequest.state == RequestState.PENDING.value)
+        .order_by(AccessRequest.id)
+        .limit(PENDING)
+    ).all()
+    steps = chains.of_requests([row.id for row in rows])
+    return [
+        Pending(
+            Who(row.person, row.public_id, row.name),
+            next((one for one in steps.get(row.id, []) if one.state == "open"), None),
+        )
+        for row in rows
+    ]
