@@ -50,12 +50,15 @@ def record(
     db.session().info.setdefault("events", []).append(_Draft(kind, at, actor, request, app, person, facts))
 
 
+_HEAD = select(EventHead.seq, EventHead.mac).where(EventHead.id == 1).with_for_update()
+
+
 def seal() -> None:
     """Writes what was recorded. Call it only right before the commit."""
     drafts: list[_Draft] = db.session().info.pop("events", [])
     if not drafts:
         return
-    head = db.session.execute(select(EventHead.seq, EventHead.mac).where(EventHead.id == 1).with_for_update()).one()
+    head = db.session.execute(_HEAD).one()
     ring = keyring()
     key_id = ring.current
     key = ring.derive(PURPOSE, key_id)

@@ -27,7 +27,8 @@ LEASE_SECONDS = 120
 DELAYS = (60, 300, 900, 3600, 7200, 14400, 28800)
 TRIES = len(DELAYS) + 1
 
-_NOTICES = Notice.metadata.tables["notices"]
+# The table, not the class: the session would make one INSERT of each run of rows that lack the same columns.
+_POST = insert(Notice.metadata.tables["notices"]).values(due_at=db_now())
 
 log = logging.getLogger("countersign.outbox")
 
@@ -36,8 +37,7 @@ def post(rows: Sequence[dict[str, Any]]) -> None:
     """Adds notices (column values; due at once) to the transaction at hand, in one statement."""
     if rows:
         db.session().info["bell"] = True
-        # The table, not the class: the session would make one INSERT of each run of rows that lack the same columns.
-        db.session.execute(insert(_NOTICES).values(due_at=db_now()), list(rows))
+        db.session.execute(_POST, list(rows))
 
 
 @event.listens_for(Session, "after_rollback")
@@ -59,7 +59,11 @@ def ring() -> None:
     """Tells a worker that something is due. Never raises and never waits: the sweep finds what no bell announced."""
     try:
         # Not unique=True: a second bell while a drain runs would be lost.
-        Queue(QUEUE, connection=broker()).enqueue(DRAIN, job_timeout=600, result_ttl=0, failure_ttl=3600, ttl=600)
+        with broker().pipeline() as once:
+            Queue(QUEUE, connection=broker()).enqueue(
+                DRAIN, job_timeout=600, result_ttl=0, failure_ttl=3600, ttl=600, pipeline=once
+            )
+            once.execute()
     except (RedisError, OSError) as error:
         log.warning("The broker did not take the bell; the sweep will send.", extra={"error": str(error)})
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import literal, null, select, text, union_all
+from sqlalchemy import bindparam, literal, null, select, text, union_all
 
 from webapp.extensions import db
 from webapp.models import Membership, Person
@@ -45,34 +45,31 @@ class Found:
     contacts: dict[int, Contact]
 
 
+_COLUMNS = (Person.id, Person.public_id, Person.name, Person.email, Person.sort_key)
+_NO_GROUP = null().cast(Id).label("group_id")
+_PERSONS = select(*_COLUMNS, literal("person").label("why"), _NO_GROUP).where(
+    Person.id.in_(bindparam("persons", expanding=True)), Person.active
+)
+_MEMBERS = (
+    select(*_COLUMNS, literal("group").label("why"), Membership.group_id)
+    .join(Membership, Membership.person_id == Person.id)
+    .where(Membership.group_id.in_(bindparam("groups", expanding=True)), Person.active)
+)
+_ADMINS = select(*_COLUMNS, literal("admin").label("why"), _NO_GROUP).where(Person.is_admin, Person.active)
+# Built once: SQLAlchemy takes twice as long to build a statement as to run it.
+_ACTIVE = union_all(_PERSONS, _MEMBERS)
+_ACTIVE_AND_ADMINS = union_all(_PERSONS, _MEMBERS, _ADMINS)
+
+
 def look_up(approvers: Iterable[Approver | None], *, admins: bool = True) -> Found:
     """The active people behind these approvers, and the admins, in one statement."""
     wanted = [one for one in approvers if one is not None]
     persons = {one.person for one in wanted if one.person is not None}
     groups = {one.group for one in wanted if one.group is not None}
-    columns = (Person.id, Person.public_id, Person.name, Person.email, Person.sort_key)
-    selects = []
-    if persons:
-        selects.append(
-            select(*columns, literal("person").label("why"), null().cast(Id).label("group_id")).where(
-                Person.id.in_(persons), Person.active
-            )
-        )
-    if groups:
-        selects.append(
-            select(*columns, literal("group").label("why"), Membership.group_id)
-            .join(Membership, Membership.person_id == Person.id)
-            .where(Membership.group_id.in_(groups), Person.active)
-        )
-    if admins:
-        selects.append(
-            select(*columns, literal("admin").label("why"), null().cast(Id).label("group_id")).where(
-                Person.is_admin, Person.active
-            )
-        )
-    if not selects:
+    if not persons and not groups and not admins:
         return Found(Directory(), {})
-    rows = db.session.execute(union_all(*selects)).all()
+    values = {"persons": list(persons), "groups": list(groups)}
+    rows = db.session.execute(_ACTIVE_AND_ADMINS if admins else _ACTIVE, values).all()
     members: dict[int, list[int]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.sort_key, row.id)):
         if row.why == "group":
