@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from tests import factories
 from tests.conftest import SQLITE, Browser, Engines
@@ -22,7 +23,7 @@ from tests.views import stage
 from webapp import links
 from webapp.embedded import mailstore
 from webapp.extensions import broker, db
-from webapp.models import Icon
+from webapp.models import Icon, Notice
 from webapp.transactions import choose
 
 ROLES = ("nobody", "outsider", "requester", "approver", "owner", "admin")
@@ -217,6 +218,7 @@ class World:
             "invited": invited.public_id,
             "gone": gone.public_id,
             "session": factories.session_of(company.rita),
+            "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
             "link": stage.link(made, company.ana).removeprefix("/decide/"),
             "password": links.password_token(company.otto.public_id, company.otto.password_round),
         }

@@ -185,6 +185,11 @@ def password_reset(facts: Facts) -> flask_mail.Message:
     return _mail(facts, link=_password_link(facts), email=_recipient(facts))
 
 
+def test(facts: Facts) -> flask_mail.Message:
+    """To the admin who wants to see that mail works."""
+    return _mail(facts, link=links.url("/admin/mail"))
+
+
 MAILS: dict[str, Callable[[Facts], flask_mail.Message]] = {
     "approval-asked": approval_asked,
     "request-approved": request_approved,
@@ -195,6 +200,7 @@ MAILS: dict[str, Callable[[Facts], flask_mail.Message]] = {
     "app-added": app_added,
     "invitation": invitation,
     "password-reset": password_reset,
+    "test": test,
 }
 
 
@@ -386,6 +392,8 @@ def _why(facts: Facts) -> str:
             f"You get this mail because somebody asked to set a new password for {_recipient(facts)}. "
             "If that was not you, there is nothing you need to do: your password stays as it is."
         )
+    if notice.kind == "test":
+        return "You get this mail because you asked for it on the page Admin, Mail."
     assert facts.app
     app = _line(facts.app.name)
     if notice.role == "other":

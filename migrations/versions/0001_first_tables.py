@@ -479,6 +479,13 @@ def create_tables() -> None:
         postgresql_where=sa.text("state = 'leased'"),
     )
     op.create_index("ix_notices_request", "notices", ["request_id", "id"])
+    op.create_index(
+        "ix_notices_dead",
+        "notices",
+        ["settled_at"],
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
 
 
 def downgrade() -> None:

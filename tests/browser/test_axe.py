@@ -318,6 +318,8 @@ SCREENS = [
     Screen("admin-person-deactivated", "Adam", at(lambda cases: f"/admin/people/{cases.person_id('Paul')}")),
     Screen("admin-deactivation", "Adam", deactivation),
     Screen("admin-invite", "Adam", admin_dialog("/admin/people", "#new-person")),
+    Screen("admin-mail", "Adam", "/admin/mail"),
+    Screen("admin-mail-nothing-found", "Adam", "/admin/mail?q=zebra"),
     Screen("admin-audit", "Adam", "/admin/audit"),
     Screen("admin-audit-nothing-found", "Adam", "/admin/audit?who=zebra"),
     Screen("admin-groups", "Adam", "/admin/groups"),

@@ -1,0 +1,254 @@
+"""Admins see every mail and why it is where it is, send again what was given up, and are told of trouble."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from webapp import clock, outbox
+from webapp.extensions import db
+from webapp.models import Heartbeat, Notice
+from webapp.queries import mails
+from webapp.transactions import choose
+from webapp.wiring import connect
+
+from .. import factories
+from .admin_helpers import events, flat, is_fragment, now, statements, words
+
+
+@pytest.fixture
+def admin(login_as, adam):
+    return login_as(adam)
+
+
+@pytest.fixture
+def mail(rita, ana):
+    """The mail that asks Ana."""
+    made = factories.request(rita, factories.app("Figma", ana))
+    return db.session.scalars(select(Notice).where(Notice.request_id == made.id)).one()
+
+
+def plain(answer):
+    return " ".join(re.sub(r"<[^>]+>", " ", words(answer)).split())
+
+
+def put(mail, **values):
+    choose("write")
+    db.session.execute(update(Notice).where(Notice.id == mail.id).values(**values))
+    db.session.commit()
+
+
+def dead(mail, error="550 no such mailbox"):
+    put(mail, state="dead", error=error, tries=8, settled_at=clock.now())
+
+
+def many(number, person):
+    choose("write")
+    moment = clock.now()
+    outbox.post(
+        [{"kind": "test", "role": "requester", "person_id": person.id, "created_at": moment} for _ in range(number)]
+    )
+    db.session.commit()
+
+
+def beat(seconds_ago=0):
+    choose("write")
+    db.session.execute(insert(Heartbeat).values(name="w", at=clock.now() - timedelta(seconds=seconds_ago)))
+    db.session.commit()
+
+
+# The list
+
+
+def test_each_state_has_its_words_and_its_tab(admin, mail, ana):
+    page = plain(admin.get("/admin/mail"))
+    assert "Rita Lindqvist asks for Figma (R-" in page and "to Ana Moreau, ana@example.com" in page
+    assert "Goes out with the worker’s next round." in page
+
+    put(mail, error="451 mailbox busy", tries=2, due_at=clock.now() + timedelta(minutes=5))
+    page = plain(admin.get("/admin/mail?state=trying"))
+    assert "Being retried" in page and "451 mailbox busy. Try 2 of 8." in page and "again today" in page
+    assert "None of these" in plain(admin.get("/admin/mail?state=due"))
+
+    dead(mail)
+    page = plain(admin.get("/admin/mail?state=dead"))
+    assert "550 no such mailbox. Given up after 8 tries." in page and "Send again" in page
+
+    put(mail, state="sent", error="", tries=1)
+    page = plain(admin.get("/admin/mail?state=sent"))
+    assert "The mail server accepted it." in page and "Send again" not in page
+
+    put(mail, state="obsolete", error="The request was cancelled in the meantime.")
+    assert "The request was cancelled in the meantime." in plain(admin.get("/admin/mail?state=obsolete"))
+
+
+def test_the_search_looks_at_recipients(admin, mail, ana, rita):
+    many(1, rita)
+    choose("write")
+    outbox.post([{"kind": "request-approved", "role": "other", "address": "crm@partner.example",
+                  "request_id": mail.request_id, "created_at": clock.now()}])  # fmt: skip
+    db.session.commit()
+    assert "ana@" in plain(admin.get("/admin/mail?q=MOREAU")) and "rita@" not in plain(
+        admin.get("/admin/mail?q=moreau")
+    )
+    partner = admin.get("/admin/mail?q=partner", htmx=True)
+    assert is_fragment(partner) and "Approved: Figma for Rita Lindqvist to crm@partner.example" in plain(partner)
+    assert "No mail matches" in plain(admin.get("/admin/mail?q=zebra"))
+    assert "No mail matches" in plain(admin.get("/admin/mail?q=%25"))
+
+
+def test_pages_follow_each_other(admin, rita):
+    many(60, rita)
+    first = admin.get("/admin/mail")
+    assert "50 of 60, newest first" in plain(first)
+    older = re.search(r"\?[^\"]*before=\d+", words(first)).group()
+    second = admin.get(f"/admin/mail{older}")
+    assert "10 of 60" in plain(second)
+    newer = re.search(r"\?[^\"]*after=\d+", words(second)).group()
+    assert "50 of 60" in plain(admin.get(f"/admin/mail{newer}"))
+
+
+def test_beyond_a_thousand_the_count_is_round(admin, rita):
+    many(1001, rita)
+    assert "50 of 1,000+" in plain(admin.get("/admin/mail"))
+
+
+def test_an_empty_outbox_says_what_to_do(app, login_as):
+    alone = login_as(factories.person("Adam Weiss", admin=True))
+    assert "Try it with a test mail." in plain(alone.get("/admin/mail"))
+
+
+def test_the_list_takes_the_same_statements_with_1_30_and_300_mails(admin, rita):
+    counts = []
+    for more in (1, 29, 270):
+        many(more, rita)
+        with statements() as seen:
+            assert admin.get("/admin/mail?q=rita").status_code == 200
+        counts.append(len(seen))
+    assert counts == [5, 5, 5]  # the session, who is called that, the counts, the page, the banner
+
+
+# Send again
+
+
+def test_a_mail_that_was_given_up_is_sent_again(admin, mail, adam):
+    dead(mail)
+    answer = admin.post(f"/admin/mail/{mail.public_id}/sending")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/mail")
+    again = now(mail)
+    assert (again.state, again.tries, again.error, again.settled_at) == ("due", 0, "", None)
+    assert again.due_at <= clock.now()
+    last = events("mail.sent_again")[-1]
+    assert (last["actor"], last["mail"], last["person"]) == (adam.id, mail.id, mail.person_id)
+    assert "The mail is on its way again." in plain(admin.get("/admin/mail"))
+    assert outbox.claim(10)[0].id == mail.id
+
+
+def test_htmx_goes_back_to_the_list(admin, mail):
+    dead(mail)
+    answer = admin.post(f"/admin/mail/{mail.public_id}/sending", htmx=True)
+    assert answer.headers["HX-Redirect"] == "/admin/mail"
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ("due", "This mail is due already"),
+        ("leased", "This mail is being sent right now."),
+        ("sent", "The mail server accepted this mail already."),
+        ("obsolete", "What this mail says is no longer so"),
+    ],
+)
+def test_any_other_mail_is_not_sent_again(admin, mail, state, sentence, htmx):
+    put(mail, state=state)
+    answer = admin.post(f"/admin/mail/{mail.public_id}/sending", htmx=htmx)
+    assert answer.status_code == 409 and sentence in plain(answer) and is_fragment(answer) is htmx
+    assert now(mail).state == state and events("mail.sent_again") == []
+
+
+def test_pressing_twice_sends_once(admin, mail):
+    dead(mail)
+    admin.post(f"/admin/mail/{mail.public_id}/sending")
+    assert admin.post(f"/admin/mail/{mail.public_id}/sending").status_code == 409
+    assert len(events("mail.sent_again")) == 1
+
+
+# A test mail
+
+
+def test_an_admin_gets_a_test_mail(app, admin, adam, ana):
+    answer = admin.post("/admin/mail/test")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/mail")
+    assert "A test mail is on its way to adam@example.com." in plain(admin.get("/admin/mail"))
+    notice = db.session.scalars(select(Notice).where(Notice.kind == "test")).one()
+    assert notice.person_id == adam.id and events("mail.tested")[-1]["actor"] == adam.id
+    from webapp import mail as letters
+
+    message = letters.render(mails.load([notice.id])[notice.id])
+    assert message.subject.startswith("A test mail from") and "Adam, this is the test mail" in message.body
+    assert "because you asked for it" in message.body and "/admin/mail" in message.html
+    claim = outbox.claim(10)[0]
+    assert mails.why_obsolete(mails.standing(claim.id, claim.lease)) == ""
+
+
+# The banner
+
+
+def test_nothing_is_said_while_all_is_well(admin):
+    beat()
+    assert 'id="trouble"' not in words(admin.get("/admin/mail"))
+    assert 'id="trouble"' not in words(admin.get("/admin/people"))
+
+
+def test_admins_are_told_when_no_worker_runs(admin, login_as, rita):
+    assert "No worker was seen yet." in plain(admin.get("/admin/people"))
+    beat(seconds_ago=61 + 60)
+    assert "No worker has been seen for 2 minutes." in plain(admin.get("/admin/groups"))
+    assert "No worker" not in plain(login_as(rita).get("/"))
+
+
+def test_admins_are_told_of_mails_that_are_late_or_dead(admin, mail):
+    beat()
+    put(mail, due_at=clock.now() - timedelta(minutes=12))
+    assert "A mail has been due for 12 minutes." in plain(admin.get("/admin/apps"))
+    dead(mail)
+    page = flat(admin.get("/admin/apps"))
+    assert "1 mail could not be delivered since yesterday." in page and 'href="/admin/mail?state=dead"' in page
+    put(mail, settled_at=clock.now() - timedelta(hours=25))
+    assert 'id="trouble"' not in words(admin.get("/admin/apps"))
+
+
+def test_admins_are_told_when_the_queue_is_down(app, admin, monkeypatch):
+    beat()
+    monkeypatch.setitem(app.extensions, "broker", connect("redis://127.0.0.1:1/0", timeout=0.2))
+    assert "The queue does not answer." in plain(admin.get("/admin/people"))
+
+
+def test_the_banner_is_one_statement_and_not_in_fragments(admin):
+    with statements() as page:
+        admin.get("/admin/people")
+    with statements() as fragment:
+        admin.get("/admin/people", htmx=True)
+    assert len(page) == len(fragment) + 1
+
+
+# Who may
+
+
+def test_only_admins_see_and_send(login_as, mail, otto):
+    dead(mail)
+    assert login_as(otto).get("/admin/mail").status_code == 404
+    assert login_as(None).get("/admin/mail").headers["Location"].startswith("/sign-in")
+    for path in (f"/admin/mail/{mail.public_id}/sending", "/admin/mail/test"):
+        assert login_as(otto).post(path).status_code == 404
+        assert login_as(None).post(path).status_code == 303
+    assert now(mail).state == "dead"
+
+
+def test_what_is_not_there_is_not_found_and_looking_sends_nothing(admin):
+    assert admin.post("/admin/mail/000000000000/sending").status_code == 404
+    assert admin.get("/admin/mail/test").status_code == 405

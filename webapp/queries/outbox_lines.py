@@ -1,0 +1,207 @@
+"""The outbox as admins see it: what is due, being tried, sent or given up, and whether something is in trouble."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import aliased
+
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, Grant, Heartbeat, Notice, Person, db_now
+from webapp.outbox import TRIES
+from webapp.queries.audit_lines import people_called
+from webapp.text import like, reference
+
+PAGE = 50
+COUNTED = 1000
+DAY = 24 * 3600
+WORKER_SECONDS = 60
+LATE_SECONDS = 300
+
+_OPEN = Notice.state.in_(("due", "leased"))
+STATES: dict[str, Any] = {
+    "": True,
+    "due": and_(_OPEN, Notice.error == ""),
+    "trying": and_(_OPEN, Notice.error != ""),
+    # Written out, so that the partial indices serve.
+    "dead": Notice.state == "dead",
+    "sent": Notice.state == "sent",
+    "obsolete": Notice.state == "obsolete",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One notice in words."""
+
+    id: int
+    public_id: str
+    about: str
+    to: str
+    state: str
+    why: str
+    at: datetime
+    request: str
+
+    @property
+    def is_again(self) -> bool:
+        """`at` is the next try."""
+        return self.state == "trying"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`count` is of all that match; `counts` of the states that want looking at; `newer` and `older` are keys."""
+
+    items: list[Mail]
+    count: int
+    counts: dict[str, int]
+    newer: int
+    older: int
+
+
+def page(state: str, words: Sequence[str], *, before: int = 0, after: int = 0) -> Page:
+    """Newest first: those in `state` (of STATES) whose recipient's name or address has all the words."""
+    query = _rows(state, words)
+    counts = _counts(query, state)
+    if after and not before:
+        rows = list(db.session.execute(query.where(Notice.id > after).order_by(Notice.id).limit(PAGE + 1)))
+        more, rows = len(rows) > PAGE, rows[:PAGE][::-1]
+        newer, older = (rows[0].id if more else 0), (rows[-1].id if rows else 0)
+    else:
+        if before:
+            query = query.where(Notice.id < before)
+        rows = list(db.session.execute(query.order_by(Notice.id.desc()).limit(PAGE + 1)))
+        more, rows = len(rows) > PAGE, rows[:PAGE]
+        newer, older = (rows[0].id if before and rows else 0), (rows[-1].id if more else 0)
+    return Page([_mail(row) for row in rows], counts.pop("here"), counts, newer, older)
+
+
+_GRANTED = aliased(App)
+_ASKER = aliased(Person)
+_COLUMNS: tuple[Any, ...] = (
+    Notice.id, Notice.public_id, Notice.kind, Notice.role, Notice.address, Notice.state, Notice.due_at,
+    Notice.error, Notice.tries, Notice.created_at, Notice.settled_at, Person.name, Person.email,
+    _ASKER.name.label("asker"), AccessRequest.public_id.label("request"),
+    func.coalesce(App.name, _GRANTED.name).label("app"),
+)  # fmt: skip
+_ROWS: Select[Any] = (
+    select(*_COLUMNS)
+    .outerjoin(Person, Person.id == Notice.person_id)
+    .outerjoin(AccessRequest, AccessRequest.id == Notice.request_id)
+    .outerjoin(App, App.id == AccessRequest.app_id)
+    .outerjoin(_ASKER, _ASKER.id == AccessRequest.for_person_id)
+    .outerjoin(Grant, Grant.id == Notice.grant_id)
+    .outerjoin(_GRANTED, _GRANTED.id == Grant.app_id)
+)
+
+
+def _rows(state: str, words: Sequence[str]) -> Select[Any]:
+    query = _ROWS if not state else _ROWS.where(STATES[state])
+    if words:
+        addressed = and_(*(Notice.address.ilike(like(word), escape="!") for word in words))
+        query = query.where(or_(Notice.person_id.in_(people_called(words)), addressed))
+    return query
+
+
+def _counts(query: Select[Any], state: str) -> dict[str, int]:
+    """Of this list ("here") and, whatever is searched for, of those that want looking at; one statement."""
+
+    def up_to(part: Any) -> Any:
+        return select(func.count()).select_from(part.limit(COUNTED + 1).subquery()).scalar_subquery()
+
+    row = db.session.execute(
+        select(
+            up_to(query.with_only_columns(Notice.id)).label("here"),
+            *(up_to(select(Notice.id).where(STATES[name])).label(name) for name in ("due", "trying", "dead")),
+        )
+    ).one()
+    return dict(row._mapping)
+
+
+_ABOUT = {
+    "approval-asked": "{asker} asks for {app} ({reference})",
+    "request-approved": "Approved: {app} for {asker}",
+    "request-denied": "Denied: {app} for {asker}",
+    "request-expired": "Expired: {app} for {asker}",
+    "request-cancelled": "Withdrawn: {app} for {asker}",
+    "request-settled": "Settled: {app} for {asker} ({reference})",
+    "app-added": "{app} was added",
+    "invitation": "Invitation: set your password",
+    "password-reset": "Set a new password",
+    "test": "A test mail",
+}
+
+
+def _mail(row: Any) -> Mail:
+    state = row.state
+    if state in ("due", "leased"):
+        state = "trying" if row.error else "due"
+    about = _ABOUT.get(row.kind, row.kind).format(
+        asker=row.asker or "", app=row.app or "", reference=reference(row.request or "")
+    )
+    to = f"{row.name}, {row.email}" if row.email else row.address
+    at = row.due_at if state in ("due", "trying") else row.settled_at or row.created_at
+    return Mail(row.id, row.public_id, about, to, state, _why(row, state), at, row.request or "")
+
+
+def _why(row: Any, state: str) -> str:
+    if state == "due":
+        return "Is being sent." if row.state == "leased" else "Goes out with the worker’s next round."
+    if state == "trying":
+        return f"{_sentence(row.error)} Try {row.tries} of {TRIES}."
+    if state == "dead":
+        tries = f" Given up after {row.tries} tries." if row.tries > 1 else " Trying again would not have helped."
+        return _sentence(row.error) + tries
+    if state == "sent":
+        return "The mail server accepted it." + (f" It took {row.tries} tries." if row.tries > 1 else "")
+    return row.error or "It was no longer so."
+
+
+def _sentence(error: str) -> str:
+    return error if error.endswith((".", "!", "?")) else f"{error}."
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What admins have to know; ages in seconds. `worker` is None while none was ever seen."""
+
+    worker: float | None
+    late: float
+    dead: int
+
+    @property
+    def worker_missing(self) -> bool:
+        return self.worker is None or self.worker > WORKER_SECONDS
+
+    @property
+    def is_late(self) -> bool:
+        return self.late > LATE_SECONDS
+
+
+_TROUBLE = select(
+    db_now().label("now"),
+    select(func.max(Heartbeat.at)).scalar_subquery().label("beat"),
+    select(func.min(Notice.due_at))
+    .where(Notice.state == "due", Notice.due_at <= db_now())
+    .scalar_subquery()
+    .label("due"),
+    select(func.count())
+    .select_from(
+        select(Notice.id).where(Notice.state == "dead", Notice.settled_at > db_now(-DAY)).limit(COUNTED + 1).subquery()
+    )
+    .scalar_subquery()
+    .label("dead"),
+)
+
+
+def trouble() -> Trouble:
+    """One statement, by three small indices."""
+    row = db.session.execute(_TROUBLE).one()
+    return Trouble(
+        worker=(row.now - row.beat).total_seconds() if row.beat else None,
+        late=(row.now - row.due).total_seconds() if row.due else 0,
+        dead=row.dead,
+    )
