@@ -126,6 +126,13 @@ TABLE = (
          "/admin/apps/{wanted}/steps/person:{invited}/time-limit", days="5"),
     post("/admin/apps/<public_id>/visibility", ADMINS_GO, "/admin/apps/{wanted}/visibility"),
     post("/admin/apps/<public_id>/outcomes/<state>", ADMINS_STALE, "/admin/apps/{wanted}/outcomes/denied"),
+    get("/admin/apps/<public_id>/what-would-happen", ADMINS,
+        "/admin/apps/{wanted}/what-would-happen?person=person:{invited}"),
+    post("/admin/apps/<public_id>/rules", ADMINS_GO, "/admin/apps/{wanted}/rules", source="{free}"),
+    get("/admin/apps/archived", ADMINS),
+    get("/admin/apps/<public_id>/archive", ADMINS, "/admin/apps/{wanted}/archive"),
+    post("/admin/apps/<public_id>/archive", ADMINS_GO, "/admin/apps/{wanted}/archive"),
+    post("/admin/apps/<public_id>/restoration", "303 404 404 404 404 404", "/admin/apps/{wanted}/restoration"),
     post("/admin/apps/<public_id>/fields", ADMINS_GO, "/admin/apps/{wanted}/fields", name="Role", kind="text"),
     post("/admin/apps/<public_id>/fields/order", ADMINS_GO, "/admin/apps/{wanted}/fields/order", order=""),
     post("/admin/apps/<public_id>/fields/<field_id>", ADMINS_STALE,
@@ -156,6 +163,13 @@ TABLE = (
         ADMINS_GO,
         "/admin/groups/{group}/members/{member}/removal",
     ),
+    get("/admin/requests", ADMINS),
+    get("/admin/requests/<public_id>", ADMINS, "/admin/requests/{request}"),
+    post("/admin/requests/<public_id>/cancellation", ADMINS_GO, "/admin/requests/{request}/cancellation", reason="No."),
+    post("/admin/requests/<public_id>/reassignment", ADMINS_GO,
+         "/admin/requests/{request}/reassignment", reason="Away.", approver="person:{invited}"),
+    post("/admin/requests/<public_id>/extension", ADMINS_GO,
+         "/admin/requests/{request}/extension", reason="Away.", days="30"),
     get("/admin/mail", ADMINS),
     post("/admin/mail/test", ADMINS_GO),
     post("/admin/mail/<public_id>/sending", ADMINS_STALE, "/admin/mail/{notice}/sending"),
@@ -254,7 +268,10 @@ class World:
     def ask(self, row: Row, role: str, *, method: str = "", token: bool = True, **headers: str) -> Any:
         client = self.app.test_client()
         client.set_cookie("countersign", self.cookies[role])
-        data = {key: value.replace("{invited}", self.ids["invited"]) for key, value in row.form.items()}
+        data = {
+            key: value.replace("{invited}", self.ids["invited"]).replace("{free}", self.ids["free"])
+            for key, value in row.form.items()
+        }
         if token:
             data["csrf_token"] = self.tokens[role]
         method = method or row.method

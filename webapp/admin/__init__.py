@@ -2,10 +2,13 @@
 
 from . import apps as apps
 from . import audit as audit
+from . import copying as copying
 from . import fields as fields
 from . import groups as groups
 from . import mails as mails
 from . import pending as pending
 from . import people as people
+from . import requests as requests
 from . import steps as steps
+from . import what as what
 from .views import bp as bp

@@ -71,67 +71,61 @@ def create_app() -> AnyResponse:
 @admins
 def app(public_id: str) -> Response:
     """All that is set for one app."""
-    return _whole_page(load(public_id), {})
+    return whole_page(load(public_id), {})
 
 
 @bp.post("/apps/<public_id>/details")
 @admins
 def app_details(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["details"], public_id)
+    return save(SETTINGS["details"], public_id)
 
 
 @bp.post("/apps/<public_id>/requestable")
 @admins
 def app_requestable(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["requestable"], public_id)
-
-
-@bp.post("/apps/<public_id>/approval-required")
-@admins
-def app_approval_required(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["approval-required"], public_id)
+    return save(SETTINGS["requestable"], public_id)
 
 
 @bp.post("/apps/<public_id>/comment-required")
 @admins
 def app_comment_required(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["comment-required"], public_id)
+    return save(SETTINGS["comment-required"], public_id)
 
 
 @bp.post("/apps/<public_id>/assurance")
 @admins
 def app_assurance(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["assurance"], public_id)
+    return save(SETTINGS["assurance"], public_id)
 
 
 @bp.post("/apps/<public_id>/audience")
 @admins
 def app_audience(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["audience"], public_id)
+    return save(SETTINGS["audience"], public_id)
 
 
 @bp.post("/apps/<public_id>/note")
 @admins
 def app_note(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["note"], public_id)
+    return save(SETTINGS["note"], public_id)
 
 
 @bp.post("/apps/<public_id>/owner")
 @admins
 def app_owner(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["owner"], public_id)
+    return save(SETTINGS["owner"], public_id)
 
 
 @bp.post("/apps/<public_id>/steps")
 @admins
 def app_steps(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["steps"], public_id)
+    return save(SETTINGS["steps"], public_id)
 
 
 @bp.post("/apps/<public_id>/time-limit")
 @admins
 def app_time_limit(public_id: str) -> AnyResponse:
-    return _save(SETTINGS["time-limit"], public_id)
+    return save(SETTINGS["time-limit"], public_id)
 
 
 @bp.post("/apps/<public_id>/outcomes/<state>")
@@ -140,7 +134,7 @@ def app_outcome(public_id: str, state: str) -> AnyResponse:
     """Whom to mail when a request is approved, denied or expired, and with which words."""
     if state not in OUTCOMES:
         abort(404)
-    return _save(SETTINGS[state], public_id)
+    return save(SETTINGS[state], public_id)
 
 
 OUTCOMES = ("approved", "denied", "expired")
@@ -183,7 +177,7 @@ def load(public_id: str) -> AppPage:
 
 
 # The sections that are no Setting: several small forms, each with an address of its own.
-PARTS = ("fields", "matrix")
+PARTS = ("fields", "matrix", "copy")
 
 
 def change(
@@ -222,10 +216,10 @@ def _section(name: str, page: AppPage) -> Section:
 def _present(section: str, page: AppPage, drawn: Section, status: int) -> Response:
     if htmx.is_fragment():
         return fragment("admin/_app_section.html", status, section=section, said="", **_shown(page, {section: drawn}))
-    return _whole_page(page, {section: drawn}, status)
+    return whole_page(page, {section: drawn}, status)
 
 
-def _save(setting: Setting, public_id: str) -> AnyResponse:
+def save(setting: Setting, public_id: str) -> AnyResponse:
     """Saves one section and answers it: the row of the list if it was a switch there."""
     app = queries.app_to_change(public_id)
     if app is None:
@@ -249,7 +243,7 @@ def _save(setting: Setting, public_id: str) -> AnyResponse:
     if setting.name != "requestable" and before and not page.row.app.requestable:
         said = f"{page.row.app.name} is out of the catalog until you name an approver."
     if htmx.is_fragment():
-        return _answer(setting, page, forms.draw(setting, page, saved=True), said=said)
+        return present(setting, page, forms.draw(setting, page, saved=True), said=said)
     home = url_for("admin.app", public_id=public_id)
     back = local_path(request.form.get("back"), home)
     return go(f"{back}#{'app-' + public_id if back != home else 'set-' + setting.name}", said or "Saved.")
@@ -263,14 +257,14 @@ def _refuse(setting: Setting, public_id: str, wrong: dict[str, str], sentence: s
     if not setting.is_switch:
         section.values = setting.typed(request.form)
     if htmx.is_fragment():
-        return _answer(setting, page, section, said=sentence if "back" in request.form else "", status=status)
+        return present(setting, page, section, said=sentence if "back" in request.form else "", status=status)
     if "back" in request.form:
         back = local_path(request.form.get("back"), url_for("admin.apps"))
         return errors.answer(status, sentence, next_url=back, next_label="Back to the apps")
-    return _whole_page(page, {setting.name: section}, status)
+    return whole_page(page, {setting.name: section}, status)
 
 
-def _answer(setting: Setting, page: AppPage, section: Section, *, said: str = "", status: int = 200) -> Response:
+def present(setting: Setting, page: AppPage, section: Section, *, said: str = "", status: int = 200) -> Response:
     if "back" in request.form:
         back = local_path(request.form.get("back"), url_for("admin.apps"))
         return fragment(
@@ -281,8 +275,9 @@ def _answer(setting: Setting, page: AppPage, section: Section, *, said: str = ""
     return fragment("admin/_app_section.html", status, section=setting.name, said=said, **values)
 
 
-def _whole_page(page: AppPage, drawn: dict[str, Section], status: int = 200) -> Response:
-    body = render_template("admin/app.html", said="", **_shown(page, drawn))
+def whole_page(page: AppPage, drawn: dict[str, Section], status: int = 200, **more: Any) -> Response:
+    """The page, with the sections of `drawn` as they are given and the others as stored."""
+    body = render_template("admin/app.html", **({"said": ""} | _shown(page, drawn) | more))
     return make_response(body, status)
 
 
@@ -291,12 +286,16 @@ def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
     q = words_of(request.args.get("q", ""))
     sections = {name: forms.draw(setting, page) for name, setting in SETTINGS.items()}
     sections |= {name: Section({}, "") for name in PARTS} | drawn
+    choices = queries.choices(q.split()[:8])
     return {
         "page": page,
+        "what": None,
+        "people_only": replace(choices, groups=[]),
+        "others": rules.other_apps(page.row.app.id),
         "app": page.row.app,
         "policy": page.row.policy,
         "sections": sections,
-        "choices": queries.choices(q.split()[:8]),
+        "choices": choices,
         "q": q,
         "blank": BLANK,
         "icons": APP_ICONS,

@@ -334,6 +334,25 @@ def _save_steps(app: App, policy: Policy, steps: tuple[StepRule, ...], *, actor:
         save_policy(app, replace(policy, steps=steps), actor=actor, now=now, twice=sorted(twice))
 
 
+def archive(app: App, *, actor: Person, now: datetime) -> None:
+    """Out of the catalog and the lists; grants, requests and the record stay. Raises Conflict."""
+    refuse_own(app, actor)
+    _hold(app)
+    app.archived_at, app.requestable = now, False
+    audit.record("app.archived", at=now, actor=actor.id, app=app.id)
+
+
+def restore(app: App, *, actor: Person, now: datetime) -> None:
+    """In use again, not requestable yet. Raises Conflict when another app has its name now."""
+    app.archived_at = None
+    try:
+        db.session.flush()
+    except IntegrityError:
+        db.session.rollback()
+        raise Conflict("There is another app of this name now. Rename that one first.") from None
+    audit.record("app.restored", at=now, actor=actor.id, app=app.id)
+
+
 def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime) -> None:
     """Who answers for the app, and stands in for an approver who is gone. Raises Conflict."""
     refuse_own(app, actor)

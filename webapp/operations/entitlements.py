@@ -126,26 +126,43 @@ def frozen(row: EntitlementField) -> Entitlement:
     )
 
 
-def copy_all(app: App, source: App, policy: Policy, *, now: datetime) -> tuple[Policy, dict[str, str]]:
-    """New fields like those of `source` in place of the app's own, which are archived.
+def copy_rules(app: App, source: App, rule: Policy, *, with_fields: bool, actor: Person, now: datetime) -> None:
+    """Steps, limits, assurance, comment and outcomes of `source`, whose rule is `rule`, in place of the app's own.
 
-    Returns the policy with them, and source field id → new field id. The caller saves the policy.
+    With fields, those take the place of the app's, which are archived; else the app keeps its own, and steps see
+    what the same approver saw before. Raises Invalid or Conflict.
     """
-    rows = _rows(app)
-    for row in rows:
-        if row.archived_at is None:
-            row.archived_at = now
-    made: dict[str, EntitlementField] = {}
-    start = max((row.position for row in rows), default=-1) + 1
-    for position, other in enumerate(row for row in _rows(source) if row.archived_at is None):
-        made[other.public_id] = EntitlementField(
-            app_id=app.id, position=start + position, name=other.name, kind=other.kind, options=other.options,
-            required=other.required, default=other.default, help=other.help, requester=other.requester,
-        )  # fmt: skip
-    db.session.add_all(made.values())
-    db.session.flush()
-    ids = {key: row.public_id for key, row in made.items()}
-    return replace(policy, entitlements=tuple(frozen(row) for row in made.values())), ids
+    policy = rule_to_change(app)
+    if not rule.steps and app.requestable and policy.approval_required:
+        raise Conflict(f"{source.name} has no steps, and {app.name} needs an approver. Choose another one.")
+    rows, ids = _rows(app), dict[str, str]()
+    if with_fields:
+        for row in rows:
+            row.archived_at = row.archived_at or now
+        start = max((row.position for row in rows), default=-1) + 1
+        for position, other in enumerate(row for row in _rows(source) if row.archived_at is None):
+            copy = EntitlementField(
+                app_id=app.id, position=start + position, name=other.name, kind=other.kind, options=other.options,
+                required=other.required, default=other.default, help=other.help, requester=other.requester,
+            )  # fmt: skip
+            db.session.add(copy)
+            db.session.flush()
+            rows.append(copy)
+            ids[other.public_id] = copy.public_id
+    seen = {step.approver: step.see for step in policy.steps}
+    steps = tuple(
+        replace(
+            step,
+            see={ids[key]: word for key, word in step.see.items() if key in ids}
+            if with_fields
+            else seen.get(step.approver, {}),
+        )
+        for step in rule.steps
+    )
+    audit.record("policy.copied", at=now, actor=actor.id, app=app.id, source=source.id, with_fields=with_fields)
+    policy = replace(policy, steps=steps, days=rule.days, assurance=rule.assurance, outcomes=rule.outcomes,
+                     comment_required=rule.comment_required)  # fmt: skip
+    _freeze(app, policy, rows, actor=actor, now=now)
 
 
 def _rows(app: App) -> list[EntitlementField]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import exists, func, select, union_all
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, EntitlementField, Membership, Person, PolicyRevision
+from webapp.models import AccessRequest, App, Audience, EntitlementField, Membership, Person, PolicyRevision
 from webapp.queries import chains
 from webapp.queries.chains import ChainStep, Who
 from webapp.workflow.policy import Approver, Policy, loads
@@ -131,3 +131,37 @@ def pending(app_id: int) -> Sequence[Pending]:
         )
         for row in rows
     ]
+
+
+def archived() -> list[App]:
+    """Apps out of use, the newest first; at most APPS."""
+    return list(
+        db.session.scalars(
+            select(App).where(App.archived_at.is_not(None)).order_by(App.archived_at.desc(), App.id.desc()).limit(APPS)
+        )
+    )
+
+
+def archived_app(public_id: str) -> App | None:
+    """One of them, held until the end of the transaction."""
+    return db.session.scalar(
+        select(App)
+        .where(App.public_id == public_id, App.archived_at.is_not(None))
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def in_audience(app_id: int, person_id: int) -> bool:
+    """Whether one of the groups that see the app has this person."""
+    return bool(
+        db.session.scalar(
+            select(
+                exists().where(
+                    Audience.app_id == app_id,
+                    Membership.group_id == Audience.group_id,
+                    Membership.person_id == person_id,
+                )
+            )
+        )
+    )

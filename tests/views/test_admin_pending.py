@@ -1,0 +1,177 @@
+"""Turning approval off or archiving an app asks first what happens to the requests that are pending."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from tests import factories
+from webapp.extensions import db
+from webapp.models import Decision, Grant, Notice, Step
+from webapp.workflow import machine
+from webapp.workflow.errors import ReasonMissing, SelfApproval, Settled
+from webapp.workflow.override import approve_past_the_chain
+from webapp.workflow.states import RequestState, StepState
+
+from .admin_helpers import events, flat, is_fragment, now, policy_of, words
+
+
+@pytest.fixture
+def admin(login_as, adam):
+    return login_as(adam)
+
+
+@pytest.fixture
+def app_(ana, company):
+    return factories.app("Salesforce", ana, company.finance)
+
+
+def off(browser, app, htmx=False, **answer):
+    return browser.post(f"/admin/apps/{app.public_id}/approval-required", {"was": "on"} | answer, htmx=htmx)
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_approval_is_not_turned_off_before_the_page_has_asked(admin, app_, rita, otto, htmx):
+    factories.request(rita, app_)
+    factories.request(otto, app_)
+    before = factories.rows("events")
+    answer = off(admin, app_, htmx)
+    page = flat(answer)
+    assert answer.status_code == 200 and is_fragment(answer) is htmx
+    assert "2 requests for Salesforce are pending" in page and "Nothing has changed yet." in page
+    assert "Rita Lindqvist" in page and "Otto Brandt" in page and "with Ana Moreau, until" in page
+    assert 'value="finish" checked' in page
+    assert policy_of(app_).approval_required and factories.rows("events") == before
+    if htmx:
+        # The switch goes back to how it is, and the dialog comes beside it.
+        assert page.startswith('<div class="cs-set" id="set-approval-required">')
+        assert '<div id="dialog" hx-swap-oob="innerHTML">' in page
+
+
+def test_without_pending_requests_nothing_is_asked(admin, app_):
+    assert off(admin, app_).status_code == 303
+    assert not policy_of(app_).approval_required
+
+
+def test_they_finish_under_the_old_rule(admin, app_, rita, ana, ben):
+    asked = factories.request(rita, app_)
+    mails = factories.rows("notices")
+    assert off(admin, app_, pending="finish").status_code == 303
+    assert not policy_of(app_).approval_required and factories.rows("notices") == mails
+    factories.decide(asked, ana)
+    factories.decide(asked, ben)
+    assert now(asked).state == "approved"
+
+
+def test_all_are_approved_by_the_admin_by_name_and_with_the_reason(admin, app_, rita, otto, adam):
+    asked = [factories.request(rita, app_), factories.request(otto, app_)]
+    answer = off(admin, app_, htmx=True, pending="approve", why="New contract.")
+    assert answer.status_code == 200 and answer.headers["HX-Redirect"] == f"/admin/apps/{app_.public_id}"
+    assert [now(one).state for one in asked] == ["approved", "approved"]
+    assert factories.rows("grants", "state = 'active'") == 2
+    decisions = db.session.scalars(select(Decision)).all()
+    assert {(one.person_id, one.channel, one.comment) for one in decisions} == {(adam.id, "admin", "New contract.")}
+    states = db.session.scalars(select(Step.state).where(Step.request_id == asked[0].id).order_by(Step.position))
+    assert list(states) == ["approved", "skipped"]
+    lines = events("step.approved")
+    assert len(lines) == 2 and lines[0]["actor"] == adam.id and lines[0]["channel"] == "admin"
+    told = db.session.scalars(select(Notice.person_id).where(Notice.kind == "request-approved")).all()
+    assert sorted(told) == sorted([rita.id, otto.id])
+    assert db.session.scalars(select(Grant.request_id)).all() == [one.id for one in asked]
+
+
+def test_approving_all_needs_a_reason(admin, app_, rita):
+    asked = factories.request(rita, app_)
+    for htmx in (False, True):
+        answer = off(admin, app_, htmx, pending="approve", why=" ")
+        assert answer.status_code == 422 and is_fragment(answer) is htmx
+        assert "Please say why." in words(answer) and 'value="approve" checked' in flat(answer)
+    assert now(asked).state == "pending" and policy_of(app_).approval_required
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ({"pending": "delete"}, "Choose one of the three."),
+        ({"pending": "cancel", "why": "w" * 201}, "Please keep it to 200 characters; this has 201."),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_asked_again(admin, app_, rita, answer, sentence):
+    asked = factories.request(rita, app_)
+    again = off(admin, app_, htmx=True, **answer)
+    assert again.status_code == 422 and sentence in words(again)
+    assert now(asked).state == "pending" and policy_of(app_).approval_required
+
+
+def test_all_are_cancelled_and_people_are_told(admin, app_, rita, ana):
+    asked = factories.request(rita, app_)
+    assert off(admin, app_, pending="cancel", why="It is free now.").status_code == 303
+    assert (now(asked).state, now(asked).settled_note) == ("cancelled", "It is free now.")
+    told = db.session.scalars(select(Notice.person_id).where(Notice.kind == "request-cancelled")).all()
+    assert sorted(told) == sorted([rita.id, ana.id])
+
+
+def test_an_admin_with_a_request_of_their_own_leaves_it_to_others(admin, app_, adam, rita):
+    factories.request(rita, app_)
+    asked = factories.request(adam, app_)
+    for way in ("finish", "approve", "cancel"):
+        answer = off(admin, app_, htmx=True, pending=way, why="Because.")
+        assert answer.status_code == 409
+        assert "You have asked for Salesforce yourself" in words(answer)
+    assert now(asked).state == "pending" and policy_of(app_).approval_required
+
+
+def test_somebody_else_was_faster(admin, app_, rita):
+    factories.request(rita, app_)
+    assert off(admin, app_, pending="finish").status_code == 303
+    answer = off(admin, app_, htmx=True, pending="cancel")
+    assert answer.status_code == 409 and "was changed by somebody else" in words(answer)
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_archiving_asks_the_same(admin, app_, rita, htmx):
+    factories.request(rita, app_)
+    answer = admin.get(f"/admin/apps/{app_.public_id}/archive", htmx=htmx)
+    assert answer.status_code == 200 and is_fragment(answer) is htmx
+    assert "1 request for Salesforce is pending" in words(answer) and "Keep it" in words(answer)
+    assert now(app_).archived_at is None
+
+
+def test_an_archived_app_is_out_of_use_and_can_be_restored(admin, app_, rita, login_as):
+    asked = factories.request(rita, app_)
+    url = f"/admin/apps/{app_.public_id}"
+    assert admin.post(f"{url}/archive", {"pending": "cancel"}).status_code == 303
+    assert now(asked).state == "cancelled" and not now(app_).requestable
+    assert admin.get(url).status_code == 404 and admin.post(f"{url}/archive").status_code == 404
+    assert "Salesforce" not in words(login_as(rita).get("/catalog"))
+    assert "Restore Salesforce" in words(admin.get("/admin/apps/archived"))
+    assert admin.post(f"{url}/restoration").status_code == 303
+    assert admin.get(url).status_code == 200 and not now(app_).requestable
+    assert admin.post(f"{url}/restoration").status_code == 404
+    assert "No app is archived." in words(admin.get("/admin/apps/archived"))
+    assert [len(events(kind)) for kind in ("app.archived", "app.restored")] == [1, 1]
+
+
+def test_an_app_does_not_come_back_beside_another_of_its_name(admin, app_):
+    admin.post(f"/admin/apps/{app_.public_id}/archive", {"pending": "finish"})
+    factories.app("Salesforce")
+    answer = admin.post(f"/admin/apps/{app_.public_id}/restoration")
+    assert answer.status_code == 409 and "There is another app of this name now." in words(answer)
+
+
+def waiting(overdue=False):
+    steps = (machine.Step(1, 0, StepState.OPEN, overdue), machine.Step(2, 1, StepState.WAITING))
+    return machine.Request(9, 1, RequestState.PENDING, 1, 2, steps)
+
+
+def test_the_override_skips_what_waits_and_never_decides_ones_own():
+    outcome = approve_past_the_chain(waiting(), actor=5, reason="New contract.")
+    assert outcome.state is RequestState.APPROVED
+    assert outcome.moves == ((1, StepState.APPROVED), (2, StepState.SKIPPED))
+    for actor in (1, 2):
+        with pytest.raises(SelfApproval):
+            approve_past_the_chain(waiting(), actor=actor, reason="Mine.")
+    with pytest.raises(ReasonMissing):
+        approve_past_the_chain(waiting(), actor=5, reason=" ")
+    with pytest.raises(Settled):
+        approve_past_the_chain(waiting(overdue=True), actor=5, reason="Late.")

@@ -1,0 +1,151 @@
+"""What would happen if somebody asked now, and taking over the rules of another app."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from tests import factories
+from webapp import clock, outbox
+from webapp.extensions import db
+from webapp.models import EntitlementField
+from webapp.operations import apps, entitlements, people
+from webapp.transactions import choose
+from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
+from webapp.workflow.states import Assurance, RequestState, Visibility
+
+from .admin_helpers import events, flat, is_fragment, now, policy_of, words
+
+
+@pytest.fixture
+def admin(login_as, adam):
+    return login_as(adam)
+
+
+def ask(browser, app, person, htmx=True):
+    url = f"/admin/apps/{app.public_id}/what-would-happen?person=person:{person.public_id}"
+    return browser.get(url, htmx=htmx)
+
+
+@pytest.fixture
+def app_(ana, company):
+    return factories.app("Salesforce", ana, company.finance, owner=company.adam)
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_the_chain_is_drawn_for_the_one_who_would_ask(admin, app_, rita, htmx):
+    before = factories.rows("events"), factories.rows("notices"), factories.rows("requests")
+    answer = ask(admin, app_, rita, htmx)
+    page = flat(answer)
+    assert answer.status_code == 200 and is_fragment(answer) is htmx
+    drawn = page[page.index('id="what-drawn"') :]
+    order = ["Rita asks", "Mail to Ana Moreau", "Ana Moreau", "Until", "Ben Okafor or Chloe Tan, for Finance",
+             "3 days more", "Rita gets it", "Mails to Rita"]  # fmt: skip
+    places = [drawn.index(one) for one in order]
+    assert places == sorted(places)
+    assert "cs-note is-wait" not in drawn
+    assert before == (factories.rows("events"), factories.rows("notices"), factories.rows("requests"))
+
+
+def test_a_member_of_the_group_would_not_decide_for_themselves(admin, app_, ben):
+    page = flat(ask(admin, app_, ben))
+    assert "Chloe Tan, for Finance" in page
+    assert "Chloe Tan would decide alone." in page and "Ben is in Finance too." in page
+
+
+def test_the_owner_stands_in_for_an_approver_who_asks_or_is_gone(admin, app_, ana, adam, rita):
+    page = flat(ask(admin, app_, ana))
+    assert "in place of Ana Moreau" in page
+    assert "Step 1 would go to the owner of the app." in page and "Nobody decides on their own request." in page
+    choose("write")
+    people.deactivate(db.session.merge(ana), actor=adam, now=clock.now())
+    outbox.commit()
+    assert "Ana Moreau is deactivated." in flat(ask(admin, app_, rita))
+
+
+def test_an_empty_group_and_an_app_without_owner_are_told(admin, rita, adam):
+    app = factories.app("Zoom", factories.group("Legal"))
+    page = flat(ask(admin, app, rita))
+    assert "Step 1 would go to the admins." in page and "Nobody is in this group." in page
+    assert "Nobody owns this app." in page
+    page = flat(ask(admin, app, adam))
+    assert "Nobody can decide step 1." in page and "Adam would be told so" in page
+
+
+def test_an_app_that_cannot_be_asked_for_says_so(admin, ana, rita, company):
+    hidden = factories.app("Zoom", ana, requestable=False)
+    assert "Zoom is not in the catalog." in flat(ask(admin, hidden, rita))
+    free = factories.app("Slack")
+    assert "Rita adds it" in flat(ask(admin, free, rita))
+    choose("write")
+    apps.set_audience(db.session.merge(free), groups=[company.finance.id], actor=None, now=clock.now())
+    outbox.commit()
+    assert "Rita does not see Slack." in flat(ask(admin, free, rita))
+    assert "does not see" not in flat(ask(admin, free, company.ben))
+
+
+def test_nobody_chosen_draws_nothing(admin, app_, company):
+    for person in ("", "person:000000000000", f"group:{company.finance.public_id}"):
+        answer = admin.get(f"/admin/apps/{app_.public_id}/what-would-happen?person={person}", htmx=True)
+        assert answer.status_code == 200 and "asks" not in words(answer)
+    assert admin.get("/admin/apps/000000000000/what-would-happen").status_code == 404
+
+
+def test_the_rules_of_another_app_are_taken_over(admin, app_, ana, ben, adam, company):
+    outcome = OutcomeRule(words="Welcome.", others=("crm@example.com",))
+    policy = Policy(steps=(StepRule(Approver(ben.id), days=7), StepRule(Approver(ana.id))), days=9,
+                    assurance=Assurance.SIGN_IN, comment_required=True)  # fmt: skip
+    policy = replace(policy, outcomes={**policy.outcomes, RequestState.APPROVED: outcome})
+    source = factories.app("Jira", policy=policy)
+    kept = made(app_, adam, writer=Approver(ana.id))
+    answer = admin.post(f"/admin/apps/{app_.public_id}/rules", {"source": source.public_id})
+    assert answer.status_code == 303
+    after = policy_of(app_)
+    assert [(step.approver, step.days) for step in after.steps] == [(Approver(ben.id), 7), (Approver(ana.id), None)]
+    assert (after.days, after.assurance, after.comment_required) == (9, Assurance.SIGN_IN, True)
+    assert after.outcomes[RequestState.APPROVED] == outcome
+    # The app keeps its own fields, and Ana what she could set.
+    assert [one.id for one in after.entitlements] == [kept] and after.steps[1].see == {kept: Visibility.WRITE}
+    assert events("policy.copied")[-1]["source"] == source.id
+
+
+def made(app, actor, name="Licence", writer=None):
+    choose("write")
+    row = entitlements.create(
+        db.session.merge(app), name=name, kind="text", options=(), required=False, default=(), help="",
+        requester="hidden", writer=writer, actor=actor, now=clock.now(),
+    )  # fmt: skip
+    outbox.commit()
+    return row.public_id
+
+
+def test_fields_are_copied_only_when_asked_for(admin, app_, ana, adam):
+    source = factories.app("Jira", ana)
+    theirs, own = made(source, adam, "Seat", Approver(ana.id)), made(app_, adam)
+    data = {"source": source.public_id, "fields": "1"}
+    answer = admin.post(f"/admin/apps/{app_.public_id}/rules", data, htmx=True)
+    assert answer.status_code == 200 and "HX-Redirect" in answer.headers
+    (one,) = policy_of(app_).entitlements
+    assert one.name == "Seat" and one.id not in (theirs, own)
+    assert policy_of(app_).steps[0].see == {one.id: Visibility.WRITE}
+    rows = db.session.scalars(select(EntitlementField).where(EntitlementField.app_id == app_.id)).all()
+    assert {row.name: row.archived_at is None for row in rows} == {"Licence": False, "Seat": True}
+    assert policy_of(source).entitlements[0].id == theirs
+
+
+@pytest.mark.parametrize("source", ["", "000000000000", "self"])
+def test_rules_come_from_another_app_that_is_there(admin, app_, source):
+    before = policy_of(app_)
+    key = app_.public_id if source == "self" else source
+    answer = admin.post(f"/admin/apps/{app_.public_id}/rules", {"source": key}, htmx=True)
+    assert answer.status_code == 422 and "Choose an app from the list." in words(answer)
+    assert policy_of(app_) == before
+
+
+def test_a_requestable_app_does_not_take_over_rules_without_steps(admin, app_):
+    free = factories.app("Slack")
+    answer = admin.post(f"/admin/apps/{app_.public_id}/rules", {"source": free.public_id}, htmx=True)
+    assert answer.status_code == 409 and "Slack has no steps" in words(answer)
+    assert now(app_).requestable and len(policy_of(app_).steps) == 2

@@ -1,0 +1,37 @@
+"""Copy the rules of another app."""
+
+from flask import request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock, htmx
+from webapp.models import App
+from webapp.operations import entitlements
+from webapp.operations.errors import Invalid
+from webapp.queries import rules
+from webapp.signin import admins, me
+
+from .apps import change
+from .forms import AppPage
+from .views import bp, go
+
+
+@bp.post("/apps/<public_id>/rules")
+@admins
+def copy_rules(public_id: str) -> AnyResponse:
+    """Steps, limits, assurance and outcomes of the app `source`; its fields only when asked for."""
+    source = request.form.get("source", "")
+
+    def act(app: App, page: AppPage) -> None:
+        found = rules.rule_of(source)
+        if found is None or found[0].id == app.id:
+            raise Invalid(source="Choose an app from the list.")
+        other, policy = found
+        entitlements.copy_rules(
+            app, other, policy, with_fields=request.form.get("fields") == "1", actor=me(), now=clock.now()
+        )
+
+    answer = change("copy", public_id, act, at="source")
+    if answer.status_code == 200 and htmx.is_fragment():
+        # Nearly all of the page is another one now.
+        return go(url_for("admin.app", public_id=public_id), "The rules are copied. Look through them once.")
+    return answer

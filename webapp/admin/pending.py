@@ -1,0 +1,123 @@
+"""Asks before it is done: what happens to pending requests when approval is turned off, or the app archived."""
+
+from dataclasses import dataclass, field
+
+from flask import abort, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import chain, clock, htmx
+from webapp.operations import apps as operations
+from webapp.operations import pending as settling
+from webapp.operations.errors import Conflict, Invalid
+from webapp.presentation import count
+from webapp.queries import admin as queries
+from webapp.queries import rules
+from webapp.queries.rules import Pending
+from webapp.signin import admins, me
+
+from . import apps, forms
+from .views import bp, commit, fragment, go, undo
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The question: `what` is the address below the app's that the answer goes to."""
+
+    what: str
+    pending: list[Pending]
+    way: str = "finish"
+    why: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@bp.post("/apps/<public_id>/approval-required")
+@admins
+def app_approval_required(public_id: str) -> AnyResponse:
+    """Turned on at once; turned off with requests pending, the page asks first."""
+    setting = forms.SETTINGS["approval-required"]
+    if "pending" in request.form:
+        return _answered("approval-required", public_id)
+    if request.form.get("on") != "1" and request.form.get("was") == "on":
+        row = queries.app(public_id)
+        if row is not None and row.pending and row.policy.approval_required:
+            undo()
+            return _ask("approval-required", public_id, 200)
+    return apps.save(setting, public_id)
+
+
+@bp.get("/apps/<public_id>/archive")
+@admins
+def ask_to_archive(public_id: str) -> AnyResponse:
+    """The dialog: what an archive does, and what becomes of pending requests."""
+    return _ask("archive", public_id, 200)
+
+
+@bp.post("/apps/<public_id>/archive")
+@admins
+def archive_app(public_id: str) -> AnyResponse:
+    """Out of the catalog and the lists; nothing is deleted."""
+    return _answered("archive", public_id)
+
+
+@bp.get("/apps/archived")
+@admins
+def archived_apps() -> AnyResponse:
+    """What can be restored."""
+    return fragment("admin/archived.html", apps=rules.archived())
+
+
+@bp.post("/apps/<public_id>/restoration")
+@admins
+def restore_app(public_id: str) -> AnyResponse:
+    """In use again; out of the catalog until somebody turns Requestable on."""
+    app = rules.archived_app(public_id)
+    if app is None:
+        abort(404)
+    try:
+        operations.restore(app, actor=me(), now=clock.now())
+    except Conflict as error:
+        undo()
+        return fragment("admin/archived.html", 409, apps=rules.archived(), refused=str(error))
+    commit()
+    return go(url_for("admin.app", public_id=public_id), f"{app.name} is back. Turn on Requestable when it is ready.")
+
+
+def _answered(what: str, public_id: str) -> AnyResponse:
+    app = queries.app_to_change(public_id)
+    if app is None:
+        abort(404)
+    way, why = request.form.get("pending", "finish"), request.form.get("why", "")
+    try:
+        if what == "archive":
+            operations.archive(app, actor=me(), now=clock.now())
+        else:
+            # The switch of the dialog is always meant to be off.
+            forms.save(forms.SETTINGS[what], apps.load(public_id), app, request.form, actor=me(), now=clock.now())
+        done = settling.settle(app, way, reason=why, actor=me(), now=clock.now())
+    except (Invalid, Conflict) as error:
+        undo()
+        fields = error.fields if isinstance(error, Invalid) else {"": str(error)}
+        return _ask(what, public_id, 422 if isinstance(error, Invalid) else 409, way=way, why=why, errors=fields)
+    commit()
+    ended = f" {count(done, 'request')} {'approved' if way == 'approve' else 'cancelled'}." if done else ""
+    if what == "archive":
+        return go(url_for("admin.apps"), f"{app.name} is archived.{ended}")
+    return go(url_for("admin.app", public_id=public_id), f"Nobody has to approve {app.name} any more.{ended}")
+
+
+def _ask(
+    what: str, public_id: str, status: int, *, way: str = "finish", why: str = "", errors: dict[str, str] | None = None
+) -> AnyResponse:
+    page = apps.load(public_id)
+    ask = Ask(what, list(rules.pending(page.row.app.id)) if page.row.pending else [], way, why, errors or {})
+    values = {"page": page, "app": page.row.app, "ask": ask, "holder": chain.holder}
+    if not htmx.is_fragment():
+        return apps.whole_page(page, {}, status, modal=True, ask=ask, holder=chain.holder)
+    if what == "archive" or "pending" in request.form:
+        return fragment("admin/_pending.html", status, **values)
+    # The switch goes back to how it is, and the question opens beside it.
+    setting = forms.SETTINGS[what]
+    answer = apps.present(setting, page, forms.draw(setting, page))
+    dialog = render_template("admin/_pending.html", **values)
+    answer.set_data(f'{answer.get_data(as_text=True)}<div id="dialog" hx-swap-oob="innerHTML">{dialog}</div>')
+    return answer

@@ -1,0 +1,154 @@
+"""What would happen if somebody asked now: who decides, in which order, by when, and what to look out for.
+
+Only reads: nothing is written, nobody gets a mail.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from flask import Response, request
+
+from webapp import chain, htmx
+from webapp.chain import Link
+from webapp.models import App
+from webapp.presentation import count, times
+from webapp.queries import admin as queries
+from webapp.queries import directory, rules
+from webapp.queries.admin import Named
+from webapp.queries.directory import Found
+from webapp.signin import admins
+from webapp.text import capital, hue, initials
+from webapp.workflow.approvers import Deciders, who_decides
+from webapp.workflow.policy import Policy
+from webapp.workflow.states import RequestState, Tier, Visibility
+
+from . import apps
+from .forms import AppPage
+from .views import bp, fragment
+
+
+@dataclass(slots=True)
+class What:
+    """The chain as it would go, and warnings as (bold beginning, the rest)."""
+
+    person: Named
+    links: list[Link]
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+
+
+@bp.get("/apps/<public_id>/what-would-happen")
+@admins
+def what_would_happen(public_id: str) -> Response:
+    """For the person of `person` ("person:4K7W9Q2M3XTA"); nobody chosen: only the question."""
+    page = apps.load(public_id)
+    person = queries.chosen(request.args.get("person", ""))
+    what = _what(page, person) if person is not None and not person.is_group else None
+    if htmx.is_fragment():
+        return fragment("admin/_what.html", app=page.row.app, what=what)
+    return apps.whole_page(page, {}, what=what)
+
+
+def _what(page: AppPage, person: Named) -> What:
+    app, policy = page.row.app, page.row.policy
+    first = _first(person.name)
+    what = What(person, [])
+    if not app.requestable:
+        what.warnings.append((f"{app.name} is not in the catalog.", "Nobody can ask for it until Requestable is on."))
+    elif not app.for_everyone and not rules.in_audience(app.id, person.id):
+        what.warnings.append((f"{first} does not see {app.name}.", "They are in none of the groups that see it."))
+    if not policy.approval_required:
+        what.links = [
+            _face(person.name, person.public_id, f"{first} adds it", ("Now, nobody has to approve",)),
+            _app(app, f"{first} has it", ("At once, with a mail",)),
+        ]
+        return what
+    found = directory.look_up([*(step.approver for step in policy.steps), app.owner])
+    deciders = [
+        who_decides(step.approver, owner=app.owner, directory=found.directory, without=frozenset({person.id}))
+        for step in policy.steps
+    ]
+    asked = _names(deciders[0], found) if deciders else "nobody"
+    what.links.append(_face(person.name, person.public_id, f"{first} asks", (f"Now. Mail to {asked}",)))
+    for at, (step, who) in enumerate(zip(page.steps, deciders, strict=True)):
+        if step is not None:
+            what.links.append(_step(policy, at, step, who, found))
+            what.warnings += _warnings(at + 1, step, who, person, found, page)
+    what.links.append(_app(app, f"{first} gets it", (_mails(policy, person, deciders, found),)))
+    if not deciders:
+        what.warnings.append(("There is no step yet.", "Name an approver, or turn off Approval required."))
+    elif app.owner is None:
+        what.warnings.append(("Nobody owns this app.", "If an approver is gone, the admins stand in."))
+    return what
+
+
+def _step(policy: Policy, at: int, step: Named, who: Deciders, found: Found) -> Link:
+    days = policy.days_for(at)
+    until = times().due_short(times().now + timedelta(days=days))
+    lines = [f"Until {until}" if at == 0 else f"{count(days, 'day')} more"]
+    sets = [one.name for one in policy.entitlements if policy.steps[at].see.get(one.id) is Visibility.WRITE]
+    if sets:
+        lines.append(f"sets {', '.join(sets)}")
+    names = _names(who, found)
+    if who.tier is Tier.APPROVER:
+        title = f"{capital(names)}, for {step.name}" if step.is_group else step.name
+    elif who.tier is Tier.NOBODY:
+        title = "Nobody can decide"
+    else:
+        title, lines = capital(names), [f"in place of {step.name}", *lines]
+    alone = found.contacts[who.people[0]] if len(who.people) == 1 else None
+    if alone is not None:
+        return _face(alone.name, alone.public_id, title, tuple(lines))
+    return Link("is-plan", "group", title, tuple(lines), hue=hue(step.public_id))
+
+
+def _warnings(
+    number: int, step: Named, who: Deciders, person: Named, found: Found, page: AppPage
+) -> list[tuple[str, str]]:
+    """What an admin should know of one step."""
+    first, people = _first(person.name), found.directory.of(step.approver)
+    place = {Tier.OWNER: "the owner of the app", Tier.ADMINS: "the admins"}.get(who.tier, "nobody")
+    if not people:
+        why = "Nobody is in this group." if step.is_group else f"{step.name} is deactivated."
+    elif people == (person.id,):
+        why = "Nobody decides on their own request."
+    elif person.id in people and len(people) == 2:
+        return [(f"{capital(_names(who, found))} would decide alone.", f"{first} is in {step.name} too.")]
+    else:
+        return []
+    if who.tier is Tier.NOBODY:
+        return [(f"Nobody can decide step {number}.", f"{why} {first} would be told so and could not send it.")]
+    return [(f"Step {number} would go to {place}.", why)]
+
+
+def _mails(policy: Policy, person: Named, deciders: list[Deciders], found: Found) -> str:
+    rule = policy.outcomes.get(RequestState.APPROVED)
+    if rule is None:
+        return "No mails"
+    names = [_first(person.name)] if rule.requester else []
+    if rule.approvers:
+        people = dict.fromkeys(one for who in deciders for one in who.people)
+        names += [_first(found.contacts[one].name) for one in people][:4] + (["others"] if len(people) > 4 else [])
+    names += list(rule.others)
+    return f"Mails to {', '.join(names)}" if names else "No mails"
+
+
+def _names(who: Deciders, found: Found) -> str:
+    """ "Ana Moreau", "Ben Okafor or Chloe Tan", "one of 14 people", "nobody" """
+    if not who.people:
+        return "nobody"
+    if len(who.people) > 3:
+        return f"one of {len(who.people)} people"
+    names = [found.contacts[one].name for one in who.people]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _first(name: str) -> str:
+    return (name.split() or [name])[0]
+
+
+def _face(name: str, public_id: str, title: str, lines: tuple[str, ...]) -> Link:
+    return Link("is-plan", "face", title, lines, initials=initials(name), hue=hue(public_id))
+
+
+def _app(app: App, title: str, lines: tuple[str, ...]) -> Link:
+    return chain.Link("is-plan", "app", title, lines, initials=app.name[:2], hue=app.hue, icon=app.icon)

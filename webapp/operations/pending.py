@@ -1,0 +1,94 @@
+"""What becomes of an app's pending requests when approval is turned off or the app is archived."""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from webapp import outbox
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, Person
+from webapp.queries import cases, directory
+from webapp.queries.cases import Case
+from webapp.text import clean
+from webapp.workflow.errors import Settled
+from webapp.workflow.override import approve_past_the_chain
+from webapp.workflow.states import Channel, RequestState, Verdict
+
+from . import _invite, requests
+from .errors import Conflict, Invalid
+
+WAYS = ("finish", "approve", "cancel")
+LIMIT = 500
+REASON_LIMIT = 200
+
+
+def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> int:
+    """Does with the app's pending requests what `way` says; returns how many it touched.
+
+    "finish" leaves them alone, "approve" is the admin's named override, "cancel" ends them and tells people.
+    Raises Invalid, or Conflict when one is the actor's own, another is decided right now, or there are too many.
+    """
+    reason = clean(reason)
+    if way not in WAYS:
+        raise Invalid(pending="Choose one of the three.")
+    if len(reason) > REASON_LIMIT:
+        raise Invalid(why=f"Please keep it to {REASON_LIMIT} characters; this has {len(reason)}.")
+    if way == "finish":
+        return 0
+    if way == "approve" and not reason:
+        raise Invalid(why="Please say why. It stays in the record with your name, and people read it.")
+    directory.lock()
+    ids = db.session.scalars(
+        select(AccessRequest.id)
+        .where(AccessRequest.app_id == app.id, AccessRequest.state == RequestState.PENDING.value)
+        .order_by(AccessRequest.id)
+        .limit(LIMIT + 1)
+    ).all()
+    if len(ids) > LIMIT:
+        raise Conflict(f"More than {LIMIT} requests are pending. Let them finish.")
+    done = 0
+    for id in ids:
+        case = cases.load(id=id)
+        assert case is not None  # requests are never deleted
+        if actor.id in (case.request.asked_by_id, case.request.for_person_id):
+            raise Conflict(f"You have asked for {app.name} yourself. Somebody else has to do this.")
+        # What was decided or ran out meanwhile needs nothing any more.
+        with suppress(Settled):
+            if way == "cancel":
+                requests.cancel(case, actor=actor, reason=reason, now=now)
+            else:
+                _approve(case, reason=reason, actor=actor, now=now)
+            done += 1
+    return done
+
+
+def _approve(case: Case, *, reason: str, actor: Person, now: datetime) -> None:
+    outcome = approve_past_the_chain(case.snapshot(), actor=actor.id, reason=reason)
+    step, values = case.open_step, case.request.values
+    assert step is not None  # approve_past_the_chain refuses a request without one
+    requests._move(case, outcome, actor=actor.id, now=now, values=values, step=step)
+    requests._record_decision(
+        case, step, outcome, actor=actor, verdict=Verdict.APPROVED, comment=reason, channel=Channel.ADMIN,
+        values=values, now=now,
+    )  # fmt: skip
+    asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
+    _invite.close_invitations([step.id])
+    requests._grant(case, values, actor=actor, now=now)
+    notices: list[dict[str, Any]] = requests._outcome_notices(
+        RequestState.APPROVED,
+        case.policy.outcomes[RequestState.APPROVED],
+        case.request.id,
+        requesters=(case.request.for_person_id, case.request.asked_by_id),
+        approvers=(person for person, _, _ in asked if person != actor.id),
+        now=now,
+    )
+    told = {actor.id, *(one["person_id"] for one in notices)}
+    notices += [
+        _invite.notice("request-settled", "approver", now=now, person_id=person, request_id=case.request.id,
+                       step_id=step.id)
+        for person, asked_step, live in asked
+        if live and asked_step == step.id and person not in told
+    ]  # fmt: skip
+    outbox.post(notices)
