@@ -149,4 +149,3 @@ def _app(state: str, app: AppLike, title: str, lines: tuple[str, ...] = (), *, p
 
 def _first(name: str) -> str:
     return name.split()[0] if name else name
-
