@@ -281,7 +281,9 @@ def create_tables() -> None:
     )
     op.create_index("ix_requests_app", "requests", ["app_id", "state", "id"])
     op.create_index("ix_requests_asked_by", "requests", ["asked_by_id"])
+    op.create_index("ix_requests_created", "requests", ["created_at"])
     op.create_index("ix_requests_for_person", "requests", ["for_person_id", "id"])
+    op.create_index("ix_requests_state", "requests", ["state", "id"])
     op.create_index(
         "uq_requests_one_pending",
         "requests",

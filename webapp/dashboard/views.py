@@ -127,6 +127,7 @@ def _story(case: Case, stand: Standing, *, comment: str = "", error: str = "") -
         owner=story.owner_of(case.app),
         may_decide=stand.is_asked and any(who.id == me().id for step in steps for who in step.asked)
         and case.open_step is not None and not case.is_overdue,
+        may_step_in=stand.is_admin and not stand.is_requester and case.open_step is not None and not case.is_overdue,
         **context,
     )  # fmt: skip
 

@@ -50,6 +50,8 @@ class AccessRequest(ValuesMixin, Base):
         Index("ix_requests_for_person", "for_person_id", "id"),
         Index("ix_requests_asked_by", "asked_by_id"),
         Index("ix_requests_app", "app_id", "state", "id"),
+        Index("ix_requests_state", "state", "id"),
+        Index("ix_requests_created", "created_at"),
     )  # fmt: skip
 
     id: Mapped[int] = id_column()

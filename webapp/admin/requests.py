@@ -1,0 +1,178 @@
+"""Every request, and what an admin may do to one that is not their own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from flask import Response, abort, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock, errors, htmx
+from webapp.operations import override
+from webapp.operations.errors import Conflict, Invalid
+from webapp.queries import admin as names
+from webapp.queries import audit_lines, cases, chains, directory
+from webapp.queries import request_lines as queries
+from webapp.queries.cases import Case
+from webapp.signin import admins, me
+from webapp.text import reference
+from webapp.workflow.errors import WorkflowError
+
+from . import filters
+from .views import bp, commit, fragment, go, undo
+
+STATES = ("pending", "approved", "denied", "expired", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What the address looks for."""
+
+    q: str
+    state: str
+    app: str
+    person: str
+    approver: str
+    since: date | None
+    until: date | None
+
+    def at(self, **key: object) -> str:
+        """The query string with some of it changed."""
+        values = {
+            "q": self.q,
+            "state": self.state,
+            "app": self.app,
+            "person": self.person,
+            "approver": self.approver,
+            "since": self.since.isoformat() if self.since else "",
+            "until": self.until.isoformat() if self.until else "",
+        }
+        return filters.query(values | {name: str(value) for name, value in key.items()})
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.at()
+
+    def filter(self) -> queries.Filter:
+        """The ids for it; what matches nobody finds nothing."""
+        app = audit_lines.app_id(self.app) if self.app else None
+        return queries.Filter(
+            state=self.state,
+            app=app if app is not None or not self.app else 0,
+            person=audit_lines.people_called(self.person.split()[:8]) if self.person else None,
+            approver=audit_lines.people_called(self.approver.split()[:8]) if self.approver else None,
+            words=self.q.split()[:8],
+            since=filters.begin(self.since),
+            until=filters.end(self.until),
+        )
+
+
+def _search() -> Search:
+    return Search(
+        q=filters.word("q"),
+        state=filters.one_of("state", STATES),
+        app=filters.word("app"),
+        person=filters.word("person"),
+        approver=filters.word("approver"),
+        since=filters.day("since"),
+        until=filters.day("until"),
+    )
+
+
+@bp.get("/requests")
+@admins
+def requests() -> Response:
+    """All of them, newest first."""
+    search = _search()
+    page = queries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
+    if htmx.is_fragment():
+        return fragment("admin/_requests.html", page=page, search=search, states=STATES)
+    return fragment("admin/requests.html", page=page, search=search, states=STATES, apps=audit_lines.app_names())
+
+
+@bp.get("/requests/<public_id>")
+@admins
+def manage_request(public_id: str) -> Response:
+    """What can be done to a pending request. With `who`, those who can be given it."""
+    return _page(_case(public_id))
+
+
+@bp.post("/requests/<public_id>/cancellation")
+@admins
+def cancel_request(public_id: str) -> AnyResponse:
+    """With a reason."""
+
+    def act(case: Case) -> str:
+        override.cancel(case, actor=me(), reason=request.form.get("reason", ""), now=clock.now())
+        return "The request is cancelled. Everybody on it is told why."
+
+    return _act(public_id, "cancellation", act)
+
+
+@bp.post("/requests/<public_id>/reassignment")
+@admins
+def reassign_request(public_id: str) -> AnyResponse:
+    """`approver` is "person:…" or "group:…"; with a reason."""
+
+    def act(case: Case) -> str:
+        to = names.chosen(request.form.get("approver", ""))
+        if to is None:
+            raise Invalid(approver="Please choose a person or a group.")
+        override.reassign(case, to=to.approver, name=to.name, actor=me(), reason=request.form.get("reason", ""),
+                          now=clock.now())  # fmt: skip
+        return f"It is with {to.name} now. The links that were mailed before are dead."
+
+    return _act(public_id, "reassignment", act)
+
+
+@bp.post("/requests/<public_id>/extension")
+@admins
+def extend_request(public_id: str) -> AnyResponse:
+    """`days` from now; with a reason."""
+
+    def act(case: Case) -> str:
+        override.extend(case, days=request.form.get("days", ""), actor=me(), reason=request.form.get("reason", ""),
+                        now=clock.now())  # fmt: skip
+        return "There is more time to decide now."
+
+    return _act(public_id, "extension", act)
+
+
+def _case(public_id: str) -> Case:
+    return cases.load(public_id=public_id) or abort(404)
+
+
+def _act(public_id: str, form: str, act: Callable[[Case], str]) -> AnyResponse:
+    directory.lock()
+    case = _case(public_id)
+    try:
+        said = act(case)
+    except Invalid as error:
+        undo()
+        return _page(_case(public_id), 422, form=form, wrong=error.fields)
+    except (Conflict, WorkflowError) as error:
+        undo()
+        status = 403 if me().id in (case.request.asked_by_id, case.request.for_person_id) else 409
+        return errors.answer(status, str(error), next_url=f"/requests/{public_id}", next_label="See the request")
+    commit()
+    return go(f"/requests/{public_id}", said)
+
+
+def _page(case: Case, status: int = 200, *, form: str = "", wrong: dict[str, str] | None = None) -> Response:
+    """`form` is the one that was refused, redisplayed with what was typed."""
+    own = me().id in (case.request.asked_by_id, case.request.for_person_id)
+    words = filters.word("who")
+    steps = chains.of_requests([case.request.id]).get(case.request.id, [])
+    values: dict[str, Any] = {
+        "case": case,
+        "reference": reference(case.request.public_id),
+        "step": next((step for step in steps if step.state == "open" and not step.overdue), None),
+        "own": own,
+        "who": words,
+        "choices": names.choices(words.split()[:8]),
+        "form": form,
+        "wrong": wrong or {},
+        "typed": request.form if form else {},
+    }
+    return fragment("admin/requests_manage.html", status, **values)

@@ -1,0 +1,177 @@
+"""What admins may do to a pending request that is not theirs: cancel it, give it to somebody else, give it time.
+
+Never past the chain: who decides it still has to decide it. Each needs a reason, which everybody on the request reads.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import exists, select, update
+
+from webapp import audit
+from webapp.extensions import db, keyring
+from webapp.models import AccessRequest, Comment, Invitation, Person, Step, db_now
+from webapp.queries import directory
+from webapp.queries.cases import Case
+from webapp.text import clean, sha256
+from webapp.workflow import machine
+from webapp.workflow.approvers import who_decides
+from webapp.workflow.errors import NotYourTurn, SelfApproval, Settled
+from webapp.workflow.policy import Approver
+from webapp.workflow.states import RequestState, StepState, Tier
+
+from . import _invite, requests
+from ._sql import changed
+from .errors import Conflict, Invalid
+
+REASON_LIMIT = 500
+DAYS_LIMIT = 90
+DAY = 24 * 3600
+
+
+def cancel(case: Case, *, actor: Person, reason: str, now: datetime) -> None:
+    """Ends the request; the requester and everybody who was asked are told why. Raises Invalid, Conflict or the
+    workflow's errors."""
+    _check(case, actor)
+    reason = _reason(reason)
+    requests.cancel(case, actor=actor, reason=reason, now=now)
+
+
+def reassign(case: Case, *, to: Approver, name: str, actor: Person, reason: str, now: datetime) -> None:
+    """The open step is decided by `to` (called `name`) from now on. Everybody who can decide it gets a new mail;
+    all links that were sent for it are dead. The deadline stays.
+
+    Raises Invalid, Conflict or the workflow's errors; the caller must have taken `directory.lock()` before loading
+    the case.
+    """
+    _check(case, actor)
+    step = _open_step(case)
+    reason = _reason(reason)
+    if to == step.approver and step.tier == Tier.APPROVER.value:
+        raise Invalid(approver=f"It is with {name} already.")
+    found = directory.look_up([to])
+    without = frozenset({case.request.asked_by_id, case.request.for_person_id})
+    deciders = who_decides(to, owner=None, directory=found.directory, without=without)
+    if deciders.tier is not Tier.APPROVER:
+        raise Invalid(approver=f"{name} cannot decide this: nobody there is active and not the requester.")
+    _hold(case, step)
+    before: dict[str, Any] = {"approver": _plain(step.approver), "tier": step.tier, "asked": _asked(step)}
+    changed(
+        update(Step)
+        .where(Step.id == step.id)
+        .values(approver_person_id=to.person, approver_group_id=to.group, tier=deciders.tier.value)
+    )
+    _invite_all(case.request.id, step.id, deciders.people, now=now)
+    after = {"approver": _plain(to), "tier": deciders.tier.value, "asked": sorted(deciders.people)}
+    audit.record("step.reassigned", at=now, actor=actor.id, request=case.request.id, app=case.app.id,
+                 person=case.request.for_person_id, step=step.position, reason=sha256(reason),
+                 before=before, after=after)  # fmt: skip
+    _tell(case, actor, f"This is decided by {name} now. {reason}", now=now)
+
+
+def extend(case: Case, *, days: str, actor: Person, reason: str, now: datetime) -> None:
+    """The open step is due in so many times 24 hours from now, by the database's clock; never earlier than before.
+    Raises Invalid, Conflict or the workflow's errors."""
+    _check(case, actor)
+    step = _open_step(case)
+    number = int(days) if days.strip().isdecimal() and len(days.strip()) < 4 else 0
+    wrong = {}
+    if not 1 <= number <= DAYS_LIMIT:
+        wrong["days"] = f"Please give a number of days from 1 to {DAYS_LIMIT}."
+    try:
+        reason = _reason(reason)
+    except Invalid as error:
+        wrong |= error.fields
+    if wrong:
+        raise Invalid(**wrong)
+    _hold(case, step)
+    due = db.session.scalar(
+        update(Step)
+        .where(Step.id == step.id, Step.due_at < db_now(number * DAY))
+        .values(due_at=db_now(number * DAY))
+        .returning(Step.due_at),
+        execution_options={"synchronize_session": False},
+    )
+    if due is None:
+        raise Invalid(days="There is more time than that already.")
+    before = step.due_at.isoformat(timespec="seconds") if step.due_at else None
+    audit.record("step.extended", at=now, actor=actor.id, request=case.request.id, app=case.app.id,
+                 person=case.request.for_person_id, step=step.position, days=number, reason=sha256(reason),
+                 before={"due_at": before}, after={"due_at": due.isoformat(timespec="seconds")})  # fmt: skip
+    words = "1 day" if number == 1 else f"{number} days"
+    _tell(case, actor, f"There is more time: {words} from now. {reason}", now=now)
+
+
+def _check(case: Case, actor: Person) -> None:
+    if actor.id in (case.request.asked_by_id, case.request.for_person_id):
+        raise SelfApproval("This is your own request. Another admin has to do that.")
+    if not actor.is_admin:
+        raise NotYourTurn("Only an admin can do that.")
+
+
+def _open_step(case: Case) -> Step:
+    """Raises Settled when the request is not pending or its time is over."""
+    if machine.require_open(case.snapshot()).overdue or case.open_step is None:
+        raise Settled("The time for this decision is over.")
+    return case.open_step
+
+
+def _reason(given: str) -> str:
+    reason = clean(given)
+    if not reason:
+        raise Invalid(reason="Please say why: everybody on the request reads it.")
+    if len(reason) > REASON_LIMIT:
+        raise Invalid(reason=f"Please keep it to {REASON_LIMIT} characters; this has {len(reason):,}.")
+    return reason
+
+
+def _hold(case: Case, step: Step) -> None:
+    """The conditional UPDATE that every change of a request begins with. Raises Conflict."""
+    held = changed(
+        update(AccessRequest)
+        .where(
+            AccessRequest.id == case.request.id,
+            AccessRequest.state == RequestState.PENDING.value,
+            AccessRequest.version == case.request.version,
+            exists().where(Step.id == step.id, Step.state == StepState.OPEN.value, Step.due_at > db_now()),
+        )
+        .values(version=AccessRequest.version + 1)
+    )
+    if held != 1:
+        raise Conflict(requests.TOO_LATE)
+
+
+def _asked(step: Step) -> list[int]:
+    rows = db.session.scalars(select(Invitation.person_id).where(Invitation.step_id == step.id, Invitation.live))
+    return sorted(rows)
+
+
+def _invite_all(request_id: int, step_id: int, people: tuple[int, ...], *, now: datetime) -> None:
+    """Every invitation so far goes into a new round, live for these people alone, and each of them gets a mail."""
+    changed(
+        update(Invitation)
+        .where(Invitation.step_id == step_id)
+        .values(
+            round=Invitation.round + 1,
+            live=Invitation.person_id.in_(people),
+            key_id=keyring().current,
+            wrong_codes=0,
+        )
+    )
+    known = db.session.execute(
+        select(Invitation.id, Invitation.person_id, Invitation.round).where(
+            Invitation.step_id == step_id, Invitation.person_id.in_(people)
+        )
+    ).all()
+    _invite.ask([(one.id, one.person_id, one.round) for one in known], request_id, step_id, now=now)
+    seen = {one.person_id for one in known}
+    _invite.invite(request_id, step_id, [one for one in people if one not in seen], now=now)
+
+
+def _tell(case: Case, actor: Person, words: str, *, now: datetime) -> None:
+    """In the request's story, where everybody on it reads it."""
+    db.session.add(Comment(request_id=case.request.id, person_id=actor.id, body=words, created_at=now))
+
+
+def _plain(approver: Approver) -> dict[str, int | None]:
+    return {"person": approver.person, "group": approver.group}
