@@ -67,6 +67,15 @@ def admin_app(name: str) -> Visit:
 # What has to be done to see a screen
 
 
+def app_with_everything_open(page: Page, cases: Cases) -> None:
+    """Each field unfolded, and what would happen drawn."""
+    page.goto(f"/admin/apps/{cases.app_id('Salesforce')}")
+    page.locator("#person").select_option(label="Ben Okafor")
+    expect(page.get_by_text("Ben asks", exact=True)).to_be_visible()
+    for one in page.locator("details.cs-field > summary").all():
+        one.click()
+
+
 def wrong_sign_in(page: Page, cases: Cases) -> None:
     page.goto("/sign-in")
     page.get_by_label("Email", exact=True).fill("nobody@example.com")
@@ -307,6 +316,9 @@ SCREENS = [
     Screen("admin-app", "Adam", admin_app("Figma")),
     Screen("admin-app-two-steps", "Adam", admin_app("Salesforce")),
     Screen("admin-app-some-groups", "Adam", admin_app("PagerDuty")),
+    Screen("admin-app-everything-open", "Adam", app_with_everything_open),
+    Screen("admin-app-archive", "Adam", at(lambda cases: f"/admin/apps/{cases.app_id('Salesforce')}/archive")),
+    Screen("admin-apps-archived", "Adam", "/admin/apps/archived"),
     Screen("admin-app-refused", "Adam", refused_days),
     Screen("admin-new-app", "Adam", admin_dialog("/admin/apps", "#new-app")),
     Screen("admin-new-app-refused", "Adam", admin_dialog("/admin/apps", "#new-app", "Create app")),

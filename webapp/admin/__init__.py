@@ -8,6 +8,7 @@ from . import groups as groups
 from . import mails as mails
 from . import pending as pending
 from . import people as people
+from . import previews as previews
 from . import requests as requests
 from . import steps as steps
 from . import what as what

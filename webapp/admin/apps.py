@@ -205,7 +205,7 @@ def change(
         return go(f"{url_for('admin.app', public_id=public_id)}#set-{section}", "Saved.")
     page = load(public_id)
     drawn = _section(section, page)
-    drawn.saved, drawn.mark = True, mark
+    drawn.saved, drawn.mark, drawn.values = True, mark, drawn.values | request.form.to_dict()
     return _present(section, page, drawn, 200)
 
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from sqlalchemy import exists, func, select, union_all
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Audience, EntitlementField, Membership, Person, PolicyRevision
+from webapp.models import (
+    AccessRequest,
+    App,
+    Audience,
+    EntitlementField,
+    Membership,
+    Organisation,
+    Person,
+    PolicyRevision,
+)
 from webapp.queries import chains
 from webapp.queries.chains import ChainStep, Who
 from webapp.workflow.policy import Approver, Policy, loads
@@ -165,3 +174,8 @@ def in_audience(app_id: int, person_id: int) -> bool:
             )
         )
     )
+
+
+def organisation() -> Organisation:
+    """The one row about the company."""
+    return db.session.scalars(select(Organisation)).one()
