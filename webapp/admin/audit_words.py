@@ -410,6 +410,12 @@ def _plainly(pattern: str) -> Callable[[_Words], Markup]:
     return lambda words: words.say(pattern)
 
 
+def _copied(words: _Words) -> Markup:
+    source = Markup("<b>{}</b>").format(words.names.apps.get(words.facts.get("source", 0), "an app that is gone"))
+    with_fields = " with its fields" if words.facts.get("with_fields") else ""
+    return words.say("{who} copied the rules of {source}{fields} to {app}.", source=source, fields=with_fields)
+
+
 def _with_group(pattern: str) -> Callable[[_Words], Markup]:
     return lambda words: words.say(pattern, group=words.group())
 
@@ -447,6 +453,7 @@ SENTENCES: dict[str, Callable[[_Words], Markup]] = {
     "person.deactivated": _plainly("{who} deactivated {person}."),
     "person.invited": _plainly("{who} sent {person} the invitation again."),
     "person.reactivated": _plainly("{who} reactivated {person}."),
+    "policy.copied": _copied,
     "policy.saved": _policy_saved,
     "request.cancelled": _cancelled,
     "request.commented": _plainly("{who} wrote a comment on {request}."),
