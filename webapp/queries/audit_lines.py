@@ -177,6 +177,7 @@ def names(lines: Sequence[Line]) -> Names:
     people = {one for line in lines for one in (line.actor, line.person) if one is not None}
     people |= {one.person for one in found.requests.values()}
     apps = {line.app for line in lines if line.app is not None} | {one.app for one in found.requests.values()}
+    apps |= {line.facts["source"] for line in lines if isinstance(line.facts.get("source"), int)}
     groups: set[int] = set()
     for line in lines:
         _gather(line.facts, people, groups)
