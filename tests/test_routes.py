@@ -129,7 +129,7 @@ TABLE = (
     post("/admin/apps/<public_id>/outcomes/<state>", ADMINS_STALE, "/admin/apps/{wanted}/outcomes/denied"),
     get("/admin/apps/<public_id>/what-would-happen", ADMINS,
         "/admin/apps/{wanted}/what-would-happen?person=person:{invited}"),
-    post("/admin/apps/<public_id>/rules", ADMINS_GO, "/admin/apps/{wanted}/rules", source="{free}"),
+    post("/admin/apps/<public_id>/rules", ADMINS_STALE, "/admin/apps/{wanted}/rules", source="{free}"),
     get("/admin/apps/archived", ADMINS),
     get("/admin/apps/<public_id>/archive", ADMINS, "/admin/apps/{wanted}/archive"),
     post("/admin/apps/<public_id>/archive", ADMINS_GO, "/admin/apps/{wanted}/archive"),
