@@ -24,13 +24,13 @@ from webapp.models import (
     db_now,
 )
 from webapp.operations import apps, groups, people, requests
+from webapp.operations.entitlements import frozen
 from webapp.passwords import hash_password
 from webapp.queries import cases, directory
 from webapp.queries.cases import Case
 from webapp.text import sha256
-from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
-from webapp.workflow.states import Channel, RequestState, StepState, Verdict, Visibility
+from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
 from . import company, history
 from .diary import Diary
@@ -131,7 +131,7 @@ class _Story:
             days=product.days,
             assurance=product.assurance,
             comment_required=product.comment_required,
-            entitlements=tuple(_frozen(row) for row in rows),
+            entitlements=tuple(frozen(row) for row in rows),
             steps=tuple(
                 StepRule(
                     self._approver(name),
@@ -341,20 +341,6 @@ def _row(app: App, position: int, field: company.Field) -> EntitlementField:
         default=None if field.default is None else json.dumps(field.default, ensure_ascii=False),
         help=field.help,
         requester=field.requester.value,
-    )
-
-
-def _frozen(row: EntitlementField) -> Entitlement:
-    """The row as a policy holds it."""
-    return Entitlement(
-        id=row.public_id,
-        name=row.name,
-        kind=row.kind,
-        options=tuple(json.loads(row.options)),
-        required=row.required,
-        default=None if row.default is None else json.loads(row.default),
-        help=row.help,
-        requester=Visibility(row.requester),
     )
 
 

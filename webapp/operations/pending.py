@@ -2,11 +2,9 @@
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 
-from webapp import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person
 from webapp.queries import cases, directory
@@ -16,7 +14,7 @@ from webapp.workflow.errors import Settled
 from webapp.workflow.override import approve_past_the_chain
 from webapp.workflow.states import Channel, RequestState, Verdict
 
-from . import _invite, requests
+from . import requests
 from .errors import Conflict, Invalid
 
 WAYS = ("finish", "approve", "cancel")
@@ -68,27 +66,7 @@ def _approve(case: Case, *, reason: str, actor: Person, now: datetime) -> None:
     outcome = approve_past_the_chain(case.snapshot(), actor=actor.id, reason=reason)
     step, values = case.open_step, case.request.values
     assert step is not None  # approve_past_the_chain refuses a request without one
-    requests._move(case, outcome, actor=actor.id, now=now, values=values, step=step)
-    requests._record_decision(
-        case, step, outcome, actor=actor, verdict=Verdict.APPROVED, comment=reason, channel=Channel.ADMIN,
+    requests.carry_out(
+        case, outcome, step, actor=actor, verdict=Verdict.APPROVED, comment=reason, channel=Channel.ADMIN,
         values=values, now=now,
     )  # fmt: skip
-    asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
-    _invite.close_invitations([step.id])
-    requests._grant(case, values, actor=actor, now=now)
-    notices: list[dict[str, Any]] = requests._outcome_notices(
-        RequestState.APPROVED,
-        case.policy.outcomes[RequestState.APPROVED],
-        case.request.id,
-        requesters=(case.request.for_person_id, case.request.asked_by_id),
-        approvers=(person for person, _, _ in asked if person != actor.id),
-        now=now,
-    )
-    told = {actor.id, *(one["person_id"] for one in notices)}
-    notices += [
-        _invite.notice("request-settled", "approver", now=now, person_id=person, request_id=case.request.id,
-                       step_id=step.id)
-        for person, asked_step, live in asked
-        if live and asked_step == step.id and person not in told
-    ]  # fmt: skip
-    outbox.post(notices)

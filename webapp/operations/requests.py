@@ -255,6 +255,29 @@ def decide(
         else:
             filled = fill(sheet.fields, _cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds"))
             values = _taken(sheet, values, filled)
+    carry_out(case, outcome, step, actor=actor, verdict=verdict, comment=comment, channel=channel, values=values,
+              now=now)  # fmt: skip
+    if following is not None and outcome.opened == following.id:
+        _invite.open_step(case.request.id, following, deciders_of(following), now=now)
+    return case
+
+
+def carry_out(
+    case: Case,
+    outcome: machine.Outcome,
+    step: Step,
+    *,
+    actor: Person,
+    verdict: Verdict,
+    comment: str,
+    channel: Channel,
+    values: dict[str, SetValue],
+    now: datetime,
+) -> None:
+    """What the workflow said of one verdict: request and step move, it is recorded, the app given, people told.
+
+    Raises Conflict when somebody else was faster.
+    """
     _move(case, outcome, actor=actor.id, now=now, values=values, step=step)
     _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=channel,
                      values=values, now=now)  # fmt: skip
@@ -280,9 +303,6 @@ def decide(
         if live and asked_step == step.id and person not in told
     ]  # fmt: skip
     outbox.post(notices)
-    if following is not None and outcome.opened == following.id:
-        _invite.open_step(case.request.id, following, deciders_of(following), now=now)
-    return case
 
 
 def _require_complete(sheet: Sheet) -> None:
