@@ -25,11 +25,12 @@ from webapp.models import (
     PolicyRevision,
     Step,
 )
+from webapp.models.requests import dump_values
 from webapp.operations import people
 from webapp.text import public_id, search_text, sort_key
 from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
-from webapp.workflow.policy import SCHEMA, Approver, Policy, StepRule, digest
+from webapp.workflow.policy import SCHEMA, Approver, Policy, StepRule, digest, loads
 from webapp.workflow.states import Visibility
 
 PEOPLE = 300
@@ -43,18 +44,22 @@ SUBJECTS = ("invoices", "contracts", "dashboards", "tickets", "photographs", "pr
             "campaigns", "onboarding", "inventory", "translations")  # fmt: skip
 ICONS = ("brush", "chart-pie", "receipt", "mail", "users", "calendar", "database", "lifebuoy")
 BATCH = 1_000
+APPS = select(App.id, App.policy_revision_id, PolicyRevision.body).join(
+    PolicyRevision, PolicyRevision.id == App.policy_revision_id
+)
 
 
 @dataclass(frozen=True)
 class Company:
     """Keys of those who matter. Rita has 30 apps and 30 pending requests; 30 requests wait for Ana; Otto has nothing.
 
-    `mixed` has 15 apps and 15 pending requests.
+    Mia has 15 apps and 15 pending requests, Paul 24 and 6.
     """
 
     adam: int
     rita: int
-    mixed: int
+    mia: int
+    paul: int
     ana: int
     otto: int
     others: tuple[int, ...]
@@ -65,25 +70,24 @@ def fill(apps: int = 200, history: int = HISTORY) -> Company:
     """Everything, into an empty, migrated database; inside an app context."""
     choose("write")
     now = clock.now()
-    names = [("Adam Weiss", True), ("Rita Lindqvist", False), ("Mia Sorel", False), ("Ana Moreau", False),
+    names = [("Adam Weiss", True), ("Rita Lindqvist", False), ("Mia Sorel", False), ("Paul Hartmann", False),
+             ("Ana Moreau", False),
              ("Otto Brandt", False), ("Ben Okafor", False), ("Chloe Tan", False)]  # fmt: skip
     names += [(f"Person {number:03}", False) for number in range(PEOPLE)]
     ids = _add(Person, [_person(name, is_admin, now) for name, is_admin in names])
-    adam, rita, mixed, ana, otto, ben, chloe, *others = ids
+    adam, rita, mia, paul, ana, otto, ben, chloe, *others = ids
     finance = _add(Group, [{"public_id": public_id(), "name": "Finance", "sort_key": "finance", "created_at": now}])[0]
     db.session.execute(insert(Membership), [{"group_id": finance, "person_id": one} for one in (ben, chloe)])
-    company = Company(adam, rita, mixed, ana, otto, tuple(others), finance)
+    company = Company(adam, rita, mia, paul, ana, otto, tuple(others), finance)
     add_apps(company, apps)
-    by_name = db.session.execute(select(App.id, App.policy_revision_id).order_by(App.sort_key)).all()
-    asked = [row for number, row in enumerate(by_name) if number % 4]  # those that need an approval
-    _give(rita, [row.id for row in by_name[:ROWS]], now)
-    _give(mixed, [row.id for row in by_name[: ROWS // 2]], now)
-    held = {row.id for row in by_name[:ROWS]}
-    free = [row for row in asked if row.id not in held]
-    wanted = [(rita, row) for row in free[:ROWS]] + [(mixed, row) for row in free[: ROWS // 2]]
-    # These wait for Ben and Chloe, so that the queue of Ana holds exactly the rows that follow.
-    _ask(company, wanted, now, group=True)
-    _ask(company, [(others[number], free[number % len(free)]) for number in range(ROWS)], now)
+    by_name = db.session.execute(APPS.order_by(App.sort_key)).all()
+    asked = [row for row in by_name if loads(row.body).approval_required]
+    free = [row for row in by_name[ROWS:] if len(loads(row.body).steps) == 2]
+    # Ana has answered these, so that her queue holds exactly the rows that follow.
+    for person, has, asks in ((rita, ROWS, ROWS), (mia, 15, 15), (paul, 24, 6)):
+        _give(person, by_name[:has], now)
+        _ask(company, [(person, row) for row in free[:asks]], now, answered=True)
+    _ask(company, [(others[number], asked[number]) for number in range(ROWS)], now)
     _settle(company, [(others[n % len(others)], asked[(n * 7) % len(asked)]) for n in range(history)], now)
     db.session.commit()
     analyse()
@@ -124,14 +128,18 @@ def add_apps(company: Company, number: int, first: int = 0) -> None:
 
 
 def add_overdue(company: Company, number: int) -> None:
-    """Pending requests whose only open step is overdue, each with one person asked."""
+    """Pending requests whose first step is overdue, with one person asked, and whose second step waits."""
     now = clock.now()
-    apps = db.session.execute(select(App.id, App.policy_revision_id).order_by(App.id)).all()
-    people = list(company.others)
-    pairs = ((person, app) for app in apps for person in people)
+    apps = [app for app in db.session.execute(APPS.order_by(App.id)) if len(loads(app.body).steps) == 2]
+    taken = set(
+        db.session.execute(
+            select(AccessRequest.app_id, AccessRequest.for_person_id).where(AccessRequest.state == "pending")
+        ).tuples()
+    )
+    pairs = ((person, app) for app in apps for person in company.others if (app.id, person) not in taken)
     for begin in range(0, number, BATCH * 5):
         chunk = [next(pairs) for _ in range(min(BATCH * 5, number - begin))]
-        _ask(company, chunk, now - timedelta(days=10), finance_next=False)
+        _ask(company, chunk, now - timedelta(days=10))
         db.session.commit()
     analyse()
 
@@ -190,44 +198,62 @@ def _policy(company: Company, number: int) -> Policy:
     return Policy(steps=tuple(steps), entitlements=(role,))
 
 
-def _give(person: int, apps: Iterable[int], now: Any) -> None:
+def _give(person: int, apps: Iterable[Any], now: Any) -> None:
     since = now - timedelta(days=40)
-    _add(Grant, [{"public_id": public_id(), "app_id": app, "person_id": person, "created_at": since} for app in apps])
-
-
-def _ask(company: Company, wanted: Iterable[tuple[int, Any]], at: Any, *, group: bool = False,
-         finance_next: bool = True) -> None:  # fmt: skip
-    """Pending requests: the first step is open (Ana's, or with `group` Finance's), the second waits."""
     rows = [
-        {
-            "public_id": public_id(), "app_id": app.id, "asked_by_id": person, "for_person_id": person,
-            "policy_revision_id": app.policy_revision_id, "created_at": at,
-            "message": "I prepare the figures of my region with it, every Monday.",
-        }
-        for person, app in wanted
+        {"public_id": public_id(), "app_id": app.id, "person_id": person, "created_at": since,
+         "values_json": dump_values(loads(app.body).defaults())}
+        for app in apps
     ]  # fmt: skip
-    requests = _add(AccessRequest, rows)
-    due = at + timedelta(days=3)
-    first = {
-        "approver_person_id": None if group else company.ana,
-        "approver_group_id": company.finance if group else None,
-    }
-    opened = _add(Step, [{"request_id": id, "position": 0, "state": "open", "days": 3, "opened_at": at,
-                          "due_at": due, **first} for id in requests])  # fmt: skip
-    if finance_next:
-        second = {"approver_person_id": company.ana if group else None,
-                  "approver_group_id": None if group else company.finance}  # fmt: skip
-        _add(Step, [{"request_id": id, "position": 1, "state": "waiting", "days": 3, **second} for id in requests])
-    asked = [company.ana]
-    if group:
-        asked = list(db.session.scalars(select(Membership.person_id).where(Membership.group_id == company.finance)))
-    key = keyring().current
-    _add(
-        Invitation,
+    _add(Grant, rows)
+
+
+def _ask(company: Company, wanted: Iterable[tuple[int, Any]], at: Any, *, answered: bool = False) -> None:
+    """Pending requests at their first step, or, where Ana has `answered`, at their second: Finance's."""
+    wanted = list(wanted)
+    requests = _add(
+        AccessRequest,
         [
-            {"public_id": public_id(), "step_id": step, "person_id": one, "key_id": key, "created_at": at}
-            for step in opened
-            for one in asked
+            {
+                "public_id": public_id(), "app_id": app.id, "asked_by_id": person, "for_person_id": person,
+                "policy_revision_id": app.policy_revision_id, "created_at": at,
+                "message": "I prepare the figures of my region with it, every Monday.",
+                "values_json": dump_values(loads(app.body).defaults()),
+            }
+            for person, app in wanted
+        ],
+    )  # fmt: skip
+    due = at + timedelta(days=3)
+    steps = []
+    for id, (_, app) in zip(requests, wanted, strict=True):
+        for position, rule in enumerate(loads(app.body).steps):
+            row = {"request_id": id, "position": position, "days": 3, "approver_person_id": rule.approver.person,
+                   "approver_group_id": rule.approver.group, "state": "waiting", "opened_at": None, "due_at": None,
+                   "settled_at": None}  # fmt: skip
+            if position == int(answered):
+                row |= {"state": "open", "opened_at": at, "due_at": due}
+            elif position == 0:
+                row |= {"state": "approved", "opened_at": at, "due_at": due, "settled_at": at}
+            steps.append(row)
+    keyed = list(zip(_add(Step, steps), steps, strict=True))
+    finance = db.session.scalars(select(Membership.person_id).where(Membership.group_id == company.finance)).all()
+    invited = [
+        {"public_id": public_id(), "step_id": id, "person_id": one, "key_id": keyring().current, "created_at": at,
+         "live": step["state"] == "open"}
+        for id, step in keyed
+        if step["state"] != "waiting"
+        for one in (finance if step["approver_group_id"] else [company.ana])
+    ]  # fmt: skip
+    _add(Invitation, invited)
+    _decide(company, [id for id, step in keyed if step["state"] == "approved"], at)
+
+
+def _decide(company: Company, steps: list[int], at: Any) -> None:
+    _add(
+        Decision,
+        [
+            {"step_id": id, "person_id": company.ana, "verdict": "approved", "channel": "code", "created_at": at}
+            for id in steps
         ],
     )
 
@@ -267,14 +293,7 @@ def _settle(company: Company, wanted: list[tuple[int, Any]], now: Any) -> None:
                 for id in steps
             ],
         )  # fmt: skip
-        _add(
-            Decision,
-            [
-                {"step_id": id, "person_id": company.ana, "verdict": "approved", "channel": "code",
-                 "created_at": at + timedelta(hours=5)}
-                for id in steps
-            ],
-        )  # fmt: skip
+        _decide(company, steps, at + timedelta(hours=5))
 
 
 def _add(model: Any, rows: list[dict[str, Any]]) -> list[int]:

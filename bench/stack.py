@@ -80,7 +80,7 @@ class Stack:
             company = data.fill(apps, history)
             version = _version(engine)
             site = Site(engine, env, app, company, version)
-            for who in ("rita", "mixed", "ana", "otto"):
+            for who in ("rita", "mia", "paul", "ana", "otto"):
                 site.cookies[who] = data.cookie(app, getattr(company, who))
             db.session.remove()
             db.engine.dispose()

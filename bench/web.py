@@ -56,13 +56,14 @@ def pages(site: Site, *, rounds: int) -> dict[str, Timing]:
     """The three pages that people look at most, and the bare page."""
     with serve(site) as port:
         tasks = [_bare_page(port)]
-        for name, who, path, must in (
-            ("dashboard, 15 apps and 15 requests", "mixed", "/", b'<article class="cs-req"'),
-            ("dashboard, 30 apps and 30 requests", "rita", "/", b'<article class="cs-req"'),
-            ("catalog, 30 cards", "otto", "/catalog", b'<li class="cs-card"'),
-            ("approvals, 30 waiting", "ana", "/approvals", b'<li class="cs-turn'),
+        for name, who, path, must, rows in (
+            ("dashboard, 24 apps and 6 requests", "paul", "/", b'<article class="cs-req"', 6),
+            ("dashboard, 15 apps and 15 requests", "mia", "/", b'<article class="cs-req"', 15),
+            ("dashboard, 30 apps and 30 requests", "rita", "/", b'<article class="cs-req"', 30),
+            ("catalog, 30 cards", "otto", "/catalog", b'<li class="cs-card"', 30),
+            ("approvals, 30 waiting", "ana", "/approvals", b'<li class="cs-turn', 30),
         ):
-            tasks.append(_page(port, name, site.cookies[who], path, must, 15 if who == "mixed" else data.ROWS))
+            tasks.append(_page(port, name, site.cookies[who], path, must, rows))
         return interleaved(tasks, rounds=rounds, each=4)
 
 

@@ -10,6 +10,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from webapp import clock, signin
+from webapp.chain import Link
 from webapp.extensions import settings
 from webapp.text import capital, reference
 from webapp.times import Times, span, zone
@@ -33,7 +34,9 @@ def init(app: Flask) -> None:
         span=span,
         many=count,
     )
-    app.jinja_env.globals.update(draw_face=_faces(), draw_app_icon=_app_icons(app.jinja_env))
+    env = app.jinja_env
+    env.globals.update(draw_face=_faces(), draw_app_icon=_app_icons(env))
+    env.filters["mark"] = _marks(env)
     app.context_processor(reader)
 
 
@@ -102,3 +105,21 @@ def _app_icons(env: Environment) -> Callable[..., Markup]:
         )
 
     return lambda app, size="": draw(app.hue, app.icon_url, app.icon, app.name[:2], size)
+
+
+def _marks(env: Environment) -> Callable[[Link], Markup]:
+    """Draws who or what stands at a link of a chain, with the small sign of how it went."""
+
+    @lru_cache(maxsize=4096)
+    def draw(mark: str, hue: int, initials: str, icon: str, pip: str) -> Markup:
+        sprite_icon: Any = env.globals["sprite_icon"]
+        if mark == "group":
+            icon = "users"
+        shape = "cs-app" if mark == "app" else "cs-face"
+        inner = sprite_icon(icon) if icon and mark != "face" else initials
+        sign = Markup('<span class="cs-pip" aria-hidden="true">{}</span>').format(sprite_icon(pip)) if pip else ""
+        return Markup('<span class="cs-mark"><span class="{} {}" aria-hidden="true">{}</span>{}</span>').format(
+            shape, f"hue-{hue}" if hue else "is-grey", inner, sign
+        )
+
+    return lambda link: draw(link.mark, link.hue, link.initials, link.icon, link.pip)

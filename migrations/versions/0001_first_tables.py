@@ -163,6 +163,7 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_apps")),
         sa.UniqueConstraint("public_id", name=op.f("uq_apps_public_id")),
     )
+    op.create_index("ix_apps_categories", "apps", ["category", "requestable", "archived_at", "for_everyone", "id"])
     op.create_index("ix_apps_list", "apps", ["sort_key", "id"])
     op.create_index("ix_apps_owner_group_id", "apps", ["owner_group_id"])
     op.create_index("ix_apps_owner_person_id", "apps", ["owner_person_id"])

@@ -175,12 +175,12 @@ def _line_of(case: Case, steps: list[chains.ChainStep] | None = None) -> Line:
 
 def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
     """What dashboard/_requests.html shows: the line, its chain, who has it, and what I can do with it."""
-    requester = Who(me().id, me().public_id, me().name)
-    if case is not None:
-        requester = Who(case.for_person.id, case.for_person.public_id, case.for_person.name)
+    reader = me()
+    person = reader if case is None else case.for_person
+    requester = Who(person.id, person.public_id, person.name)
     step = line.open_step
     last = line.last_decision
-    mine = requester.id == me().id
+    mine = requester.id == reader.id
     pending = line.state == RequestState.PENDING.value
     asked = line.asked_again_at or line.created_at
     return {
@@ -189,13 +189,13 @@ def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
         "requester": requester,
         "links": chain.links(
             app=line.app, requester=requester, asked_at=line.created_at, state=line.state,
-            settled_at=line.settled_at, steps=line.steps, times=times(), reader=me().id,
+            settled_at=line.settled_at, steps=line.steps, times=times(), reader=reader.id,
         ),
         "step": step,
         "overdue": step is not None and step.overdue,
         "holder": chain.holder(step) if step else "",
         "last": last,
-        "who_decided": ("You" if last.decided_by.id == me().id else last.decided_by.name)
+        "who_decided": ("You" if last.decided_by.id == reader.id else last.decided_by.name)
         if last is not None and last.decided_by is not None else "",
         "can_cancel": mine and pending and not (step is not None and step.overdue),
         "can_remind": mine and pending and step is not None and not step.overdue

@@ -15,6 +15,8 @@ class App(Base):
     __tablename__ = "apps"
     __table_args__ = (
         Index("ix_apps_list", "sort_key", "id"),
+        # Holds all that counting a catalog's categories looks at.
+        Index("ix_apps_categories", "category", "requestable", "archived_at", "for_everyone", "id"),
         Index("uq_apps_name_in_use", "sort_key", unique=True,
               sqlite_where=text("archived_at IS NULL"), postgresql_where=text("archived_at IS NULL")),
         CheckConstraint("owner_person_id IS NULL OR owner_group_id IS NULL", name="one_owner"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Integer, Row, bindparam, func, literal, select
@@ -13,6 +14,7 @@ from webapp.models import AccessRequest, App, Decision, Grant, Group, Invitation
 from webapp.models.requests import load_values
 from webapp.queries import faces
 from webapp.queries.chains import Who
+from webapp.queries.columns import read
 from webapp.queries.dashboard import in_words
 from webapp.queries.faces import AppFace
 from webapp.workflow.policy import loads
@@ -116,18 +118,19 @@ def waiting(person_id: int, *, after: tuple[datetime, int] | None = None, limit:
     return [
         Turn(
             row.id, row.public_id, Who(row.asker_id, row.asker_public_id, row.asker_name), faces.face(row),
-            row.message, _details(row), row.due_at,
+            row.message, _details(row.body, row.position, row.values_json), row.due_at,
             _place(row.tier, row.approver_name or row.group_name, row.group_name), row.position + 1, row.steps,
         )
-        for row in db.session.execute(_WAITING if after is None else _WAITING_LATER, values)
+        for row in read(_WAITING if after is None else _WAITING_LATER, values)
     ]  # fmt: skip
 
 
-def _details(row: Row[*tuple[Any, ...]]) -> str:
+@lru_cache(maxsize=4096)
+def _details(policy: str, position: int, values_json: str) -> str:
     """What this step may see of the fields, which may be less than the requester sees."""
-    if row.values_json == "{}":
+    if values_json == "{}":
         return ""
-    return in_words(loads(row.body).sheet_for_step(row.position, load_values(row.values_json)))
+    return in_words(loads(policy).sheet_for_step(position, load_values(values_json)))
 
 
 def _place(tier: str, name: str, group: str | None) -> str:
@@ -162,7 +165,7 @@ def decided_by(person_id: int, *, before: int | None = None, limit: int = PAGE) 
             row.id, row.public_id, faces.face(row), Who(row.asker_id, row.asker_public_id, row.asker_name),
             row.verdict, row.state, row.now_with, row.created_at,
         )
-        for row in db.session.execute(_DECIDED if before is None else _DECIDED_BEFORE, values)
+        for row in read(_DECIDED if before is None else _DECIDED_BEFORE, values)
     ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from webapp.models import (
     Step,
 )
 from webapp.queries import faces
+from webapp.queries.columns import read
 from webapp.queries.faces import AppFace
 from webapp.text import like
 from webapp.workflow.policy import Approver, Policy, loads
@@ -96,7 +97,7 @@ def cards(
             (row.sort_key, row.id), faces.face(row), row.description, row.category, loads(row.body), row.added_at,
             row.request or "",
         )
-        for row in db.session.execute(_cards(len(words), bool(category), bool(public_id), after is not None), values)
+        for row in read(_cards(len(words), bool(category), bool(public_id), after is not None), values)
     ]  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*
 
 def categories(person_id: int) -> list[tuple[str, int]]:
     """(category, how many apps), by name."""
-    rows = db.session.execute(_CATEGORIES, {"person": person_id}).all()
+    rows = read(_CATEGORIES, {"person": person_id}).all()
     return sorted(((row[0], row[1]) for row in rows), key=lambda row: row[0].casefold())
 
 
@@ -155,7 +156,7 @@ def names_of(approvers: Sequence[Approver]) -> dict[Approver, str]:
     groups = {one.group for one in approvers if one.group is not None}
     if not persons and not groups:
         return {}
-    rows = db.session.execute(_NAMES, {"persons": list(persons), "groups": list(groups)})
+    rows = read(_NAMES, {"persons": list(persons), "groups": list(groups)})
     return {
         (Approver(person=row.id) if row.is_person else Approver(group=row.id)): (
             row.name.split()[0] if row.is_person else row.name

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import aliased
 
-from webapp.extensions import db
 from webapp.models import Decision, Group, Invitation, Person, Step, db_now
+from webapp.queries.columns import read
 from webapp.text import hue, initials
 
 # How many names stand for those who are asked; the others are a number.
@@ -98,7 +98,7 @@ def of_requests(request_ids: Collection[int], *, reader: int | None = None) -> d
     """request id → its steps in order. `reader` (a person's id) stands among the names of those asked, if they are."""
     if not request_ids:
         return {}
-    rows = db.session.execute(_STEPS, {"requests": list(request_ids)}).all()
+    rows = read(_STEPS, {"requests": list(request_ids)}).all()
     chains: dict[int, list[ChainStep]] = {}
     asking: dict[int, ChainStep] = {}
     for row in rows:
@@ -119,6 +119,6 @@ def of_requests(request_ids: Collection[int], *, reader: int | None = None) -> d
 
 
 def _add_asked(steps: dict[int, ChainStep], reader: int) -> None:
-    for row in db.session.execute(_ASKED, {"steps": list(steps), "reader": reader}):
+    for row in read(_ASKED, {"steps": list(steps), "reader": reader}):
         steps[row.step_id].asked.append(Who(row.id, row.public_id, row.name))
         steps[row.step_id].asked_count = row.people

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Integer, Row, bindparam, or_, select
 
-from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, PolicyRevision
 from webapp.models.requests import load_values
 from webapp.queries import chains, faces
 from webapp.queries.chains import ChainStep
+from webapp.queries.columns import read
 from webapp.queries.faces import AppFace
 from webapp.workflow.entitlements import Sheet, shown
 from webapp.workflow.policy import loads
@@ -60,13 +61,14 @@ class Tile:
 
 def apps_of(person_id: int, limit: int = TILES) -> list[Tile]:
     """By name, in one statement."""
-    rows = db.session.execute(_APPS_OF, {"person": person_id, "limit": limit})
+    rows = read(_APPS_OF, {"person": person_id, "limit": limit})
     return [
         Tile(faces.face(row), row.launch_url, details(row.body, row.values_json), row.created_at, row.ends_at)
         for row in rows
     ]
 
 
+@lru_cache(maxsize=4096)
 def details(policy: str, values_json: str) -> str:
     """The values that the requester may see, in words: "Sales user, EMEA"."""
     return "" if values_json == "{}" else in_words(loads(policy).sheet_for_requester(load_values(values_json)))
@@ -109,7 +111,7 @@ class Line:
 
 def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) -> list[Line]:
     """Pending ones, newest first, then those settled since, latest first: three statements."""
-    rows = db.session.execute(_RECENT_OF, {"person": person_id, "settled_since": settled_since, "limit": limit}).all()
+    rows = read(_RECENT_OF, {"person": person_id, "settled_since": settled_since, "limit": limit}).all()
     found = _with_chains(rows, person_id)
     pending = [line for line in found if line.state == RequestState.PENDING.value]
     settled = [line for line in found if line.settled_at is not None]
@@ -120,8 +122,8 @@ def all_requests_of(person_id: int, *, before: int | None, limit: int) -> list[L
     """Newest first, `limit` + 1 of them, below the key `before`."""
     values = {"person": person_id, "limit": limit + 1}
     if before is None:
-        return _with_chains(db.session.execute(_ALL_OF, values).all(), person_id)
-    return _with_chains(db.session.execute(_OLDER_OF, {**values, "before": before}).all(), person_id)
+        return _with_chains(read(_ALL_OF, values).all(), person_id)
+    return _with_chains(read(_OLDER_OF, {**values, "before": before}).all(), person_id)
 
 
 def _with_chains(rows: Sequence[Row[*tuple[Any, ...]]], reader: int) -> list[Line]:

@@ -13,6 +13,7 @@ from webapp.outbox import TRIES
 from webapp.queries.approvals import OPEN
 from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
+from webapp.queries.columns import read
 from webapp.queries.dashboard import Line, in_words
 from webapp.queries.faces import AppFace
 from webapp.times import Times
@@ -198,7 +199,8 @@ _NEXT_DUE = (
 
 def next_due(person_id: int) -> datetime | None:
     """When the first of the steps that wait for this person is due."""
-    return db.session.scalar(_NEXT_DUE, {"person": person_id})
+    due: datetime | None = read(_NEXT_DUE, {"person": person_id}).scalar()
+    return due
 
 
 def owner_of(app: App) -> Who | None:

@@ -1,0 +1,121 @@
+"""`python -m bench`: every number that Countersign promises, measured on this machine, as Markdown tables."""
+
+import argparse
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.util import find_spec
+
+from bench import chores, web
+from bench.stack import ENGINES, Site, Stack
+
+PARTS = ("pages", "writes", "catalog", "expiry", "outbox", "servers", "weight")
+CLASSES = ("gthread", "sync", "gevent", "granian")
+
+# How often each thing is done: (quick, full).
+ROUNDS = {"pages": (15, 60), "writes": (25, 100), "catalog": (8, 30)}
+EXPIRY = (20_000, 100_000)
+MAILS = (600, 2_000)
+SECONDS = (2.0, 8.0)
+VISIT_KB = 170
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="ten minutes in place of two")
+    parser.add_argument("--database", choices=ENGINES, help="only this one")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"only these: {', '.join(PARTS)}")
+    options = parser.parse_args()
+    parts = options.parts or [part for part in PARTS if options.full or part != "servers"]
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    full = int(options.full)
+    _say(f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}, Python {platform.python_version()}\n")
+    for engine in [options.database] if options.database else ENGINES:
+        with Stack() as stack:
+            _measure(stack, engine, parts, full)
+    return 0
+
+
+def _measure(stack: Stack, engine: str, parts: list[str], full: int) -> None:
+    site = stack.site(engine, "usual", apps=200)
+    _say(f"## {site.version}\n")
+    if "pages" in parts:
+        _say("Pages, one client, with a real session: at most 3 times the bare page.\n")
+        _compared(web.pages(site, rounds=ROUNDS["pages"][full]), web.BARE_PAGE)
+    if "writes" in parts:
+        _say("Whole POSTs, one client: asking at most 3 times the bare form, a decision at most 4 times.\n")
+        _compared(web.writes(site, rounds=ROUNDS["writes"][full]), web.BARE_FORM)
+    if "catalog" in parts:
+        large = stack.site(engine, "large", apps=10_000, history=1_000)
+        _say("The catalog of 10,000 apps: at most 1.5 times that of 200, its search under 25 ms.\n")
+        _compared(web.big_catalog(site, large, rounds=ROUNDS["catalog"][full]), "catalog page, 200 apps")
+    if "outbox" in parts or "expiry" in parts:
+        _chores(stack.site(engine, "chores", apps=1_000, history=100), parts, full)
+    if "servers" in parts:
+        _servers(site, full)
+    if "weight" in parts and engine == ENGINES[0]:
+        _weight(site)
+
+
+def _chores(site: Site, parts: list[str], full: int) -> None:
+    if "outbox" in parts:
+        _say("Mails a second to a local SMTP server: the outbox at least half of plain smtplib.\n")
+        sent = chores.run(site, "outbox", MAILS[full])
+        _table(["plain smtplib", "outbox", "share"],
+               [[f"{sent['plain']:.0f}", f"{sent['outbox']:.0f}", f"{sent['ratio']:.2f}"]])  # fmt: skip
+    if "expiry" in parts:
+        number = EXPIRY[full]
+        _say("Overdue steps that end in a second: at least 2,000 on PostgreSQL, the memory growing by under 50 MB.\n")
+        ended = chores.run(site, "expire", number)
+        _table(["overdue", "seconds", "a second", "memory grew by"],
+               [[f"{number:,}", f"{ended['seconds']:.1f}", f"{ended['rate']:,.0f}",
+                 f"{ended['growth']:.1f} MB"]])  # fmt: skip
+
+
+def _servers(site: Site, full: int) -> None:
+    _say("Worker classes, two processes (four threads where there are any): requests a second, p50 and p99 in ms.\n")
+    rows = []
+    for kind in CLASSES:
+        if find_spec(kind if kind in ("gevent", "granian") else "gunicorn") is None:
+            _say(f"({kind} is not installed, so it is left out.)\n")
+            continue
+        for what, clients, rate, taken in web.worker_class(site, kind, seconds=SECONDS[full]):
+            rows.append([kind, what, str(clients), f"{rate:,.0f}", f"{taken.p50:.1f}", f"{taken.p99:.1f}"])
+    _table(["server", "what", "clients", "a second", "p50", "p99"], rows)
+
+
+def _weight(site: Site) -> None:
+    _say(f"A first visit, compressed: at most {VISIT_KB} kB.\n")
+    files = web.weight(site)
+    rows = [[name, f"{sent / 1000:.1f}", f"{plain / 1000:.1f}"] for name, sent, plain in files]
+    rows.append(["**all**", *(f"{sum(one[place] for one in files) / 1000:.1f}" for place in (1, 2))])
+    _table(["file", "kB sent", "kB unpacked"], rows)
+
+
+def _compared(found: dict[str, web.Timing], base: str) -> None:
+    rows = [
+        [name, *(f"{value:.2f}" for value in (*one, one.p50 / found[base].p50, one.p99 / found[base].p99))]
+        for name, one in found.items()
+    ]
+    _table(["", "p50 ms", "p99 ms", "times, p50", "times, p99"], rows)
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> None:
+    _say(f"| {' | '.join(heads)} |\n|{'|'.join('---:' if place else '---' for place in range(len(heads)))}|")
+    for row in rows:
+        _say(f"| {' | '.join(row)} |")
+    _say("")
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, load {os.getloadavg()[0]:.1f}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
