@@ -87,6 +87,11 @@ class Stack:
         with plain.app_context():
             bare.fill()
             bare.db.engine.dispose()
+        if engine == "postgresql":
+            # As autovacuum would have done within a minute.
+            url = settings.database_url.replace("+psycopg", "")
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("VACUUM ANALYZE")
         return site
 
     def _database(self, engine: str, folder: Path, name: str) -> str:
