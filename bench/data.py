@@ -147,7 +147,7 @@ def add_overdue(company: Company, number: int) -> None:
 def add_askable(company: Company, number: int) -> list[str]:
     """`number` more apps that need Ana's approval, for as many submitted requests: their public ids."""
     last = db.session.scalar(select(func.max(App.id))) or 0
-    add_apps(company, number * 2, first=1_000_000)
+    add_apps(company, number * 2, first=1_000_000 + last)
     found = db.session.scalars(
         select(App.public_id)
         .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)

@@ -39,6 +39,11 @@ class Site:
     company: data.Company
     version: str
     cookies: dict[str, str] = field(default_factory=dict)
+    askers: Iterator[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # The first thirty are waiting for Ana.
+        self.askers = iter(self.company.others[data.ROWS :])
 
 
 class Stack:

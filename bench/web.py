@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import NamedTuple
@@ -127,29 +128,48 @@ def big_catalog(small: Site, large: Site, *, rounds: int) -> dict[str, Timing]:
         return interleaved(tasks, rounds=rounds, each=3)
 
 
-def worker_class(site: Site, kind: str, *, seconds: float) -> list[tuple[str, int, float, Timing]]:
-    """(what, clients, requests a second, timing) of one worker class, with two processes as by default."""
-    found = []
+class Load(NamedTuple):
+    """What so many clients at once did with one kind of server."""
+
+    kind: str
+    what: str
+    clients: int
+    rate: float
+    timing: Timing
+
+
+def worker_classes(site: Site, kinds: list[str], *, rounds: int, seconds: float) -> list[Load]:
+    """Reads and writes at one and eight clients, with two processes as by default; all servers run at the same time
+    and take turns."""
     with site.app.app_context():
-        wanted = iter(data.add_askable(site.company, int(seconds * 2 * 1200)))
+        wanted = data.add_askable(site.company, int(rounds * seconds * 300))
+        # Each client is somebody else, so that all of them can ask for the same apps.
+        askers = {kind: [data.cookie(site.app, next(site.askers)) for _ in range(9)] for kind in kinds}
         db.session.remove()
         db.engine.dispose()
-    with serve(site, kind=kind, workers=2) as port:
-        lock = threading.Lock()
-        token = Client(port, site.cookies["otto"]).csrf_token("/catalog")
+    with ExitStack() as servers:
+        ports = {kind: servers.enter_context(serve(site, kind=kind, workers=2)) for kind in kinds}
+        token = Client(ports[kinds[0]], site.cookies["otto"]).csrf_token("/catalog")
 
-        def read(client: Client) -> Answer:
-            return client.get("/catalog")
+        def reading(port: int, cookie: str) -> Callable[[], Answer]:
+            client = Client(port, cookie)
+            return lambda: client.get("/catalog")
 
-        def write(client: Client) -> Answer:
-            with lock:
-                app = next(wanted)
-            return client.post(f"/catalog/{app}/request", f"csrf_token={token}&message=For+my+work.")
+        def asking(port: int, cookie: str) -> Callable[[], Answer]:
+            client, mine = Client(port, cookie), iter(wanted)
+            return lambda: client.post(f"/catalog/{next(mine)}/request", f"csrf_token={token}&message=For+my+work.")
 
-        for what, run in (("catalog page", read), ("ask for an app", write)):
-            for clients in (1, 8):
-                rate, taken = _load(port, site.cookies["otto"], run, clients, seconds)
-                found.append((what, clients, rate, timing(taken)))
+        found = []
+        for what, begin in (("catalog page", reading), ("ask for an app", asking)):
+            for some in (slice(0, 1), slice(1, None)):
+                clients = {kind: [begin(ports[kind], cookie) for cookie in askers[kind][some]] for kind in kinds}
+                taken: dict[str, list[float]] = {kind: [] for kind in kinds}
+                for number in range(rounds):
+                    for kind in kinds[number % len(kinds) :] + kinds[: number % len(kinds)]:
+                        taken[kind] += _load(clients[kind], seconds)
+                for kind in kinds:
+                    rate = len(taken[kind]) / (rounds * seconds)
+                    found.append(Load(kind, what, len(clients[kind]), rate, timing(taken[kind])))
     return found
 
 
@@ -179,30 +199,23 @@ def _page(port: int, name: str, cookie: str, path: str, must: bytes, rows: int) 
     return Task(name, lambda: client.get(path))
 
 
-def _load(
-    port: int, cookie: str, run: Callable[[Client], Answer], clients: int, seconds: float
-) -> tuple[float, list[float]]:
-    """Requests a second, and how long each took, with so many clients at once."""
+def _load(clients: list[Callable[[], Answer]], seconds: float) -> list[float]:
+    """How long each request took, with all these clients at once for so long."""
     taken: list[float] = []
-    gate = threading.Barrier(clients + 1)
+    gate = threading.Barrier(len(clients))
 
-    def work() -> None:
-        client = Client(port, cookie)
-        for _ in range(3):
-            run(client)
+    def work(run: Callable[[], Answer]) -> None:
+        run()
         gate.wait()
-        until, mine = time.perf_counter() + seconds, []
+        until = time.perf_counter() + seconds
         while time.perf_counter() < until:
-            answer = run(client)
+            answer = run()
             assert answer.status in (200, 303), answer.status
-            mine.append(answer.seconds)
-        taken.extend(mine)
+            taken.append(answer.seconds)
 
-    threads = [threading.Thread(target=work) for _ in range(clients)]
+    threads = [threading.Thread(target=work, args=(client,)) for client in clients]
     for thread in threads:
         thread.start()
-    gate.wait()
-    began = time.perf_counter()
     for thread in threads:
         thread.join()
-    return len(taken) / (time.perf_counter() - began), taken
+    return taken
