@@ -84,6 +84,10 @@ class Worker(SimpleWorker):
         if self.waiting:
             raise StopRequested
 
+    def _set_ip_address(self, connection: Redis) -> None:
+        """Not asked for: redis-py cannot read the answer when the path of the broker's socket has a space in it."""
+        self.ip_address = "unknown"
+
     def subscribe(self) -> None:
         """Not to RQ's commands: nobody here sends any, and the thread would outlive a broker that went away."""
 

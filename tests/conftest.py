@@ -25,7 +25,7 @@ from tests.postgres import shared_folder, start_postgres
 from tests.valkey import start_valkey
 from webapp import create_app
 from webapp.config import Settings
-from webapp.extensions import broker, db
+from webapp.extensions import broker, db, limiter
 from webapp.models import Base, Person
 from webapp.transactions import choose
 
@@ -76,6 +76,9 @@ def make_settings(data: Path, database_url: str, redis_url: str, **changes: Any)
     return replace(settings, **changes)
 
 
+_COUNTS = ("_storage", "_limiter", "_fallback_storage", "_fallback_limiter")
+
+
 class Engines:
     """One app per engine for a whole test process; a test gets it with an empty database."""
 
@@ -84,12 +87,18 @@ class Engines:
         self._redis_url = redis_url
         self._request = request
         self._apps: dict[str, Flask] = {}
+        self._limits: dict[str, Any] = {}
 
     def app(self, engine: str) -> Flask:
         if engine not in self._apps:
             self._apps[engine] = self._make(engine)
+            self._limits = {name: getattr(limiter, name) for name in _COUNTS}
         app = self._apps[engine]
         self._empty(app, engine)
+        # The limiter is one for the process: an app that a test made for itself, with another broker or none,
+        # took it over, and what it counted in memory would stay.
+        vars(limiter).update(self._limits, _storage_dead=False)
+        self._limits["_fallback_storage"].reset()
         return app
 
     def _make(self, engine: str) -> Flask:

@@ -22,7 +22,9 @@ def site(tmp_path_factory):
     port = free_port()
     data = tmp_path_factory.mktemp("mailbox")
     environment = {"COUNTERSIGN_EMBEDDED": "1", "COUNTERSIGN_DATA": str(data), "PORT": str(port)}
-    server = make_server("127.0.0.1", port, create_app(Settings.from_env(environment)), threaded=True)
+    app = create_app(Settings.from_env(environment))
+    assert app.test_cli_runner().invoke(args=["upgrade"]).exit_code == 0
+    server = make_server("127.0.0.1", port, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     base = f"http://127.0.0.1:{port}"
