@@ -5,6 +5,7 @@ from email.message import EmailMessage
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from flask_migrate import upgrade
 from werkzeug.serving import make_server
 
 from tests.chromium import follow_in_mail, launch
@@ -23,7 +24,8 @@ def site(tmp_path_factory):
     data = tmp_path_factory.mktemp("mailbox")
     environment = {"COUNTERSIGN_EMBEDDED": "1", "COUNTERSIGN_DATA": str(data), "PORT": str(port)}
     app = create_app(Settings.from_env(environment))
-    assert app.test_cli_runner().invoke(args=["upgrade"]).exit_code == 0
+    with app.app_context():
+        upgrade()
     server = make_server("127.0.0.1", port, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
