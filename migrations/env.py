@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import text
 
 import webapp.models  # noqa: F401  (fills the metadata)
+from webapp import failpoints
 from webapp.extensions import db
 from webapp.models.base import Base
 from webapp.transactions import choose
@@ -25,6 +26,7 @@ def run() -> None:
             compare_type=True,
             # BEGIN IMMEDIATE is ours (webapp.transactions), so a failed upgrade leaves no table behind.
             transactional_ddl=True,
+            on_version_apply=lambda **step: failpoints.at("migration.in-upgrade"),
         )
         with context.begin_transaction():
             context.run_migrations()

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import event, insert, select, update
 from sqlalchemy.orm import Session
 
+from webapp import failpoints
 from webapp.extensions import db, keyring
 from webapp.models import Event, EventHead
 
@@ -83,6 +84,7 @@ def seal() -> None:
             }
         )
     db.session.execute(insert(_EVENTS), rows)
+    failpoints.at("audit.in-append")
     db.session.execute(update(EventHead).where(EventHead.id == 1).values(seq=seq, mac=mac))
 
 

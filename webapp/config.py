@@ -42,6 +42,7 @@ class Settings:
     mail_default_sender: str = "countersign@example.com"
     mail_timeout: float = 20.0
     log_level: str = "INFO"
+    failpoints: str = ""
 
     @property
     def secure(self) -> bool:
@@ -125,6 +126,7 @@ def _read(env: Mapping[str, str]) -> Settings:
         mail_default_sender=env.get("MAIL_DEFAULT_SENDER", "") or f"countersign@{'example.com' if loopback else host}",
         mail_timeout=float(_number(env, "MAIL_TIMEOUT", 20, 1, 300)),
         log_level=_log_level(env, "WARNING" if embedded else "INFO"),
+        failpoints=_failpoints(env, loopback),
     )
 
 
@@ -208,6 +210,16 @@ def _log_level(env: Mapping[str, str], default: str) -> str:
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError(f"LOG_LEVEL is {level!r}. Set it to DEBUG, INFO, WARNING or ERROR.")
     return level
+
+
+def _failpoints(env: Mapping[str, str], loopback: bool) -> str:
+    folder = env.get("COUNTERSIGN_FAILPOINTS", "").strip()
+    if folder and not loopback:
+        raise SettingsError(
+            "COUNTERSIGN_FAILPOINTS lets tests kill this process, so it is for this machine only: "
+            "take it away, or set BASE_URL to http://127.0.0.1."
+        )
+    return folder
 
 
 def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
-from webapp import clock, mail, outbox, smtp
+from webapp import clock, failpoints, mail, outbox, smtp
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.operations import keys, requests
@@ -39,6 +39,8 @@ def drain() -> None:
     until = time.monotonic() + DRAIN_SECONDS
     while not stopping.is_set():
         claims = outbox.claim(BATCH)
+        if claims:
+            failpoints.at("mail.claimed")
         if not claims or not _send(claims):
             return
         if time.monotonic() > until:
@@ -131,5 +133,7 @@ def _send_one(claim: Claim, batch: dict[int, Facts], connection: smtp.Connection
         log.exception("A mail could not be written.", extra=details)
         outbox.mark_failed(claim, "The mail could not be written. The worker's log says why.")
     else:
+        failpoints.at("mail.before-mark")
         outbox.mark_sent(claim)
+        failpoints.at("mail.after-mark")
         log.info("A mail was accepted.", extra=details)

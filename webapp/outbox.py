@@ -15,7 +15,7 @@ from rq import Queue
 from sqlalchemy import String, and_, bindparam, event, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from webapp import audit
+from webapp import audit, failpoints
 from webapp.extensions import broker, db
 from webapp.models import Notice, db_now
 from webapp.models.base import Id
@@ -50,9 +50,12 @@ def commit() -> None:
     db.session.flush()
     bell = db.session().info.pop("bell", False)
     audit.seal()
+    failpoints.at("commit.before")
     db.session.commit()
+    failpoints.at("commit.after")
     if bell:
         ring()
+    failpoints.at("bell.after")
 
 
 def ring() -> None:

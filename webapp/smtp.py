@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import flask_mail
 from flask import current_app
 
+from webapp import failpoints
 from webapp.extensions import settings
 from webapp.outbox import LEASE_SECONDS
 from webapp.text import one_line
@@ -39,6 +40,18 @@ class Refused(MailError):
     def __init__(self, words: str, *, for_good: bool = False) -> None:
         super().__init__(words)
         self.for_good = for_good
+
+
+class _Talk(smtplib.SMTP):
+    """A conversation with the point between recipient and content named, where a test may end us."""
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        failpoints.at("mail.after-rcpt")
+        return super().data(msg)
+
+
+class _TlsTalk(_Talk, smtplib.SMTP_SSL):
+    """The same, encrypted from the first byte."""
 
 
 class Connection(flask_mail.Connection):
@@ -85,9 +98,9 @@ class Connection(flask_mail.Connection):
         # The name is given because looking it up may take seconds.
         if mail.use_ssl:
             context = ssl.create_default_context()
-            host = smtplib.SMTP_SSL(mail.server, mail.port, self._name, timeout=self._timeout, context=context)
+            host = _TlsTalk(mail.server, mail.port, self._name, timeout=self._timeout, context=context)
         else:
-            host = smtplib.SMTP(mail.server, mail.port, self._name, timeout=self._timeout)
+            host = _Talk(mail.server, mail.port, self._name, timeout=self._timeout)
         try:
             with self._limit(host):
                 if mail.use_tls:

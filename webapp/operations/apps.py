@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import exists, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
-from webapp import audit
+from webapp import audit, failpoints
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Person, PolicyRevision
 from webapp.queries import directory, rules
@@ -158,6 +158,7 @@ def save_policy(
     except IntegrityError:
         db.session.rollback()
         raise Conflict("Somebody else saved this rule at the same moment. Look at it and save again.") from None
+    failpoints.at("policy.in-save")
     app.policy_revision_id = revision.id
     audit.record(
         "policy.saved",

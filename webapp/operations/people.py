@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from webapp import audit, outbox
+from webapp import audit, failpoints, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Membership, Person, PersonSession
 from webapp.queries import cases, directory
@@ -179,6 +179,7 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
         raise Conflict(f"{person.name} is deactivated already.")
     audit.record("person.deactivated", at=now, actor=actor.id, person=person.id)
     end_sessions(person.id, actor_id=actor.id, now=now)
+    failpoints.at("person.in-deactivation")
     for id in db.session.scalars(
         select(AccessRequest.id).where(
             or_(AccessRequest.for_person_id == person.id, AccessRequest.asked_by_id == person.id),

@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, exists, insert, select, tuple_, update
 from sqlalchemy import case as sql_case
 from sqlalchemy.exc import IntegrityError
 
-from webapp import audit, outbox
+from webapp import audit, failpoints, outbox
 from webapp.extensions import db, keyring
 from webapp.models import (
     AccessRequest,
@@ -623,6 +623,7 @@ def expire_overdue(*, now: datetime, limit: int = 500) -> int:
             execution_options={"synchronize_session": False},
         )
     )
+    failpoints.at("expiry.in-batch")
     rows = [row for row in overdue if row.id in expired]
     moves: dict[StepState, list[int]] = {}
     for row in rows:
