@@ -210,6 +210,7 @@ class World:
         free = factories.app("Apptio", owner=owner)
         made = factories.request(company.rita, asked)
         stage.shift("requests", "created_at", timedelta(hours=-25))
+        stage.shift("notices", "created_at", timedelta(hours=-25))
         choose("write")
         icon = Icon(content_type="image/png", sha256="0" * 64, body=b"png")
         db.session.add(icon)

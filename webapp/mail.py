@@ -69,6 +69,7 @@ def approval_asked(facts: Facts) -> flask_mail.Message:
         link=links.url(f"/decide/{token}"),
         code=f"{code[:3]} {code[3:]}" if rule.assurance is Assurance.CODE else "",
         again=bool(facts.notice.data.get("again")),
+        same=bool(facts.notice.data.get("same")),
         new_code=bool(facts.notice.data.get("new_code")),
         due=_times(facts).due(step.due_at),
         deciders=_deciders(step, facts.person.id),
@@ -78,6 +79,23 @@ def approval_asked(facts: Facts) -> flask_mail.Message:
         message=request.message,
         rows=_values(facts, rule.sheet_for_step(step.position, request.values)) + _comments(facts, "{} {}"),
         chain=_chain(facts),
+    )
+
+
+def code_closed(facts: Facts) -> flask_mail.Message:
+    """To the approver whose code was closed by wrong ones: it may be somebody else who types."""
+    invitation, step = facts.invitation, facts.step
+    assert invitation and step and step.due_at
+    try:
+        token = links.approval_token(invitation.public_id, facts.notice.round, invitation.key_id)
+    except KeyError:
+        raise Unmailable("The key of its link is no longer among this installation's keys.") from None
+    return _mail(
+        facts,
+        approver_subject=True,
+        link=links.url(f"/decide/{token}"),
+        when=_times(facts).due(facts.notice.created_at),
+        due=_times(facts).due(step.due_at),
     )
 
 
@@ -192,6 +210,7 @@ def test(facts: Facts) -> flask_mail.Message:
 
 MAILS: dict[str, Callable[[Facts], flask_mail.Message]] = {
     "approval-asked": approval_asked,
+    "code-closed": code_closed,
     "request-approved": request_approved,
     "request-denied": request_denied,
     "request-expired": request_expired,

@@ -193,6 +193,46 @@ def test_asked_again_and_a_new_code_say_so(company: Company, smtp: SmtpServer, d
     assert first.subject == again.subject == renewed.subject
 
 
+def test_the_same_mail_once_more_says_so_and_has_the_same_link(
+    company: Company, smtp: SmtpServer, drain: Drain
+) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    drain()
+    choose("write")
+    later = clock.now() + timedelta(minutes=11)
+    requests.mail_same_code(factories.case_of(made), db.session.query(Invitation).one(), now=later)
+    outbox.commit()
+    drain()
+    first, same = smtp.to("ana@example.com")
+    says(same, "Here is the mail you asked for once more; the link and the code are the same.")
+    assert link_in(same, "decide/") == link_in(first, "decide/")
+    assert re.findall(r"\d{3} \d{3}", same.text) == re.findall(r"\d{3} \d{3}", first.text)
+    assert same.message["Message-ID"] != first.message["Message-ID"]
+
+
+def test_closed_by_wrong_codes_the_mail_says_what_to_do_and_holds_no_code(
+    company: Company, smtp: SmtpServer, drain: Drain
+) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    drain()
+    choose("write")
+    for _ in range(5):
+        requests.count_wrong_code(factories.case_of(made), db.session.query(Invitation).one(), now=clock.now())
+    outbox.commit()
+    drain()
+    first, closed = smtp.to("ana@example.com")
+    says(
+        closed,
+        "Five wrong codes for the request of Rita Lindqvist for Salesforce",
+        "So the code of that mail no longer works, and nothing was decided.",
+        "If it was you: open the page and press “Mail me a new code”, or sign in.",
+        "If it was not you, somebody else has your link.",
+    )
+    assert link_in(closed, "decide/") == link_in(first, "decide/")
+    assert closed.subject == first.subject
+    assert not re.search(r"\b\d{3} ?\d{3}\b", closed.text)
+
+
 def test_an_approval_comes_with_the_admins_words(company: Company, smtp: SmtpServer, drain: Drain) -> None:
     rule = two_steps(
         company,

@@ -29,8 +29,9 @@ def invitation_of(person: Person) -> Invitation:
     return db.session.query(Invitation).filter_by(person_id=person.id).populate_existing().one()
 
 
-def guess_wrong(person: Person) -> int:
-    left = requests.count_wrong_code(invitation_of(person))
+def guess_wrong(made: AccessRequest, person: Person) -> int:
+    invitation = invitation_of(person)
+    left = requests.count_wrong_code(factories.case_of(made), invitation, now=NOON)
     outbox.commit()
     return left
 
@@ -43,17 +44,17 @@ def new_code(made: AccessRequest, person: Person, *, days: int = 0) -> None:
 
 
 def test_after_five_wrong_codes_the_code_path_is_closed(made: AccessRequest, company: Company) -> None:
-    assert [guess_wrong(company.ben) for _ in range(7)] == [4, 3, 2, 1, 0, 0, 0]
+    assert [guess_wrong(made, company.ben) for _ in range(7)] == [4, 3, 2, 1, 0, 0, 0]
     assert invitation_of(company.ben).wrong_codes == 5
     # Each person's own: Chloe still has all her tries.
-    assert guess_wrong(company.chloe) == 4
+    assert guess_wrong(made, company.chloe) == 4
 
 
 def test_a_new_code_opens_the_path_again_with_another_link_and_code(made: AccessRequest, company: Company) -> None:
     before = invitation_of(company.ben)
     old = (links.code(before.public_id, before.round, before.key_id), before.round)
     for _ in range(5):
-        guess_wrong(company.ben)
+        guess_wrong(made, company.ben)
     sent, lines = len(mails()), len(events())
     new_code(made, company.ben)
     after = invitation_of(company.ben)
@@ -69,7 +70,7 @@ def test_a_wrong_code_of_an_earlier_round_counts_nothing(made: AccessRequest, co
     stale = invitation_of(company.ben)
     db.session.expunge(stale)
     new_code(made, company.ben)
-    requests.count_wrong_code(stale)
+    requests.count_wrong_code(factories.case_of(made), stale, now=NOON)
     outbox.commit()
     assert invitation_of(company.ben).wrong_codes == 0
 

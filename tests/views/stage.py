@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from tests import factories
 from webapp import clock, links
@@ -81,6 +81,20 @@ def code(made: AccessRequest, person: Person) -> str:
     found = links.code(one.public_id, one.round, one.key_id)
     db.session.rollback()
     return found
+
+
+def close_code(made: AccessRequest, person: Person) -> None:
+    """As after five wrong codes: "Mail me a new code" makes a new round now."""
+    one = invitation(made, person)
+    choose("write")
+    db.session.execute(update(Invitation).where(Invitation.id == one.id).values(wrong_codes=requests.WRONG_CODES))
+    db.session.commit()
+
+
+def new_round(browser: Any, made: AccessRequest, person: Person) -> None:
+    """A new code, and thus a new link, by the page behind the newest one."""
+    close_code(made, person)
+    assert browser.post(f"{link(made, person)}/code").status_code == 303
 
 
 def wrong_code(made: AccessRequest, person: Person) -> str:

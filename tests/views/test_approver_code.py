@@ -172,7 +172,7 @@ def test_a_new_code_is_a_new_round_and_the_old_link_only_shows(nobody, login_as,
         nobody.post(f"{old}/approval", {"code": stage.wrong_code(made, ana)})
     answer = nobody.post(f"{old}/code", {"comment": "Typed"})
     assert (answer.status_code, answer.headers["Location"]) == (303, old)
-    assert stage.mails()[-1] == ("approval-asked", "Ana")
+    assert stage.mails()[-2:] == [("code-closed", "Ana"), ("approval-asked", "Ana")]
     told = words(nobody.get(old))
     assert "There is a newer mail for this" in told
     assert "A new mail is on its way to Ana Moreau" in told
@@ -192,7 +192,7 @@ def test_a_new_code_is_a_new_round_and_the_old_link_only_shows(nobody, login_as,
 
 def test_a_signed_in_approver_decides_from_an_earlier_link(nobody, login_as, ana, made):
     old = stage.link(made, ana)
-    nobody.post(f"{old}/code")
+    stage.new_round(nobody, made, ana)
     browser = login_as(ana)
     assert "Your decision" in words(browser.get(old))
     assert browser.post(f"{old}/approval").status_code == 303
@@ -201,7 +201,7 @@ def test_a_signed_in_approver_decides_from_an_earlier_link(nobody, login_as, ana
 
 def test_pressing_twice_makes_one_new_code(nobody, ana, made):
     old = stage.link(made, ana)
-    nobody.post(f"{old}/code")
+    stage.new_round(nobody, made, ana)
     before = stage.everything()
     answer = nobody.post(f"{old}/code")
     assert answer.status_code == 409
@@ -212,14 +212,61 @@ def test_pressing_twice_makes_one_new_code(nobody, ana, made):
 
 def test_three_new_codes_a_day(nobody, ana, made):
     for _ in range(3):
-        assert nobody.post(f"{stage.link(made, ana)}/code").status_code == 303
+        stage.new_round(nobody, made, ana)
+    stage.close_code(made, ana)
     before = stage.everything()
     answer = nobody.post(f"{stage.link(made, ana)}/code", {"comment": "Typed"})
     assert answer.status_code == 409
     assert "You had 3 new codes today." in words(answer)
     assert "Typed</textarea>" in stage.source(answer)
     assert stage.everything() == before
-    assert nobody.post(f"{stage.link(made, ana)}/approval", {"code": stage.code(made, ana)}).status_code == 303
+
+
+# ---------- The same mail once more ----------
+
+
+def test_while_the_code_works_the_same_mail_comes_once_more_and_the_link_goes_on_working(nobody, ana, made):
+    address, code = stage.link(made, ana), stage.code(made, ana)
+    assert "Mail it to me again" in words(nobody.get(address))
+    stage.shift("notices", "created_at", timedelta(minutes=-11))
+    answer = nobody.post(f"{address}/code", {"comment": "Typed"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, address)
+    assert stage.mails() == [("approval-asked", "Ana"), ("approval-asked", "Ana")]
+    told = words(nobody.get(address))
+    assert "A new mail is on its way to Ana Moreau, with the same link and the same code." in told
+    assert "Code from the mail" in told
+    assert (stage.link(made, ana), stage.code(made, ana)) == (address, code)
+    assert nobody.post(f"{address}/approval", {"code": code}).status_code == 303
+
+
+def test_it_does_not_come_at_once_nor_more_than_three_times_a_day(nobody, ana, made):
+    address = stage.link(made, ana)
+    for _ in range(3):
+        before = stage.everything()
+        answer = nobody.post(f"{address}/code", {"comment": "Typed"})
+        assert answer.status_code == 409
+        assert "within the last ten minutes" in words(answer)
+        assert "Typed</textarea>" in stage.source(answer)
+        assert stage.everything() == before
+        stage.shift("notices", "created_at", timedelta(minutes=-11))
+        assert nobody.post(f"{address}/code").status_code == 303
+    stage.shift("notices", "created_at", timedelta(minutes=-11))
+    answer = nobody.post(f"{address}/code")
+    assert answer.status_code == 409
+    assert "It was mailed to you 3 times more today." in words(answer)
+    stage.shift("notices", "created_at", timedelta(days=-1))
+    assert nobody.post(f"{address}/code").status_code == 303
+
+
+def test_the_approver_is_told_when_wrong_codes_close_the_code(nobody, ana, made):
+    address, wrong = stage.link(made, ana), stage.wrong_code(made, ana)
+    for _ in range(4):
+        nobody.post(f"{address}/approval", {"code": wrong})
+    assert stage.mails() == [("approval-asked", "Ana")]
+    for _ in range(3):
+        nobody.post(f"{address}/approval", {"code": wrong})
+    assert stage.mails() == [("approval-asked", "Ana"), ("code-closed", "Ana")]
+    assert factories.rows("events", "kind = 'code.closed'") == 1
 
 
 def test_no_new_code_for_what_is_over(nobody, rita, ana, made):
@@ -237,6 +284,7 @@ def test_no_new_code_for_what_is_over(nobody, rita, ana, made):
 
 def test_the_new_code_by_htmx_loads_the_page_anew(nobody, ana, made):
     address = stage.link(made, ana)
+    stage.close_code(made, ana)
     answer = nobody.post(f"{address}/code", htmx=True)
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, address)
 
@@ -307,7 +355,7 @@ def test_it_opens_nothing_else(nobody, rita, otto, ben, ana, made, strict, compa
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
     assert nobody.get(f"/decide/{stage.link(second, ana).removeprefix('/decide/')}x").status_code == 404
     old = stage.link(second, ana)
-    nobody.post(f"{old}/code")
+    stage.new_round(nobody, second, ana)
     assert nobody.post(f"{old}/approval").status_code == 409, "nor an earlier round"
     assert stage.decisions(second) == stage.decisions(third) == stage.decisions(strict) == []
 

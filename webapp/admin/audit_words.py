@@ -373,6 +373,10 @@ def _renewed(words: _Words) -> Markup:
     return words.say("{them} {why} for {request}.", them=words.person(asked), why=why)
 
 
+def _closed(words: _Words) -> Markup:
+    return words.say("Five wrong codes closed the code of {them} for {request}.", them=words.person(words.line.person))
+
+
 def _cancelled(words: _Words) -> Markup:
     return words.say("{who} took back {request}." if words.own else "{who} cancelled {request}.")
 
@@ -430,6 +434,8 @@ SENTENCES: dict[str, Callable[[_Words], Markup]] = {
     "app.created": _plainly("{who} added the app {app}."),
     "app.restored": _plainly("{who} brought {app} back from the archive."),
     "audit.verified": _verified,
+    "code.closed": _closed,
+    "code.mailed_again": _plainly("{who} asked for the mail with the code once more, for {request}."),
     "code.renewed": _renewed,
     "field.archived": _with_field("{who} archived the field {field} of {app}."),
     "field.changed": _with_field("{who} changed the field {field} of {app}."),

@@ -165,7 +165,11 @@ def deny_by_link(token: str) -> AnyResponse:
 @limiter.limit("20 per minute")
 @anyone
 def new_code(token: str) -> AnyResponse:
-    """ "Mail me a new code": a new round, for the person the link was sent to; the link of an earlier one has none."""
+    """While the code works, the same mail once more; once wrong ones have closed it, a new round. Both go to the person
+    the link was sent to.
+
+    Not a new round right away: a mail scanner that presses buttons would make the link that the person has useless.
+    """
     reader = _reader(token)
     if reader is None or reader.invited is None:
         return _invalid()
@@ -174,17 +178,23 @@ def new_code(token: str) -> AnyResponse:
         return _sent_to_another(reader, case, status=403)
     if not reader.invited.is_newest:
         return _page(case, reader, note="A new code was mailed already: it is in the newest mail.", status=409)
+    invitation = reader.invited.invitation
+    is_closed = invitation.wrong_codes >= requests.WRONG_CODES
     try:
-        requests.mail_new_code(case, reader.invited.invitation, now=now())
+        if is_closed:
+            requests.mail_new_code(case, invitation, now=now())
+        else:
+            requests.mail_same_code(case, invitation, now=now())
     except (Conflict, WorkflowError) as error:
         db.session.rollback()
         return _page(_fresh(case), reader, note=str(error), status=409)
     outbox.commit()
-    flash(
-        f"A new mail is on its way to {reader.invited.person.name}, with a new link and a new code. "
-        "This link shows the request, but it can no longer decide.",
-        "done",
+    said = (
+        "with a new link and a new code. This link shows the request, but it can no longer decide."
+        if is_closed
+        else "with the same link and the same code."
     )
+    flash(f"A new mail is on its way to {reader.invited.person.name}, {said}", "done")
     return _go_to(reader.address)
 
 
@@ -257,7 +267,7 @@ def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
         return _page(case, reader, errors={"code": sentence}, status=422)
     if links.code_fits(code, invitation.public_id, invitation.round, invitation.key_id):
         return None
-    left = requests.count_wrong_code(invitation)
+    left = requests.count_wrong_code(case, invitation, now=now())
     outbox.commit()
     invitation.wrong_codes = requests.WRONG_CODES - left
     sentence = "That is not the code of this mail. Take the newest one if you have several."

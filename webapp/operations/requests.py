@@ -19,6 +19,7 @@ from webapp.models import (
     Decision,
     Grant,
     Invitation,
+    Notice,
     Person,
     PolicyRevision,
     Step,
@@ -42,6 +43,11 @@ from .errors import Conflict, Invalid
 ASK_AGAIN_AFTER = timedelta(hours=24)
 CODES_A_DAY = 3
 WRONG_CODES = 5
+# "Mail it to me again": the same mail, so rarely that a scanner which presses every button when a mail comes in
+# causes none.
+SAME_MAILS_A_DAY = 3
+SAME_MAIL_AFTER = timedelta(minutes=10)
+SAME_MAIL = '{"same": true}'
 LIVE_GRANT = ("provisioning", "active")
 TOO_LATE = "Somebody else was faster, or the time is over. Here is how it stands now."
 
@@ -432,8 +438,9 @@ def comment(case: Case, *, actor: Person, body: str, now: datetime) -> None:
     )
 
 
-def count_wrong_code(invitation: Invitation) -> int:
-    """Counts one well-formed wrong code; returns the tries left (0: the code path is closed now).
+def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> int:
+    """Counts one well-formed wrong code; returns the tries left. With the last one the code path closes, and the
+    approver, who may not be the one who types, is told by mail.
 
     The caller commits before it refuses.
     """
@@ -445,7 +452,55 @@ def count_wrong_code(invitation: Invitation) -> int:
         .returning(Invitation.wrong_codes),
         execution_options={"synchronize_session": False},
     )  # fmt: skip
+    if count == WRONG_CODES:
+        audit.record("code.closed", at=now, actor=None, request=case.request.id, person=invitation.person_id,
+                     round=invitation.round)  # fmt: skip
+        outbox.post(
+            [
+                _invite.notice("code-closed", "approver", now=now, person_id=invitation.person_id,
+                               request_id=case.request.id, step_id=invitation.step_id, invitation_id=invitation.id,
+                               round=invitation.round)
+            ]
+        )  # fmt: skip
     return WRONG_CODES - count if count is not None else 0
+
+
+def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
+    """The mail of this round once more, with the same link and code: what the approver has goes on working.
+    Raises Settled, NotYourTurn or Conflict."""
+    step = machine.require_open(case.snapshot())
+    if step.overdue or step.id != invitation.step_id:
+        raise Settled("The time for this decision is over.")
+    asked_for = invitation.round
+    # Held, so that of two clicks the second sees the mail of the first.
+    db.session.refresh(invitation, with_for_update=True)
+    if not invitation.live:
+        raise NotYourTurn("This decision is not yours to make any more.")
+    if invitation.round != asked_for:
+        raise Conflict("A new code is on its way to you already.")
+    mailed = db.session.execute(
+        select(Notice.created_at, Notice.data_json)
+        .where(
+            Notice.request_id == case.request.id,
+            Notice.invitation_id == invitation.id,
+            Notice.kind == "approval-asked",
+            Notice.created_at > now - timedelta(days=1),
+        )
+        .order_by(Notice.id)
+    ).all()
+    if mailed and mailed[-1].created_at > now - SAME_MAIL_AFTER:
+        raise Conflict(
+            "The mail went out within the last ten minutes; give it a little. Look in your spam folder, too. "
+            "Signing in always works."
+        )
+    if sum(row.data_json == SAME_MAIL for row in mailed) >= SAME_MAILS_A_DAY:
+        raise Conflict(
+            f"It was mailed to you {SAME_MAILS_A_DAY} times more today. The code in any of these mails works; "
+            "signing in always does."
+        )
+    audit.record("code.mailed_again", at=now, actor=invitation.person_id, request=case.request.id)
+    _invite.ask([(invitation.id, invitation.person_id, invitation.round)], case.request.id, step.id, now=now,
+                data_json=SAME_MAIL)  # fmt: skip
 
 
 def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:

@@ -185,7 +185,7 @@ def why_obsolete(now: Standing) -> str:
     """Why the mail would say what is no longer so, in a sentence; "" when it is still so."""
     if now.active is False:
         return "This person was deactivated."
-    if now.kind == "approval-asked":
+    if now.kind in ("approval-asked", "code-closed"):
         return _asked_in_vain(now)
     if now.kind in ("invitation", "password-reset"):
         return "" if now.password_round == now.round else "The password was set in the meantime."

@@ -127,6 +127,7 @@ _ABOUT = {
     "request-denied": "Denied: {app} for {asker}",
     "request-expired": "Expired: {app} for {asker}",
     "request-cancelled": "Withdrawn: {app} for {asker}",
+    "code-closed": "Wrong codes: {app} for {asker} ({reference})",
     "request-settled": "Settled: {app} for {asker} ({reference})",
     "app-added": "{app} was added",
     "invitation": "Invitation: set your password",

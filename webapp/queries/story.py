@@ -27,6 +27,7 @@ MAILS = {
     "request-denied": "denied",
     "request-expired": "expired",
     "request-cancelled": "withdrawn",
+    "code-closed": "wrong codes",
     "request-settled": "settled without them",
 }
 # A group of a hundred gets a hundred mails; the page shows so many and says how many more.
