@@ -149,6 +149,13 @@ TABLE = (
     get("/admin/people/new", ADMINS),
     post("/admin/people", ADMINS_GO, name="Nils Holm", email="nils@example.com"),
     get("/admin/people/<public_id>", ADMINS, "/admin/people/{invited}"),
+    get("/admin/people/<public_id>/details", ADMINS, "/admin/people/{invited}/details"),
+    post("/admin/people/<public_id>/details", ADMINS_STALE, "/admin/people/{invited}/details", was="{}"),
+    get("/admin/people/<public_id>/grants/<grant_id>/removal", ADMINS, "/admin/people/{member}/grants/{grant}/removal"),
+    post("/admin/people/<public_id>/grants/<grant_id>/removal", ADMINS_GO,
+         "/admin/people/{member}/grants/{grant}/removal", reason="Moved."),
+    post("/admin/people/<public_id>/password-reset", ADMINS_GO, "/admin/people/{member}/password-reset"),
+    post("/admin/people/<public_id>/sessions/ending", ADMINS_GO, "/admin/people/{requester}/sessions/ending"),
     post("/admin/people/<public_id>/admin", ADMINS_GO, "/admin/people/{invited}/admin", on="1", was="off"),
     get("/admin/people/<public_id>/deactivation", ADMINS, "/admin/people/{invited}/deactivation"),
     post("/admin/people/<public_id>/deactivation", ADMINS_GO, "/admin/people/{invited}/deactivation"),
@@ -208,6 +215,8 @@ class World:
         wanted = factories.app("Benevity", company.ana, owner=owner)
         asked = factories.app("Salesforce", company.ana, owner=owner)
         free = factories.app("Apptio", owner=owner)
+        grant = factories.grant(company.ben, free)
+        factories.with_password(company.ben)
         made = factories.request(company.rita, asked)
         stage.shift("requests", "created_at", timedelta(hours=-25))
         stage.shift("notices", "created_at", timedelta(hours=-25))
@@ -233,6 +242,8 @@ class World:
             "member": company.ben.public_id,
             "invited": invited.public_id,
             "gone": gone.public_id,
+            "requester": company.rita.public_id,
+            "grant": grant.public_id,
             "session": factories.session_of(company.rita),
             "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
             "link": stage.link(made, company.ana).removeprefix("/decide/"),

@@ -193,6 +193,19 @@ def app_added(facts: Facts) -> flask_mail.Message:
     )
 
 
+def grant_removed(facts: Facts) -> flask_mail.Message:
+    """To whoever had the app, and to who looks after it: it was taken away, by whom and why."""
+    assert facts.app and facts.grant and facts.grant.removed_at
+    return _mail(
+        facts,
+        link=links.url("/catalog") if facts.notice.role == "requester" else "",
+        by=_line(facts.names.get(facts.grant.removed_by_id or 0, "")) or "An admin",
+        holder=_line(facts.names.get(facts.grant.person_id, "")),
+        when=_times(facts).due(facts.grant.removed_at),
+        reason=facts.grant.removed_reason,
+    )
+
+
 def invitation(facts: Facts) -> flask_mail.Message:
     """Welcome: set your password."""
     return _mail(facts, link=_password_link(facts), email=_recipient(facts))
@@ -217,6 +230,7 @@ MAILS: dict[str, Callable[[Facts], flask_mail.Message]] = {
     "request-cancelled": request_cancelled,
     "request-settled": request_settled,
     "app-added": app_added,
+    "grant-removed": grant_removed,
     "invitation": invitation,
     "password-reset": password_reset,
     "test": test,
@@ -415,7 +429,11 @@ def _why(facts: Facts) -> str:
         return "You get this mail because you asked for it on the page Admin, Mail."
     assert facts.app
     app = _line(facts.app.name)
-    if notice.role == "other":
+    if notice.kind == "grant-removed":
+        if notice.role == "other":
+            return f"You get this mail because you look after {app}."
+        why = f"you had {app}"
+    elif notice.role == "other":
         why = f"this address is set to be told how requests for {app} end"
     elif notice.kind == "app-added":
         why = f"you added {app}"

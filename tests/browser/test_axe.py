@@ -235,6 +235,25 @@ def deactivation(page: Page, cases: Cases) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def removal(page: Page, cases: Cases) -> None:
+    page.goto(f"/admin/people/{cases.person_id('Rita')}")
+    page.get_by_role("link", name="Remove", exact=True).first.click()
+    expect(page.get_by_label("Why does Rita lose")).to_be_focused()
+
+
+def removal_refused(page: Page, cases: Cases) -> None:
+    removal(page, cases)
+    page.locator(".cs-remove").evaluate("form => form.noValidate = true")
+    page.locator(".cs-remove").get_by_role("button").click()
+    expect(page.locator(".cs-remove [aria-invalid=true]")).to_be_visible()
+
+
+def person_details(page: Page, cases: Cases) -> None:
+    page.goto(f"/admin/people/{cases.person_id('Ana')}")
+    page.locator("#details").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
 def refused_days(page: Page, cases: Cases) -> None:
     page.goto(f"/admin/apps/{cases.app_id('Figma')}")
     page.locator("#days").fill("1000")
@@ -327,6 +346,12 @@ SCREENS = [
     Screen("admin-app-no-script", "Adam", admin_app("Figma"), script=False),
     Screen("admin-people", "Adam", "/admin/people"),
     Screen("admin-person", "Adam", at(lambda cases: f"/admin/people/{cases.person_id('Ana')}")),
+    Screen("admin-person-removal", "Adam", removal),
+    Screen("admin-person-removal-refused", "Adam", removal_refused),
+    Screen(
+        "admin-person-no-script", "Adam", at(lambda cases: f"/admin/people/{cases.person_id('Rita')}"), script=False
+    ),
+    Screen("admin-person-details", "Adam", person_details),
     Screen("admin-person-deactivated", "Adam", at(lambda cases: f"/admin/people/{cases.person_id('Paul')}")),
     Screen("admin-deactivation", "Adam", deactivation),
     Screen("admin-invite", "Adam", admin_dialog("/admin/people", "#new-person")),

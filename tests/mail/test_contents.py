@@ -18,7 +18,7 @@ from tests.smtp_server import Accepted, SmtpServer
 from webapp import clock, links, outbox
 from webapp.extensions import db
 from webapp.models import Invitation, Notice, Organisation, Person
-from webapp.operations import people, requests
+from webapp.operations import grants, people, requests
 from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
@@ -460,3 +460,25 @@ def test_only_a_web_address_becomes_a_button(
     outbox.commit()
     drain()
     never_says(smtp.one_to("rita@example.com"), launch)
+
+
+def test_who_loses_an_app_and_who_looks_after_it_read_why(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    app = factories.app("Miro", owner=company.finance)
+    grant = factories.grant(company.rita, app)
+    drain()
+    choose("write")
+    grants.remove(db.session.merge(grant), actor=company.adam, reason="Moved to\nFigma boards.", now=clock.now())
+    outbox.commit()
+    drain()
+    hers = smtp.to("rita@example.com")[-1]
+    assert hers.subject == "Miro was removed"
+    says(hers, "You no longer have Miro", "Adam Weiss removed it on", "“Moved to Figma boards.”",
+         "you can ask for it again in the catalog", "because you had Miro. Finance looks after Miro.")  # fmt: skip
+    assert link_in(hers, "catalog") == "http://localhost/catalog"
+    for address in ("ben@example.com", "chloe@example.com"):
+        theirs = smtp.one_to(address)
+        assert theirs.subject == "Miro was removed from Rita Lindqvist"
+        says(theirs, "Rita Lindqvist no longer has Miro", "Adam Weiss removed it on", "please end theirs there",
+             "because you look after Miro.")  # fmt: skip
+        never_says(theirs, "http://localhost/catalog")
+    assert not smtp.to("adam@example.com")

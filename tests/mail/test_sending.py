@@ -352,7 +352,7 @@ def test_a_used_password_link_is_not_mailed(company: Company, smtp: SmtpServer, 
     db.session.commit()
     drain()
     assert smtp.mails == []
-    assert reason("password-reset") == "The password was set in the meantime."
+    assert reason("password-reset") == "The password or the address was changed in the meantime."
 
 
 def test_an_app_that_was_taken_away_is_not_announced(company: Company, smtp: SmtpServer, drain: Drain) -> None:

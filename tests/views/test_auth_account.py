@@ -11,7 +11,7 @@ from tests import factories
 from tests.factories import PASSWORD
 from tests.views.test_auth_sign_in import Counting, sign_in
 from webapp import clock, outbox, passwords
-from webapp.auth.browsers import browser_name, in_the_hand
+from webapp.browsers import browser_name, in_the_hand
 from webapp.extensions import db
 from webapp.models import Person, PersonSession
 from webapp.operations import people

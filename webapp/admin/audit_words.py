@@ -234,6 +234,7 @@ LABELS = {
     "approver": "Approver",
     "due_at": "Deadline",
     "address": "Address",
+    "email": "Address",
 }
 
 
@@ -365,11 +366,7 @@ def _reassigned(words: _Words) -> Markup:
 
 def _renewed(words: _Words) -> Markup:
     asked = words.line.actor if words.line.actor is not None else words.line.person
-    why = (
-        "asked for a new link and code"
-        if words.line.actor is not None
-        else "got a new link and code: a key was removed"
-    )
+    why = "asked for a new link and code" if words.line.actor is not None else "got a new link and code"
     return words.say("{them} {why} for {request}.", them=words.person(asked), why=why)
 
 
@@ -453,6 +450,7 @@ SENTENCES: dict[str, Callable[[_Words], Markup]] = {
     "mail.sent_again": _plainly("{who} had a mail sent again that could not be delivered."),
     "mail.tested": _plainly("{who} asked for a test mail."),
     "organisation.changed": _plainly("{who} changed the settings of the company."),
+    "password.link_mailed": _plainly("{who} had a link to set a new password mailed to {person}."),
     "password.set": _plainly("{who} set a new password."),
     "person.changed": _person_changed,
     "person.created": _person_created,

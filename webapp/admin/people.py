@@ -6,14 +6,23 @@ from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, errors, htmx
-from webapp.models import Person
+from webapp.browsers import browser_name, in_the_hand
+from webapp.extensions import db
+from webapp.models import App, Grant, Person
+from webapp.operations import grants
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
+from webapp.queries import accounts, holdings, request_lines
 from webapp.queries import admin as queries
 from webapp.signin import admins, me
 from webapp.text import one_line
 
+from .forms import stamp
 from .views import bp, commit, fragment, go, place, undo
+
+DETAILS = ("name", "email", "about")
+# Of the person's requests; "All of them" leads to the list.
+REQUESTS = 5
 
 
 @bp.get("/people")
@@ -66,8 +75,125 @@ def create_person() -> AnyResponse:
 @bp.get("/people/<public_id>")
 @admins
 def person(public_id: str) -> Response:
-    """One person's account."""
-    return fragment("admin/person.html", card=_load(public_id))
+    """What one person has and why, what they asked for and decided, and their account."""
+    return _person(public_id, page="admin/person.html")
+
+
+def _person(public_id: str, status: int = 200, *, page: str = "admin/_person.html", **more: object) -> Response:
+    card = _load(public_id)
+    someone = card.person
+    return fragment(
+        page,
+        status,
+        card=card,
+        apps=holdings.held_by(someone.id),
+        removed=holdings.removed_from(someone.id),
+        requests=request_lines.page(request_lines.Filter(person=(someone.id,)), limit=REQUESTS),
+        verdicts=holdings.decisions_of(someone.id),
+        rules=[rule for rule in holdings.rules_naming(person=someone.id) if rule.in_force],
+        browsers=[
+            (browser_name(one.browser), in_the_hand(one.browser), one)
+            for one in accounts.sessions(someone.id, now=clock.now())
+        ],
+        **more,
+    )
+
+
+@bp.get("/people/<public_id>/details")
+@admins
+def details(public_id: str) -> Response:
+    """The dialog with somebody's name, address and description."""
+    someone = _load(public_id).person
+    return _details(public_id, {key: getattr(someone, key) for key in DETAILS}, {}, 200)
+
+
+def _details(public_id: str, values: dict[str, str], wrong: dict[str, str], status: int) -> Response:
+    card = _load(public_id)
+    was = stamp({key: getattr(card.person, key) for key in DETAILS})
+    if htmx.is_fragment():
+        return fragment("admin/_details.html", status, card=card, values=values, errors=wrong, was=was)
+    return _person(public_id, status, page="admin/person.html", modal="details", values=values, errors=wrong, was=was)
+
+
+@bp.post("/people/<public_id>/details")
+@admins
+def change_details(public_id: str) -> AnyResponse:
+    """`was` is what the form was drawn with."""
+    someone = _load(public_id).person
+    values = {key: one_line(request.form.get(key, "")) for key in DETAILS}
+    if request.form.get("was") != stamp({key: getattr(someone, key) for key in DETAILS}):
+        sentence = "Somebody else changed this meanwhile. What you wrote is still here: save again to replace it."
+        return _details(public_id, values, {"name": sentence}, 409)
+    moves = values["email"].lower() != someone.email
+    try:
+        operations.change_details(someone, **values, actor=me(), now=clock.now())
+    except Invalid as error:
+        undo()
+        return _details(public_id, values, error.fields, 422)
+    commit()
+    return _answer(public_id, "Saved. Mails go to the new address from now on." if moves else "Saved.")
+
+
+@bp.get("/people/<public_id>/grants/<grant_id>/removal")
+@admins
+def removal(public_id: str, grant_id: str) -> Response:
+    """Asks why somebody loses an app; with `keep` htmx gets the app back without the question."""
+    return _removal(public_id, grant_id, "", {}, 200, asks=request.args.get("keep") != "1")
+
+
+def _removal(
+    public_id: str, grant_id: str, reason: str, wrong: dict[str, str], status: int, *, asks: bool = True
+) -> Response:
+    card = _load(public_id)
+    one = holdings.held(grant_id, card.person.id) or abort(404)
+    if htmx.is_fragment():
+        return fragment("admin/_grant.html", status, one=one, card=card, asks=asks, reason=reason, errors=wrong)
+    return _person(
+        public_id, status, page="admin/person.html", asked=grant_id if asks else "", reason=reason, errors=wrong
+    )
+
+
+@bp.post("/people/<public_id>/grants/<grant_id>/removal")
+@admins
+def remove_grant(public_id: str, grant_id: str) -> AnyResponse:
+    """With a reason."""
+    someone = _load(public_id).person
+    grant = db.session.query(Grant).filter_by(public_id=grant_id, person_id=someone.id).first() or abort(404)
+    reason = request.form.get("reason", "")
+    try:
+        grants.remove(grant, actor=me(), reason=reason, now=clock.now())
+    except Invalid as error:
+        undo()
+        return _removal(public_id, grant_id, reason, error.fields, 422)
+    except Conflict as error:
+        return _refuse(public_id, someone.name, str(error))
+    commit()
+    return _answer(
+        public_id, f"{someone.name} no longer has {db.session.get_one(App, grant.app_id).name}, and is told why."
+    )
+
+
+@bp.post("/people/<public_id>/password-reset")
+@admins
+def reset_password(public_id: str) -> AnyResponse:
+    """Mails a link to set a new password."""
+    return _change(
+        public_id,
+        lambda someone: operations.reset_password(someone, actor=me(), now=clock.now()),
+        "A mail with a link to set a new password is on its way to {email}.",
+    )
+
+
+@bp.post("/people/<public_id>/sessions/ending")
+@admins
+def end_sessions(public_id: str) -> AnyResponse:
+    """Signs somebody out everywhere."""
+    return _change(
+        public_id,
+        lambda someone: operations.sign_out(someone, actor=me(), now=clock.now()),
+        "{name} is signed out everywhere.",
+        leaves="/sign-in" if public_id == me().public_id else "",
+    )
 
 
 @bp.get("/people/<public_id>/deactivation")
@@ -78,10 +204,9 @@ def deactivation(public_id: str) -> Response:
 
 
 def _deactivation(public_id: str, refused: str, status: int) -> Response:
-    card = _load(public_id)
     if htmx.is_fragment():
-        return fragment("admin/_deactivation.html", status, card=card, refused=refused)
-    return fragment("admin/person.html", status, card=card, modal=True, refused=refused)
+        return fragment("admin/_deactivation.html", status, card=_load(public_id), refused=refused)
+    return _person(public_id, status, page="admin/person.html", modal="deactivation", refused=refused)
 
 
 @bp.post("/people/<public_id>/deactivation")
@@ -129,7 +254,7 @@ def set_admin(public_id: str) -> AnyResponse:
         operations.set_admin(someone, is_admin=wanted, actor=me(), now=clock.now())
 
     # Whoever has just taken it from themselves may not see this page any more.
-    leaves = public_id == me().public_id and not wanted
+    leaves = "/" if public_id == me().public_id and not wanted else ""
     return _change(public_id, change, "{name} is an admin now." if wanted else "{name} is no admin any more.", leaves)
 
 
@@ -141,28 +266,29 @@ def _load(public_id: str) -> queries.PersonCard:
     return queries.person(public_id) or abort(404)
 
 
-def _change(public_id: str, change: Callable[[Person], None], said: str, leaves: bool = False) -> AnyResponse:
+def _change(public_id: str, change: Callable[[Person], None], said: str, leaves: str = "") -> AnyResponse:
+    """`leaves`: where to go when whoever did it may not see this page any more."""
     someone = _load(public_id).person
     try:
         change(someone)
     except Conflict as error:
-        undo()
-        if htmx.is_fragment():
-            return fragment("admin/_person.html", 409, card=_load(public_id), said=str(error), refused=True)
-        return errors.answer(
-            409,
-            str(error),
-            next_url=url_for("admin.person", public_id=public_id),
-            next_label=f"Back to {someone.name}",
-        )
+        return _refuse(public_id, someone.name, str(error))
     commit()
     said = said.format(name=someone.name, email=someone.email)
     if leaves:
-        return go("/", "You are no admin any more.")
+        return go(leaves, "You are no admin any more." if leaves == "/" else "")
     return _answer(public_id, said)
+
+
+def _refuse(public_id: str, name: str, sentence: str) -> AnyResponse:
+    undo()
+    if htmx.is_fragment():
+        return _person(public_id, 409, said=sentence, refused=True)
+    home = url_for("admin.person", public_id=public_id)
+    return errors.answer(409, sentence, next_url=home, next_label=f"Back to {name}")
 
 
 def _answer(public_id: str, said: str) -> AnyResponse:
     if htmx.is_fragment():
-        return fragment("admin/_person.html", card=_load(public_id), said=said, refused=False)
+        return _person(public_id, said=said, refused=False)
     return go(url_for("admin.person", public_id=public_id), said)

@@ -10,8 +10,8 @@ from flask_limiter import RateLimitExceeded
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, htmx, links, outbox, passwords, signin
-from webapp.auth.browsers import browser_name, in_the_hand
 from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors, time_zones
+from webapp.browsers import browser_name, in_the_hand
 from webapp.extensions import db, limiter, settings
 from webapp.models import Person
 from webapp.operations import people as people_operations

@@ -11,6 +11,7 @@ from .base import PUBLIC_ID, Base, Id, id_column
 from .requests import ValuesMixin
 
 LIVE = text("state IN ('provisioning', 'active')")
+REMOVED = text("state = 'removed'")
 
 
 class Grant(ValuesMixin, Base):
@@ -20,6 +21,7 @@ class Grant(ValuesMixin, Base):
         Index("uq_grants_one_live", "person_id", "app_id", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
         Index("ix_grants_app", "app_id", "state"),
         Index("ix_grants_request", "request_id"),
+        Index("ix_grants_removed", "person_id", "removed_at", sqlite_where=REMOVED, postgresql_where=REMOVED),
     )
 
     id: Mapped[int] = id_column()

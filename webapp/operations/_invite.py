@@ -127,6 +127,50 @@ def notice(
     }
 
 
+def renew(conditions: Iterable[Any], *, now: datetime, limit: int | None = None) -> int:
+    """A new round, with the present key, for the open invitations that these conditions choose: their link and code
+    are dead, and a mail with new ones follows. Returns how many were renewed."""
+    conditions = list(conditions)
+    chosen = db.session.execute(
+        select(Invitation.id, Step.request_id)
+        .join(Step, Step.id == Invitation.step_id)
+        .where(Invitation.live, *conditions, Step.state == StepState.OPEN.value, Step.due_at > db_now())
+        .order_by(Invitation.id)
+        .limit(limit)
+    ).all()
+    if not chosen:
+        return 0
+    requests = {row.id: row.request_id for row in chosen}
+    renewed = db.session.execute(
+        update(Invitation)
+        .where(Invitation.id.in_(requests), Invitation.live, *conditions)
+        .values(round=Invitation.round + 1, key_id=keyring().current, wrong_codes=0)
+        .returning(Invitation.id, Invitation.person_id, Invitation.step_id, Invitation.round),
+        execution_options={"synchronize_session": False},
+    ).all()
+    for row in renewed:
+        audit.record(
+            "code.renewed", at=now, actor=None, request=requests[row.id], person=row.person_id, round=row.round
+        )
+    outbox.post(
+        [
+            notice(
+                "approval-asked",
+                "approver",
+                now=now,
+                person_id=row.person_id,
+                request_id=requests[row.id],
+                step_id=row.step_id,
+                invitation_id=row.id,
+                round=row.round,
+                data_json='{"new_code": true}',
+            )
+            for row in renewed
+        ]
+    )
+    return len(renewed)
+
+
 def close_invitations(step_ids: Iterable[int]) -> None:
     """Nobody decides these steps any more."""
     changed(_CLOSE, steps=list(step_ids))

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp import audit, failpoints, outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, Membership, Person, PersonSession
+from webapp.models import AccessRequest, Invitation, Membership, Notice, Person, PersonSession
 from webapp.queries import cases, directory
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState
@@ -33,14 +33,19 @@ def address(given: str) -> str:
     return email
 
 
-def create(*, email: str, name: str, actor: Person | None, now: datetime, is_admin: bool = False,
-           about: str = "") -> Person:  # fmt: skip
-    """A new person, without a password yet. Raises Invalid."""
-    name = one_line(name)
+def _name(given: str) -> str:
+    name = one_line(given)
     if not name:
         raise Invalid(name="Please give a name.")
     if len(name) > 120:
         raise Invalid(name="A name can have up to 120 characters.")
+    return name
+
+
+def create(*, email: str, name: str, actor: Person | None, now: datetime, is_admin: bool = False,
+           about: str = "") -> Person:  # fmt: skip
+    """A new person, without a password yet. Raises Invalid."""
+    name = _name(name)
     person = Person(email=address(email), is_admin=is_admin, about=one_line(about)[:120], created_at=now)
     person.rename(name)
     db.session.add(person)
@@ -90,6 +95,59 @@ def mail_password_reset(person: Person, *, now: datetime) -> None:
     outbox.post(
         [_invite.notice("password-reset", "requester", now=now, person_id=person.id, round=person.password_round)]
     )
+
+
+def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
+    """Mails somebody a link to set a new password; the one they have stays until then. Raises Conflict."""
+    if not person.active:
+        raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
+    if person.password_hash is None:
+        raise Conflict(f"{person.name} has no password yet. Send the invitation again.")
+    if db.session.scalar(
+        select(Notice.id)
+        .where(Notice.kind == "password-reset", Notice.person_id == person.id, Notice.state.in_(("due", "leased")))
+        .limit(1)
+    ):
+        raise Conflict(f"A mail with a link is on its way to {person.name} already.")
+    audit.record("password.link_mailed", at=now, actor=actor.id, person=person.id)
+    mail_password_reset(person, now=now)
+
+
+def change_details(person: Person, *, name: str, email: str, about: str, actor: Person, now: datetime) -> None:
+    """Another name, address or description. Raises Invalid.
+
+    With another address every link that went to the old one dies: those to set a password, and those to decide,
+    which are mailed anew. The record has hashes only.
+    """
+    name, email, about = _name(name), address(email), one_line(about)
+    if len(about) > 120:
+        raise Invalid(about=f"Please keep it to 120 characters; this has {len(about):,}.")
+    wanted = {"name": name, "email": email, "about": about}
+    before = {key: getattr(person, key) for key in wanted}
+    if before == wanted:
+        return
+    moved = person.email != email
+    person.email, person.about = email, about
+    person.rename(name)
+    if moved:
+        person.password_round += 1
+    try:
+        db.session.flush()
+    except IntegrityError:
+        db.session.rollback()
+        raise Invalid(email=f"{email} is in the list of people already.") from None
+    audit.record(
+        "person.changed",
+        at=now,
+        actor=actor.id,
+        person=person.id,
+        before={key: sha256(before[key]) for key in wanted if before[key] != wanted[key]},
+        after={key: sha256(wanted[key]) for key in wanted if before[key] != wanted[key]},
+    )
+    if moved and person.active:
+        _invite.renew([Invitation.person_id == person.id], now=now)
+        if person.password_hash is None:
+            mail_invitation(person, now=now)
 
 
 def set_password(person_id: int, *, hash: str, round: int, now: datetime) -> None:
@@ -165,6 +223,12 @@ def end_sessions(person_id: int, *, actor_id: int, now: datetime) -> int:
     )
     audit.record("session.ended", at=now, actor=actor_id, person=person_id, sessions=ended)
     return ended
+
+
+def sign_out(person: Person, *, actor: Person, now: datetime) -> None:
+    """Ends all sessions of somebody, remembered browsers included. Raises Conflict when there is none."""
+    if not end_sessions(person.id, actor_id=actor.id, now=now):
+        raise Conflict(f"{person.name} is signed in nowhere.")
 
 
 def deactivate(person: Person, *, actor: Person, now: datetime) -> None:

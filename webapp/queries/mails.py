@@ -44,7 +44,7 @@ class Facts:
     invitation: Invitation | None
     grant: Grant | None
     steps: list[ChainStep] = field(default_factory=list)
-    names: dict[int, str] = field(default_factory=dict)  # of those who set a value, settled it, or own the app
+    names: dict[int, str] = field(default_factory=dict)  # of those who set, settled, took or lost it, or own the app
     owner: str = ""  # the person or group that looks after the app
 
     @property
@@ -100,7 +100,8 @@ def load(ids: Collection[int]) -> dict[int, Facts]:
 def _named(facts: Facts) -> list[int | None]:
     by = [one.by for one in facts.values.values()]
     settled = facts.request.settled_by_id if facts.request is not None else None
-    return [*by, settled, facts.app.owner_person_id if facts.app is not None else None]
+    taken = [facts.grant.person_id, facts.grant.removed_by_id] if facts.grant is not None else []
+    return [*by, *taken, settled, facts.app.owner_person_id if facts.app is not None else None]
 
 
 def _names(ids: Iterable[int | None]) -> dict[int, str]:
@@ -188,7 +189,7 @@ def why_obsolete(now: Standing) -> str:
     if now.kind in ("approval-asked", "code-closed"):
         return _asked_in_vain(now)
     if now.kind in ("invitation", "password-reset"):
-        return "" if now.password_round == now.round else "The password was set in the meantime."
+        return "" if now.password_round == now.round else "The password or the address was changed in the meantime."
     if now.kind == "app-added" or (now.kind == "request-approved" and now.role == "requester"):
         return "" if now.granted else "The app was taken away again."
     if now.role == "approver" and not now.was_asked:

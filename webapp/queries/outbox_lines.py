@@ -130,6 +130,7 @@ _ABOUT = {
     "code-closed": "Wrong codes: {app} for {asker} ({reference})",
     "request-settled": "Settled: {app} for {asker} ({reference})",
     "app-added": "{app} was added",
+    "grant-removed": "{app} was taken away",
     "invitation": "Invitation: set your password",
     "password-reset": "Set a new password",
     "test": "A test mail",

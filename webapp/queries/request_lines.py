@@ -85,7 +85,7 @@ _LINES: Select[Any] = (
 )
 
 
-def page(wanted: Filter, *, before: int = 0, after: int = 0) -> Page:
+def page(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = PAGE) -> Page:
     """Newest first; `before` or `after` is the request (its key) at the edge of the page that was seen. Four
     statements."""
     conditions = _conditions(wanted)
@@ -95,15 +95,15 @@ def page(wanted: Filter, *, before: int = 0, after: int = 0) -> Page:
     query = _LINES.where(*conditions)
     if after and not before:
         rows = list(
-            db.session.execute(query.where(AccessRequest.id > after).order_by(AccessRequest.id).limit(PAGE + 1))
+            db.session.execute(query.where(AccessRequest.id > after).order_by(AccessRequest.id).limit(limit + 1))
         )
-        more, rows = len(rows) > PAGE, rows[:PAGE][::-1]
+        more, rows = len(rows) > limit, rows[:limit][::-1]
         newer, older = (rows[0].id if more else 0), (rows[-1].id if rows else 0)
     else:
         if before:
             query = query.where(AccessRequest.id < before)
-        rows = list(db.session.execute(query.order_by(AccessRequest.id.desc()).limit(PAGE + 1)))
-        more, rows = len(rows) > PAGE, rows[:PAGE]
+        rows = list(db.session.execute(query.order_by(AccessRequest.id.desc()).limit(limit + 1)))
+        more, rows = len(rows) > limit, rows[:limit]
         newer, older = (rows[0].id if before and rows else 0), (rows[-1].id if more else 0)
     steps = chains.of_requests([row.id for row in rows])
     return Page([_line(row, steps.get(row.id, [])) for row in rows], count or 0, newer, older)

@@ -1,0 +1,231 @@
+"""What one person has and why, what was taken from them, and what they decided and decide: an admin's view."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import aliased
+
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, Decision, Grant, Person, PolicyRevision, Step
+from webapp.models.requests import load_values
+from webapp.queries import faces
+from webapp.queries.chains import Who
+from webapp.queries.faces import AppFace
+from webapp.workflow.entitlements import shown
+from webapp.workflow.policy import loads
+from webapp.workflow.states import Channel, Verdict
+
+LIVE = ("provisioning", "active")
+APPS = 300
+REMOVED = 10
+DECISIONS = 5
+COUNTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One entitlement in words; `by` is "" for a default."""
+
+    name: str
+    value: str
+    by: str
+    at: datetime | None
+
+
+@dataclass(slots=True)
+class Held:
+    """An app somebody has. Without `request` it was added directly; else `deciders` approved it, `settled_at`."""
+
+    public_id: str
+    app: AppFace
+    is_archived: bool
+    state: str
+    since: datetime
+    ends_at: datetime | None
+    request: str
+    settled_at: datetime | None
+    values: list[Value] = field(default_factory=list)
+    deciders: list[str] = field(default_factory=list)
+    by_override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An app somebody had, until it was taken away."""
+
+    public_id: str
+    app: AppFace
+    at: datetime
+    by: str
+    reason: str
+
+
+_NOW, _FROZEN = aliased(PolicyRevision), aliased(PolicyRevision)
+_HELD = (
+    select(
+        Grant.public_id, *faces.COLUMNS, App.archived_at, Grant.state, Grant.created_at, Grant.ends_at,
+        Grant.values_json, Grant.request_id, AccessRequest.public_id.label("request"), AccessRequest.settled_at,
+        _NOW.body.label("rule"), _FROZEN.body.label("frozen"),
+    )
+    .join(App, App.id == Grant.app_id)
+    .outerjoin(_NOW, _NOW.id == App.policy_revision_id)
+    .outerjoin(AccessRequest, AccessRequest.id == Grant.request_id)
+    .outerjoin(_FROZEN, _FROZEN.id == AccessRequest.policy_revision_id)
+    .where(Grant.state.in_(LIVE))
+)  # fmt: skip
+
+
+def held_by(person_id: int) -> list[Held]:
+    """The apps somebody has, by name, with what each carries and why they have it; three statements."""
+    rows = db.session.execute(_HELD.where(Grant.person_id == person_id).order_by(App.sort_key, App.id).limit(APPS))
+    return _held(list(rows))
+
+
+def held(public_id: str, person_id: int) -> Held | None:
+    """One of somebody's apps, by the grant's public id; None when they do not have it any more."""
+    rows = list(db.session.execute(_HELD.where(Grant.public_id == public_id, Grant.person_id == person_id)))
+    return _held(rows)[0] if rows else None
+
+
+def _held(rows: list[Any]) -> list[Held]:
+    approved = _approvals({row.request_id for row in rows if row.request_id is not None})
+    values = {row.public_id: load_values(row.values_json) for row in rows}
+    names = _names({one.by for some in values.values() for one in some.values() if one.by is not None})
+    found = []
+    for row in rows:
+        fields = _fields(row.frozen) | _fields(row.rule)
+        by = approved.get(row.request_id, [])
+        found.append(
+            Held(
+                row.public_id, faces.face(row), row.archived_at is not None, row.state, row.created_at, row.ends_at,
+                row.request or "", row.settled_at,
+                [
+                    Value(fields.get(key, "A field of before"), shown(one.value), names.get(one.by or 0, ""),
+                          datetime.fromisoformat(one.at) if one.at else None)
+                    for key, one in values[row.public_id].items()
+                ],
+                list(dict.fromkeys(name for name, _ in by)),
+                any(channel == Channel.ADMIN.value for _, channel in by),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _fields(body: str | None) -> dict[str, str]:
+    return {one.id: one.name for one in loads(body).entitlements} if body else {}
+
+
+def _approvals(requests: Collection[int]) -> dict[int, list[tuple[str, str]]]:
+    """request id → (name, channel) of everybody who approved it, in order."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    if not requests:
+        return found
+    for row in db.session.execute(
+        select(Step.request_id, Person.name, Decision.channel)
+        .join(Decision, Decision.step_id == Step.id)
+        .join(Person, Person.id == Decision.person_id)
+        .where(Step.request_id.in_(requests), Decision.verdict == Verdict.APPROVED.value)
+        .order_by(Step.request_id, Step.position, Decision.id)
+    ):
+        found.setdefault(row.request_id, []).append((row.name, row.channel))
+    return found
+
+
+def _names(people: Collection[int]) -> dict[int, str]:
+    if not people:
+        return {}
+    return {row.id: row.name for row in db.session.execute(select(Person.id, Person.name).where(Person.id.in_(people)))}
+
+
+def removed_from(person_id: int) -> list[Removed]:
+    """The apps that were taken from somebody, the latest first; up to REMOVED."""
+    by = aliased(Person)
+    rows = db.session.execute(
+        select(Grant.public_id, *faces.COLUMNS, Grant.removed_at, Grant.removed_reason, by.name)
+        .join(App, App.id == Grant.app_id)
+        .outerjoin(by, by.id == Grant.removed_by_id)
+        .where(Grant.person_id == person_id, Grant.state == "removed", Grant.removed_at.is_not(None))
+        .order_by(Grant.removed_at.desc(), Grant.id.desc())
+        .limit(REMOVED)
+    )
+    return [
+        Removed(row.public_id, faces.face(row), row.removed_at, row.name or "Somebody", row.removed_reason)
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """How many decisions somebody took (COUNTED + 1 stands for all beyond), and the latest."""
+
+    count: int
+    latest: list["Decided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    request: str
+    app: AppFace
+    person: Who
+    verdict: str
+    at: datetime
+    comment: str
+
+
+def decisions_of(person_id: int) -> Verdicts:
+    """Two statements."""
+    counted = select(Decision.id).where(Decision.person_id == person_id).limit(COUNTED + 1).subquery()
+    rows = db.session.execute(
+        select(AccessRequest.public_id, *faces.COLUMNS, Person.id, Person.public_id.label("person"), Person.name,
+               Decision.verdict, Decision.created_at, Decision.comment)
+        .select_from(Decision)
+        .join(Step, Step.id == Decision.step_id)
+        .join(AccessRequest, AccessRequest.id == Step.request_id)
+        .join(App, App.id == AccessRequest.app_id)
+        .join(Person, Person.id == AccessRequest.for_person_id)
+        .where(Decision.person_id == person_id)
+        .order_by(Decision.id.desc())
+        .limit(DECISIONS)
+    )  # fmt: skip
+    return Verdicts(
+        db.session.scalar(select(func.count()).select_from(counted)) or 0,
+        [
+            Decided(row.public_id, faces.face(row), Who(row.id, row.person, row.name), row.verdict, row.created_at,
+                    row.comment)
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+class Rule(NamedTuple):
+    """An app in use whose rule names somebody, in which step (from 1); not in force while no approval is needed."""
+
+    app: str
+    name: str
+    step: int
+    in_force: bool
+
+
+def rules_naming(*, person: int | None = None, group: int | None = None) -> list[Rule]:
+    """The apps in use whose rule names this person, or this group; by name."""
+    kind, id = ("person", person) if group is None else ("group", group)
+    # Finds the few rules to read; canonical text has no spaces, so what follows the number tells 1 from 12.
+    rows = db.session.execute(
+        select(App.public_id, App.name, PolicyRevision.body)
+        .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
+        .where(
+            App.archived_at.is_(None),
+            or_(*(PolicyRevision.body.contains(f'"{kind}":{id}{after}', autoescape=True) for after in (",", "}"))),
+        )
+        .order_by(App.sort_key, App.id)
+    )
+    found = []
+    for row in rows:
+        policy = loads(row.body)
+        approvers = [(step.approver.person, step.approver.group) for step in policy.steps]
+        if (person, group) in approvers:
+            found.append(Rule(row.public_id, row.name, approvers.index((person, group)) + 1, policy.approval_required))
+    return found
