@@ -153,6 +153,15 @@
     if (event.target.form?.matches("[data-autosubmit]")) event.target.form.requestSubmit();
   });
 
+  // Of a file that is too large only as much is sent as shows that: the server says it beside the control.
+  document.addEventListener("change", (event) => {
+    const { files, dataset } = event.target;
+    if (!dataset.max || !files?.[0] || files[0].size <= Number(dataset.max)) return;
+    const cut = new DataTransfer();
+    cut.items.add(new File([files[0].slice(0, Number(dataset.max) + 1)], files[0].name));
+    event.target.files = cut.files;
+  }, true);
+
   // Deny unfolds its reason: that is where the eye and the keyboard go next.
   document.addEventListener("toggle", (event) => {
     if (event.target.matches?.("details.cs-deny[open]")) event.target.querySelector("textarea")?.focus();

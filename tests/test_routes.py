@@ -91,7 +91,7 @@ TABLE = (
     post("/catalog/<public_id>/grant", "303 303 303 303 303 303", "/catalog/{free}/grant"),
     get("/catalog/<public_id>/request", PEOPLE, "/catalog/{wanted}/request"),
     post("/catalog/<public_id>/request", "303 303 303 303 303 303", "/catalog/{wanted}/request", message="Please."),
-    get("/apps/<public_id>/icon", PEOPLE, "/apps/{wanted}/icon"),
+    get("/apps/<public_id>/icon", ANYONE, "/apps/{wanted}/icon?v=0000000000000000"),
     # Approvals
     get("/approvals", PEOPLE),
     get("/approvals/decided", PEOPLE),
@@ -109,6 +109,8 @@ TABLE = (
     post("/admin/apps", ADMINS_GO, name="Zoom"),
     get("/admin/apps/<public_id>", ADMINS, "/admin/apps/{wanted}"),
     post("/admin/apps/<public_id>/details", ADMINS_STALE, "/admin/apps/{wanted}/details", was="{}"),
+    post("/admin/apps/<public_id>/icon", ADMINS_STALE, "/admin/apps/{wanted}/icon", was="{}"),
+    post("/admin/apps/<public_id>/picture", "303 404 404 404 404 422", "/admin/apps/{wanted}/picture"),
     post("/admin/apps/<public_id>/requestable", ADMINS_GO, "/admin/apps/{wanted}/requestable", was="on"),
     post("/admin/apps/<public_id>/approval-required", ADMINS_GO, "/admin/apps/{free}/approval-required", was="off"),
     post("/admin/apps/<public_id>/comment-required", ADMINS_GO, "/admin/apps/{free}/comment-required", was="off"),
@@ -224,7 +226,8 @@ class World:
         icon = Icon(content_type="image/png", sha256="0" * 64, body=b"png")
         db.session.add(icon)
         db.session.flush()
-        db.session.merge(wanted).icon_id = icon.id
+        shown = db.session.merge(wanted)
+        shown.icon_id, shown.icon_hash = icon.id, icon.sha256
         db.session.commit()
         people = {
             "nobody": None,

@@ -22,6 +22,7 @@ class Link:
     initials: str = ""
     hue: int = 0
     icon: str = ""
+    icon_url: str = ""
     pip: str = ""
 
 
@@ -30,6 +31,8 @@ class AppLike(Protocol):
     def name(self) -> str: ...
     @property
     def icon(self) -> str: ...
+    @property
+    def icon_url(self) -> str: ...
     @property
     def hue(self) -> int: ...
 
@@ -144,7 +147,9 @@ def _who(
 
 
 def _app(state: str, app: AppLike, title: str, lines: tuple[str, ...] = (), *, pip: str = "") -> Link:
-    return Link(state, "app", title, lines, initials=app.name[:2], hue=app.hue, icon=app.icon, pip=pip)
+    return Link(
+        state, "app", title, lines, initials=app.name[:2], hue=app.hue, icon=app.icon, icon_url=app.icon_url, pip=pip
+    )  # fmt: skip
 
 
 def _first(name: str) -> str:

@@ -96,7 +96,8 @@ def _app_icons(env: Environment) -> Callable[..., Markup]:
         words = f"cs-app hue-{hue}" if hue else "cs-app is-grey"
         inner: Any = letters
         if url:
-            inner = Markup('<img src="{}" alt="">').format(url)
+            words += " is-picture"
+            inner = _picture(url)
         elif icon:
             sprite_icon: Any = env.globals["sprite_icon"]
             inner = sprite_icon(icon)
@@ -107,19 +108,25 @@ def _app_icons(env: Environment) -> Callable[..., Markup]:
     return lambda app, size="": draw(app.hue, app.icon_url, app.icon, app.name[:2], size)
 
 
+def _picture(url: str) -> Markup:
+    return Markup('<img src="{}" alt="">').format(url)
+
+
 def _marks(env: Environment) -> Callable[[Link], Markup]:
     """Draws who or what stands at a link of a chain, with the small sign of how it went."""
 
     @lru_cache(maxsize=4096)
-    def draw(mark: str, hue: int, initials: str, icon: str, pip: str) -> Markup:
+    def draw(mark: str, hue: int, initials: str, icon: str, url: str, pip: str) -> Markup:
         sprite_icon: Any = env.globals["sprite_icon"]
         if mark == "group":
             icon = "users"
         shape = "cs-app" if mark == "app" else "cs-face"
-        inner = sprite_icon(icon) if icon and mark != "face" else initials
+        if url:
+            shape += " is-picture"
+        inner = _picture(url) if url else sprite_icon(icon) if icon and mark != "face" else initials
         sign = Markup('<span class="cs-pip" aria-hidden="true">{}</span>').format(sprite_icon(pip)) if pip else ""
         return Markup('<span class="cs-mark"><span class="{} {}" aria-hidden="true">{}</span>{}</span>').format(
             shape, f"hue-{hue}" if hue else "is-grey", inner, sign
         )
 
-    return lambda link: draw(link.mark, link.hue, link.initials, link.icon, link.pip)
+    return lambda link: draw(link.mark, link.hue, link.initials, link.icon, link.icon_url, link.pip)

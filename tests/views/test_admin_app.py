@@ -46,7 +46,7 @@ class Page:
         return self.browser.post(f"{self.url}/{section}", data, htmx=htmx)
 
 
-DETAILS = {"name": "Benevity", "description": "Giving.", "category": "Good", "icon": "heart-handshake",
+DETAILS = {"name": "Benevity", "description": "Giving.", "category": "Good",
            "launch_url": "https://benevity.example/start"}  # fmt: skip
 
 
@@ -76,17 +76,16 @@ def test_the_page_takes_the_same_statements_with_few_and_many_people(admin, app_
     assert counts == [9, 9, 9]
 
 
-def test_name_description_category_icon_and_link_are_saved_together(admin, app_, adam):
+def test_name_description_category_and_link_are_saved_together(admin, app_, adam):
     answer = Page(admin, app_).save("details", **DETAILS | {"name": "Benevity One"})
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/admin/apps/{app_.public_id}#set-details")
     saved = now(app_)
-    assert (saved.name, saved.category, saved.icon, saved.launch_url) == (
-        "Benevity One", "Good", "heart-handshake", "https://benevity.example/start",
-    )  # fmt: skip
+    assert (saved.name, saved.category) == ("Benevity One", "Good")
+    assert saved.launch_url == "https://benevity.example/start"
     assert saved.sort_key == "benevity one" and "good" in saved.search_text
     last = events("app.changed")[-1]
     assert last["actor"] == adam.id
-    assert set(last["after"]) == {"name", "description", "category", "icon", "launch_url"}
+    assert set(last["after"]) == {"name", "description", "category", "launch_url"}
     assert "Benevity" not in str(last)
 
 
@@ -104,7 +103,6 @@ def test_details_that_cannot_be_taken_are_shown_again_with_a_sentence_each(admin
         "name": " ",
         "description": "d" * 501,
         "category": "c" * 61,
-        "icon": "",
         "launch_url": "javascript:alert(1)",
     }
     answer = Page(admin, app_).save("details", htmx=htmx, **typed)
@@ -117,9 +115,7 @@ def test_details_that_cannot_be_taken_are_shown_again_with_a_sentence_each(admin
     assert 'value="javascript:alert(1)"' in text and "d" * 501 in text
     taken = Page(admin, app_).save("details", htmx=htmx, **DETAILS | {"name": "zoom"})
     assert taken.status_code == 422 and "There is an app called zoom already." in words(taken)
-    odd = Page(admin, app_).save("details", htmx=htmx, **DETAILS | {"icon": "../../etc"})
-    assert odd.status_code == 422 and "Choose one of these pictures." in words(odd)
-    assert now(app_).name == "Benevity" and now(app_).icon == ""
+    assert now(app_).name == "Benevity"
 
 
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten_unseen(admin, app_):

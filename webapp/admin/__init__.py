@@ -5,6 +5,7 @@ from . import audit as audit
 from . import copying as copying
 from . import fields as fields
 from . import groups as groups
+from . import icons as icons
 from . import mails as mails
 from . import pending as pending
 from . import people as people

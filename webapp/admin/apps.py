@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, abort, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, htmx
+from webapp import clock, errors, htmx, pictures
 from webapp.assets import APP_ICONS
 from webapp.models import App, EntitlementField
 from webapp.operations import apps as operations
@@ -78,6 +78,13 @@ def app(public_id: str) -> Response:
 @admins
 def app_details(public_id: str) -> AnyResponse:
     return save(SETTINGS["details"], public_id)
+
+
+@bp.post("/apps/<public_id>/icon")
+@admins
+def app_icon(public_id: str) -> AnyResponse:
+    """One of the set, or the first letters; an uploaded picture goes."""
+    return save(SETTINGS["icon"], public_id)
 
 
 @bp.post("/apps/<public_id>/requestable")
@@ -299,6 +306,7 @@ def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
         "q": q,
         "blank": BLANK,
         "icons": APP_ICONS,
+        "picture_limit": pictures.BYTES,
         "categories": queries.categories(),
         "frozen": entitlements.frozen,
         "default_of": _default_of,

@@ -165,6 +165,8 @@ class _Words:
             return self.approver(value)
         if key == "audience":
             return ", ".join(self.names.groups.get(id, "a group that is gone") for id in value)
+        if key == "picture":
+            return f"picture {value[:8]}"  # two different ones have to read differently
         if key == "tier":
             return TIERS.get(value, str(value))
         if isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef"):
@@ -221,13 +223,21 @@ class _Words:
 
 
 OTHER_WORDS = "other words"
-ABSENT = {"owner": "nobody", "audience": "everyone", "time_zone": "the company’s", "theme": "as the system says"}
+ABSENT = {
+    "icon": "the first letters",
+    "picture": "none",
+    "owner": "nobody",
+    "audience": "everyone",
+    "time_zone": "the company’s",
+    "theme": "as the system says",
+}
 TIERS = {"approver": "the approver", "owner": "the app’s owner", "admins": "the admins", "nobody": "nobody"}
 LABELS = {
     "is_admin": "Admin",
     "time_zone": "Time zone",
     "launch_url": "Launch link",
     "note": "Note to the requester",
+    "picture": "Uploaded picture",
     "audience": "Who sees it",
     "asked": "Who is asked",
     "tier": "Decided by",
@@ -309,6 +319,8 @@ def _app_changed(words: _Words) -> Markup:
         return words.say("{who} changed who owns {app}.")
     if set(after) == {"audience"}:
         return words.say("{who} changed who sees {app}.")
+    if set(after) <= {"icon", "picture"}:
+        return words.say("{who} changed the icon of {app}.")
     if set(after) == {"note"}:
         return words.say("{who} changed the note to those who ask for {app}.")
     return words.say("{who} changed {app}.")

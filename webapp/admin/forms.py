@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from webapp.assets import APP_ICONS
 from webapp.models import App, EntitlementField, Person
 from webapp.operations import apps as operations
+from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
 from webapp.queries.admin import AppRow, Named
@@ -114,15 +115,18 @@ def _details_typed(form: Form) -> Values:
         "name": one_line(form.get("name", "")),
         "description": clean(form.get("description", "")),
         "category": one_line(form.get("category", "")),
-        "icon": form.get("icon", ""),
         "launch_url": one_line(form.get("launch_url", "")),
     }
 
 
 def _details_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+    operations.change_details(app, **values, actor=actor, now=now)
+
+
+def _icon_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
     if values["icon"] and values["icon"] not in APP_ICONS:
         raise Invalid(icon="Choose one of these pictures.")
-    operations.change_details(app, **values, actor=actor, now=now)
+    icons.choose(app, values["icon"], actor=actor, now=now)
 
 
 def _requestable_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
@@ -266,11 +270,16 @@ _SWITCHES = {
 _ALL = (
     Setting(
         "details",
-        lambda page: {
-            key: getattr(page.row.app, key) for key in ("name", "description", "category", "icon", "launch_url")
-        },
+        lambda page: {key: getattr(page.row.app, key) for key in ("name", "description", "category", "launch_url")},
         _details_typed,
         _details_save,
+    ),
+    Setting(
+        "icon",
+        lambda page: {"icon": page.row.app.icon, "picture": page.row.app.icon_hash},
+        # Whoever chooses from the set gives the uploaded picture up.
+        lambda form: {"icon": form.get("icon", ""), "picture": ""},
+        _icon_save,
     ),
     Setting(
         "requestable", lambda page: {"on": page.row.app.requestable}, _switch_typed, _requestable_save, is_switch=True

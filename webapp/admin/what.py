@@ -151,4 +151,6 @@ def _face(name: str, public_id: str, title: str, lines: tuple[str, ...]) -> Link
 
 
 def _app(app: App, title: str, lines: tuple[str, ...]) -> Link:
-    return chain.Link("is-plan", "app", title, lines, initials=app.name[:2], hue=app.hue, icon=app.icon)
+    return chain.Link(
+        "is-plan", "app", title, lines, initials=app.name[:2], hue=app.hue, icon=app.icon, icon_url=app.icon_url
+    )  # fmt: skip

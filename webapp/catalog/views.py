@@ -15,7 +15,7 @@ from webapp.operations.errors import Conflict, Invalid
 from webapp.presentation import count, now, times
 from webapp.queries import catalog, directory
 from webapp.queries.chains import Who
-from webapp.signin import me, people
+from webapp.signin import anyone, me, people
 from webapp.text import clean, whole_number
 from webapp.times import span
 from webapp.workflow.approvers import who_decides
@@ -109,19 +109,26 @@ def submit(public_id: str) -> AnyResponse | str:
 
 
 @bp.get("/apps/<public_id>/icon")
-@people
+@anyone
 def icon(public_id: str) -> Response:
-    """The uploaded picture of an app."""
+    """The uploaded picture of an app, at the address that `App.icon_url` gives it.
+
+    For anyone, as the page behind a mailed link shows it, too; its address cannot be guessed.
+    """
     found = (
-        db.session.query(Icon.body, Icon.content_type).join(App, App.icon_id == Icon.id).filter(
-            App.public_id == public_id
-        ).first()
-    )  # fmt: skip
-    if found is None:
+        db.session.query(Icon.body, Icon.content_type, Icon.sha256)
+        .join(App, App.icon_id == Icon.id)
+        .filter(App.public_id == public_id)
+        .first()
+    )
+    if found is None or request.args.get("v") != found.sha256[:16]:
         abort(404)
     response = make_response(found.body)
     response.content_type = found.content_type
-    response.headers["Cache-Control"] = "private, max-age=3600"
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    response.headers["Content-Disposition"] = 'inline; filename="icon.webp"'
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
 
 

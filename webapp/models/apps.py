@@ -30,7 +30,8 @@ class App(Base):
     description: Mapped[str] = mapped_column(String(500), default="")
     category: Mapped[str] = mapped_column(String(60), default="")
     icon: Mapped[str] = mapped_column(String(40), default="")  # a name in the sprite
-    icon_id: Mapped[int | None] = mapped_column(Id, ForeignKey("icons.id"))  # or an uploaded picture
+    icon_id: Mapped[int | None] = mapped_column(Id, ForeignKey("icons.id"))  # or an uploaded picture,
+    icon_hash: Mapped[str] = mapped_column(String(64), default="", server_default="")  # and its SHA-256
     launch_url: Mapped[str] = mapped_column(String(500), default="")
     note: Mapped[str] = mapped_column(String(500), default="")
     requestable: Mapped[bool] = mapped_column(default=False)
@@ -61,7 +62,12 @@ class App(Base):
     @property
     def icon_url(self) -> str:
         """Where the uploaded picture is served, or ""."""
-        return f"/apps/{self.public_id}/icon" if self.icon_id else ""
+        return icon_url(self.public_id, self.icon_hash)
+
+
+def icon_url(public_id: str, icon_hash: str) -> str:
+    """The address of an uploaded picture: another one for each picture, so that it may be kept for ever."""
+    return f"/apps/{public_id}/icon?v={icon_hash[:16]}" if icon_hash else ""
 
 
 class Audience(Base):
@@ -113,6 +119,8 @@ class PolicyRevision(Base):
 
 
 class Icon(Base):
+    """An uploaded picture; apps with the same one share it."""
+
     __tablename__ = "icons"
 
     id: Mapped[int] = id_column()

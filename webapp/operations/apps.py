@@ -71,12 +71,11 @@ def change_details(
     name: str,
     description: str,
     category: str,
-    icon: str,
     launch_url: str,
     actor: Person,
     now: datetime,
 ) -> None:
-    """What people read of the app, its picture and where it opens. Raises Invalid with all that is wrong."""
+    """What people read of the app and where it opens. Raises Invalid with all that is wrong."""
     name, description, category = one_line(name), clean(description), one_line(category)
     wrong: dict[str, str] = {}
     try:
@@ -95,7 +94,7 @@ def change_details(
         raise Invalid(**wrong)
     before = _details(app)
     app.describe(name=name, description=description, category=category)
-    app.icon, app.launch_url = icon, launch_url
+    app.launch_url = launch_url
     try:
         db.session.flush()
     except IntegrityError:
@@ -196,11 +195,11 @@ def change_policy(app: App, *, actor: Person, now: datetime, **changes: Any) -> 
 
 def rule_to_change(app: App) -> Policy:
     """The rule in force, with the app's row held: of two who change different fields at once, both stay."""
-    _hold(app)
+    hold(app)
     return db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
 
 
-def _hold(app: App) -> None:
+def hold(app: App) -> None:
     """The app as it is now, and nobody else's until the commit."""
     db.session.flush()  # refresh() would forget what was changed and not written yet
     db.session.refresh(app, with_for_update={"key_share": True})
@@ -338,7 +337,7 @@ def _save_steps(app: App, policy: Policy, steps: tuple[StepRule, ...], *, actor:
 def archive(app: App, *, actor: Person, now: datetime) -> None:
     """Out of the catalog and the lists; grants, requests and the record stay. Raises Conflict."""
     refuse_own(app, actor)
-    _hold(app)
+    hold(app)
     app.archived_at, app.requestable = now, False
     audit.record("app.archived", at=now, actor=actor.id, app=app.id)
 
@@ -358,7 +357,7 @@ def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime)
     """Who answers for the app, and stands in for an approver who is gone. Raises Conflict."""
     refuse_own(app, actor)
     directory.lock(exclusive=True)
-    _hold(app)
+    hold(app)
     before = app.owner
     app.owner_person_id, app.owner_group_id = (owner.person, owner.group) if owner else (None, None)
     audit.record("app.changed", at=now, actor=actor.id, app=app.id,
@@ -387,9 +386,9 @@ def _name(given: str) -> str:
 
 
 def _details(app: App) -> dict[str, str]:
-    """As the record keeps them: the icon's name, and fingerprints of what somebody wrote."""
+    """As the record keeps them: fingerprints of what somebody wrote."""
     written = {"name": app.name, "description": app.description, "category": app.category, "launch_url": app.launch_url}
-    return {"icon": app.icon} | {key: sha256(text) for key, text in written.items()}
+    return {key: sha256(text) for key, text in written.items()}
 
 
 def web_address(given: str) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import Row
 
 from webapp.models import App
+from webapp.models.apps import icon_url
 from webapp.text import hue
 
 # The columns that `face` needs, for any select.
 COLUMNS = (App.public_id.label("app_public_id"), App.name.label("app_name"), App.icon.label("app_icon"),
-           App.icon_id.label("app_icon_id"))  # fmt: skip
+           App.icon_hash.label("app_icon_hash"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,4 @@ class AppFace:
 def face(row: Row[*tuple[Any, ...]]) -> AppFace:
     """From a row that selected COLUMNS."""
     public_id: str = row.app_public_id
-    return AppFace(
-        public_id, row.app_name, row.app_icon, hue(public_id), f"/apps/{public_id}/icon" if row.app_icon_id else ""
-    )
+    return AppFace(public_id, row.app_name, row.app_icon, hue(public_id), icon_url(public_id, row.app_icon_hash))

@@ -1,0 +1,39 @@
+"""An app's uploaded picture."""
+
+from flask import request
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock, pictures
+from webapp.models import App
+from webapp.operations import icons
+from webapp.operations.errors import Conflict, Invalid
+from webapp.signin import admins, me
+from webapp.transactions import reading
+
+from .apps import change
+from .forms import SETTINGS, AppPage, stamp
+from .views import bp
+
+
+@bp.post("/apps/<public_id>/picture")
+@admins
+def upload_picture(public_id: str) -> AnyResponse:
+    """Takes the place of the icon, whatever it was."""
+    given = request.files.get("picture")
+    picture, wrong = b"", ""
+    with reading():  # decoding takes a while, and nobody else may have to wait for it
+        try:
+            picture = pictures.square(given.read(pictures.BYTES + 1) if given else b"")
+        except pictures.BadPicture as error:
+            wrong = str(error)
+
+    def act(app: App, page: AppPage) -> None:
+        if wrong:
+            raise Invalid(picture=wrong)
+        if request.form.get("was") != stamp(SETTINGS["icon"].current(page)):
+            raise Conflict(
+                "Somebody else changed the icon meanwhile. Look at it, and upload yours again to replace it."
+            )
+        icons.upload(app, picture, pictures.CONTENT_TYPE, actor=me(), now=clock.now())
+
+    return change("icon", public_id, act, at="picture", mark="picture")
