@@ -80,6 +80,7 @@
   let opener = null; // what had the focus when the dialog was opened
   let openerPlace = ""; // the id of what holds it, if it is swapped while the dialog is open
   let leaveFor = ""; // where the address bar goes when a dialog that came with its page closes
+  let rules = []; // where the answer to what was sent goes, once the password that was asked for is right
 
   const show = (dialog) => {
     const live = document.createElement("div");
@@ -93,8 +94,26 @@
       byId("dialog").replaceChildren();
       if (leaveFor) history.replaceState(history.state, "", leaveFor);
       leaveFor = "";
+      if (dialog.querySelector("[data-again]")) putBack(opener);
       giveFocusBack();
     });
+  };
+
+  // What saves itself was not saved: a switch or a choice shows what is so. Words that were typed stay.
+  const putBack = (field) => {
+    if (!field?.isConnected || !field.form?.getAttribute("hx-trigger")?.includes("change")) return;
+    for (const one of field.form.elements) {
+      if (one.name !== field.name) continue;
+      if (one.matches("[type=checkbox], [type=radio]")) one.checked = one.defaultChecked;
+      for (const option of one.options ?? []) option.selected = option.defaultSelected;
+    }
+  };
+
+  // Where something outside of the dialog was pressed, the focus goes back there.
+  const openedBy = (element, source) => {
+    if (source.closest("#dialog")) return;
+    opener = element;
+    openerPlace = opener.closest("[id]:not([id='" + (opener.id || "-") + "'])")?.id ?? "";
   };
 
   const reachable = "a[href], button:not(:disabled), [tabindex='0']";
@@ -180,10 +199,19 @@
 
   document.addEventListener("htmx:before:request", (event) => {
     const { ctx } = event.detail;
-    if (ctx.target?.id !== "dialog" || ctx.sourceElement.closest("#dialog")) return;
-    opener = ctx.sourceElement;
-    openerPlace = opener.closest("[id]:not([id='" + (opener.id || "-") + "'])")?.id ?? "";
+    if (ctx.target?.id === "dialog") openedBy(ctx.sourceElement, ctx.sourceElement);
   });
+
+  // A password is asked for before something is done: its dialog sends all of it once more, in place of this form.
+  const keepRules = ({ sourceElement: source, sourceEvent: event }) => {
+    rules = [...source.attributes].filter(({ name }) => /^hx-(target|swap|status)/.test(name));
+    openedBy(event?.submitter ?? (event?.type === "change" ? event.target : source), source);
+  };
+
+  const followRules = (dialog) => {
+    const form = dialog.querySelector("[data-again]");
+    if (form) for (const { name, value } of rules) form.setAttribute(name, value);
+  };
 
   // htmx swaps whatever comes. Our own errors say where they belong (HX-Retarget); anything else
   // that failed is not ours, a proxy's page for one, and what people typed stays where it is.
@@ -202,9 +230,12 @@
       ctx.target = main.target = element(ctx.hx.retarget);
       if (ctx.hx.reswap) main.swapSpec = ctx.hx.reswap;
     }
+    if (ctx.hx?.retarget === "#dialog" && (status === 401 || status === 429)) keepRules(ctx);
     const target = element(ctx.target);
     ctx.heldFocus = target?.id && target.contains(document.activeElement) ? target.id : "";
-    ctx.leavesDialog = Boolean(ctx.sourceElement?.closest?.("#dialog")) && !target?.closest("#dialog");
+    ctx.leaves = target?.closest("#dialog") ? null : ctx.sourceElement?.closest?.("#dialog dialog");
+    ctx.done = status < 300 || Boolean(ctx.sourceElement?.matches?.("[data-again]"));
+    if (ctx.done && target?.id === "toasts") ctx.leaves?.close();
     for (const task of tasks) {
       // While a dialog is open its own toasts are the only ones that can be seen and pressed.
       if (status >= 300 && element(task.target)?.id === "toasts") task.target = toastHost();
@@ -214,7 +245,10 @@
   document.addEventListener("htmx:after:settle", (event) => {
     const { task, newContent } = event.detail;
     const dialog = task.target?.id === "dialog" && task.target.querySelector("dialog:not([open])");
-    if (dialog) show(dialog);
+    if (dialog) {
+      followRules(dialog);
+      show(dialog);
+    }
     watchToasts();
     queueMicrotask(() => sayWhatArrived(newContent));
   });
@@ -223,8 +257,8 @@
     const { ctx } = event.detail;
     const status = ctx.response?.status ?? 200;
     const target = element(ctx.target);
+    if (ctx.done && ctx.leaves?.isConnected) ctx.leaves.close();
     if (status === 422) focusFirstError(target?.isConnected ? target : byId(target?.id) ?? document);
-    if (status < 300 && ctx.leavesDialog) openDialog()?.close();
     if (ctx.heldFocus) setTimeout(() => keepPlace(ctx.heldFocus));
   });
 

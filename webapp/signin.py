@@ -1,6 +1,7 @@
 """Who is signed in: a random session row's id in the signed cookie, loaded with its person in one statement.
 
-Each view says who may use it (`anyone`, `people`, `admins`); the start fails for a route that does not.
+Each view says who may use it (`anyone`, `people`, `owners`, `keepers`, `admins`); the start fails for a route that
+does not.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from webapp.extensions import db, login
 from webapp.logs import mask
 from webapp.models import Organisation, Person, PersonSession
 from webapp.operations import people as people_operations
+from webapp.queries import owned
 from webapp.queries.approvals import waiting_for
 from webapp.security import SAFE, here, own_path
 
@@ -33,6 +35,7 @@ _SIGNED_IN = (
         Person,
         select(Organisation.time_zone).scalar_subquery().label("organisation_zone"),
         waiting_for(Person.id).label("waiting"),
+        owned.owns_any(Person.id).label("owns"),
     )
     .join(Person, Person.id == PersonSession.person_id)
     .where(
@@ -55,6 +58,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     session: PersonSession
     time_zone: str
     waiting: int
+    owns: bool  # whether they answer for an app
 
     def get_id(self) -> str:
         return self.session.public_id
@@ -66,12 +70,13 @@ def init(app: Flask) -> None:
 
 
 def load(public_id: str) -> SignedIn | None:
-    """The session with its person, their time zone and how many requests wait for them: one statement."""
+    """The session with its person, their time zone, how many requests wait for them and whether they own an app: one
+    statement."""
     row = db.session.execute(_SIGNED_IN, {"public_id": public_id, "now": clock.now()}).first()
     if row is None:
         return None
     zone = row.Person.time_zone or row.organisation_zone or "UTC"
-    return SignedIn(row.Person, row.PersonSession, zone, row.waiting)
+    return SignedIn(row.Person, row.PersonSession, zone, row.waiting, bool(row.owns))
 
 
 def signed_in() -> SignedIn | None:
@@ -80,7 +85,7 @@ def signed_in() -> SignedIn | None:
 
 
 def me() -> Person:
-    """The signed-in person; only in views for `people` or `admins`."""
+    """The signed-in person; only in views that are not for `anyone`."""
     return cast(Person, current_user.person)
 
 
@@ -102,7 +107,7 @@ def begin(person_id: int, *, remember: bool) -> None:
     g.pop("csrf_token", None)
     session.permanent = remember
     person = db.session.get_one(Person, person_id)
-    login_user(SignedIn(person, row, "UTC", 0))
+    login_user(SignedIn(person, row, "UTC", 0, owns=False))
 
 
 def end() -> None:
@@ -165,8 +170,29 @@ def _admin_only() -> Response | None:
     return answer
 
 
+def _owner_only() -> Response | None:
+    user = signed_in()
+    answer = _sign_in_first()
+    if user is not None and not (user.person.is_admin or user.owns):
+        abort(404)
+    return answer
+
+
+def _keeper_only() -> Response | None:
+    user = signed_in()
+    answer = _sign_in_first()
+    public_id = cast(dict[str, str], request.view_args)["public_id"]
+    if user is not None and not (user.person.is_admin or owned.owns(public_id, user.person.id)):
+        abort(404)
+    return answer
+
+
 anyone = _audience("anyone", None)
 people = _audience("people", _sign_in_first)
+# Whoever answers for an app at all, and admins: for lists, which then hold only what is theirs.
+owners = _audience("owners", _owner_only)
+# Those who answer for the very app whose `public_id` is in the address, and admins.
+keepers = _audience("keepers", _keeper_only)
 admins = _audience("admins", _admin_only)
 
 

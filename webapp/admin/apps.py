@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, errors, htmx, pictures
 from webapp.assets import APP_ICONS
+from webapp.fresh import fresh
 from webapp.models import App, EntitlementField
 from webapp.operations import apps as operations
 from webapp.operations import entitlements
@@ -55,6 +56,7 @@ def _new_app(name: str, wrong: dict[str, str], status: int) -> Response:
 
 @bp.post("/apps")
 @admins
+@fresh
 def create_app() -> AnyResponse:
     """A name is enough; the rest is on the app's page."""
     name = one_line(request.form.get("name", ""))
@@ -76,6 +78,7 @@ def app(public_id: str) -> Response:
 
 @bp.post("/apps/<public_id>/details")
 @admins
+@fresh
 def app_details(public_id: str) -> AnyResponse:
     return save(SETTINGS["details"], public_id)
 
@@ -89,54 +92,63 @@ def app_icon(public_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/requestable")
 @admins
+@fresh
 def app_requestable(public_id: str) -> AnyResponse:
     return save(SETTINGS["requestable"], public_id)
 
 
 @bp.post("/apps/<public_id>/comment-required")
 @admins
+@fresh
 def app_comment_required(public_id: str) -> AnyResponse:
     return save(SETTINGS["comment-required"], public_id)
 
 
 @bp.post("/apps/<public_id>/assurance")
 @admins
+@fresh
 def app_assurance(public_id: str) -> AnyResponse:
     return save(SETTINGS["assurance"], public_id)
 
 
 @bp.post("/apps/<public_id>/audience")
 @admins
+@fresh
 def app_audience(public_id: str) -> AnyResponse:
     return save(SETTINGS["audience"], public_id)
 
 
 @bp.post("/apps/<public_id>/note")
 @admins
+@fresh
 def app_note(public_id: str) -> AnyResponse:
     return save(SETTINGS["note"], public_id)
 
 
 @bp.post("/apps/<public_id>/owner")
 @admins
+@fresh
 def app_owner(public_id: str) -> AnyResponse:
     return save(SETTINGS["owner"], public_id)
 
 
 @bp.post("/apps/<public_id>/steps")
 @admins
+@fresh
 def app_steps(public_id: str) -> AnyResponse:
     return save(SETTINGS["steps"], public_id)
 
 
 @bp.post("/apps/<public_id>/time-limit")
 @admins
+@fresh
 def app_time_limit(public_id: str) -> AnyResponse:
     return save(SETTINGS["time-limit"], public_id)
 
 
 @bp.post("/apps/<public_id>/outcomes/<state>")
 @admins
+@fresh
 def app_outcome(public_id: str, state: str) -> AnyResponse:
     """Whom to mail when a request is approved, denied or expired, and with which words."""
     if state not in OUTCOMES:

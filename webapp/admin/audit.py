@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import audit as record
 from webapp import clock, htmx
+from webapp.fresh import fresh
 from webapp.presentation import times
 from webapp.queries import audit_lines as queries
 from webapp.queries.audit_lines import Line
@@ -118,6 +119,7 @@ def verify_audit() -> AnyResponse:
 
 @bp.get("/audit.csv")
 @admins
+@fresh
 def audit_csv() -> Response:
     """The lines that the filters find, newest first, as they are read from the database."""
     wanted = _search().filter()

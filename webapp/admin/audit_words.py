@@ -477,6 +477,7 @@ SENTENCES: dict[str, Callable[[_Words], Markup]] = {
     "request.reminded": _plainly("{who} asked the approvers of {request} once more."),
     "request.submitted": _plainly("{who} asked for {request}."),
     "session.ended": _sessions_ended,
+    "session.proved": _plainly("{who} gave their password once more."),
     "session.started": _session_started,
     "step.approved": _decided("approved"),
     "step.denied": _decided("denied"),

@@ -4,6 +4,7 @@ from flask import request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, htmx
+from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
@@ -17,6 +18,7 @@ from .views import bp, go
 
 @bp.post("/apps/<public_id>/rules")
 @admins
+@fresh
 def copy_rules(public_id: str) -> AnyResponse:
     """Steps, limits, assurance and outcomes of the app `source`; its fields only when asked for."""
     source = request.form.get("source", "")

@@ -6,6 +6,7 @@ from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
+from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
@@ -31,6 +32,7 @@ def _typed(kind: str) -> dict[str, Any]:
 
 @bp.post("/apps/<public_id>/fields")
 @admins
+@fresh
 def add_field(public_id: str) -> AnyResponse:
     """A new field. `setter` is who sets it: "nobody", "requester", or a step's value."""
     kind, setter = request.form.get("kind", ""), request.form.get("setter", "nobody")
@@ -49,6 +51,7 @@ def add_field(public_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/fields/order")
 @admins
+@fresh
 def order_fields(public_id: str) -> AnyResponse:
     """The whole order: each field's public id, with spaces between."""
     order = request.form.get("order", "").split()[:100]
@@ -61,6 +64,7 @@ def order_fields(public_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/fields/<field_id>")
 @admins
+@fresh
 def edit_field(public_id: str, field_id: str) -> AnyResponse:
     """All of one field but its kind."""
 
@@ -76,6 +80,7 @@ def edit_field(public_id: str, field_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/fields/<field_id>/archive")
 @admins
+@fresh
 def archive_field(public_id: str, field_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         entitlements.archive(app, field_id, actor=me(), now=clock.now())
@@ -85,6 +90,7 @@ def archive_field(public_id: str, field_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/fields/<field_id>/restoration")
 @admins
+@fresh
 def restore_field(public_id: str, field_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         entitlements.restore(app, field_id, actor=me(), now=clock.now())

@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, errors, htmx
 from webapp.extensions import db
+from webapp.fresh import fresh
 from webapp.models import Group, Person
 from webapp.operations import groups as operations
 from webapp.operations.errors import Conflict, Invalid
@@ -44,6 +45,7 @@ def _new_group(name: str, wrong: dict[str, str], status: int) -> Response:
 
 @bp.post("/groups")
 @admins
+@fresh
 def create_group() -> AnyResponse:
     name = one_line(request.form.get("name", ""))
     try:
@@ -74,6 +76,7 @@ def _found(row: queries.GroupRow) -> list[Named] | None:
 
 @bp.post("/groups/<public_id>/members")
 @admins
+@fresh
 def add_member(public_id: str) -> AnyResponse:
     """`person` is a public id."""
     group, person = _to_change(public_id, request.form.get("person", ""))
@@ -87,6 +90,7 @@ def add_member(public_id: str) -> AnyResponse:
 
 @bp.post("/groups/<public_id>/members/<person_id>/removal")
 @admins
+@fresh
 def remove_member(public_id: str, person_id: str) -> AnyResponse:
     group, person = _to_change(public_id, person_id)
     try:

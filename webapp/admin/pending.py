@@ -6,6 +6,7 @@ from flask import abort, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import chain, clock, htmx
+from webapp.fresh import fresh
 from webapp.operations import apps as operations
 from webapp.operations import pending as settling
 from webapp.operations.errors import Conflict, Invalid
@@ -32,6 +33,7 @@ class Ask:
 
 @bp.post("/apps/<public_id>/approval-required")
 @admins
+@fresh
 def app_approval_required(public_id: str) -> AnyResponse:
     """Turned on at once; turned off with requests pending, the page asks first."""
     setting = forms.SETTINGS["approval-required"]
@@ -54,6 +56,7 @@ def ask_to_archive(public_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/archive")
 @admins
+@fresh
 def archive_app(public_id: str) -> AnyResponse:
     """Out of the catalog and the lists; nothing is deleted."""
     return _answered("archive", public_id)
@@ -68,6 +71,7 @@ def archived_apps() -> AnyResponse:
 
 @bp.post("/apps/<public_id>/restoration")
 @admins
+@fresh
 def restore_app(public_id: str) -> AnyResponse:
     """In use again; out of the catalog until somebody turns Requestable on."""
     app = rules.archived_app(public_id)

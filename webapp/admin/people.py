@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import clock, errors, htmx
 from webapp.browsers import browser_name, in_the_hand
 from webapp.extensions import db
+from webapp.fresh import fresh
 from webapp.models import App, Grant, Person
 from webapp.operations import grants
 from webapp.operations import people as operations
@@ -53,6 +54,7 @@ def _new_person(values: dict[str, str | bool], wrong: dict[str, str], status: in
 
 @bp.post("/people")
 @admins
+@fresh
 def create_person() -> AnyResponse:
     """Invites somebody: they get a mail with a link to set a password."""
     form = request.form
@@ -211,6 +213,7 @@ def _deactivation(public_id: str, refused: str, status: int) -> Response:
 
 @bp.post("/people/<public_id>/deactivation")
 @admins
+@fresh
 def deactivate(public_id: str) -> AnyResponse:
     someone = _load(public_id).person
     try:
@@ -224,6 +227,7 @@ def deactivate(public_id: str) -> AnyResponse:
 
 @bp.post("/people/<public_id>/reactivation")
 @admins
+@fresh
 def reactivate(public_id: str) -> AnyResponse:
     return _change(
         public_id,
@@ -234,6 +238,7 @@ def reactivate(public_id: str) -> AnyResponse:
 
 @bp.post("/people/<public_id>/invitation")
 @admins
+@fresh
 def invite_again(public_id: str) -> AnyResponse:
     return _change(
         public_id,
@@ -244,6 +249,7 @@ def invite_again(public_id: str) -> AnyResponse:
 
 @bp.post("/people/<public_id>/admin")
 @admins
+@fresh
 def set_admin(public_id: str) -> AnyResponse:
     """Makes somebody an admin (`on` = 1) or takes it back; `was` is what the switch showed."""
     wanted, was = request.form.get("on") == "1", request.form.get("was") == "on"

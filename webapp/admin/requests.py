@@ -9,6 +9,7 @@ from flask import Response, abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, errors, htmx
+from webapp.fresh import fresh
 from webapp.operations import override
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as names
@@ -100,6 +101,7 @@ def manage_request(public_id: str) -> Response:
 
 @bp.post("/requests/<public_id>/cancellation")
 @admins
+@fresh
 def cancel_request(public_id: str) -> AnyResponse:
     """With a reason."""
 
@@ -112,6 +114,7 @@ def cancel_request(public_id: str) -> AnyResponse:
 
 @bp.post("/requests/<public_id>/reassignment")
 @admins
+@fresh
 def reassign_request(public_id: str) -> AnyResponse:
     """`approver` is "person:…" or "group:…"; with a reason."""
 
@@ -128,6 +131,7 @@ def reassign_request(public_id: str) -> AnyResponse:
 
 @bp.post("/requests/<public_id>/extension")
 @admins
+@fresh
 def extend_request(public_id: str) -> AnyResponse:
     """`days` from now; with a reason."""
 

@@ -4,6 +4,7 @@ from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
+from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.operations.errors import Invalid
@@ -19,6 +20,7 @@ from .views import bp
 
 @bp.post("/apps/<public_id>/steps/new")
 @admins
+@fresh
 def add_step(public_id: str) -> AnyResponse:
     """One more step at the end."""
     value = request.form.get("step", "")
@@ -34,6 +36,7 @@ def add_step(public_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/steps/order")
 @admins
+@fresh
 def order_steps(public_id: str) -> AnyResponse:
     """The whole order: each step's value, with spaces between. Up and Down send it, too."""
     order = request.form.get("order", "").split()[:50]
@@ -46,6 +49,7 @@ def order_steps(public_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/steps/<value>/removal")
 @admins
+@fresh
 def remove_step(public_id: str, value: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         operations.remove_step(app, approver=page.step(value), actor=me(), now=clock.now())
@@ -55,6 +59,7 @@ def remove_step(public_id: str, value: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/steps/<value>/time-limit")
 @admins
+@fresh
 def step_time_limit(public_id: str, value: str) -> AnyResponse:
     """Its own time limit in days; nothing: the app's."""
     given = one_line(request.form.get("days", ""))
@@ -72,6 +77,7 @@ def step_time_limit(public_id: str, value: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/visibility")
 @admins
+@fresh
 def see_fields(public_id: str) -> AnyResponse:
     """Hidden, read or write of each step and field. Only what differs from the page's own state is a wish."""
     wanted = {key: word for key, word in request.form.items() if key.startswith("see-")}

@@ -13,6 +13,7 @@ from webapp import clock, htmx, links, outbox, passwords, signin
 from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors, time_zones
 from webapp.browsers import browser_name, in_the_hand
 from webapp.extensions import db, limiter, settings
+from webapp.fresh import FIELD, ask_unless_right, wrong_in_session
 from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations.errors import Conflict, Invalid
@@ -38,10 +39,6 @@ def _typed_email() -> str:
     return hashlib.sha256(as_stored(request.form.get("email")).encode()).hexdigest()
 
 
-def _this_session() -> str:
-    return str(session.get("_user_id", "nobody"))
-
-
 def _wrong_password(_: Response) -> bool:
     return "wrong_password" in g
 
@@ -50,7 +47,6 @@ def _wrong_password(_: Response) -> bool:
 any_sign_in = limiter.limit("60 per minute")
 wrong_from_here = limiter.limit("20 per minute; 100 per hour", deduct_when=_wrong_password)
 wrong_for_email = limiter.limit("10 per 15 minutes", key_func=_typed_email, deduct_when=_wrong_password)
-wrong_in_session = limiter.limit("10 per 15 minutes", key_func=_this_session, deduct_when=_wrong_password)
 links_from_here = limiter.limit("30 per hour")
 links_for_email = limiter.limit("3 per hour", key_func=_typed_email)
 
@@ -268,6 +264,14 @@ def change_password() -> AnyResponse:
     outbox.commit()
     flash("Your password is changed. Every other browser is signed out.")
     return redirect("/account", 303)
+
+
+@bp.post("/account/proof")
+@people
+def prove() -> AnyResponse:
+    """The password once more, before something is taken along; then there."""
+    target = local_path(request.form.get("next"))
+    return ask_unless_right(request.form.get(FIELD, ""), target) or redirect(target, 303)
 
 
 @bp.post("/account/sessions/<public_id>/ending")

@@ -69,6 +69,8 @@ class PersonSession(Base):
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    # When the person last gave their password here.
+    proved_at: Mapped[datetime | None]
 
     person: Mapped[Person] = relationship(lazy="raise")
 

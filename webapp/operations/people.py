@@ -192,10 +192,26 @@ def start_session(
         created_at=now,
         seen_at=now,
         expires_at=now + lasts,
+        proved_at=now if kind == "sign_in" else None,
     )
     db.session.add(session)
     audit.record("session.started", at=now, actor=person_id, person=person_id, session_kind=kind)
     return session
+
+
+def prove(public_id: str, *, person_id: int, now: datetime) -> None:
+    """The person has given their password once more in this session. Raises Conflict."""
+    if changed(
+        update(PersonSession)
+        .where(
+            PersonSession.public_id == public_id,
+            PersonSession.person_id == person_id,
+            PersonSession.ended_at.is_(None),
+        )
+        .values(proved_at=now)
+    ) != 1:  # fmt: skip
+        raise Conflict("This browser has just been signed out. Sign in again.")
+    audit.record("session.proved", at=now, actor=person_id, person=person_id)
 
 
 def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:

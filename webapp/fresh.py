@@ -1,0 +1,121 @@
+"""Who changes rules or people, or takes data along, has given their password in the last 15 minutes.
+
+It is asked for in place. The answer to what was sent is a form that holds all of it in hidden fields; with the right
+password it goes to the same address once more, and is done. An address that only reads cannot take a password: its
+form goes to /account/proof, which leads back.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import Response, g, make_response, render_template, request, session
+from flask_limiter import RateLimitExceeded
+from flask_login import login_user
+from werkzeug.datastructures import ImmutableMultiDict
+
+from webapp import clock, htmx, outbox, passwords, signin
+from webapp.extensions import limiter
+from webapp.operations import people as operations
+from webapp.security import SAFE, here, own_path
+from webapp.signin import SignedIn, signed_in
+from webapp.times import span
+from webapp.transactions import reading
+
+PROVED_FOR = timedelta(minutes=15)
+# No form of ours has another field of this name.
+FIELD = "your_password"
+PROOF = "/account/proof"
+WRONG = "This is not your password. Nothing has changed yet: please type it once more."
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def _this_session() -> str:
+    return str(session.get("_user_id", "nobody"))
+
+
+def _wrong_password(_: Response) -> bool:
+    return "wrong_password" in g
+
+
+# Whoever found an open browser cannot try passwords for long, here or on the account's page.
+wrong_in_session = limiter.shared_limit(
+    "10 per 15 minutes", scope="password", key_func=_this_session, deduct_when=_wrong_password
+)
+
+
+def fresh(view: View) -> View:
+    """Below the audience: the view runs for a person who has lately given their password, or gives it now."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        answer = _ask_if_stale()
+        return answer if answer is not None else view(*args, **kwargs)
+
+    guarded.fresh = True  # type: ignore[attr-defined]
+    return cast(View, guarded)
+
+
+def _ask_if_stale() -> Response | None:
+    user = cast(SignedIn, signed_in())
+    given = request.form.get(FIELD)
+    fields = [(name, value) for name, value in request.form.items(multi=True) if name != FIELD]
+    request.form = ImmutableMultiDict(fields)  # no view sees the password, or could show it
+    if user.session.proved_at is not None and clock.now() - user.session.proved_at <= PROVED_FOR:
+        return None
+    if given is None:
+        return _ask(401)
+    return ask_unless_right(given)
+
+
+def ask_unless_right(given: str, then: str = "") -> Response | None:
+    """None if it is the password: this session has proved itself, and a new transaction begins. Else the question
+    again; `then` is the address that it leads to, if what asked only reads."""
+    try:
+        wrong = _prove(given)
+    except RateLimitExceeded as error:
+        seconds = error.limit.limit.get_expiry()
+        answer = _ask(429, f"Too many tries in a short time. Wait {span(seconds)}, then try again.", then)
+        answer.headers["Retry-After"] = str(seconds)
+        return answer
+    return _ask(401, wrong, then) if wrong else None
+
+
+@wrong_in_session
+def _prove(given: str) -> str:
+    """What is wrong, or "". Commits."""
+    user = cast(SignedIn, signed_in())
+    person = user.person
+    with reading():
+        fits = passwords.fits(person.password_hash, given)
+    if not fits or person.password_hash is None:
+        g.wrong_password = True
+        return WRONG if given else "Please type your password."
+    operations.confirm_password(person.id, round=person.password_round, hash=person.password_hash)
+    operations.prove(user.session.public_id, person_id=person.id, now=clock.now())
+    outbox.commit()
+    login_user(signin.load(user.session.public_id))
+    return ""
+
+
+def _ask(status: int, wrong: str = "", then: str = "") -> Response:
+    """The question, with all that was sent: a dialog for htmx, else a page."""
+    if request.method in SAFE:
+        then = here()
+    carried = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    whole = not htmx.is_fragment()
+    with reading():
+        body = render_template(
+            "auth/again.html" if whole else "auth/_again.html",
+            action=PROOF if then else here(),
+            carried=[("next", then)] if then else carried,
+            files=[] if then else sorted(request.files),
+            reads=bool(then),
+            field=FIELD,
+            wrong=wrong,
+            back=own_path(request.referrer),
+        )
+    response = make_response(body, status)
+    return response if whole else htmx.retarget(response, "#dialog", "innerHTML")
