@@ -27,7 +27,7 @@ PROVED_FOR = timedelta(minutes=15)
 # No form of ours has another field of this name.
 FIELD = "your_password"
 PROOF = "/account/proof"
-WRONG = "This is not your password. Nothing has changed yet: please type it once more."
+WRONG = "This is not your password. Please type it once more."
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -12,6 +12,7 @@ import shutil
 import signal
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -25,6 +26,7 @@ from webapp.embedded import mailstore
 PASSWORD = "countersign-demo"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+PROVED = 600.0  # seconds for which a sign-in of ours serves
 
 
 class Site:
@@ -34,17 +36,18 @@ class Site:
         self.address = address
         self.data = data
         self.log = log
-        self._sessions: dict[str, dict] = {}
+        self._sessions: dict[str, tuple[float, dict]] = {}
 
     def context_of(self, chromium: Browser, name: str | None, **options) -> BrowserContext:
-        """A window in which that person (by first name) is signed in; None: nobody. One sign-in for each person."""
+        """A window in which that person (by first name) is signed in; None: nobody. One sign-in for each person, and
+        a new one before the password would be asked for again."""
         options = {"viewport": WIDE, "base_url": self.address, "reduced_motion": "reduce", **options}
-        if name and name not in self._sessions:
+        if name and time.monotonic() - self._sessions.get(name, (-PROVED, {}))[0] >= PROVED:
             context = chromium.new_context(base_url=self.address)
             sign_in(context.new_page(), name)
-            self._sessions[name] = context.storage_state()
+            self._sessions[name] = (time.monotonic(), context.storage_state())
             context.close()
-        return chromium.new_context(storage_state=self._sessions[name] if name else None, **options)
+        return chromium.new_context(storage_state=self._sessions[name][1] if name else None, **options)
 
     def forget(self, name: str) -> None:
         """The person is signed in anew the next time."""

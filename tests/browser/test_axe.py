@@ -25,9 +25,9 @@ from webapp.operations import people
 from webapp.passwords import hash_password
 from webapp.transactions import choose
 
-from .cases import Cases
+from .cases import OLD, Cases
 from .conftest import Windows
-from .site import PASSWORD, PHONE, WIDE, Site, card
+from .site import PASSWORD, PHONE, WIDE, Site, card, sign_in
 
 Visit = Callable[[Page, Cases], None]
 
@@ -42,6 +42,8 @@ class Screen:
     script: bool = True
     # Whether the console tells of a failure that we made.
     loud: bool = False
+    # The browser's name, by which its session is found.
+    browser: str | None = None
 
 
 def at(address: Callable[[Cases], str]) -> Visit:
@@ -261,6 +263,27 @@ def refused_days(page: Page, cases: Cases) -> None:
     expect(page.locator("#days[aria-invalid=true]")).to_be_visible()
 
 
+def password_again(page: Page, cases: Cases) -> None:
+    """As after 15 minutes, and wrong once."""
+    sign_in(page, "Adam")
+    cases.change(OLD, "Again")
+    page.goto(f"/admin/apps/{cases.app_id('Figma')}")
+    page.get_by_role("switch", name="Comment required", exact=True).press("Space")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.get_by_label("Password", exact=True).fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog [aria-invalid=true]")).to_be_visible()
+
+
+def password_again_on_a_page(page: Page, cases: Cases) -> None:
+    sign_in(page, "Adam")
+    cases.change(OLD, "Without script")
+    page.goto("/admin/apps/new")
+    page.get_by_label("Name", exact=True).fill("Asana")
+    page.get_by_role("button", name="Create app", exact=True).click()
+    expect(page.get_by_role("heading", name="Please enter your password again", exact=True)).to_be_visible()
+
+
 SCREENS = [
     Screen("sign-in", None, "/sign-in"),
     Screen("sign-in-refused", None, wrong_sign_in),
@@ -364,6 +387,8 @@ SCREENS = [
     Screen("admin-audit-nothing-found", "Adam", "/admin/audit?who=zebra"),
     Screen("admin-groups", "Adam", "/admin/groups"),
     Screen("admin-group", "Adam", at(lambda cases: f"/admin/groups/{cases.group_id('Finance')}")),
+    Screen("password-again", None, password_again, browser="Again"),
+    Screen("password-again-no-script", None, password_again_on_a_page, script=False, browser="Without script"),
     Screen("admin-new-group", "Adam", admin_dialog("/admin/groups", "#new-group")),
 ]
 
@@ -375,7 +400,7 @@ def cases(site):
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
 def test_nothing_is_found(window, cases, screen):
-    page = window(screen.who, java_script_enabled=screen.script)
+    page = window(screen.who, java_script_enabled=screen.script, user_agent=screen.browser)
     if callable(screen.visit):
         screen.visit(page, cases)
     else:

@@ -119,6 +119,7 @@ def _details(public_id: str, values: dict[str, str], wrong: dict[str, str], stat
 
 @bp.post("/people/<public_id>/details")
 @admins
+@fresh
 def change_details(public_id: str) -> AnyResponse:
     """`was` is what the form was drawn with."""
     someone = _load(public_id).person
@@ -157,6 +158,7 @@ def _removal(
 
 @bp.post("/people/<public_id>/grants/<grant_id>/removal")
 @admins
+@fresh
 def remove_grant(public_id: str, grant_id: str) -> AnyResponse:
     """With a reason."""
     someone = _load(public_id).person
@@ -177,6 +179,7 @@ def remove_grant(public_id: str, grant_id: str) -> AnyResponse:
 
 @bp.post("/people/<public_id>/password-reset")
 @admins
+@fresh
 def reset_password(public_id: str) -> AnyResponse:
     """Mails a link to set a new password."""
     return _change(
@@ -188,6 +191,7 @@ def reset_password(public_id: str) -> AnyResponse:
 
 @bp.post("/people/<public_id>/sessions/ending")
 @admins
+@fresh
 def end_sessions(public_id: str) -> AnyResponse:
     """Signs somebody out everywhere."""
     return _change(
