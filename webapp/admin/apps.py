@@ -85,6 +85,7 @@ def app_details(public_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/icon")
 @admins
+@fresh
 def app_icon(public_id: str) -> AnyResponse:
     """One of the set, or the first letters; an uploaded picture goes."""
     return save(SETTINGS["icon"], public_id)

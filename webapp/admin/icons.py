@@ -4,6 +4,7 @@ from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, pictures
+from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
@@ -17,6 +18,7 @@ from .views import bp
 
 @bp.post("/apps/<public_id>/picture")
 @admins
+@fresh
 def upload_picture(public_id: str) -> AnyResponse:
     """Takes the place of the icon, whatever it was."""
     given = request.files.get("picture")
