@@ -6,7 +6,7 @@ import contextvars
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,10 @@ _COUNTS = ("_storage", "_limiter", "_fallback_storage", "_fallback_limiter")
 class Engines:
     """One app per engine for a whole test process; a test gets it with an empty database."""
 
-    def __init__(self, folder: Path, redis_url: str, request: pytest.FixtureRequest) -> None:
+    def __init__(self, folder: Path, redis_url: str, postgres_url: Callable[[], str]) -> None:
         self._folder = folder
         self._redis_url = redis_url
-        self._request = request
+        self._postgres_url = postgres_url
         self._apps: dict[str, Flask] = {}
         self._limits: dict[str, Any] = {}
 
@@ -107,7 +107,7 @@ class Engines:
         if engine == SQLITE:
             url = f"sqlite:///{data / 'test.db'}"
         else:
-            url = self._request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://", 1)
+            url = self._postgres_url().replace("postgresql://", "postgresql+psycopg://", 1)
         app = create_app(make_settings(data, url, self._redis_url))
         app.config["TESTING"] = True
         app.test_client_class = Client
@@ -141,7 +141,8 @@ class Engines:
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory, redis_url: str, request: pytest.FixtureRequest) -> Engines:
-    return Engines(tmp_path_factory.mktemp("engines"), redis_url, request)
+    # Asked for only when a test needs it: starting PostgreSQL takes a second.
+    return Engines(tmp_path_factory.mktemp("engines"), redis_url, lambda: request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])

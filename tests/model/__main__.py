@@ -1,0 +1,135 @@
+"""Thousands of random stories, told to the naive model and to Countersign; any difference ends it.
+
+    python -m tests.model --engine postgresql --runs 2000 --steps 50
+
+Each batch has a seed of its own, made of --seed and its number, and is written down when it is done: stopped and
+started again it goes on, until as many runs are together. The engines are core, sqlite and postgresql.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.conftest import Engines
+from tests.model.core import Core
+from tests.model.database import Database
+from tests.model.story import Decisions, Operations
+from tests.postgres import shared_folder, start_postgres
+from tests.valkey import start_valkey
+
+BATCH = 50
+
+
+def main() -> int:
+    options = _options()
+    done = _done(options)
+    first = options.seed if options.seed is not None else random.randrange(2**32)
+    print(f"seed {first}; {done['runs']:,} of {options.runs:,} runs were there already", flush=True)
+    with _system(options.engine) as machine:
+        number = 0
+        while done["runs"] < options.runs:
+            began = time.monotonic()
+            batch = min(BATCH, options.runs - done["runs"])
+            Decisions.told.clear()
+            _tell(machine, first + number, batch, options.steps)
+            row = {
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "engine": options.engine,
+                "steps": options.steps,
+                "seed": first + number,
+                "runs": Decisions.told.pop("stories"),
+                "events": sum(Decisions.told.values()),
+                "seconds": round(time.monotonic() - began),
+                "told": dict(sorted(Decisions.told.items())),
+            }
+            with options.into.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            done += Counter(runs=row["runs"], events=row["events"])
+            print(f"{done['runs']:,} runs, {done['events']:,} events; seed {row['seed']} held", flush=True)
+            number += 1
+    _sum_up(options)
+    return 0
+
+
+def _options() -> Any:
+    parser = argparse.ArgumentParser(prog="python -m tests.model", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--engine", choices=("core", "sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--seed", type=int, help="the first batch's; without it a new one")
+    parser.add_argument("--into", type=Path, default=Path("var/model.jsonl"), help="where what was done is kept")
+    options = parser.parse_args()
+    options.into.parent.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def _rows(options: Any) -> list[dict[str, Any]]:
+    if not options.into.exists():
+        return []
+    rows = [json.loads(line) for line in options.into.read_text().splitlines()]
+    return [row for row in rows if (row["engine"], row["steps"]) == (options.engine, options.steps)]
+
+
+def _done(options: Any) -> Counter[str]:
+    done: Counter[str] = Counter()
+    for row in _rows(options):
+        done += Counter(runs=row["runs"], events=row["events"])
+    return done
+
+
+def _sum_up(options: Any) -> None:
+    told: Counter[str] = Counter()
+    for row in _rows(options):
+        told += Counter(row["told"])
+    done = _done(options)
+    print(
+        f"{options.engine}: {done['runs']:,} runs of {options.steps} steps, {done['events']:,} events, no difference."
+    )
+    for what, count in sorted(told.items()):
+        print(f"  {count:8,}  {what}")
+
+
+def _tell(machine: Any, number: int, runs: int, steps: int) -> None:
+    few = settings(deadline=None, database=None, max_examples=runs, stateful_step_count=steps,
+                   phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck))  # fmt: skip
+    run_state_machine_as_test(seed(number)(machine), settings=few)
+
+
+@contextlib.contextmanager
+def _system(engine: str) -> Iterator[Any]:
+    """What makes a fresh machine for each story."""
+    if engine == "core":
+        yield lambda: Decisions(Core())
+        return
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        valkey = start_valkey(folder)
+        stack.callback(valkey.stop)
+
+        def postgres_url() -> str:
+            server = start_postgres(shared_folder())
+            stack.callback(server.stop)
+            return server.new_database("model")
+
+        engines = Engines(folder, valkey.url, postgres_url)
+        database = Database(lambda: engines.app(engine))
+        yield lambda: Operations(database)
+        database.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

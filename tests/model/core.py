@@ -1,0 +1,186 @@
+"""The same events on the pure core alone: no database, no mail, values in and an Outcome or a refusal out."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from tests.model.book import Book, Who
+from webapp.workflow import machine
+from webapp.workflow.approvers import Deciders, Directory, require_deciders, who_decides
+from webapp.workflow.errors import NobodyCanDecide, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
+from webapp.workflow.override import approve_past_the_chain
+from webapp.workflow.policy import Approver
+from webapp.workflow.states import RequestState, StepState, Verdict
+
+WORDS: dict[type[WorkflowError], str] = {
+    SelfApproval: "own",
+    Settled: "settled",
+    NotYourTurn: "not yours",
+    NobodyCanDecide: "nobody",
+    ReasonMissing: "incomplete",
+}
+
+
+class Core:
+    """Holds the values that the core is asked about. Who is active, a member or an owner, it takes from the book."""
+
+    knows_conflicts = False  # those are the operations' around the core
+
+    def start(self, book: Book) -> None:
+        self.book = book
+        self.keys = {name: number for number, name in enumerate((*book.people, *book.groups), 1)}
+        self.names = {number: name for name, number in self.keys.items()}
+        self.requests: list[machine.Request] = []
+        self.due: dict[int, int] = {}
+
+    def do(self, event: str, **values: Any) -> str | None:
+        try:
+            getattr(self, event, self.nothing)(**values)
+        except WorkflowError as error:
+            return WORDS[type(error)]
+        return None
+
+    def nothing(self, **values: Any) -> None:
+        """The core has no part in it: it is asked anew at the next decision."""
+
+    def submit(self, person: str, app: str, seat: str, stale: bool) -> None:
+        steps = self.book.apps[app]["rule"]["steps"]
+        who = self.keys[person]
+        require_deciders(
+            tuple(self.approver(one) for one, _, _ in steps), owner=self.owner(app), directory=self.directory(),
+            without=frozenset({who}),
+        )  # fmt: skip
+        number = len(self.requests)
+        made = machine.Request(
+            number, 1, RequestState.PENDING, who, who,
+            tuple(machine.Step(number * 10 + place, place, StepState.WAITING) for place in range(len(steps))),
+        )  # fmt: skip
+        self.requests.append(self.moved(made, ((number * 10, StepState.OPEN),)))
+
+    def approve(self, person: str, number: int, seen: int, seat: str) -> None:
+        self.decide(person, number, seen, Verdict.APPROVED, "")
+
+    def deny(self, person: str, number: int, seen: int, reason: str) -> None:
+        self.decide(person, number, seen, Verdict.DENIED, reason)
+
+    def decide(self, person: str, number: int, seen: int, verdict: Verdict, reason: str) -> None:
+        request = self.now(number)
+        deciders = self.deciders(request)
+        self.carry_out(
+            request,
+            machine.decide(
+                request, actor=self.keys[person], verdict=verdict, deciders=deciders.people if deciders else (),
+                step_id=request.steps[seen].id, reason=reason,
+            ),
+        )  # fmt: skip
+
+    def cancel(self, person: str, number: int) -> None:
+        request = self.now(number)
+        self.carry_out(request, machine.cancel(request))
+
+    def sweep(self) -> None:
+        for number in range(len(self.requests)):
+            request = self.now(number)
+            with suppress(Settled):
+                self.carry_out(request, machine.expire(request))
+
+    def approval_off(self, actor: str, app: str, way: str, reason: str) -> None:
+        if way == "approve" and not reason:
+            raise ReasonMissing("The operation asks first.")
+        for number, told in enumerate(self.book.requests):
+            request = self.now(number)
+            if told["app"] != app or request.state is not RequestState.PENDING:
+                continue
+            with suppress(Settled):
+                if way == "cancel":
+                    self.carry_out(request, machine.cancel(request))
+                elif way == "approve":
+                    self.carry_out(request, approve_past_the_chain(request, actor=self.keys[actor], reason=reason))
+
+    def deactivate(self, actor: str, person: str) -> None:
+        for number, told in enumerate(self.book.requests):
+            if told["person"] == person:
+                with suppress(Settled):
+                    self.cancel(person, number)
+
+    def now(self, number: int) -> machine.Request:
+        """The request with what is overdue today."""
+        request = self.requests[number]
+        steps = [replace(step, overdue=self.due.get(step.id, 999) <= self.book.today) for step in request.steps]
+        return replace(request, steps=tuple(steps))
+
+    def carry_out(self, request: machine.Request, outcome: machine.Outcome) -> None:
+        self.requests[request.id] = self.moved(replace(request, state=outcome.state), outcome.moves)
+
+    def moved(self, request: machine.Request, moves: tuple[tuple[int, StepState], ...]) -> machine.Request:
+        to = dict(moves)
+        for step in request.steps:
+            if to.get(step.id) is StepState.OPEN:
+                self.due[step.id] = self.book.today + self.days(request, step.position)
+        steps = tuple(replace(step, state=to.get(step.id, step.state)) for step in request.steps)
+        return replace(request, steps=steps, version=request.version + 1)
+
+    def days(self, request: machine.Request, position: int) -> int:
+        return int(self.book.requests[request.id]["rule"]["steps"][position][1])
+
+    def deciders(self, request: machine.Request) -> Deciders | None:
+        step = request.open_step
+        if step is None:
+            return None
+        told = self.book.requests[request.id]
+        return who_decides(
+            self.approver(told["rule"]["steps"][step.position][0]), owner=self.owner(told["app"]),
+            directory=self.directory(), without=frozenset({request.asked_by, request.for_person}),
+        )  # fmt: skip
+
+    def approver(self, who: Who) -> Approver:
+        kind, name = who
+        return Approver(person=self.keys[name]) if kind == "person" else Approver(group=self.keys[name])
+
+    def owner(self, app: str) -> Approver | None:
+        owner = self.book.apps[app]["owner"]
+        return self.approver(owner) if owner else None
+
+    def directory(self) -> Directory:
+        active = frozenset(self.keys[name] for name, one in self.book.people.items() if one["active"])
+        return Directory(
+            active=active,
+            members={
+                self.keys[group]: tuple(sorted(active & {self.keys[name] for name in members}))
+                for group, members in self.book.groups.items()
+            },
+            admins=tuple(sorted(self.keys[name] for name in self.book.admins())),
+        )
+
+    def look(self) -> dict[str, Any]:
+        found = []
+        for number, request in enumerate(self.requests):
+            deciders = self.deciders(request)
+            found.append(
+                {
+                    "state": request.state.value,
+                    "steps": [{"state": step.state.value} for step in request.steps],
+                    "tier": deciders.tier.value if deciders else None,
+                    "deciders": {self.names[one] for one in deciders.people} if deciders else set(),
+                    "overdue": any(step.overdue and step.state is StepState.OPEN for step in self.now(number).steps),
+                }
+            )
+        return {"requests": found}
+
+    def expected(self, book: Book) -> dict[str, Any]:
+        """How it has to stand, in the form of `look`."""
+        wanted = []
+        for request in book.requests:
+            step = book.open_step(request)
+            wanted.append(
+                {
+                    "state": request["state"],
+                    "steps": [{"state": one["state"]} for one in request["steps"]],
+                    "tier": step["tier"] if step else None,
+                    "deciders": {name for name, (live, _) in step["asked"].items() if live} if step else set(),
+                    "overdue": book.overdue(request),
+                }
+            )
+        return {"requests": wanted}

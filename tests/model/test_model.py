@@ -1,0 +1,32 @@
+"""Some stories of each kind; `python -m tests.model` tells thousands."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.conftest import Engines
+from tests.model.core import Core
+from tests.model.database import Database
+from tests.model.story import Decisions, Operations
+
+# The same stories each time: what is new is found by the command, and a red test can be run again.
+FEW = settings(
+    deadline=None, derandomize=True, database=None, print_blob=False, suppress_health_check=list(HealthCheck)
+)
+
+
+def test_the_pure_core_does_as_the_book_says() -> None:
+    run_state_machine_as_test(
+        lambda: Decisions(Core()), settings=settings(FEW, max_examples=60, stateful_step_count=30)
+    )
+
+
+@pytest.mark.slow
+def test_the_operations_do_as_the_book_says(engine: str, engines: Engines) -> None:
+    database = Database(lambda: engines.app(engine))
+    run_state_machine_as_test(
+        lambda: Operations(database), settings=settings(FEW, max_examples=8, stateful_step_count=40)
+    )
+    database.stop()
