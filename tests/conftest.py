@@ -23,7 +23,7 @@ from tests import factories
 from tests.factories import Company
 from tests.postgres import shared_folder, start_postgres
 from tests.valkey import start_valkey
-from webapp import create_app
+from webapp import anchors, create_app
 from webapp.config import Settings
 from webapp.extensions import broker, db, limiter
 from webapp.models import Base, Person
@@ -121,6 +121,7 @@ class Engines:
 
     def _empty(self, app: Flask, engine: str) -> None:
         with app.app_context():
+            anchors.path().unlink(missing_ok=True)  # of the record that is emptied
             if engine == SQLITE:
                 db.engine.dispose()
                 data = self._folder / SQLITE

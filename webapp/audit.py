@@ -7,7 +7,7 @@ Events hold ids, settings and SHA-256 of free text, never names, addresses or th
 
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -124,9 +124,21 @@ class Break:
     sentence: str
 
 
-def verify() -> tuple[int, Break | None]:
-    """(number of lines that hold, the first break or None). Reads the whole record in pages."""
-    ring = keyring()
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody outside of the database remembers of one line: its HMAC, and when (ISO 8601) it was the last."""
+
+    mac: str
+    at: str
+
+
+def verify(seen: Mapping[int, Seen] | None = None) -> tuple[int, Break | None]:
+    """(number of lines that hold, the first break or None). Reads the whole record in pages.
+
+    `seen`: line number → what `webapp.anchors` remembers of it. Without, a record that was cut off at its end, head
+    and all, holds.
+    """
+    ring, seen = keyring(), seen or {}
     expected, previous = 1, GENESIS
     for line in _all_events():
         if line.seq != expected:
@@ -141,7 +153,15 @@ def verify() -> tuple[int, Break | None]:
             return expected - 1, Break(line.seq, f"Line {line.seq} was changed, or a line before it was.")
         if not _columns_agree(line):
             return expected - 1, Break(line.seq, f"The look-up columns of line {line.seq} were changed.")
+        anchor = seen.get(line.seq)
+        if anchor is not None and anchor.mac != line.mac:
+            return expected - 1, Break(line.seq, f"Line {line.seq} is not the one that was there at {anchor.at}.")
         expected, previous = expected + 1, line.mac
+    newest = max(seen, default=0)
+    if newest >= expected:
+        return expected - 1, Break(
+            expected, f"The record ends at line {expected - 1}, but at {seen[newest].at} there was line {newest}."
+        )
     head = db.session.execute(select(EventHead.seq, EventHead.mac).where(EventHead.id == 1)).one()
     if (head.seq, head.mac) != (expected - 1, previous):
         return expected - 1, Break(expected, f"The record ends at line {expected - 1}, but its head says {head.seq}.")

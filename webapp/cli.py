@@ -1,4 +1,4 @@
-"""flask --app wsgi …: create-admin, organisation, demo, upgrade, audit verify."""
+"""flask --app wsgi …: create-admin, organisation, demo, upgrade, audit verify, audit anchor."""
 
 import sqlite3
 import sys
@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 from flask_migrate import upgrade as migrate_upgrade
 from sqlalchemy.exc import OperationalError
 
-from webapp import audit, clock, outbox
+from webapp import anchors, audit, clock, outbox
 from webapp.extensions import db, settings
 from webapp.models import Organisation
 from webapp.operations import organisation as company
@@ -109,12 +109,36 @@ def _copy(source: Path, copy: Path) -> None:
 
 
 @audit_commands.command("verify")
-def verify() -> None:
+@click.option("--anchor", "file", type=click.Path(path_type=Path), help="The file of anchors to compare with; unless "
+              "given, the one that the worker writes, if it is on this machine.")  # fmt: skip
+def verify(file: Path | None) -> None:
     """Says whether the record holds, and where it breaks."""
     choose("read")
-    lines, broken = audit.verify()
-    if broken is None:
-        click.echo(f"The record holds: {lines:,} lines.")
-        return
-    click.echo(f"The record breaks after {lines:,} lines. {broken.sentence}", err=True)
-    sys.exit(1)
+    known: list[anchors.Anchor] = []
+    try:
+        if file is not None or anchors.path().exists():
+            known = anchors.read(file or anchors.path())
+    except (anchors.Bad, OSError) as error:
+        raise click.ClickException(f"The anchors cannot be used. {error}") from None
+    lines, broken = audit.verify(anchors.compare(known))
+    if broken is not None:
+        click.echo(f"The record breaks after {lines:,} lines. {broken.sentence}", err=True)
+        sys.exit(1)
+    click.echo(f"The record holds: {lines:,} lines.")
+    click.echo(anchors.compared(known))
+
+
+@audit_commands.command("anchor")
+@click.option("--write", is_flag=True, help="Appends it to the file of anchors, as the worker does.")
+def anchor(write: bool) -> None:
+    """Prints a signed copy of the record's head, to be kept where the database's owner cannot reach it."""
+    choose("read")
+    try:
+        made = anchors.keep(anchors.path(), now=clock.now()) if write else anchors.take(now=clock.now())
+    except (anchors.Bad, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    if made is not None:
+        click.echo(made.line())
+    else:
+        click.echo("Nothing was added to the record since the last anchor." if write else "The record is empty.",
+                   err=True)  # fmt: skip

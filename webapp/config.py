@@ -42,6 +42,7 @@ class Settings:
     mail_default_sender: str = "countersign@example.com"
     mail_timeout: float = 20.0
     log_level: str = "INFO"
+    audit_anchor: Path | None = None  # in the data folder unless set
     failpoints: str = ""
 
     @property
@@ -126,6 +127,7 @@ def _read(env: Mapping[str, str]) -> Settings:
         mail_default_sender=env.get("MAIL_DEFAULT_SENDER", "") or f"countersign@{'example.com' if loopback else host}",
         mail_timeout=float(_number(env, "MAIL_TIMEOUT", 20, 1, 300)),
         log_level=_log_level(env, "WARNING" if embedded else "INFO"),
+        audit_anchor=Path(env["AUDIT_ANCHOR"]).expanduser().resolve() if env.get("AUDIT_ANCHOR", "").strip() else None,
         failpoints=_failpoints(env, loopback),
     )
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
-from webapp import clock, failpoints, mail, outbox, smtp
+from webapp import anchors, clock, failpoints, mail, outbox, smtp
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.operations import keys, requests
@@ -49,7 +49,7 @@ def drain() -> None:
 
 
 def sweep() -> None:
-    """Ends what is overdue, then sends what no bell announced."""
+    """Ends what is overdue, anchors the record, then sends what no bell announced."""
     while not stopping.is_set():
         looked_at = requests.expire_overdue(now=clock.now(), limit=EXPIRE_BATCH)
         outbox.commit()
@@ -63,7 +63,22 @@ def sweep() -> None:
         execution_options={"synchronize_session": False},
     )
     db.session.commit()
+    anchor()
     drain()
+
+
+def anchor() -> None:
+    """Keeps a signed copy of the audit record's head outside of the database, every ten minutes."""
+    file = anchors.path()
+    if not anchors.is_due(file):
+        return
+    try:
+        with reading():
+            anchors.keep(file, now=clock.now())
+    except anchors.Bad as error:
+        log.error("The audit record does not go on from its last anchor.", extra={"error": str(error)})
+    except OSError as error:
+        log.error("The anchor of the audit record cannot be written.", extra={"error": str(error)})
 
 
 def beat(name: str) -> None:

@@ -13,7 +13,6 @@ import contextlib
 import json
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,12 +23,10 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.conftest import Engines
+from tests.alone import emptied
 from tests.model.core import Core
 from tests.model.database import Database
 from tests.model.story import Decisions, Operations
-from tests.postgres import shared_folder, start_postgres
-from tests.valkey import start_valkey
 
 BATCH = 50
 
@@ -115,18 +112,8 @@ def _system(engine: str) -> Iterator[Any]:
     if engine == "core":
         yield lambda: Decisions(Core())
         return
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        valkey = start_valkey(folder)
-        stack.callback(valkey.stop)
-
-        def postgres_url() -> str:
-            server = start_postgres(shared_folder())
-            stack.callback(server.stop)
-            return server.new_database("model")
-
-        engines = Engines(folder, valkey.url, postgres_url)
-        database = Database(lambda: engines.app(engine))
+    with emptied(engine) as empty:
+        database = Database(empty)
         yield lambda: Operations(database)
         database.stop()
 

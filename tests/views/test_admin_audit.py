@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from webapp import audit, clock, outbox
+from webapp import anchors, audit, clock, outbox
 from webapp.admin.audit import COLUMNS, defused
 from webapp.admin.audit import _table as csv_rows
 from webapp.admin.audit_words import GROUPS, SENTENCES
 from webapp.extensions import db
 from webapp.operations import apps, people
 from webapp.queries import audit_lines
-from webapp.transactions import choose
+from webapp.transactions import choose, reading
 from webapp.workflow.policy import StepRule
 from webapp.workflow.states import Verdict
 
 from .. import factories
+from ..test_audit import tamper
 from .admin_helpers import events, flat, is_fragment, statements, words
 
 WEBAPP = Path(audit.__file__).parent
@@ -231,9 +232,29 @@ def test_the_record_is_verified(admin, adam):
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/audit")
     page = plain(admin.get("/admin/audit"))
     assert re.search(r"All \d+ lines are as they were written\.", page)
+    assert "There was no anchor to compare it with" in page
     assert "Adam Weiss checked the record: all" in page
     assert events("audit.verified")[-1]["actor"] == adam.id
     assert audit.verify()[1] is None
+
+
+def test_the_check_says_what_it_compared_with_and_what_was_cut_off(admin, engine):
+    lines(5)
+    with reading():
+        anchor = anchors.keep(anchors.path(), now=clock.now())
+    admin.post("/admin/audit/verification")
+    page = plain(admin.get("/admin/audit"))
+    assert f"1 anchor agrees; the newest saw line {anchor.seq:,} at {anchor.at}." in page
+    tamper(
+        engine,
+        f"DELETE FROM events WHERE seq >= {anchor.seq}",
+        f"UPDATE event_head SET seq = {anchor.seq - 1}, mac = (SELECT mac FROM events WHERE seq = {anchor.seq - 1})",
+    )
+    admin.post("/admin/audit/verification")
+    assert "there was line" in plain(admin.get("/admin/audit"))
+    anchors.path().write_text(anchor.line().replace(anchor.mac, "0" * 64))
+    admin.post("/admin/audit/verification")
+    assert "The anchors cannot be used. Anchor 1 was changed" in plain(admin.get("/admin/audit"))
 
 
 def test_a_record_that_was_changed_is_said_to_be(admin, app):

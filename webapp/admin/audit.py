@@ -11,8 +11,8 @@ from typing import Any
 from flask import Response, flash, stream_with_context, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from webapp import anchors, clock, htmx
 from webapp import audit as record
-from webapp import clock, htmx
 from webapp.fresh import fresh
 from webapp.presentation import times
 from webapp.queries import audit_lines as queries
@@ -103,18 +103,28 @@ def verify_audit() -> AnyResponse:
     """Reads the whole record and says whether it holds; that somebody looked is a line of its own."""
     actor = me().id
     with reading():  # a million lines take a while, and nobody else may have to wait for it
-        lines, broken = record.verify()
+        known, unusable = _anchors()
+        lines, broken = record.verify(anchors.compare(known))
     now = clock.now()
     record.record("audit.verified", at=now, actor=actor, lines=lines, holds=broken is None,
                   broken=broken.seq if broken else None)  # fmt: skip
     commit()
     if broken is None:
-        flash(f"All {lines:,} lines are as they were written." if lines != 1 else "The one line is as it was written.",
-              "done")  # fmt: skip
+        held = f"All {lines:,} lines are as they were written." if lines != 1 else "The one line is as it was written."
+        flash(f"{held} {unusable or anchors.compared(known)}", "error" if unusable else "done")
     else:
         held = f"The {lines:,} lines before it hold." if lines else "No line before it holds."
         flash(f"The record does not hold. {broken.sentence} {held} Keep a copy of the database as it is now.", "error")
     return go(url_for("admin.audit"))
+
+
+def _anchors() -> tuple[list[anchors.Anchor], str]:
+    """The anchors on this machine, or a sentence about what is wrong with them."""
+    file = anchors.path()
+    try:
+        return (anchors.read(file) if file.exists() else []), ""
+    except (anchors.Bad, OSError) as error:
+        return [], f"The anchors cannot be used. {error}"
 
 
 @bp.get("/audit.csv")
