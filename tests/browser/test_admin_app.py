@@ -1,0 +1,162 @@
+"""An app's page in Chromium: steps put in order by mouse, touch and keyboard."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from .cases import Cases
+from .site import PHONE
+
+# Asked for before any script of the page runs: what the policy refused, if anything.
+WATCH = """
+    window.refused = [];
+    document.addEventListener("securitypolicyviolation", event =>
+        window.refused.push(`${event.violatedDirective} ${event.sourceFile} ${event.sample}`));
+"""
+
+
+@pytest.fixture(scope="session")
+def cases(site):
+    return Cases(site)
+
+
+def rules_of(window, cases: Cases, app: str, **options) -> Page:
+    """The app's page as Adam sees it, watched for what its policy refuses."""
+    page = window("Adam", **options)
+    page.add_init_script(WATCH)
+    page.goto(f"/admin/apps/{cases.app_id(app)}")
+    return page
+
+
+def steps_of(page: Page) -> list[str]:
+    return page.locator("#set-steps ol > li b").all_text_contents()
+
+
+def with_steps(page: Page, *names: str) -> list[str]:
+    """Adds steps until there are some to sort; returns them in order."""
+    for name in names:
+        page.locator("#step").select_option(
+            label=page.locator("#step option", has_text=name).first.text_content().strip()
+        )
+        page.get_by_role("button", name="Add step", exact=True).click()
+        expect(page.locator("#set-steps ol > li b").last).to_have_text(name)
+    return steps_of(page)
+
+
+def drag(page: Page, grip, onto) -> None:
+    """By mouse, in steps, as hands do."""
+    grip.scroll_into_view_if_needed()
+    start, end = grip.bounding_box(), onto.bounding_box()
+    page.mouse.move(start["x"] + 5, start["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 8, start["y"] + 12, steps=3)
+    page.mouse.move(end["x"] + 8, end["y"] + end["height"] * 0.75, steps=10)
+    page.mouse.up()
+
+
+def test_a_step_is_dragged_to_its_place_and_saves_itself(window, cases):
+    page = rules_of(window, cases, "Salesforce")
+    first, *rest = steps_of(page)
+    lines = page.locator("#set-steps ol > li")
+    drag(page, lines.first.locator(".cs-grip"), lines.last)
+    expect(lines.last.locator("b")).to_have_text(first)
+    expect(lines.last.locator(".cs-saved")).to_be_visible()
+    expect(page.locator("#say")).to_contain_text(f"{first} is number {len(rest) + 1} of {len(rest) + 1} now.")
+    expect(page.get_by_role("button", name=f"Move {first} up", exact=True)).to_be_focused()
+    expect(page.locator("#set-matrix th[scope=col]").last).to_contain_text(first)
+    page.reload()
+    assert steps_of(page) == [*rest, first]
+    page.get_by_role("button", name=f"Move {first} up", exact=True).click()
+    expect(lines.first.locator("b")).to_have_text(first)
+    assert page.evaluate("window.refused") == []
+
+
+def test_a_step_is_dragged_by_finger(window, cases):
+    page = rules_of(window, cases, "Salesforce", viewport=PHONE, has_touch=True, is_mobile=True)
+    order = steps_of(page)
+    lines = page.locator("#set-steps ol > li")
+    grip = lines.first.locator(".cs-grip")
+    grip.scroll_into_view_if_needed()
+    start, end = grip.bounding_box(), lines.last.bounding_box()
+    x, above, below = start["x"] + 10, start["y"] + 10, end["y"] + end["height"] * 0.8
+    finger = page.context.new_cdp_session(page)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": above}]})
+    for part in range(1, 11):
+        at = {"x": x, "y": above + (below - above) * part / 10}
+        finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [at]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(lines.last.locator("b")).to_have_text(order[0])
+    expect(lines.last.locator(".cs-saved")).to_be_visible()
+    page.get_by_role("button", name=f"Move {order[0]} up", exact=True).tap()
+    expect(lines.first.locator("b")).to_have_text(order[0])
+    assert page.evaluate("window.refused") == []
+
+
+def test_steps_are_sorted_by_keyboard(window, cases):
+    """Up and Down, with the focus on the step's own button all the way, and told where it is."""
+    page = rules_of(window, cases, "Tableau")
+    first, *_ = with_steps(page, "Otto Brandt", "Platform")
+    count = len(steps_of(page))
+    assert count >= 3
+    page.get_by_role("button", name=f"Move {first} down", exact=True).focus()
+    for place in range(2, count + 1):
+        page.keyboard.press("Enter")
+        expect(page.locator("#set-steps ol > li b").nth(place - 1)).to_have_text(first)
+        expect(page.locator("#say")).to_contain_text(f"{first} is number {place} of {count} now.")
+        way = "down" if place < count else "up"  # at the end there is no further down
+        expect(page.get_by_role("button", name=f"Move {first} {way}", exact=True)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator("#set-steps ol > li b").nth(count - 2)).to_have_text(first)
+    expect(page.get_by_role("button", name=f"Move {first} up", exact=True)).to_be_focused()
+    page.reload()
+    assert steps_of(page)[count - 2] == first
+
+
+def test_steps_that_somebody_else_changed_show_how_they_are_now(window, cases):
+    page = rules_of(window, cases, "NetSuite")
+    mine = with_steps(page, "Otto Brandt")
+    other = rules_of(window, cases, "NetSuite")
+    with_steps(other, "Lena Novak")
+    lines = page.locator("#set-steps ol > li")
+    drag(page, lines.first.locator(".cs-grip"), lines.last)
+    expect(page.locator("#set-steps .invalid-feedback")).to_contain_text("Somebody else changed the steps meanwhile.")
+    assert steps_of(page) == [*mine, "Lena Novak"]
+
+
+@pytest.mark.parametrize("status", [None, 502])
+def test_steps_that_could_not_be_saved_go_back_to_where_they_were(window, cases, status):
+    def fail(route: Route) -> None:
+        route.fulfill(status=status, body="<html>Bad gateway</html>") if status else route.abort()
+
+    page = rules_of(window, cases, "Salesforce")
+    order = steps_of(page)
+    page.route("**/steps/order", fail)
+    lines = page.locator("#set-steps ol > li")
+    drag(page, lines.first.locator(".cs-grip"), lines.last)
+    expect(page.locator("[data-toast].is-no")).to_contain_text("still here")
+    expect(lines.first.locator("b")).to_have_text(order[0])
+    assert steps_of(page) == order
+    window.complaints.clear()  # Chromium tells of the failure that we made
+
+
+def test_fields_are_dragged_without_being_opened(window, cases):
+    page = rules_of(window, cases, "Salesforce")
+    fields = page.locator("#set-fields [data-sort] > details")
+    first = fields.first.locator("summary b").text_content()
+    drag(page, fields.first.locator(".cs-grip"), fields.last)
+    expect(fields.last.locator("summary b")).to_have_text(first)
+    expect(fields.last.locator(".cs-saved")).to_be_visible()
+    expect(fields.last.locator("summary")).to_be_focused()
+    assert page.locator("#set-fields details[open]").count() == 0
+    assert page.evaluate("window.refused") == []
+
+
+def test_nothing_can_be_dragged_without_script(window, cases):
+    page = rules_of(window, cases, "Salesforce", java_script_enabled=False)
+    expect(page.locator(".cs-grip").first).to_be_hidden()
+    order = steps_of(page)
+    page.get_by_role("button", name=f"Move {order[0]} down", exact=True).click()
+    assert steps_of(page) == [order[1], order[0], *order[2:]]
+    page.get_by_role("button", name=f"Move {order[0]} up", exact=True).click()
+    assert steps_of(page) == order
