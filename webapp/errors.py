@@ -1,14 +1,15 @@
 """Refusals and failures, as a page or as a fragment, always with what to do next."""
 
 import logging
+import sqlite3
 from typing import Any
 
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from webapp import htmx
+from webapp import htmx, signin
 from webapp.extensions import db
 from webapp.operations.errors import Conflict, Invalid
 from webapp.workflow.errors import NotYourTurn, SelfApproval, WorkflowError
@@ -33,6 +34,10 @@ _SENTENCES = {
     429: "Too many tries in a short time. Wait a minute, then try again. Nothing was lost.",
     503: "The database does not answer right now, so nothing was changed. Please try again in a minute.",
 }
+_UNSURE = (
+    "The database went away at the moment of saving, so we do not know whether this was saved. "
+    "Look whether it is there before you send it again."
+)
 
 
 def init(app: Flask) -> None:
@@ -41,7 +46,9 @@ def init(app: Flask) -> None:
     app.register_error_handler(Conflict, _conflict)
     app.register_error_handler(WorkflowError, _conflict)
     app.register_error_handler(Invalid, _invalid)
-    app.register_error_handler(OperationalError, _database)
+    # The driver's own error is what SQLite says when a transaction cannot even begin.
+    for gone in (OperationalError, InterfaceError, PendingRollbackError, sqlite3.OperationalError):
+        app.register_error_handler(gone, _database)
     app.register_error_handler(Exception, _broken)
 
 
@@ -102,14 +109,18 @@ def _invalid(error: Invalid) -> Response:
     return answer(422, str(error))
 
 
-def _database(error: OperationalError) -> Response:
+def _database(error: Exception) -> Response:
     log.exception("database", exc_info=error)
-    return answer(503, _SENTENCES[503])
+    signin.forget()
+    # Lost between COMMIT and its answer.
+    unsure = isinstance(error, DBAPIError) and error.connection_invalidated and error.statement is None
+    return answer(503, _UNSURE if unsure else _SENTENCES[503])
 
 
 def _broken(error: Exception) -> Response:
     original: Any = error.original_exception if isinstance(error, InternalServerError) else error
     log.error("broken", exc_info=original or error, extra={"path": request.path})
+    signin.forget()
     _end_transaction()
     reference = g.get("request_id", "")[:8]
     if htmx.is_fragment():
@@ -124,6 +135,6 @@ def _broken(error: Exception) -> Response:
 def _end_transaction() -> None:
     try:
         db.session.rollback()
-    except DBAPIError:
+    except SQLAlchemyError:
         # The connection itself is gone; the page about it needs no database.
         db.session.remove()

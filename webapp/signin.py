@@ -84,6 +84,12 @@ def signed_in() -> SignedIn | None:
     return cast(SignedIn, current_user) if current_user.is_authenticated else None
 
 
+def forget() -> None:
+    """For the page about a failure: it is for nobody in particular, so that the database is not asked again."""
+    g.broken = True
+    g._login_user = login.anonymous_user()  # where Flask-Login keeps whom it has found, for its own templates too
+
+
 def me() -> Person:
     """The signed-in person; only in views that are not for `anyone`."""
     return cast(Person, current_user.person)

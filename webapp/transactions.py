@@ -87,6 +87,8 @@ def _postgresql_begin(connection: Any) -> None:
 
 
 def _postgresql_rollback(connection: Any) -> None:
+    if connection.invalidated:
+        return  # the server is gone, and its transaction with it
     # psycopg forgets its prepared statements at a ROLLBACK, and a page's statements take longer to plan than to run.
     # What has only read ends just as well by a COMMIT.
     raw = connection.connection.dbapi_connection

@@ -1,0 +1,82 @@
+"""The database goes away in the middle of a form: a page says so, and does not claim what nobody knows."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+
+from tests import factories
+from tests.conftest import POSTGRESQL, SQLITE
+from tests.factories import Company, rows
+from webapp import audit, outbox
+from webapp.extensions import db
+from webapp.transactions import choose
+
+
+def cut_all(app: Flask) -> None:
+    """Every connection of the app to its database ends, as when the server is stopped at once."""
+    url = app.extensions["settings"].database_url.replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.mark.parametrize("engine", [POSTGRESQL])
+def test_gone_in_the_middle_is_a_page_that_says_so(
+    app: Flask, company: Company, login_as: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, rita = factories.app("Salesforce", company.ana), login_as(company.rita)
+    post = outbox.post
+
+    def cut(some: Any) -> None:
+        cut_all(app)
+        post(some)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "post", cut)
+        answer = rita.post(f"/catalog/{wanted.public_id}/request", {"message": "For my work."})
+    assert answer.status_code == 503
+    assert "so nothing was changed" in answer.text
+    assert rows("requests") == 0
+    assert rita.post(f"/catalog/{wanted.public_id}/request", {"message": "For my work."}).status_code == 303
+
+
+@pytest.mark.parametrize("engine", [POSTGRESQL])
+def test_gone_at_the_commit_is_not_called_unchanged(
+    app: Flask, company: Company, login_as: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, rita = factories.app("Salesforce", company.ana), login_as(company.rita)
+    seal = audit.seal
+
+    def cut() -> None:
+        seal()
+        cut_all(app)
+
+    monkeypatch.setattr(audit, "seal", cut)
+    answer = rita.post(f"/catalog/{wanted.public_id}/request", {"message": "For my work."})
+    assert answer.status_code == 503
+    assert "we do not know whether this was saved" in answer.text
+    assert "nothing was changed" not in answer.text
+
+
+@pytest.mark.parametrize("engine", [SQLITE])
+def test_a_file_that_somebody_holds_is_a_page_that_says_so(app: Flask, company: Company, login_as: Any) -> None:
+    wanted, rita = factories.app("Salesforce", company.ana), login_as(company.rita)
+    db.session.rollback()
+    choose("read")
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+    holder = sqlite3.connect(db.engine.url.database or "", isolation_level=None)
+    try:
+        holder.execute("BEGIN IMMEDIATE")
+        answer = rita.post(f"/catalog/{wanted.public_id}/request", {"message": "For my work."})
+    finally:
+        holder.close()
+    assert answer.status_code == 503
+    assert "so nothing was changed" in answer.text
