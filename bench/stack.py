@@ -108,10 +108,7 @@ class Stack:
             self._postgres = start_postgres(shared_folder())
             self._stack.callback(self._postgres.stop)
             # The tests' server forgets on a crash; what is measured here must keep what it acknowledged.
-            with psycopg.connect(self._postgres.url, autocommit=True) as connection:
-                for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-                    connection.execute(f"ALTER SYSTEM SET {setting} = on")
-                connection.execute("SELECT pg_reload_conf()")
+            self._postgres.keep_what_was_acknowledged()
         url: str = self._postgres.new_database(f"bench_{name}")
         return url.replace("postgresql://", "postgresql+psycopg://", 1)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -52,6 +55,24 @@ class Postgres:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted))
             connection.execute(sql.SQL("CREATE DATABASE {}").format(quoted))
         return str(self._server.get_uri(database=name))
+
+    def keep_what_was_acknowledged(self) -> None:
+        """From now on as in production: what was committed survives a crash of the server."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = on")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def crash(self) -> None:
+        """End the server at once, its transactions cut off in the middle; only for a server of one's own."""
+        process = psutil.Process(self._server.get_pid())
+        process.send_signal(signal.SIGQUIT)
+        with contextlib.suppress(psutil.TimeoutExpired):
+            process.wait(10)
+
+    def start_again(self) -> None:
+        """After `crash`: it finds what was committed."""
+        self._server.start()
 
     def stop(self) -> None:
         """Let go of the server; the last one who does stops it and removes its data."""

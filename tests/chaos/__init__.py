@@ -1,0 +1,1 @@
+"""The promises under fire: the whole stack is started, driven, killed and checked. `bin/chaos --help`."""

@@ -1,0 +1,380 @@
+"""The invariants, checked when all has come to rest: from the database, the SMTP server's record and the history.
+
+Each check answers sentences about what does not hold; none is as it should be. The record of events is replayed by a
+model of its own, which shares no code with the product.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import text
+
+from tests.chaos.crowd import Told
+from webapp import audit
+from webapp.extensions import db
+from webapp.transactions import choose
+
+FINAL = ("approved", "denied", "expired", "cancelled")
+# Seconds between the look that finds a mail still so and the server's taking it, on a busy machine.
+ON_ITS_WAY = 10.0
+TRIES = 8
+
+
+@dataclass
+class State:
+    """Every table that matters, as plain rows."""
+
+    requests: dict[int, Any]
+    steps: dict[int, Any]
+    decisions: list[Any]
+    grants: list[Any]
+    notices: dict[str, Any]
+    people: dict[int, Any]
+    apps: dict[int, Any]
+    revisions: dict[int, Any]
+    events: list[dict[str, Any]]
+    broken: str
+
+
+def load(app: Flask) -> State:
+    """Read in one transaction; the chain is verified by the product, everything else is looked at raw."""
+
+    def rows(table: str, order: str = "id") -> list[Any]:
+        return list(db.session.execute(text(f"SELECT * FROM {table} ORDER BY {order}")).all())
+
+    with app.app_context():
+        choose("read")
+        _, broken = audit.verify()
+        events = [json.loads(row.body) for row in rows("events", "seq")]
+        return State(
+            requests={row.id: row for row in rows("requests")},
+            steps={row.id: row for row in rows("steps")},
+            decisions=rows("decisions"),
+            grants=rows("grants"),
+            notices={row.public_id: row for row in rows("notices")},
+            people={row.id: row for row in rows("people")},
+            apps={row.id: row for row in rows("apps")},
+            revisions={row.id: row for row in rows("policy_revisions")},
+            events=events,
+            broken=broken.sentence if broken else "",
+        )
+
+
+def everything(
+    state: State, mails: list[dict[str, Any]], history: list[Told], *, worker_ends: list[float],
+    database_gone: list[tuple[float, float]],
+) -> list[str]:  # fmt: skip
+    """All checks. `worker_ends`: when a worker was killed; `database_gone`: from when until when."""
+    return [
+        *(["The record: " + state.broken] if state.broken else []),
+        *_requests(state),
+        *_decisions(state),
+        *_replayed(state),
+        *_grants(state),
+        *_notices(state, mails, worker_ends, database_gone),
+        *_told(state, history, database_gone),
+    ]
+
+
+def _steps_of(state: State) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = defaultdict(list)
+    for step in sorted(state.steps.values(), key=lambda one: (one.position, one.id)):
+        found[step.request_id].append(step)
+    return found
+
+
+def _requests(state: State) -> Iterator[str]:
+    """One final state, and steps that agree with it."""
+    steps = _steps_of(state)
+    pending = Counter((one.app_id, one.for_person_id) for one in state.requests.values() if one.state == "pending")
+    for key, number in pending.items():
+        if number > 1:
+            yield f"{number} requests are pending for app and person {key}."
+    for request in state.requests.values():
+        states = [one.state for one in steps[request.id]]
+        named = f"Request {request.id} is {request.state}, its steps {states}."
+        opened = states.count("open")
+        done = [one for one in states if one not in ("waiting", "open", "skipped")]
+        if request.state == "pending":
+            if opened != 1 or set(done) - {"approved"}:
+                yield named
+            continue
+        if opened or "waiting" in states or (request.settled_at is None):
+            yield named
+        if request.state == "approved" and set(states) != {"approved"}:
+            yield named
+        if request.state in ("denied", "expired") and (
+            done.count(request.state) != 1 or set(done) - {"approved", request.state}
+        ):
+            yield named
+        if request.state == "cancelled" and set(done) - {"approved"}:
+            yield named
+
+
+def _decisions(state: State) -> Iterator[str]:
+    """At most one for each step, by somebody eligible under the frozen rule who is not the requester."""
+    for step, number in Counter(one.step_id for one in state.decisions).items():
+        if number > 1:
+            yield f"Step {step} has {number} decisions."
+    decided = {one.step_id: one for one in state.decisions}
+    for step in state.steps.values():
+        decision = decided.get(step.id)
+        if (step.state in ("approved", "denied")) is not (decision is not None):
+            yield f"Step {step.id} is {step.state}, its decision {decision}."
+        if decision is not None and decision.verdict != step.state:
+            yield f"Step {step.id} is {step.state}, but was decided {decision.verdict}."
+    for decision in state.decisions:
+        request = state.requests[state.steps[decision.step_id].request_id]
+        if decision.person_id in (request.asked_by_id, request.for_person_id):
+            yield f"Request {request.id} was decided by its requester."
+    for request, steps in _steps_of(state).items():
+        rule = json.loads(state.revisions[state.requests[request].policy_revision_id].body)
+        frozen = [(one["person"], one["group"]) for one in rule["steps"]]
+        if [(one.approver_person_id, one.approver_group_id) for one in steps] != frozen:
+            yield f"The steps of request {request} are not those of the rule it was asked under."
+
+
+@dataclass
+class _Request:
+    """A request as the record tells it."""
+
+    person: int
+    app: int
+    revision: int
+    state: str = "pending"
+    at: int = -1
+    asked: set[int] = field(default_factory=set)
+    decisions: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+
+def _replayed(state: State) -> Iterator[str]:
+    """The record, told from the beginning, ends at what the tables say, and was allowed at each line."""
+    requests: dict[int, _Request] = {}
+    active: dict[int, bool] = {}
+    rules: dict[int, tuple[int, str]] = {}
+    grants: dict[tuple[int, int], int] = Counter()
+    for number, line in enumerate(state.events, start=1):
+        kind, facts = line["kind"], line["facts"]
+        if line["seq"] != number:
+            yield f"Line {number} of the record has the number {line['seq']}."
+        request = requests.get(line["request"]) if line["request"] is not None else None
+        if kind == "request.submitted":
+            requests[line["request"]] = _Request(line["person"], line["app"], facts["revision"])
+            if not active.get(line["actor"]):
+                yield f"Line {number}: somebody deactivated asked."
+        elif request is not None:
+            yield from _request_moves(number, line, request, active)
+        if kind == "policy.saved":
+            before = rules.get(line["app"])
+            if before is not None and (facts["before"]["number"], facts["before"]["hash"]) != before:
+                yield f"Line {number}: the rule before it is not the one that was saved last."
+            rules[line["app"]] = facts["after"]["number"], facts["after"]["hash"]
+        elif kind == "person.created":
+            active[line["person"]] = True
+        elif kind in ("person.deactivated", "person.reactivated"):
+            wanted = kind == "person.reactivated"
+            if active.get(line["person"]) is wanted:
+                yield f"Line {number}: {kind}, but that was so already."
+            active[line["person"]] = wanted
+        elif kind == "grant.added":
+            grants[line["app"], line["person"]] += 1
+    now = {id: (one.for_person_id, one.app_id, one.policy_revision_id, one.state) for id, one in state.requests.items()}
+    told = {id: (one.person, one.app, one.revision, one.state) for id, one in requests.items()}
+    yield from _differences("request", now, told)
+    positions = {one.id: (one.request_id, one.position) for one in state.steps.values()}
+    yield from _differences(
+        "decision",
+        {positions[one.step_id]: (one.person_id, one.verdict) for one in state.decisions},
+        {(id, at): what for id, one in requests.items() for at, what in one.decisions.items()},
+    )
+    yield from _differences("person", {id: bool(one.active) for id, one in state.people.items()}, active)
+    yield from _differences(
+        "rule",
+        {
+            id: (state.revisions[one.policy_revision_id].number, state.revisions[one.policy_revision_id].hash)
+            for id, one in state.apps.items()
+        },
+        rules,
+    )
+    yield from _differences("grant", Counter((one.app_id, one.person_id) for one in state.grants), grants)
+
+
+def _request_moves(number: int, line: dict[str, Any], request: _Request, active: dict[int, bool]) -> Iterator[str]:
+    kind, facts = line["kind"], line["facts"]
+    moves = kind in ("step.opened", "step.reassigned", "step.approved", "step.denied", "request.expired",
+                     "request.cancelled")  # fmt: skip
+    if moves and request.state != "pending" and kind != "step.opened":
+        yield f"Line {number}: {kind}, but the request was {request.state} already."
+    if kind == "step.opened":
+        request.at, request.asked = facts["step"], set(facts["asked"])
+    elif kind == "step.reassigned":
+        request.asked = set(facts["after"]["asked"])
+    elif kind in ("step.approved", "step.denied"):
+        actor = line["actor"]
+        if facts["step"] != request.at:
+            yield f"Line {number}: step {facts['step']} was decided while {request.at} was open."
+        if facts["channel"] != "admin" and actor not in request.asked:
+            yield f"Line {number}: person {actor} decided and was not among those asked, {sorted(request.asked)}."
+        if actor == request.person:
+            yield f"Line {number}: the requester decided."
+        if not active.get(actor):
+            yield f"Line {number}: somebody deactivated decided."
+        request.decisions[facts["step"]] = actor, kind.partition(".")[2]
+        request.state = facts["state"]
+    elif kind in ("request.expired", "request.cancelled"):
+        request.state = kind.partition(".")[2]
+
+
+def _differences(what: str, now: dict[Any, Any], told: dict[Any, Any]) -> Iterator[str]:
+    for key in sorted(now.keys() | told.keys(), key=str):
+        if now.get(key) != told.get(key):
+            yield f"The {what} {key} is {now.get(key)}, the record says {told.get(key)}."
+
+
+def _grants(state: State) -> Iterator[str]:
+    """Exactly the approvals and the direct adds."""
+    live = Counter((one.app_id, one.person_id) for one in state.grants if one.state in ("provisioning", "active"))
+    for key, number in live.items():
+        if number > 1:
+            yield f"App and person {key} have {number} live grants."
+    approved = {id for id, one in state.requests.items() if one.state == "approved"}
+    because = Counter(one.request_id for one in state.grants if one.request_id is not None)
+    for id in approved - set(because):
+        one = state.requests[id]
+        if not live.get((one.app_id, one.for_person_id)):
+            yield f"Request {id} is approved, and nobody has the app."
+    for id, number in because.items():
+        if id not in approved:
+            yield f"There is a grant of request {id}, which is {state.requests[id].state}."
+        if number > 1:
+            yield f"Request {id} gave {number} grants."
+
+
+def _notices(
+    state: State, mails: list[dict[str, Any]], worker_ends: list[float], database_gone: list[tuple[float, float]]
+) -> Iterator[str]:
+    """Each sent, dead or obsolete; each sent one in the server's record; no more doubles than causes."""
+    record: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for mail in mails:
+        record[mail["id"]].append(mail)
+    for name, notice in state.notices.items():
+        if notice.state not in ("sent", "dead", "obsolete"):
+            yield f"The mail {name} ({notice.kind}) is {notice.state} at rest, after {notice.tries} tries."
+        if notice.state == "sent" and name not in record:
+            yield f"The mail {name} is marked as sent, and the server has never had it."
+        if notice.state == "dead" and notice.tries < TRIES and " 5" not in notice.error:
+            yield f"The mail {name} was given up after {notice.tries} tries: {notice.error}"
+    for name, copies in record.items():
+        found = state.notices.get(name)
+        if found is None:
+            yield f"The server has a mail {name} that is no notice."
+            continue
+        if len({one["same"] for one in copies}) > 1:
+            yield f"The mail {name} went out {len(copies)} times with another date, boundary or link."
+        yield from _still_so(state, found, copies)
+    causes = sorted([*worker_ends, *(at for begin, _ in database_gone for at in (begin, begin))])
+    spent: set[int] = set()
+    again = [pair for copies in record.values() for pair in pairwise(copies)]
+    # Taken by the server and never marked: each of these has to have a cause, too.
+    again += [
+        (copies[-1], {"at": float("inf")})
+        for name, copies in record.items()
+        if name in state.notices and state.notices[name].state != "sent"
+    ]
+    again.sort(key=lambda pair: pair[0]["at"])
+    for one, other in again:
+        if not one["answered"]:
+            continue
+        # The kill comes right after the server has taken the mail.
+        place = bisect_left(causes, one["at"] - 0.5)
+        while place < len(causes) and place in spent:
+            place += 1
+        if place >= len(causes) or causes[place] > min(other["at"], one["at"] + 8):
+            yield f"The mail {one['id']} was taken at {one['at']:.2f}, not marked, and again at {other['at']:.2f}."
+        else:
+            spent.add(place)
+
+
+def _still_so(state: State, notice: Any, copies: list[dict[str, Any]]) -> Iterator[str]:
+    """Who is asked for a decision is asked while it is open."""
+    if notice.kind != "approval-asked":
+        return
+    settled = _seconds(state.steps[notice.step_id].settled_at)
+    for mail in copies:
+        if settled is not None and mail["at"] > settled + ON_ITS_WAY:
+            yield f"The mail {notice.public_id} asked for a decision {mail['at'] - settled:.1f} s after it was made."
+
+
+def _seconds(value: Any) -> float | None:
+    """An instant as the driver gives it: aware on PostgreSQL, text or naive UTC on SQLite."""
+    if value is None:
+        return None
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+
+
+def _told(state: State, history: list[Told], database_gone: list[tuple[float, float]]) -> Iterator[str]:
+    """What people were told is so is so, what they were refused is not, and nothing broke."""
+    by_name = {one.public_id: one for one in state.requests.values()}
+    decided = {(one.step_id, one.person_id): one.verdict for one in state.decisions}
+    for one in history:
+        if one.status >= 500 and not (
+            one.status == 503 and any(begin - 1 <= one.until and one.at <= end + 5 for begin, end in database_gone)
+        ):
+            yield f"{one.what} by {one.who} was answered {one.status}: {one.words}"
+    asked: dict[tuple[int, int], list[Told]] = defaultdict(list)
+    for one in history:
+        if one.what == "ask":
+            asked[one.app, one.who].append(one)
+            if one.done and one.request not in by_name:
+                yield f"Person {one.who} was told that they asked for app {one.app}: there is no request {one.request}."
+    rows = Counter((one.app_id, one.for_person_id) for one in state.requests.values())
+    for key in asked.keys() | rows.keys():
+        done = sum(one.done for one in asked[key])
+        unknown = sum(one.unknown for one in asked[key])
+        if not done <= rows[key] <= done + unknown:
+            yield f"App and person {key}: {done} told that they asked, {unknown} unknown, {rows[key]} requests."
+    verdicts = {"approval": "approved", "denial": "denied"}
+    tries: dict[tuple[int, int, str], list[Told]] = defaultdict(list)
+    for one in history:
+        if one.what == "decide":
+            tries[one.step, one.who, verdicts[one.verdict]].append(one)
+    for (step, person, verdict), some in tries.items():
+        is_so = decided.get((step, person)) == verdict
+        if sum(one.done for one in some) > 1:
+            yield f"Person {person} was told {sum(one.done for one in some)} times that step {step} is {verdict}."
+        if any(one.done for one in some) and not is_so:
+            yield f"Person {person} was told that step {step} is {verdict}, and it is not."
+    for (step, person), verdict in decided.items():
+        if not any(one.done or one.unknown for one in tries[step, person, verdict]):
+            yield f"Step {step} was {verdict} by {person}, who was never told so."
+    cancelled: dict[str, list[Told]] = defaultdict(list)
+    for one in history:
+        if one.what == "cancel":
+            cancelled[one.request].append(one)
+    for name, some in cancelled.items():
+        is_so = by_name[name].state == "cancelled"
+        if any(one.done for one in some) and not is_so:
+            yield f"Somebody was told that request {name} is withdrawn: it is {by_name[name].state}."
+    for name, request in by_name.items():
+        mine = request.settled_by_id == request.for_person_id
+        if request.state == "cancelled" and mine and not any(one.done or one.unknown for one in cancelled[name]):
+            yield f"Request {name} is withdrawn, and nobody was told so."
+    free = Counter((one.app_id, one.person_id) for one in state.grants if one.request_id is None)
+    added: dict[tuple[int, int], list[Told]] = defaultdict(list)
+    for one in history:
+        if one.what == "add":
+            added[one.app, one.who].append(one)
+    for key in added.keys() | free.keys():
+        done, unknown = sum(one.done for one in added[key]), sum(one.unknown for one in added[key])
+        if not done <= free[key] <= done + unknown:
+            yield f"App and person {key}: {done} told that it was added, {unknown} unknown, {free[key]} grants."

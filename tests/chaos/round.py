@@ -1,0 +1,408 @@
+"""One round: a company, a crowd, faults in an order that the seed decides, then rest, then the checks."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import func, inspect, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from tests.chaos import check, people
+from tests.chaos.crowd import Crowd
+from tests.chaos.stack import Stack, Stuck
+from webapp import failpoints
+from webapp.extensions import db
+from webapp.models import Notice, Step, db_now
+from webapp.transactions import choose
+
+# Each point, and the kind of process that has to pass it.
+WHERE = {
+    "commit.before": "web", "commit.after": "web", "bell.after": "web", "audit.in-append": "web",
+    "person.in-deactivation": "web", "policy.in-save": "web",
+    "mail.claimed": "worker", "mail.after-rcpt": "worker", "mail.before-mark": "worker", "mail.after-mark": "worker",
+    "expiry.in-batch": "worker",
+    "migration.in-upgrade": "web",
+}  # fmt: skip
+assert set(WHERE) == set(failpoints.POINTS)
+SMTP_FAULTS: tuple[dict[str, float], ...] = (
+    {"rcpt4": 0.3}, {"rcpt5": 0.15}, {"data4": 0.3}, {"data5": 0.1}, {"hang": 0.1}, {"drop": 0.3}, {"cut": 0.3},
+    {"rcpt4": 0.1, "rcpt5": 0.05, "data4": 0.1, "drop": 0.1, "cut": 0.1},
+)  # fmt: skip
+POINT_WITHIN = 60.0
+CATCH_UP_WITHIN = 60.0
+
+
+@dataclass
+class Plan:
+    """How much of everything one round does. `redis_down` in seconds; `quiet`: to wait between two faults."""
+
+    requests: int = 200
+    kills_at_points: int = 2  # at each
+    random_kills: int = 30
+    redis_down: tuple[float, ...] = (1.0, 5.0)
+    database_crashes: int = 2
+    smtp_faults: int = 6
+    askers: int = 24
+    apps: int = 28
+    quiet: float = 0.5
+    sweep: float = 2.0
+    passings: int = 4  # a point kills at the first to this one
+    longest: float = 420.0
+
+
+@dataclass
+class Report:
+    """What a round has done and found."""
+
+    seed: int
+    engine: str
+    requests: int = 0
+    decisions: int = 0
+    forms: int = 0
+    unknown: int = 0
+    mails: int = 0
+    doubles: int = 0
+    points: Counter[str] = field(default_factory=Counter)
+    kills: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    catch_up: float = 0.0
+    seconds: float = 0.0
+    # Seconds of each part of it.
+    timing: dict[str, float] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+
+
+class Round:
+    def __init__(self, engine: str, seed: int, plan: Plan, say: Callable[[str], None]) -> None:
+        self.plan, self.say = plan, say
+        self.dice = random.Random(seed)
+        self.report = Report(seed, engine)
+        self.worker_ends: list[float] = []
+        self._admins: list[threading.Thread] = []
+        self._upgraded = 0
+        self._shape: Any = None
+
+    def run(self, keep: Path) -> Report:
+        """The whole round; what is needed to look at a violation is kept in `keep`."""
+        began = time.monotonic()
+        report, plan = self.report, self.plan
+        with Stack(report.engine, seed=report.seed, sweep=plan.sweep) as self.stack:
+            self._time("stack", began)
+            self.company = people.found(self.stack.app, askers=plan.askers, apps=plan.apps)
+            self._time("company", began)
+            self.stack.start()
+            self._time("start", began)
+            self.crowd = Crowd(self.stack.app, self.company, self.stack.port, seed=report.seed)
+            self.give_up = time.monotonic() + plan.longest
+            self.crowd.start()
+            try:
+                self._faults()
+            finally:
+                self.crowd.stop.set()
+            self._time("faults", began)
+            self._come_to_rest()
+            self._time("rest", began)
+            report.seconds = time.monotonic() - began
+            self._check()
+            if report.violations:
+                self._keep(keep)
+        return report
+
+    def _time(self, part: str, began: float) -> None:
+        done = sum(self.report.timing.values())
+        self.report.timing[part] = round(time.monotonic() - began - done, 1)
+
+    # Faults
+
+    def _faults(self) -> None:
+        plan = self.plan
+        todo: list[Callable[[], None]] = [
+            (lambda point=point: self._point(point))
+            for point in WHERE
+            for _ in range(plan.kills_at_points)  # type: ignore[misc]
+        ]
+        todo += [self._random_kill] * plan.random_kills
+        todo += [lambda seconds=seconds: self._redis_down(seconds) for seconds in plan.redis_down]  # type: ignore[misc]
+        todo += [self._flush] * 2
+        todo += [self._smtp] * plan.smtp_faults
+        if self.report.engine == "postgresql":
+            todo += [self._database_crash] * plan.database_crashes
+        self.dice.shuffle(todo)
+        self._wait(1.0)
+        for number, act in enumerate(todo):
+            if time.monotonic() > self.give_up:
+                self.report.faults["not in time"] += len(todo) - number
+                break
+            # As slow as it has to be for the last fault to meet the last requests.
+            ahead = self.crowd.asked > number / len(todo) * plan.requests + 10
+            self.crowd.pace = min(5.0, self.crowd.pace + 0.2) if ahead else max(0.0, self.crowd.pace - 0.5)
+            act()
+            if self.dice.random() < 0.15:
+                self._aside(self.crowd.change_group)
+            if self.dice.random() < 0.15:
+                self._make_overdue(1)
+            self._wait(self.plan.quiet * self.dice.uniform(0.5, 1.5))
+        self.crowd.pace = 0.0
+        self.stack.smtp_faults()
+        while self.crowd.asked < plan.requests and time.monotonic() < self.give_up:
+            self._wait(0.3)
+
+    def _wait(self, seconds: float, question: Callable[[], Any] | None = None) -> Any:
+        """Lets the crowd go on; ends early when the question is answered."""
+        until = time.monotonic() + seconds
+        look_at = 0.0
+        while time.monotonic() < until:
+            self.stack.tend()
+            if time.monotonic() > look_at:
+                self.crowd.look()
+                look_at = time.monotonic() + 0.3
+            if question is not None and (answer := question()):
+                return answer
+            time.sleep(0.02)
+        return None
+
+    def _aside(self, act: Callable[[random.Random], None]) -> None:
+        """An admin does it, in a thread of their own."""
+        thread = threading.Thread(target=act, args=(random.Random(self.dice.random()),), daemon=True)
+        thread.start()
+        self._admins.append(thread)
+
+    def _point(self, point: str) -> None:
+        if point == "migration.in-upgrade":
+            self._upgrade_killed()
+            return
+        before = len(self.stack.killed(point))
+        often = point.startswith(("commit", "bell", "audit", "mail"))
+        self.stack.arm(point, self.dice.randint(1, self.plan.passings) if often else 1, WHERE[point])
+        until = time.monotonic() + POINT_WITHIN
+        while time.monotonic() < until:
+            if point == "expiry.in-batch":
+                self._make_overdue(3)
+            elif point == "person.in-deactivation":
+                self._aside(self.crowd.leave_and_come_back)
+            elif point == "policy.in-save":
+                self._aside(self.crowd.change_rule)
+            if self._wait(3.0, lambda: len(self.stack.killed(point)) > before):
+                self._note_kill(WHERE[point])
+                self.report.points[point] += 1
+                return
+        self.stack.disarm(point)
+        if len(self.stack.killed(point)) > before:
+            self._note_kill(WHERE[point])
+            self.report.points[point] += 1
+        else:
+            self.report.faults[f"{point} not reached"] += 1
+
+    def _note_kill(self, kind: str) -> None:
+        if kind == "worker":
+            self.worker_ends.append(time.time())
+
+    def _random_kill(self) -> None:
+        kinds = ["worker", "web", "master", "broker"]
+        kind = self.dice.choices(kinds, (45, 35, 12, 8))[0]
+        if kind == "broker":
+            self.stack.broker_down()
+            self._wait(self.dice.uniform(0.1, 1.5))
+            self.stack.broker_up()
+        else:
+            some = self.stack.processes()[kind]
+            if not some:
+                self._wait(0.3)
+                some = self.stack.processes()[kind]
+            if not some:
+                return
+            process = self.dice.choice(some)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+                self._note_kill(kind)
+        self.report.kills[kind] += 1
+
+    def _redis_down(self, seconds: float) -> None:
+        """Down for so long, and then: how long until all that was due is settled. Nothing else is killed meanwhile."""
+        self.stack.smtp_faults()
+        self.stack.broker_down()
+        self._wait(seconds)
+        self.stack.broker_up()
+        self.report.faults["redis down"] += 1
+        back, began = time.time(), time.monotonic()
+        if self._wait(CATCH_UP_WITHIN, lambda: self._settled_since(back)) is None:
+            self.report.violations.append(f"Not caught up {CATCH_UP_WITHIN:g} s after Redis was back.")
+        self.report.catch_up = max(self.report.catch_up, time.monotonic() - began)
+
+    def _settled_since(self, back: float) -> bool:
+        """Whether everything that was due when the broker came back is sent; what a dead worker holds has its lease."""
+        try:
+            with self.stack.app.app_context():
+                choose("read")
+                oldest = db.session.scalar(select(func.min(Notice.due_at)).where(Notice.state == "due"))
+        except SQLAlchemyError:
+            return False
+        return oldest is None or oldest.timestamp() > back
+
+    def _flush(self) -> None:
+        self.stack.flush_broker()
+        self.report.faults["redis emptied"] += 1
+
+    def _smtp(self) -> None:
+        faults = self.dice.choice(SMTP_FAULTS)
+        self.stack.smtp_faults(**faults)
+        self.report.faults["smtp " + "+".join(faults)] += 1
+        self._wait(self.dice.uniform(1, 3))
+        if self.dice.random() < 0.7:
+            self.stack.smtp_faults()
+
+    def _database_crash(self) -> None:
+        self.stack.database_down()
+        self._wait(self.dice.uniform(0.1, 2.0))
+        self.stack.database_up()
+        self.report.faults["database crashed"] += 1
+
+    def _make_overdue(self, number: int) -> None:
+        """The time of some open steps is over."""
+        some = [one.step for one in self.dice.sample(self.crowd.open, min(number, len(self.crowd.open)))]
+        with contextlib.suppress(SQLAlchemyError), self.stack.app.app_context():
+            choose("write")
+            db.session.execute(
+                update(Step).where(Step.id.in_(some), Step.state == "open").values(due_at=db_now(-1)),
+                execution_options={"synchronize_session": False},
+            )
+            db.session.commit()
+
+    def _upgrade_killed(self) -> None:
+        """An upgrade of an empty database is killed at a step of it, and run again: the same tables as ever."""
+        self._upgraded += 1
+        points = self.stack.folder / f"points-{self._upgraded}"
+        points.mkdir()
+        database = self.stack.database(f"upgrade_{self._upgraded}")
+        steps = len(list((Path(__file__).parents[2] / "migrations" / "versions").glob("0*.py")))
+        (points / "migration.in-upgrade").write_text(str(self.dice.randint(1, steps)))
+        for expected in (-9, 0):
+            process = self.stack.run_command("upgrade", database=database, points=points)
+            self._wait(60, lambda process=process: process.poll() is not None)  # type: ignore[misc]
+            if process.poll() != expected:
+                process.kill()
+                process.wait()
+                self.report.violations.append(f"An upgrade ended with {process.returncode} in place of {expected}.")
+                return
+        shape = _shape(database)
+        with self.stack.app.app_context():
+            own = str(db.engine.url.render_as_string(hide_password=False))
+        self._shape = self._shape or _shape(own)
+        if shape != self._shape:
+            self.report.violations.append("An upgrade that was killed and run again made other tables.")
+        self.report.points["migration.in-upgrade"] += 1
+
+    # Rest
+
+    def _come_to_rest(self) -> None:
+        """Nothing is killed any more; what waits for a retry or for a dead worker's lease is due now."""
+        stack = self.stack
+        stack.smtp_faults()
+        for point in WHERE:
+            stack.disarm(point)
+        self._wait(40, lambda: not self.crowd.busy and not any(one.is_alive() for one in self._admins))
+        for thread in self._admins:
+            thread.join(30)
+        for _ in range(12):
+            stack.without_workers(self._move_time)
+            try:
+                stack.until(lambda: self._count("due", now=True) == 0, 60, "all due mails are settled")
+                stack.until(lambda: self._count("leased") == 0, 30, "no mail is being sent")
+            except Stuck as stuck:
+                self.report.violations.append(str(stuck))
+                return
+            if self._count("due") == 0:
+                return
+        self.report.violations.append(f"{self._count('due')} mails are due for ever.")
+
+    def _move_time(self) -> None:
+        """While there is no worker: whoever held a lease is dead, and whatever waits has waited."""
+        for _ in range(20):
+            with contextlib.suppress(SQLAlchemyError), self.stack.app.app_context():
+                choose("write")
+                for state, column in (("leased", "lease_until"), ("due", "due_at")):
+                    db.session.execute(
+                        update(Notice).where(Notice.state == state).values({column: db_now(-1)}),
+                        execution_options={"synchronize_session": False},
+                    )
+                db.session.commit()
+                return
+            time.sleep(0.5)
+
+    def _count(self, state: str, *, now: bool = False) -> int:
+        with self.stack.app.app_context():
+            choose("read")
+            query = select(func.count()).where(Notice.state == state)
+            return db.session.scalar(query.where(Notice.due_at <= db_now()) if now else query) or 0
+
+    def _check(self) -> None:
+        report, mails = self.report, self.stack.mails()
+        state = check.load(self.stack.app)
+        end = time.time()
+        report.violations += check.everything(
+            state, mails, self.crowd.history, worker_ends=self.worker_ends,
+            database_gone=[(float(one[0] or 0), float(one[1] or end)) for one in self.stack.outages["database"]],
+        )  # fmt: skip
+        report.requests, report.decisions = len(state.requests), len(state.decisions)
+        report.forms = len(self.crowd.history)
+        report.unknown = sum(one.unknown for one in self.crowd.history)
+        report.mails = len(mails)
+        report.doubles = len(mails) - len({one["id"] for one in mails})
+
+    def _keep(self, folder: Path) -> None:
+        """All that a violation can be looked at with."""
+        folder = folder / f"{self.report.engine}-{self.report.seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.crowd.write(folder / "history.jsonl")
+        (folder / "violations").write_text("\n".join(self.report.violations))
+        (folder / "ends").write_text(f"{self.worker_ends}\n{self.stack.outages}\n")
+        for file in (self.stack.log, self.stack.mail / "record.jsonl", *self.stack.folder.glob("chaos.db*")):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy(file, folder / file.name)
+        self.say(f"What is needed to look at it is in {folder}.")
+
+
+def _shape(database: str) -> Any:
+    """Tables with their columns, indices and triggers, and the version."""
+    from sqlalchemy import create_engine
+
+    engine = create_engine(database.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        found = inspect(engine)
+        tables = {
+            table: (
+                sorted((one["name"], str(one["type"]), one["nullable"]) for one in found.get_columns(table)),
+                sorted(str(one["name"]) for one in found.get_indexes(table)),
+            )
+            for table in found.get_table_names()
+        }
+        with engine.connect() as connection:
+            triggers = (
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1"
+                if engine.dialect.name == "sqlite"
+                else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
+            )
+            return (
+                tables,
+                connection.execute(text(triggers)).scalars().all(),
+                connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all(),
+            )
+    finally:
+        engine.dispose()
+
+
+def rounds(seed: int) -> Iterator[int]:
+    """The seeds of the rounds of one run."""
+    dice = random.Random(seed)
+    while True:
+        yield dice.randrange(1, 1_000_000)
