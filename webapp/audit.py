@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import bindparam, event, insert, select, update
 from sqlalchemy.orm import Session
 
 from webapp import failpoints
@@ -51,7 +51,10 @@ def record(
     db.session().info.setdefault("events", []).append(_Draft(kind, at, actor, request, app, person, facts))
 
 
+# Built once, and run past the session: every change pays for these three.
 _HEAD = select(EventHead.seq, EventHead.mac).where(EventHead.id == 1).with_for_update()
+_LINES = insert(_EVENTS)
+_NEW_HEAD = update(EventHead).where(EventHead.id == 1).values(seq=bindparam("last"), mac=bindparam("last_mac"))
 
 
 def seal() -> None:
@@ -59,7 +62,8 @@ def seal() -> None:
     drafts: list[_Draft] = db.session().info.pop("events", [])
     if not drafts:
         return
-    head = db.session.execute(_HEAD).one()
+    connection = db.session.connection()
+    head = connection.execute(_HEAD).one()
     ring = keyring()
     key_id = ring.current
     key = ring.derive(PURPOSE, key_id)
@@ -83,9 +87,9 @@ def seal() -> None:
                 "mac": mac,
             }
         )
-    db.session.execute(insert(_EVENTS), rows)
+    connection.execute(_LINES, rows)
     failpoints.at("audit.in-append")
-    db.session.execute(update(EventHead).where(EventHead.id == 1).values(seq=seq, mac=mac))
+    connection.execute(_NEW_HEAD, {"last": seq, "last_mac": mac})
 
 
 @event.listens_for(Session, "after_rollback")

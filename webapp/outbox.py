@@ -37,7 +37,8 @@ def post(rows: Sequence[dict[str, Any]]) -> None:
     """Adds notices (column values; due at once) to the transaction at hand, in one statement."""
     if rows:
         db.session().info["bell"] = True
-        db.session.execute(_POST, list(rows))
+        db.session.flush()
+        db.session.connection().execute(_POST, list(rows))
 
 
 @event.listens_for(Session, "after_rollback")

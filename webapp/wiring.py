@@ -68,7 +68,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
     # hide_parameters: what people wrote and who they are stays out of the log when a statement fails.
     engine: dict[str, object] = {"pool_size": 5, "max_overflow": 15, "hide_parameters": True}
     if make_url(settings.database_url).get_backend_name() == "postgresql":
-        engine |= {"pool_pre_ping": True, "connect_args": {"application_name": "countersign"}}
+        engine |= {"connect_args": {"application_name": "countersign"}}
     return {
         "SECRET_KEY": settings.secret_key,
         "SECRET_KEY_FALLBACKS": list(settings.secret_key_fallbacks),

@@ -4,20 +4,30 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, insert, select, update
+from sqlalchemy import Boolean, Integer, bindparam, case, insert, select, update
 
 from webapp import audit, outbox
 from webapp.extensions import db, keyring
 from webapp.models import Invitation, Step, db_now
 from webapp.text import public_id
 from webapp.workflow.approvers import Deciders
-from webapp.workflow.states import StepState
+from webapp.workflow.policy import Policy
+from webapp.workflow.states import StepState, Tier
 
-from ._sql import changed
+from ._sql import changed, run
 
 DAY = 24 * 3600
 
 # Built once: SQLAlchemy takes twice as long to build a statement as to run it.
+_OPENS = bindparam("opens", type_=Boolean)
+_NEW_STEPS = (
+    insert(Step.metadata.tables["steps"])
+    .values(
+        opened_at=case((_OPENS, db_now())),
+        due_at=case((_OPENS, db_now(bindparam("seconds", type_=Integer)))),
+    )
+    .returning(Step.id, Step.position)
+)
 _OPEN = (
     update(Step)
     .where(Step.id == bindparam("step_id"), Step.state == StepState.WAITING.value)
@@ -28,11 +38,14 @@ _OPEN = (
         tier=bindparam("new_tier"),
     )
 )
-_INVITE = insert(Invitation).returning(Invitation.id, Invitation.person_id, Invitation.round)
+_INVITE = insert(Invitation.metadata.tables["invitations"]).returning(
+    Invitation.id, Invitation.person_id, Invitation.round
+)
 _CLOSE = (
     update(Invitation)
     .where(Invitation.step_id.in_(bindparam("steps", expanding=True)), Invitation.live)
     .values(live=False)
+    .returning(Invitation.id, Invitation.person_id)
 )
 _ASKED = (
     select(Step.request_id, Invitation.person_id, Invitation.step_id, Invitation.live)
@@ -42,19 +55,43 @@ _ASKED = (
 )
 
 
+def lay_out(request_id: int, policy: Policy, first: Deciders, *, now: datetime) -> None:
+    """The steps of a new request, of which the first is open, in one statement."""
+    rows = [
+        {
+            "request_id": request_id,
+            "position": position,
+            "approver_person_id": rule.approver.person,
+            "approver_group_id": rule.approver.group,
+            "days": policy.days_for(position),
+            "seconds": policy.days_for(position) * DAY,
+            "opens": position == 0,
+            "state": StepState.OPEN.value if position == 0 else StepState.WAITING.value,
+            "tier": first.tier.value if position == 0 else Tier.APPROVER.value,
+        }
+        for position, rule in enumerate(policy.steps)
+    ]
+    ids = {row.position: row.id for row in run(_NEW_STEPS, rows)}
+    _ask_for(request_id, ids[0], 0, first, now=now)
+
+
 def open_step(request_id: int, step: Step, deciders: Deciders, *, now: datetime) -> None:
     """The step opens: its clock starts on the database's clock, and everybody who may decide is asked."""
     changed(_OPEN, step_id=step.id, seconds=step.days * DAY, new_tier=deciders.tier.value)
+    _ask_for(request_id, step.id, step.position, deciders, now=now)
+
+
+def _ask_for(request_id: int, step_id: int, position: int, deciders: Deciders, *, now: datetime) -> None:
     audit.record(
         "step.opened",
         at=now,
         actor=None,
         request=request_id,
-        step=step.position,
+        step=position,
         tier=deciders.tier.value,
         asked=list(deciders.people),
     )
-    invite(request_id, step.id, deciders.people, now=now)
+    invite(request_id, step_id, deciders.people, now=now)
 
 
 def invite(request_id: int, step_id: int, people: Iterable[int], *, now: datetime) -> None:
@@ -66,7 +103,7 @@ def invite(request_id: int, step_id: int, people: Iterable[int], *, now: datetim
     ]
     if not rows:
         return
-    invited = db.session.execute(_INVITE, rows).all()
+    invited = run(_INVITE, rows).all()
     ask([(one.id, one.person_id, one.round) for one in invited], request_id, step_id, now=now)
 
 
@@ -171,14 +208,14 @@ def renew(conditions: Iterable[Any], *, now: datetime, limit: int | None = None)
     return len(renewed)
 
 
-def close_invitations(step_ids: Iterable[int]) -> None:
-    """Nobody decides these steps any more."""
-    changed(_CLOSE, steps=list(step_ids))
+def close_invitations(step_ids: Iterable[int]) -> list[int]:
+    """Nobody decides these steps any more. The people who could until now, in the order they were asked."""
+    return [row.person_id for row in sorted(run(_CLOSE, {"steps": list(step_ids)}))]
 
 
 def asked_people(request_ids: Iterable[int]) -> dict[int, list[tuple[int, int, bool]]]:
     """request id → (person id, step id, live) of everybody who was ever asked on it."""
     found: dict[int, list[tuple[int, int, bool]]] = {}
-    for row in db.session.execute(_ASKED, {"requests": list(request_ids)}):
+    for row in run(_ASKED, {"requests": list(request_ids)}):
         found.setdefault(row.request_id, []).append((row.person_id, row.step_id, row.live))
     return found

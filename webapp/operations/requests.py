@@ -37,7 +37,7 @@ from webapp.workflow.policy import MESSAGE_LIMIT, Approver, OutcomeRule, Policy,
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
 from . import _invite
-from ._sql import changed
+from ._sql import changed, run
 from .errors import Conflict, Invalid
 
 ASK_AGAIN_AFTER = timedelta(hours=24)
@@ -132,22 +132,7 @@ def submit(
         before=None,
         after=_for_the_record(policy, values),
     )
-    # One statement, also where persons and groups alternate.
-    steps = db.session.scalars(
-        insert(Step).returning(Step).execution_options(render_nulls=True),
-        [
-            {
-                "request_id": request.id,
-                "position": position,
-                "approver_person_id": rule.approver.person,
-                "approver_group_id": rule.approver.group,
-                "days": policy.days_for(position),
-            }
-            for position, rule in enumerate(policy.steps)
-        ],
-    ).all()
-    first = min(steps, key=lambda step: step.position)
-    _invite.open_step(request.id, first, deciders[0], now=now)
+    _invite.lay_out(request.id, policy, deciders[0], now=now)
     return request
 
 
@@ -177,7 +162,7 @@ def _check_what_stands(app: App, revision: PolicyRevision, person: Person) -> Ap
 
     Raises Conflict when the person has the app, has asked for it, is deactivated, or the app or its rule changed.
     """
-    row = db.session.execute(_WHAT_STANDS, {"app": app.id, "person": person.id}).one()
+    row = run(_WHAT_STANDS, {"app": app.id, "person": person.id}).one()
     if row.has:
         raise Conflict(f"You have {app.name} already.")
     if row.asked:
@@ -287,12 +272,12 @@ def carry_out(
     _move(case, outcome, actor=actor.id, now=now, values=values, step=step)
     _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=channel,
                      values=values, now=now)  # fmt: skip
-    asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
-    _invite.close_invitations([step.id])
+    freed = _invite.close_invitations([step.id])
     notices: list[dict[str, Any]] = []
     if outcome.state is RequestState.APPROVED:
         _grant(case, values, actor=actor, now=now)
     if outcome.state.is_final:
+        asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
         notices = _outcome_notices(
             outcome.state,
             case.policy.outcomes[outcome.state],
@@ -305,8 +290,8 @@ def carry_out(
     notices += [
         _invite.notice("request-settled", "approver", now=now, person_id=person, request_id=case.request.id,
                        step_id=step.id)
-        for person, asked_step, live in asked
-        if live and asked_step == step.id and person not in told
+        for person in freed
+        if person not in told
     ]  # fmt: skip
     outbox.post(notices)
 
@@ -316,6 +301,9 @@ def _require_complete(sheet: Sheet) -> None:
     missing = [one.entitlement for one in sheet.writable if one.entitlement.required and one.current is None]
     if missing:
         raise BadValues({one.id: f"{one.name} is needed." for one in missing})
+
+
+_DECISION = insert(Decision.metadata.tables["decisions"])
 
 
 def _record_decision(
@@ -333,18 +321,17 @@ def _record_decision(
     names = {one.id: one.name for one in case.policy.entitlements}
     before = case.request.values
     differs = [key for key in names if before.get(key) != values.get(key)]
-    decision = Decision(
-        step_id=step.id,
-        person_id=actor.id,
-        verdict=verdict.value,
-        channel=channel.value,
-        comment=comment,
-        created_at=now,
-    )
-    decision.set_json = json.dumps(
-        {names[key]: shown(values[key].value) if key in values else "" for key in differs}, ensure_ascii=False
-    )
-    db.session.add(decision)
+    was_set = {names[key]: shown(values[key].value) if key in values else "" for key in differs}
+    decision = {
+        "step_id": step.id,
+        "person_id": actor.id,
+        "verdict": verdict.value,
+        "channel": channel.value,
+        "comment": comment,
+        "set_json": json.dumps(was_set, ensure_ascii=False),
+        "created_at": now,
+    }
+    run(_DECISION, decision)
     audit.record(
         f"step.{verdict.value}",
         at=now,
@@ -548,6 +535,26 @@ def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
     )  # fmt: skip
 
 
+_MOVE = (
+    update(AccessRequest)
+    .where(
+        AccessRequest.id == bindparam("request"),
+        AccessRequest.state == RequestState.PENDING.value,
+        AccessRequest.version == bindparam("seen"),
+    )
+    .values(
+        version=AccessRequest.version + 1,
+        state=bindparam("new_state"),
+        values_json=bindparam("new_values"),
+        settled_at=bindparam("at"),
+        settled_by_id=bindparam("actor"),
+        settled_note=bindparam("note"),
+    )
+)
+# The due instant decides, sweeper or no sweeper, on the database's clock.
+_MOVE_IN_TIME = _MOVE.where(
+    exists().where(Step.id == bindparam("step"), Step.state == StepState.OPEN.value, Step.due_at > db_now())
+)
 _SETTLE_STEPS = (
     update(Step)
     .where(Step.id.in_(bindparam("steps", expanding=True)))
@@ -566,22 +573,21 @@ def _move(
     step: Step | None,
 ) -> None:
     """The conditional UPDATE that every transition begins with, then the steps; raises Conflict for the loser."""
-    changes: dict[str, object] = {"version": AccessRequest.version + 1, "state": outcome.state.value}
-    if outcome.state.is_final:
-        changes |= {"settled_at": now, "settled_by_id": actor, "settled_note": note}
-    if values is not None:
-        changes["values_json"] = dump_values(values)
-    conditions = [
-        AccessRequest.id == case.request.id,
-        AccessRequest.state == RequestState.PENDING.value,
-        AccessRequest.version == case.request.version,
-    ]
-    if step is not None and outcome.state is not RequestState.CANCELLED:
-        # The due instant decides, sweeper or no sweeper, on the database's clock.
-        conditions.append(
-            exists().where(Step.id == step.id, Step.state == StepState.OPEN.value, Step.due_at > db_now())
-        )
-    if changed(update(AccessRequest).where(*conditions).values(**changes)) != 1:
+    final = outcome.state.is_final
+    move = {
+        "request": case.request.id,
+        "seen": case.request.version,
+        "new_state": outcome.state.value,
+        "new_values": case.request.values_json if values is None else dump_values(values),
+        "at": now if final else None,
+        "actor": actor if final else None,
+        "note": note if final else "",
+    }
+    if step is None or outcome.state is RequestState.CANCELLED:
+        moved = changed(_MOVE, **move)
+    else:
+        moved = changed(_MOVE_IN_TIME, step=step.id, **move)
+    if moved != 1:
         raise Conflict(TOO_LATE)
     closing: dict[StepState, list[int]] = {}
     for step_id, state in outcome.moves:

@@ -9,11 +9,14 @@ from sqlalchemy import bindparam, literal, null, select, text, union_all
 from webapp.extensions import db
 from webapp.models import Membership, Person
 from webapp.models.base import Id
+from webapp.queries.columns import read
 from webapp.workflow.approvers import Directory
 from webapp.workflow.policy import Approver
 
 # Any number, as long as nothing else in this database uses it.
 _LOCK = 7_204_613_001
+_ALONE = text(f"SELECT pg_advisory_xact_lock({_LOCK})")
+_TOGETHER = text(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
 
 
 def lock(*, exclusive: bool = False) -> None:
@@ -22,9 +25,9 @@ def lock(*, exclusive: bool = False) -> None:
     Those who resolve approvers share the lock, those who change people, groups or owners take it alone;
     so nobody is invited by a list that is just being changed. SQLite has one writer anyway.
     """
-    if db.engine.dialect.name == "postgresql":
-        function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
-        db.session.execute(text(f"SELECT {function}({_LOCK})"))
+    connection = db.session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(_ALONE if exclusive else _TOGETHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def look_up(approvers: Iterable[Approver | None], *, admins: bool = True) -> Fou
     if not persons and not groups and not admins:
         return Found(Directory(), {})
     values = {"persons": list(persons), "groups": list(groups)}
-    rows = db.session.execute(_ACTIVE_AND_ADMINS if admins else _ACTIVE, values).all()
+    rows = read(_ACTIVE_AND_ADMINS if admins else _ACTIVE, values).all()
     members: dict[int, list[int]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.sort_key, row.id)):
         if row.why == "group":
