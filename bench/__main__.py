@@ -22,7 +22,12 @@ VISIT_KB = 170
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        epilog="The part servers compares the kinds of server that are installed. For all of them: pip install "
+        "--target SOMEWHERE gevent granian packaging, then PYTHONPATH=SOMEWHERE python -m bench --full servers",
+    )
     parser.add_argument("--full", action="store_true", help="ten minutes in place of two")
     parser.add_argument("--database", choices=ENGINES, help="only this one")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"only these: {', '.join(PARTS)}")
