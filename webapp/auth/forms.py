@@ -31,6 +31,11 @@ class SignIn(FlaskForm):  # type: ignore[misc]
 class ForgotPassword(FlaskForm):  # type: ignore[misc]
     email = StringField(filters=[as_stored], validators=[DataRequired("Please give your e-mail address.")])
 
+    def validate_email(self, field: Field) -> None:
+        name, _, host = field.data.rpartition("@")
+        if not name or not host:
+            raise ValidationError("An e-mail address has an @ in it: name@example.com. Please look at it once more.")
+
 
 class NewPassword(FlaskForm):  # type: ignore[misc]
     password = PasswordField(validators=[InputRequired("Please choose a password.")])
