@@ -178,6 +178,22 @@ def request_settled(facts: Facts) -> flask_mail.Message:
     )
 
 
+def request_comment(facts: Facts) -> flask_mail.Message:
+    """What somebody wrote on a request, to the others whom it concerns."""
+    said = facts.comment
+    if said is None:
+        raise Unmailable("The comment is no longer there.")
+    return _mail(
+        facts,
+        approver_subject=facts.notice.role == "approver",
+        link=_request_link(facts),
+        writer=_line(facts.names.get(said.person_id, "")),
+        when=_times(facts).due(said.created_at),
+        comment=said.body,
+        chain=_chain(facts),
+    )
+
+
 def app_added(facts: Facts) -> flask_mail.Message:
     """To whoever added an app that needs no approval."""
     assert facts.app and facts.policy and facts.grant
@@ -229,6 +245,7 @@ MAILS: dict[str, Callable[[Facts], flask_mail.Message]] = {
     "request-expired": request_expired,
     "request-cancelled": request_cancelled,
     "request-settled": request_settled,
+    "request-comment": request_comment,
     "app-added": app_added,
     "grant-removed": grant_removed,
     "invitation": invitation,

@@ -482,3 +482,23 @@ def test_who_loses_an_app_and_who_looks_after_it_read_why(company: Company, smtp
              "because you look after Miro.")  # fmt: skip
         never_says(theirs, "http://localhost/catalog")
     assert not smtp.to("adam@example.com")
+
+
+def test_a_comment_says_who_wrote_what_and_stays_in_the_thread(
+    company: Company, smtp: SmtpServer, drain: Drain
+) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    for who, words in ((company.rita, "By <Friday>,\nplease."), (company.ana, "I look at it.")):
+        choose("write")
+        requests.comment(factories.case_of(made), actor=who, body=words, now=clock.now())
+        outbox.commit()
+    drain()
+    asked, to_ana = smtp.to("ana@example.com")
+    assert to_ana.subject == asked.subject
+    assert to_ana.message["References"] == asked.message["References"]
+    says(to_ana, "Rita Lindqvist wrote on the request for Salesforce", "By <Friday>,")
+    assert f"/requests/{made.public_id}" in to_ana.text
+    to_rita = smtp.one_to("rita@example.com")
+    assert to_rita.subject == "Ana Moreau wrote on your request for Salesforce"
+    says(to_rita, "I look at it.", "you asked for Salesforce")
+    never_says(to_rita, "By <Friday>")

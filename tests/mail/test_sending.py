@@ -310,6 +310,21 @@ def test_nobody_is_asked_after_the_time(company: Company, smtp: SmtpServer, drai
     assert reason() == "The time for this decision was over."
 
 
+def test_a_comment_is_not_mailed_to_those_who_need_not_answer_any_more(
+    company: Company, smtp: SmtpServer, drain: Drain
+) -> None:
+    (made,) = asked(company)
+    for who, words in ((company.rita, "By Friday, please."), (company.ana, "I look at it.")):
+        choose("write")
+        requests.comment(factories.case_of(made), actor=who, body=words, now=clock.now())
+        outbox.commit()
+    factories.decide(made, company.ana)
+    drain()
+    assert reason("request-comment") == "The request was approved in the meantime."
+    told = [mail.text for mail in smtp.mails if "wrote on your request" in mail.subject]
+    assert len(told) == 1 and "I look at it." in told[0]
+
+
 def test_only_the_newest_link_is_mailed(company: Company, smtp: SmtpServer, drain: Drain) -> None:
     (made,) = asked(company)
     choose("write")

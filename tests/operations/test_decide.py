@@ -369,3 +369,27 @@ def test_comments_stay_out_of_the_record(company: Company) -> None:
     for body in ("", " \n", "x" * 1001):
         with pytest.raises(Invalid):
             requests.comment(factories.case_of(made), actor=company.rita, body=body, now=clock.now())
+
+
+def comment(made: AccessRequest, actor: Person, body: str) -> None:
+    choose("write")
+    requests.comment(factories.case_of(made), actor=actor, body=body, now=clock.now())
+    outbox.commit()
+
+
+def test_a_comment_is_mailed_to_the_requester_and_to_those_who_can_answer(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance, company.ana))
+    before = factories.rows("notices")
+    comment(made, company.rita, "By Friday, please.")
+    assert mails(before) == [("request-comment", "approver", "ben"), ("request-comment", "approver", "chloe")]
+    before = factories.rows("notices")
+    comment(made, company.ben, "I look at it.")
+    assert mails(before) == [("request-comment", "approver", "chloe"), ("request-comment", "requester", "rita")]
+
+
+def test_a_comment_on_a_settled_request_is_mailed_to_those_who_decided(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    decide(made, company.ben, DENIED, comment="No.")
+    before = factories.rows("notices")
+    comment(made, company.rita, "Why not?")
+    assert mails(before) == [("request-comment", "approver", "ben")]

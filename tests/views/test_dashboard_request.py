@@ -228,6 +228,18 @@ def test_a_comment_answers_the_story_to_htmx(login_as, rita, made):
     assert "4711" not in words(answer), "a fragment hides what the page hides"
 
 
+def test_a_comment_that_is_sent_twice_stands_once(login_as, rita, ben, made):
+    for said in ("Is it coming?", "Is it coming?", "Please."):
+        answer = login_as(rita).post(f"/requests/{made.public_id}/comments", {"comment": said})
+        assert answer.status_code == 303, "the second one is no mistake of hers"
+    login_as(ben).post(f"/requests/{made.public_id}/comments", {"comment": "Is it coming?"})
+    assert factories.rows("comments") == 3
+    assert factories.rows("events", "kind = 'request.commented'") == 3
+    stage.shift("comments", "created_at", factories.timedelta(minutes=-2))
+    login_as(rita).post(f"/requests/{made.public_id}/comments", {"comment": "Is it coming?"})
+    assert factories.rows("comments") == 4, "later it is meant"
+
+
 def test_comments_refuse_get_and_outsiders(login_as, rita, otto, made):
     stage.assert_refuses_get(login_as(rita), f"/requests/{made.public_id}/comments")
     answer = login_as(otto).post(f"/requests/{made.public_id}/comments", {"comment": "Hello?"})

@@ -41,6 +41,7 @@ from ._sql import changed, run
 from .errors import Conflict, Invalid
 
 ASK_AGAIN_AFTER = timedelta(hours=24)
+SENT_TWICE_WITHIN = timedelta(minutes=1)
 CODES_A_DAY = 3
 WRONG_CODES = 5
 # "Mail it to me again": the same mail, so rarely that a scanner which presses every button when a mail comes in
@@ -413,16 +414,59 @@ def remind(case: Case, *, actor: Person, now: datetime) -> None:
 
 
 def comment(case: Case, *, actor: Person, body: str, now: datetime) -> None:
-    """Writes a comment on a request. Raises Invalid."""
+    """Writes a comment on a request and mails it to those concerned. Raises Invalid.
+
+    The same words of the same person within a minute are a form that was sent twice: they stand once.
+    """
     body = clean(body)
     if not body:
         raise Invalid(comment="Please write something first.")
     if len(body) > MESSAGE_LIMIT:
         raise Invalid(comment=f"Please keep it to {MESSAGE_LIMIT:,} characters; this has {len(body):,}.")
-    db.session.add(Comment(request_id=case.request.id, person_id=actor.id, body=body, created_at=now))
+    # Held, so that the second of two forms that come at once sees the first one's words.
+    db.session.execute(select(AccessRequest.id).where(AccessRequest.id == case.request.id).with_for_update())
+    same = exists().where(
+        Comment.request_id == case.request.id,
+        Comment.person_id == actor.id,
+        Comment.body == body,
+        Comment.created_at > now - SENT_TWICE_WITHIN,
+    )
+    if db.session.scalar(select(same)):
+        return
+    said = Comment(request_id=case.request.id, person_id=actor.id, body=body, created_at=now)
+    db.session.add(said)
+    db.session.flush()
     audit.record(
         "request.commented", at=now, actor=actor.id, request=case.request.id, app=case.app.id, comment=sha256(body)
     )
+    step = case.open_step
+    people = dict.fromkeys((case.request.for_person_id, case.request.asked_by_id), "requester")
+    for person in _who_answers(case):
+        people.setdefault(person, "approver")
+    outbox.post(
+        [
+            _invite.notice(
+                "request-comment",
+                role,
+                now=now,
+                person_id=person,
+                request_id=case.request.id,
+                step_id=step.id if step is not None and role == "approver" else None,
+                data_json=json.dumps({"comment": said.id}),
+            )
+            for person, role in people.items()
+            if person != actor.id
+        ]
+    )
+
+
+def _who_answers(case: Case) -> Sequence[int]:
+    """Who may decide the open step; once the request is settled, who decided it."""
+    if case.open_step is not None:
+        asked = select(Invitation.person_id).where(Invitation.step_id == case.open_step.id, Invitation.live)
+        return db.session.scalars(asked.order_by(Invitation.id)).all()
+    decided = select(Decision.person_id).join(Step, Step.id == Decision.step_id)
+    return db.session.scalars(decided.where(Step.request_id == case.request.id).order_by(Decision.id)).all()
 
 
 def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> int:

@@ -10,6 +10,7 @@ from webapp.extensions import db
 from webapp.models import (
     AccessRequest,
     App,
+    Comment,
     Grant,
     Group,
     Invitation,
@@ -43,6 +44,7 @@ class Facts:
     for_person: Person | None
     invitation: Invitation | None
     grant: Grant | None
+    comment: Comment | None = None
     steps: list[ChainStep] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)  # of those who set, settled, took or lost it, or own the app
     owner: str = ""  # the person or group that looks after the app
@@ -60,7 +62,7 @@ class Facts:
 
 
 def load(ids: Collection[int]) -> dict[int, Facts]:
-    """notice id → its facts, in six statements for any number of notices."""
+    """notice id → its facts, in six or seven statements for any number of notices."""
     asker, receiver = aliased(Person), aliased(Person)
     rows = db.session.execute(
         select(Notice, Person, AccessRequest, asker, receiver, Invitation, Grant, App, PolicyRevision.body, Group.name)
@@ -86,6 +88,7 @@ def load(ids: Collection[int]) -> dict[int, Facts]:
             notice, organisation, person, app, loads(body) if body else None, request, asked_by, for_person,
             invitation, grant, owner=group or "",
         )  # fmt: skip
+    _add_comments(found)
     steps = chains.of_requests({one.request.id for one in found.values() if one.request is not None})
     names = _names(one for facts in found.values() for one in _named(facts))
     for facts in found.values():
@@ -97,11 +100,22 @@ def load(ids: Collection[int]) -> dict[int, Facts]:
     return found
 
 
+def _add_comments(found: dict[int, Facts]) -> None:
+    """The comment that each "request-comment" is about."""
+    about = {id: one.notice.data["comment"] for id, one in found.items() if one.notice.kind == "request-comment"}
+    if about:
+        query = select(Comment).where(Comment.id.in_(about.values())).execution_options(populate_existing=True)
+        said = {one.id: one for one in db.session.scalars(query)}
+        for id, comment in about.items():
+            found[id].comment = said.get(comment)
+
+
 def _named(facts: Facts) -> list[int | None]:
     by = [one.by for one in facts.values.values()]
     settled = facts.request.settled_by_id if facts.request is not None else None
     taken = [facts.grant.person_id, facts.grant.removed_by_id] if facts.grant is not None else []
-    return [*by, *taken, settled, facts.app.owner_person_id if facts.app is not None else None]
+    owner = facts.app.owner_person_id if facts.app is not None else None
+    return [*by, *taken, settled, owner, facts.comment.person_id if facts.comment is not None else None]
 
 
 def _names(ids: Iterable[int | None]) -> dict[int, str]:
@@ -192,6 +206,8 @@ def why_obsolete(now: Standing) -> str:
         return "" if now.password_round == now.round else "The password or the address was changed in the meantime."
     if now.kind == "app-added" or (now.kind == "request-approved" and now.role == "requester"):
         return "" if now.granted else "The app was taken away again."
+    if now.kind == "request-comment":
+        return _said_in_vain(now)
     if now.role == "approver" and not now.was_asked:
         return "No mail about this request had reached this person."
     return ""
@@ -203,6 +219,13 @@ _SETTLED = {
     "expired": "The time for the request was over.",
     "cancelled": "The request was cancelled in the meantime.",
 }
+
+
+def _said_in_vain(now: Standing) -> str:
+    # Words for those who decide, written while a step was open, are of no use to them once it is not.
+    if now.step is None or now.step == "open":
+        return ""
+    return _SETTLED.get(now.state or "", "This step was decided in the meantime.")
 
 
 def _asked_in_vain(now: Standing) -> str:

@@ -129,6 +129,7 @@ _ABOUT = {
     "request-cancelled": "Withdrawn: {app} for {asker}",
     "code-closed": "Wrong codes: {app} for {asker} ({reference})",
     "request-settled": "Settled: {app} for {asker} ({reference})",
+    "request-comment": "A comment: {app} for {asker} ({reference})",
     "app-added": "{app} was added",
     "grant-removed": "{app} was taken away",
     "invitation": "Invitation: set your password",

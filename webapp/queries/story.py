@@ -29,6 +29,7 @@ MAILS = {
     "request-cancelled": "withdrawn",
     "code-closed": "wrong codes",
     "request-settled": "settled without them",
+    "request-comment": "the comment",
 }
 # A group of a hundred gets a hundred mails; the page shows so many and says how many more.
 MAILS_SHOWN = 20
