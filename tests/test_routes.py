@@ -168,6 +168,10 @@ TABLE = (
     get("/admin/groups/new", ADMINS),
     post("/admin/groups", ADMINS_GO, name="Legal"),
     get("/admin/groups/<public_id>", ADMINS, "/admin/groups/{group}"),
+    get("/admin/groups/<public_id>/name", ADMINS, "/admin/groups/{group}/name"),
+    post("/admin/groups/<public_id>/name", ADMINS_GO, "/admin/groups/{group}/name", name="Money", was="Finance"),
+    get("/admin/groups/<public_id>/archive", ADMINS, "/admin/groups/{group}/archive"),
+    post("/admin/groups/<public_id>/archive", ADMINS_GO, "/admin/groups/{group}/archive"),
     post("/admin/groups/<public_id>/members", ADMINS_GO, "/admin/groups/{group}/members", person="{invited}"),
     post(
         "/admin/groups/<public_id>/members/<person_id>/removal",

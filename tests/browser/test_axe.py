@@ -237,6 +237,19 @@ def deactivation(page: Page, cases: Cases) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def group_dialog(opener: str, refused: str = "") -> Visit:
+    def visit(page: Page, cases: Cases) -> None:
+        page.goto(f"/admin/groups/{cases.group_id('Finance')}")
+        page.locator(opener).click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        if refused:
+            dialog.get_by_role("button", name=refused, exact=True).click()
+            expect(dialog.get_by_role("alert")).to_be_visible()
+
+    return visit
+
+
 def removal(page: Page, cases: Cases) -> None:
     page.goto(f"/admin/people/{cases.person_id('Rita')}")
     page.get_by_role("link", name="Remove", exact=True).first.click()
@@ -389,6 +402,9 @@ SCREENS = [
     Screen("admin-group", "Adam", at(lambda cases: f"/admin/groups/{cases.group_id('Finance')}")),
     Screen("password-again", None, password_again, browser="Again"),
     Screen("password-again-no-script", None, password_again_on_a_page, script=False, browser="Without script"),
+    Screen("admin-group-name", "Adam", group_dialog("#rename")),
+    Screen("admin-group-archive-refused", "Adam", group_dialog("#archive", "Archive")),
+    Screen("admin-people-nobody", "Adam", "/admin/people?state=deactivated&q=zebra"),
     Screen("admin-new-group", "Adam", admin_dialog("/admin/groups", "#new-group")),
 ]
 

@@ -7,10 +7,13 @@ import pytest
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import Group, Person
-from webapp.operations import groups, people
+from webapp.operations import apps, groups, people
+from webapp.text import sha256
 from webapp.transactions import choose
+from webapp.workflow.policy import StepRule
 
 from .. import factories
+from . import stage
 from .admin_helpers import events, group_called, is_fragment, now, statements, words
 
 
@@ -103,7 +106,9 @@ def test_an_empty_list_says_what_to_do(app, login_as):
 
 def test_an_empty_group_says_who_decides_instead(admin, company):
     factories.group("Travel desk")
-    assert "Empty. What it should decide goes to the app’s owner." in words(admin.get("/admin/groups"))
+    assert "Nobody is in it. What it should decide goes to the app’s owner" in " ".join(
+        words(admin.get("/admin/groups")).split()
+    )
 
 
 def test_groups_are_found_by_name_and_by_member(admin, finance, rita):
@@ -238,3 +243,110 @@ def test_a_group_holds_100_members(admin, finance, ana):
     page = words(admin.get(url(finance)))
     assert "Finance has 100 members, the most a group can have." in page and "Add somebody" not in page
     assert members(finance) == 100 and now(finance).name == "Finance"
+
+
+def test_a_group_of_deactivated_people_says_so(admin, finance, rita, ben, adam, company):
+    factories.request(rita, factories.app("Salesforce", finance))
+    for one in (ben, company.chloe):
+        stage.deactivate(one, adam)
+    page = stage.words(admin.get(url(finance)))
+    assert "Everybody in it is deactivated. 1 open request that waits for it went to the app’s owner" in page
+
+
+# Another name
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_group_gets_another_name(admin, finance, adam, htmx):
+    asked = admin.get(f"{url(finance)}/name", htmx=htmx)
+    assert is_fragment(asked) is htmx and 'value="Finance"' in words(asked)
+    answer = admin.post(f"{url(finance)}/name", {"name": " Money ", "was": "Finance"}, htmx=htmx)
+    assert answer.headers["HX-Redirect" if htmx else "Location"] == url(finance)
+    assert now(finance).name == "Money" and "Money" in words(admin.get("/admin/groups?q=money"))
+    line = events("group.changed")[-1]
+    assert (line["actor"], line["after"]) == (adam.id, {"name": sha256("Money")}) and "Money" not in str(line)
+    assert "renamed the group <b>Money</b>" in words(admin.get("/admin/audit"))
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("", "Please give the group a name."), ("legal", "There is a group called legal already."), ("x" * 81, "80")],
+)
+def test_a_new_name_that_cannot_be_taken_stays_in_the_dialog(admin, finance, htmx, name, sentence):
+    factories.group("Legal")
+    answer = admin.post(f"{url(finance)}/name", {"name": name, "was": "Finance"}, htmx=htmx)
+    assert answer.status_code == 422 and is_fragment(answer) is htmx
+    assert sentence in words(answer) and f'value="{name}"' in words(answer)
+    assert now(finance).name == "Finance"
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_name_that_somebody_else_changed_meanwhile_is_a_conflict(admin, finance, htmx):
+    admin.post(f"{url(finance)}/name", {"name": "Money", "was": "Finance"})
+    answer = admin.post(f"{url(finance)}/name", {"name": "Cash", "was": "Finance"}, htmx=htmx)
+    assert answer.status_code == 409 and 'value="Cash"' in words(answer) and "it is Money now" in words(answer)
+    assert now(finance).name == "Money"
+
+
+# Archiving
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_group_that_nothing_uses_is_archived_and_its_name_is_free(admin, finance, adam, ben, company, htmx):
+    asked = admin.get(f"{url(finance)}/archive", htmx=htmx)
+    assert is_fragment(asked) is htmx and "Its 2 members leave it." in words(asked)
+    answer = admin.post(f"{url(finance)}/archive", htmx=htmx)
+    assert answer.headers["HX-Redirect" if htmx else "Location"] == "/admin/groups"
+    assert now(finance).archived_at is not None and members(finance) == 0
+    line = events("group.archived")[-1]
+    assert (line["actor"], line["group"], line["members"]) == (adam.id, finance.id, sorted([ben.id, company.chloe.id]))
+    assert admin.get(url(finance)).status_code == 404
+    assert admin.post(f"{url(finance)}/archive").status_code == 404
+    assert admin.post(f"{url(finance)}/members", {"person": ben.public_id}).status_code == 404
+    for place in ("/admin/groups", "/admin/approvers?field=owner&q=fin"):
+        assert finance.public_id not in words(admin.get(place))
+    assert admin.post("/admin/groups", {"name": "Finance"}).status_code == 303
+    assert "archived the group" in words(admin.get("/admin/audit"))
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_group_that_is_used_stays_and_the_refusal_names_what_uses_it(admin, finance, rita, ana, adam, htmx):
+    factories.app("Salesforce", ana, finance)
+    factories.app("Benevity", owner=finance)
+    stage.only_for(factories.app("Payroll"), finance)
+    answer = admin.post(f"{url(finance)}/archive", htmx=htmx)
+    assert answer.status_code == 409 and is_fragment(answer) is htmx
+    assert (
+        "Finance is still needed: it decides on Salesforce (step 2) and owns Benevity and sees Payroll. "
+        "Change that first." in words(answer)
+    )
+    assert now(finance).archived_at is None and members(finance) == 2
+
+
+def test_a_group_that_pending_requests_wait_for_stays(admin, finance, rita, ana):
+    app = factories.app("Salesforce", ana, finance)
+    factories.request(rita, app)
+    choose("write")
+    apps.set_steps(db.session.merge(app), steps=[StepRule(factories.approver(ana))], actor=None, now=clock.now())
+    outbox.commit()
+    answer = admin.post(f"{url(finance)}/archive")
+    assert answer.status_code == 409 and "it decides on 1 pending request. Change that first." in words(answer)
+
+
+def test_a_group_with_a_number_that_begins_like_anothers_is_told_apart(admin, company):
+    choose("write")
+    longer = Group(id=company.finance.id * 10, created_at=clock.now())
+    longer.rename("Longer")
+    db.session.add(longer)
+    db.session.commit()
+    factories.app("Salesforce", longer)
+    assert admin.post(f"{url(longer)}/archive").status_code == 409
+    assert admin.post(f"{url(company.finance)}/archive").status_code == 303
+
+
+def test_an_outsider_neither_renames_nor_archives(login_as, otto, finance):
+    for path in ("name", "archive"):
+        assert login_as(otto).get(f"{url(finance)}/{path}").status_code == 404
+        assert login_as(otto).post(f"{url(finance)}/{path}", {"name": "Mine", "was": "Finance"}).status_code == 404
+    assert now(finance).name == "Finance"

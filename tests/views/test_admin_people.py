@@ -125,6 +125,37 @@ def test_the_list_takes_the_same_statements_with_1_30_and_300_people(app, login_
     assert counts == [4, 4, 4]
 
 
+@pytest.mark.parametrize(
+    ("state", "there", "not_there"),
+    [
+        ("active", "Ana Moreau", "Ben Okafor"),
+        ("invited", "Ben Okafor", "Ana Moreau"),
+        ("deactivated", "Otto Brandt", "Ben Okafor"),
+        ("admins", "Adam Weiss", "Ben Okafor"),
+    ],
+)
+def test_the_list_is_filtered_by_state_and_keeps_it(admin, company, adam, state, there, not_there):
+    factories.with_password(company.ana)
+    stage.deactivate(company.otto, adam)
+    page = stage.words(admin.get(f"/admin/people?state={state}"))
+    assert there in page and not_there not in page
+    searched = admin.get(f"/admin/people?state={state}&q=zzz")
+    assert f'<input type="hidden" name="state" value="{state}">' in words(searched)
+    assert "Nobody matches “zzz”" in words(searched)
+    assert "Ben Okafor" in words(admin.get("/admin/people?state=nonsense"))
+
+
+def test_an_empty_filter_says_what_it_means(admin, company):
+    assert "Nobody is deactivated" in words(admin.get("/admin/people?state=deactivated"))
+    assert "Nobody has set a password yet" in words(admin.get("/admin/people?state=active"))
+
+
+def test_pages_of_a_filter_stay_in_it(admin, company):
+    many_people(60)
+    page = words(admin.get("/admin/people?state=invited"))
+    assert "50 of 66" in page and re.search(r"state=invited&(amp;)?after=", page)
+
+
 # Inviting
 
 

@@ -456,6 +456,8 @@ SENTENCES: dict[str, Callable[[_Words], Markup]] = {
     "grant.provisioning": _plainly("{app} is being set up for {person}."),
     "grant.removed": _plainly("{who} took {app} away from {person}."),
     "grant.updated": _plainly("The fields of {app} for {person} were brought up to date by {request}."),
+    "group.archived": _with_group("{who} archived the group {group}."),
+    "group.changed": _with_group("{who} renamed the group {group}."),
     "group.created": _with_group("{who} added the group {group}."),
     "group.member_added": _with_group("{who} put {person} into {group}."),
     "group.member_removed": _with_group("{who} took {person} out of {group}."),

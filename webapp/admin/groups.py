@@ -1,5 +1,7 @@
 """Groups: the list with members inline, and one group with all of its members."""
 
+from typing import Any
+
 from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -74,6 +76,73 @@ def _found(row: queries.GroupRow) -> list[Named] | None:
     return queries.candidates(row.id, words) if words else None
 
 
+@bp.get("/groups/<public_id>/name")
+@admins
+def group_name(public_id: str) -> Response:
+    """The dialog with its name."""
+    return _dialog(public_id, "name", 200, value=_load(public_id).name)
+
+
+@bp.get("/groups/<public_id>/archive")
+@admins
+def group_archive(public_id: str) -> Response:
+    """The dialog that says what archiving it does."""
+    return _dialog(public_id, "archive", 200)
+
+
+def _dialog(
+    public_id: str,
+    act: str,
+    status: int,
+    *,
+    value: str = "",
+    wrong: dict[str, str] | None = None,
+    refused: str = "",
+) -> Response:
+    row = _load(public_id)
+    values: dict[str, Any] = {"group": row, "act": act, "value": value, "errors": wrong or {}, "refused": refused}
+    if htmx.is_fragment():
+        return fragment("admin/_group_dialog.html", status, **values)
+    return fragment("admin/group.html", status, found=None, modal=True, **values)
+
+
+@bp.post("/groups/<public_id>/name")
+@admins
+@fresh
+def rename_group(public_id: str) -> AnyResponse:
+    """`was` is the name that the form was drawn with."""
+    group, name = _row(public_id), one_line(request.form.get("name", ""))
+    if request.form.get("was") != group.name:
+        sentence = f"Somebody else renamed it meanwhile: it is {group.name} now. Save again to replace that."
+        return _dialog(public_id, "name", 409, value=name, wrong={"name": sentence})
+    try:
+        operations.rename(group, name=name, actor=me(), now=clock.now())
+    except Invalid as error:
+        undo()
+        return _dialog(public_id, "name", 422, value=name, wrong=error.fields)
+    commit()
+    return go(url_for("admin.group", public_id=public_id), f"It is called {group.name} now.")
+
+
+@bp.post("/groups/<public_id>/archive")
+@admins
+@fresh
+def archive_group(public_id: str) -> AnyResponse:
+    """Refused, with what uses it, while something does."""
+    group = _row(public_id)
+    try:
+        operations.archive(group, actor=me(), now=clock.now())
+    except Conflict as error:
+        undo()
+        return _dialog(public_id, "archive", 409, refused=str(error))
+    commit()
+    return go(url_for("admin.groups"), f"{group.name} is archived.")
+
+
+def _row(public_id: str) -> Group:
+    return db.session.query(Group).filter_by(public_id=public_id, archived_at=None).first() or abort(404)
+
+
 @bp.post("/groups/<public_id>/members")
 @admins
 @fresh
@@ -106,11 +175,8 @@ def _load(public_id: str, *, whole: bool = True) -> queries.GroupRow:
 
 
 def _to_change(public_id: str, person_id: str) -> tuple[Group, Person]:
-    group = db.session.query(Group).filter_by(public_id=public_id).first()
     person = db.session.query(Person).filter_by(public_id=person_id).first()
-    if group is None or person is None:
-        abort(404)
-    return group, person
+    return _row(public_id), person or abort(404)
 
 
 def _is_whole() -> bool:

@@ -19,7 +19,7 @@ from webapp.signin import admins, me
 from webapp.text import one_line
 
 from .forms import stamp
-from .views import bp, commit, fragment, go, place, undo
+from .views import Place, bp, commit, fragment, go, place, undo
 
 DETAILS = ("name", "email", "about")
 # Of the person's requests; "All of them" leads to the list.
@@ -31,12 +31,16 @@ REQUESTS = 5
 def people() -> Response:
     """The list, by name."""
     template = "admin/_people.html" if htmx.is_fragment() else "admin/people.html"
-    return fragment(template, page=_list(), place=place())
+    return fragment(template, page=_list(), place=_place(), standings=queries.STANDINGS)
 
 
 def _list() -> queries.Page[queries.PersonRow]:
-    where = place()
-    return queries.people(words=where.words, after=where.after, before=where.before)
+    where = _place()
+    return queries.people(words=where.words, standing=where.state, after=where.after, before=where.before)
+
+
+def _place() -> Place:
+    return place(*queries.STANDINGS)
 
 
 @bp.get("/people/new")
@@ -49,7 +53,8 @@ def new_person() -> Response:
 def _new_person(values: dict[str, str | bool], wrong: dict[str, str], status: int) -> Response:
     if htmx.is_fragment():
         return fragment("admin/_new_person.html", status, values=values, errors=wrong)
-    return fragment("admin/people.html", status, page=_list(), place=place(), modal="new", values=values, errors=wrong)
+    return fragment("admin/people.html", status, page=_list(), place=_place(), standings=queries.STANDINGS, modal="new",
+                    values=values, errors=wrong)  # fmt: skip
 
 
 @bp.post("/people")
@@ -70,7 +75,8 @@ def create_person() -> AnyResponse:
     commit()
     said = f"A mail with a link to set a password is on its way to {person.email}."
     if htmx.is_fragment():
-        return fragment("admin/_people.html", page=queries.people(), place=place(), invited=person, said=said)
+        return fragment("admin/_people.html", page=queries.people(), place=_place(), standings=queries.STANDINGS,
+                        invited=person, said=said)  # fmt: skip
     return go(url_for("admin.people"), said)
 
 

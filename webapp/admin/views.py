@@ -28,6 +28,7 @@ class Place:
     q: str
     after: str
     before: str
+    state: str = ""
 
     @property
     def words(self) -> list[str]:
@@ -35,17 +36,26 @@ class Place:
 
     def at(self, **key: str) -> str:
         """The query string of a neighbouring page."""
-        return "?" + urlencode({name: value for name, value in {"q": self.q, **key}.items() if value})
+        return "?" + urlencode(
+            {name: value for name, value in {"q": self.q, "state": self.state, **key}.items() if value}
+        )
 
     @property
     def here(self) -> str:
-        query = {name: value for name in ("q", "after", "before") if (value := getattr(self, name))}
+        query = {name: value for name in ("q", "state", "after", "before") if (value := getattr(self, name))}
         return f"{request.path}?{urlencode(query)}" if query else request.path
 
 
-def place() -> Place:
+def place(*states: str) -> Place:
+    """`states` are those that the list can be filtered by."""
     args = request.args
-    return Place(words_of(args.get("q", "")), args.get("after", "")[:12], args.get("before", "")[:12])
+    state = args.get("state", "")
+    return Place(
+        words_of(args.get("q", "")),
+        args.get("after", "")[:12],
+        args.get("before", "")[:12],
+        state if state in states else "",
+    )
 
 
 def words_of(given: str) -> str:

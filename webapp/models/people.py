@@ -84,6 +84,8 @@ class Group(Base):
     name: Mapped[str] = mapped_column(String(80))
     sort_key: Mapped[str] = mapped_column(Sorted, unique=True)
     created_at: Mapped[datetime]
+    # Kept for what it decided; it can be chosen for nothing any more, and its name is free again.
+    archived_at: Mapped[datetime | None]
 
     def rename(self, name: str) -> None:
         self.name = name

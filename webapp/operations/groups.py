@@ -1,5 +1,6 @@
 """Groups and their members."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
@@ -7,9 +8,10 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp import audit
 from webapp.extensions import db
-from webapp.models import Group, Membership, Person
-from webapp.queries import directory
-from webapp.text import one_line
+from webapp.models import AccessRequest, App, Audience, Group, Membership, Person, Step
+from webapp.queries import directory, holdings
+from webapp.text import one_line, sha256
+from webapp.workflow.states import RequestState, StepState
 
 from ._rearrange import rearrange
 from .errors import Conflict, Invalid
@@ -19,26 +21,91 @@ MEMBERS_LIMIT = 100
 
 def create(*, name: str, actor: Person | None, now: datetime) -> Group:
     """Raises Invalid."""
+    group = Group(created_at=now)
+    db.session.add(group)
+    _call(group, name)
+    audit.record("group.created", at=now, actor=actor.id if actor else None, group=group.id)
+    return group
+
+
+def _call(group: Group, name: str) -> None:
     name = one_line(name)
     if not name:
         raise Invalid(name="Please give the group a name.")
     if len(name) > 80:
         raise Invalid(name="A group's name can have up to 80 characters.")
-    group = Group(created_at=now)
     group.rename(name)
-    db.session.add(group)
     try:
         db.session.flush()
     except IntegrityError:
         db.session.rollback()
         raise Invalid(name=f"There is a group called {name} already.") from None
-    audit.record("group.created", at=now, actor=actor.id if actor else None, group=group.id)
-    return group
+
+
+def rename(group: Group, *, name: str, actor: Person, now: datetime) -> None:
+    """Raises Invalid. The record has hashes only."""
+    before = group.name
+    _call(group, name)
+    if group.name != before:
+        audit.record("group.changed", at=now, actor=actor.id, group=group.id,
+                     before={"name": sha256(before)}, after={"name": sha256(group.name)})  # fmt: skip
+
+
+def archive(group: Group, *, actor: Person, now: datetime) -> None:
+    """The group is empty and can be chosen for nothing any more; what it decided stays. Raises Conflict while
+    something uses it, saying what."""
+    directory.lock(exclusive=True)
+    if group.archived_at is not None:
+        raise Conflict(f"{group.name} is archived already.")
+    if users := _users(group.id):
+        raise Conflict(f"{group.name} is still needed: it {' and '.join(users)}. Change that first.")
+    group.archived_at = now
+    # Its name is free for another group; nobody sorts by it here any more.
+    group.sort_key = f"{group.sort_key} {group.public_id}"
+    members = db.session.scalars(
+        delete(Membership).where(Membership.group_id == group.id).returning(Membership.person_id)
+    ).all()
+    audit.record("group.archived", at=now, actor=actor.id, group=group.id, members=sorted(members))
+
+
+def _users(group: int) -> list[str]:
+    decides = [f"{rule.name} (step {rule.step})" for rule in holdings.rules_naming(group=group)]
+    owns = db.session.scalars(
+        select(App.name).where(App.owner_group_id == group, App.archived_at.is_(None)).order_by(App.sort_key)
+    ).all()
+    sees = db.session.scalars(
+        select(App.name)
+        .join(Audience, Audience.app_id == App.id)
+        .where(Audience.group_id == group, App.archived_at.is_(None))
+        .order_by(App.sort_key)
+    ).all()
+    pending = db.session.scalar(
+        select(func.count(Step.request_id.distinct()))
+        .join(AccessRequest, AccessRequest.id == Step.request_id)
+        .where(
+            Step.approver_group_id == group,
+            Step.state.in_((StepState.OPEN.value, StepState.WAITING.value)),
+            AccessRequest.state == RequestState.PENDING.value,
+        )
+    )
+    found = [
+        f"{verb} {_some(names)}" for verb, names in (("decides on", decides), ("owns", owns), ("sees", sees)) if names
+    ]
+    if pending:
+        found.append(f"decides on {pending:,} pending {'request' if pending == 1 else 'requests'}")
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - 5
+    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
 
 
 def add_member(group: Group, person: Person, *, actor: Person | None, now: datetime) -> None:
     """The person is asked for every step that is open for the group. Raises Conflict."""
     directory.lock(exclusive=True)
+    if group.archived_at is not None:
+        raise Conflict(f"{group.name} is archived.")
     members = db.session.scalar(select(func.count()).where(Membership.group_id == group.id)) or 0
     if members >= MEMBERS_LIMIT:
         raise Conflict(f"{group.name} has {MEMBERS_LIMIT} members, the most a group can have.")

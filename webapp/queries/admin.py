@@ -181,6 +181,7 @@ def audience(app_id: int) -> list[tuple[str, str, bool]]:
     rows = db.session.execute(
         select(Group.public_id, Group.name, Audience.group_id.is_not(None).label("chosen"))
         .outerjoin(Audience, and_(Audience.group_id == Group.id, Audience.app_id == app_id))
+        .where(Group.archived_at.is_(None))
         .order_by(Audience.group_id.is_(None), Group.sort_key, Group.id)
         .limit(CHOICES)
     ).all()
@@ -189,7 +190,9 @@ def audience(app_id: int) -> list[tuple[str, str, bool]]:
 
 def groups_by_public_id(public_ids: Iterable[str]) -> list[int]:
     """The keys of those that exist."""
-    return list(db.session.scalars(select(Group.id).where(Group.public_id.in_(list(public_ids)))))
+    return list(
+        db.session.scalars(select(Group.id).where(Group.public_id.in_(list(public_ids)), Group.archived_at.is_(None)))
+    )
 
 
 # People and groups to choose from
@@ -243,7 +246,7 @@ def choices(words: Sequence[str] = ()) -> Choices:
 
     `detail`, the e-mail, is left only where two people have one name.
     """
-    people, groups = _people(Person.active), _groups()
+    people, groups = _people(Person.active), _groups(Group.archived_at.is_(None))
     for word in words:
         people = people.where(Person.search_text.like(like(word), escape="!"))
         groups = groups.where(Group.sort_key.like(like(word), escape="!"))
@@ -271,7 +274,7 @@ def chosen(value: str) -> Named | None:
     query = (
         _people(Person.public_id == public_id, Person.active)
         if kind == "person"
-        else _groups(Group.public_id == public_id)
+        else _groups(Group.public_id == public_id, Group.archived_at.is_(None))
     )
     row = db.session.execute(query).first()
     return _named(row) if row is not None else None
@@ -302,9 +305,19 @@ def _person_rows() -> Select[Any]:
     return select(Person.public_id.label("key"), Person, apps.label("apps")).execution_options(populate_existing=True)
 
 
-def people(*, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[PersonRow]:
-    """Everybody, deactivated people included, by name."""
+STANDINGS: dict[str, Any] = {
+    "active": and_(Person.active, Person.password_hash.is_not(None)),
+    "invited": and_(Person.active, Person.password_hash.is_(None)),
+    "deactivated": Person.active.is_(False),
+    "admins": and_(Person.active, Person.is_admin),
+}
+
+
+def people(*, words: Sequence[str] = (), standing: str = "", after: str = "", before: str = "") -> Page[PersonRow]:
+    """Everybody, deactivated people included, or those of one of STANDINGS; by name."""
     query = _person_rows()
+    if standing:
+        query = query.where(STANDINGS[standing])
     for word in words:
         query = query.where(Person.search_text.like(like(word), escape="!"))
     rows, count, back, more = _page(query, Person, after=after, before=before)
@@ -383,6 +396,7 @@ class GroupRow:
     name: str
     created_at: datetime
     count: int
+    active: int
     owns: int
     sees: int
     open_steps: int
@@ -400,14 +414,15 @@ def _group_rows() -> Select[Any]:
     return select(
         Group.public_id.label("key"), Group.id, Group.name, Group.created_at,
         how_many(Membership.group_id == Group.id).label("size"),
+        how_many(Membership.group_id == Group.id, Person.id == Membership.person_id, Person.active).label("active"),
         how_many(App.owner_group_id == Group.id, App.archived_at.is_(None)).label("owns"),
         how_many(Audience.group_id == Group.id).label("sees"),
         how_many(Step.approver_group_id == Group.id, Step.state == StepState.OPEN.value).label("open_steps"),
-    )  # fmt: skip
+    ).where(Group.archived_at.is_(None))  # fmt: skip
 
 
 def _group_row(row: Row[Any]) -> GroupRow:
-    return GroupRow(row.id, row.key, row.name, row.created_at, row.size, row.owns, row.sees, row.open_steps)
+    return GroupRow(row.id, row.key, row.name, row.created_at, row.size, row.active, row.owns, row.sees, row.open_steps)
 
 
 def groups(*, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[GroupRow]:
