@@ -1,0 +1,123 @@
+"""The big attacks: `python -m tests.attack scanner|tokens|input`. Each prints its figures and fails on a finding.
+
+    python -m tests.attack scanner --mails 500            # every behaviour of robots.py on 500 mails
+    python -m tests.attack tokens --process 1000000 --http 10000 --seed 1
+    python -m tests.attack input                           # the whole corpus through every field, in a real browser
+
+With --database postgresql on PostgreSQL, else on SQLite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import sync_playwright
+
+from tests import factories
+from tests.chromium import launch
+from tests.conftest import POSTGRESQL, SQLITE
+from tests.views import stage
+from webapp import links
+
+from .installation import installation, serving
+from .robots import Robot
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__.splitlines()[0])
+    parser.add_argument("--database", choices=(SQLITE, POSTGRESQL), default=SQLITE)
+    attacks = parser.add_subparsers(dest="attack", required=True)
+    scanner = attacks.add_parser("scanner", help="mail scanners on the links of real mails")
+    scanner.add_argument("--mails", type=int, default=500)
+    scanner.add_argument("--browsed", type=int, default=None, help="so many of them in a browser (else all)")
+    tokens = attacks.add_parser("tokens", help="tokens that nobody was given, and guessed codes")
+    tokens.add_argument("--process", type=int, default=1_000_000)
+    tokens.add_argument("--http", type=int, default=10_000)
+    tokens.add_argument("--guessed", type=int, default=100, help="requests whose code is guessed at")
+    tokens.add_argument("--seed", type=int, default=None)
+    given = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    began = time.monotonic()
+    attack: Callable[[argparse.Namespace], bool] = {"scanner": run_scanner, "tokens": run_tokens}[given.attack]
+    held = attack(given)
+    print(f"{'Held' if held else 'BROKEN'} after {time.monotonic() - began:,.0f} s, {given.database}, "
+          f"{os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}.")  # fmt: skip
+    return 0 if held else 1
+
+
+def run_scanner(given: argparse.Namespace) -> bool:
+    from .scanner import digits, gauntlet
+
+    with installation(given.database) as (app, smtp), serving(app) as address, sync_playwright() as playwright:
+        company = factories.company()
+        chromium = launch(playwright)
+        result = gauntlet(
+            app, company, smtp, address, mails=given.mails, chromium=chromium, browsed=given.browsed,
+            say=lambda words: print(words, flush=True),
+        )  # fmt: skip
+        chromium.close()
+        typed = digits(company, smtp, address, mails=min(given.mails, 50))
+    print(
+        f"{result.mails} mails, {sum(result.visits.values()):,} visits; answers to plain HTTP: {dict(Robot.statuses)}"
+    )
+    print(f"decisions by scanners: {result.decisions}; requests they ended: {result.failures}; mails they caused: "
+          f"{result.extra}; decided afterwards from the same link: {result.decided_after}")  # fmt: skip
+    print(f"six digits typed on {typed.mails} mails: {typed.decisions} decisions; "
+          f"decided afterwards by a new code: {typed.decided_by_a_new_code}")  # fmt: skip
+    return (
+        result.decisions == result.failures == typed.decisions == 0
+        and result.decided_after == result.mails
+        and typed.decided_by_a_new_code == typed.mails
+        and not any(status >= 500 for status in Robot.statuses)
+    )
+
+
+def run_tokens(given: argparse.Namespace) -> bool:
+    from . import tokens
+
+    seed = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    with installation(given.database) as (app, _), serving(app) as address:
+        company = factories.company()
+        made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+        one, code = stage.invitation(made, company.ana), stage.code(made, company.ana)
+        victim = one.public_id, one.round, one.key_id
+        real = [
+            links.approval_token(*victim),
+            links.password_token(company.ana.public_id, 0),
+            links.browser_token("f" * 32),
+        ]
+        accepted = tokens.in_the_process(app, real, count=given.process, seed=seed)
+        print(f"in the process: {given.process:,} changed tokens, {accepted} accepted", flush=True)
+        before = stage.everything()
+        answers = tokens.by_http(app, address, victim, real, code=code, count=given.http, seed=seed)
+        unchanged = stage.everything() == before
+        print(f"by HTTP: {given.http:,} tokens, answers {dict(answers.statuses)}, {len(answers.pages)} different pages "
+              f"for a link that is not valid, {answers.elsewhere:,} of them at other addresses; "
+              f"every table unchanged: {unchanged}")  # fmt: skip
+        for name in answers.times:
+            low, middle, high = answers.quartiles(name)
+            print(f"  {name}: {len(answers.times[name]):,} GETs, quartiles {low:.2f} / {middle:.2f} / {high:.2f} ms")
+        gone = tokens.after_the_overlap(app, real)
+        print(f"with the key removed: {gone} of {len(real)} accepted")
+        guessed = tokens.guess(app, company, requests=given.guessed, guesses=50)
+        print(f"codes: {given.guessed} requests, 50 guesses each: {guessed[0]} accepted, {guessed[1]} counted, "
+              f"{guessed[2]} approvers told by mail")  # fmt: skip
+    return (
+        accepted == gone == guessed[0] == 0
+        and set(answers.statuses) <= {404, 405}  # 405: an empty token makes another address of it
+        and len(answers.pages) == 1
+        and unchanged
+        and guessed[1] == 5 * given.guessed
+        and guessed[2] == given.guessed
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
