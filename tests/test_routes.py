@@ -221,7 +221,8 @@ class World:
             self._build()
             db.session.remove()
             db.engine.dispose()
-        shutil.copy(data / "test.db", data / "routes.db")
+        if (data / "test.db").exists():
+            shutil.copy(data / "test.db", data / "routes.db")
 
     def _build(self) -> None:
         company = factories.company()

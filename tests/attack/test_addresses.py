@@ -1,0 +1,103 @@
+"""Every address, generated from the url map: reading changes nothing, and the ids of other things lead nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from tests.conftest import SQLITE
+from tests.test_routes import ROLES, TABLE, UNSAFE, Row, World, routes
+from tests.views import stage
+from webapp.extensions import limiter
+
+ASKED = {row.rule: row for row in TABLE}
+# Which of the world's ids are of which kind.
+IDS = {
+    "app": ("wanted", "free"), "request": ("request",), "person": ("invited", "gone", "member"), "group": ("group",),
+    "session": ("session",), "link": ("link",), "password": ("password",), "notice": ("notice",), "mail": ("mail",),
+}  # fmt: skip
+
+
+@pytest.fixture
+def world(app: Flask) -> World:
+    """On either engine, unlike that of the table of routes; nothing is put back, for nothing may change."""
+    world = World(app, app.extensions["settings"].data)
+    world.ids["mail"] = "0" * 12
+    limiter.enabled = False
+    yield world
+    limiter.enabled = True
+
+
+def test_no_get_head_or_options_changes_a_byte_of_any_table(world: World) -> None:
+    before = stage.everything()
+    for rule in routes(world.app):
+        row = replace(ASKED[rule], method="GET", form={})
+        queried = replace(row, at=row.at + ("&" if "?" in row.at else "?") + "q=a&before=1&after=1&next=/&code=123456")
+        for role in ROLES:
+            assert world.ask(queried, role).status_code < 500, (rule, role)
+        for role in ("nobody", "admin"):
+            for method in ("HEAD", "OPTIONS"):
+                assert world.ask(row, role, method=method).status_code < 500, (rule, role, method)
+            assert world.ask(row, role, **{"HX-Request": "true"}).status_code < 500, (rule, role)
+        # Whatever a proxy or a client says that it really meant.
+        overrides = dict.fromkeys(("X-HTTP-Method-Override", "X-Method-Override", "X-Original-Method"), "POST")
+        assert world.ask(row, "admin", **overrides).status_code < 500, rule
+        if stage.everything() != before:
+            after = stage.everything()
+            raise AssertionError(f"{rule} changed {[table for table in before if after[table] != before[table]]}")
+
+
+def foreign(world: World, row: Row) -> list[tuple[str, str]]:
+    """(which, address) with an id in place of the first argument that is nobody's, or of a thing of another kind."""
+    start, _, rest = row.at.partition("{")
+    name, _, end = rest.partition("}")
+    kind = next((one for one, names in IDS.items() if name in names), "")
+    made = {one: names[0] for one, names in IDS.items() if one != kind}
+    return [(one, start + world.ids[which] + end) for one, which in made.items()] + [
+        ("nothing", start + "0" * 12 + end), ("nonsense", start + "x';--" + end), ("number", start + "1" + end),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", [SQLITE])
+def test_the_id_of_another_thing_is_not_there_for_anybody(world: World) -> None:
+    """Admins included: an app's page by the id of a request, a password by the link of a decision, and so on."""
+    before = stage.everything()
+    for row in TABLE:
+        if "{" not in row.at.partition("?")[0]:
+            continue
+        for which, at in foreign(world, row):
+            role = "outsider" if world.audience(row) != "admins" and len(which) % 2 else "admin"
+            answer = world.ask(replace(row, at=at), role)
+            assert answer.status_code == 404, (row.name, which, role, answer.status_code)
+    assert stage.everything() == before
+
+
+@pytest.mark.parametrize("engine", [SQLITE])
+def test_what_belongs_to_others_is_not_there_for_an_outsider(world: World) -> None:
+    """From the url map: each route for signed-in people that names a thing of somebody's."""
+    before = stage.everything()
+    tried = 0
+    for row in TABLE:
+        named = row.at.partition("{")[2].partition("}")[0]
+        if world.audience(row) == "anyone" or named not in ("request", "session", "notice", "group", "invited", "gone"):
+            continue
+        for method in {row.method, *({"HEAD"} if row.method == "GET" else ())}:
+            for headers in ({}, {"HX-Request": "true"}):
+                answer = world.ask(row, "outsider", method=method, **headers)
+                assert answer.status_code == 404, (row.name, method)
+                tried += 1
+    assert tried > 50
+    assert stage.everything() == before
+
+
+@pytest.mark.parametrize("engine", [SQLITE])
+def test_every_unsafe_method_of_every_route_is_refused_without_a_token(world: World) -> None:
+    before = stage.everything()
+    for rule in routes(world.app):
+        for method in UNSAFE:
+            for role in ("nobody", "approver", "admin"):
+                answer = world.ask(ASKED[rule], role, method=method, token=False)
+                assert answer.status_code in (400, 405), (rule, method, role)
+    assert stage.everything() == before
