@@ -15,7 +15,8 @@ from webapp.extensions import limiter
 ASKED = {row.rule: row for row in TABLE}
 # Which of the world's ids are of which kind.
 IDS = {
-    "app": ("wanted", "free"), "request": ("request",), "person": ("invited", "gone", "member", "requester"), "group": ("group",),
+    "app": ("wanted", "free"), "request": ("request",), "person": ("invited", "gone", "member", "requester"),
+    "group": ("group",),
     "session": ("session",), "link": ("link",), "password": ("password",), "notice": ("notice",), "mail": ("mail",),
     "grant": ("grant",),
 }  # fmt: skip
