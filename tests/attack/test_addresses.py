@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -34,7 +35,7 @@ def world(app: Flask) -> World:
 
 def test_no_get_head_or_options_changes_a_byte_of_any_table(world: World) -> None:
     before = stage.everything()
-    for rule in routes(world.app):
+    for number, rule in enumerate(routes(world.app)):
         row = replace(ASKED[rule], method="GET", form={})
         queried = replace(row, at=row.at + ("&" if "?" in row.at else "?") + "q=a&before=1&after=1&next=/&code=123456")
         for role in ROLES:
@@ -46,9 +47,14 @@ def test_no_get_head_or_options_changes_a_byte_of_any_table(world: World) -> Non
         # Whatever a proxy or a client says that it really meant.
         overrides = dict.fromkeys(("X-HTTP-Method-Override", "X-Method-Override", "X-Original-Method"), "POST")
         assert world.ask(row, "admin", **overrides).status_code < 500, rule
-        if stage.everything() != before:
-            after = stage.everything()
-            raise AssertionError(f"{rule} changed {[table for table in before if after[table] != before[table]]}")
+        if number % 10 == 9:
+            unchanged(before, f"one of the ten up to {rule}")
+    unchanged(before, "one of the last")
+
+
+def unchanged(before: dict[str, list[Any]], which: str) -> None:
+    after = stage.everything()
+    assert after == before, f"{which} changed {[table for table in before if after[table] != before[table]]}"
 
 
 def foreign(world: World, row: Row) -> list[tuple[str, str]]:
@@ -56,9 +62,12 @@ def foreign(world: World, row: Row) -> list[tuple[str, str]]:
     start, _, rest = row.at.partition("{")
     name, _, end = rest.partition("}")
     kind = next((one for one, names in IDS.items() if name in names), "")
-    made = {one: names[0] for one, names in IDS.items() if one != kind}
+    others = [(one, names[0]) for one, names in IDS.items() if one != kind]
+    # Three of the eight for each route: all of them over all routes.
+    first = sum(map(ord, row.name)) % len(others)
+    made = dict((others * 2)[first : first + 3])
     return [(one, start + world.ids[which] + end) for one, which in made.items()] + [
-        ("nothing", start + "0" * 12 + end), ("nonsense", start + "x';--" + end), ("number", start + "1" + end),
+        ("nothing", start + "0" * 12 + end), ("number", start + "1" + end),
     ]  # fmt: skip
 
 
@@ -70,7 +79,7 @@ def test_the_id_of_another_thing_is_not_there_for_anybody(world: World) -> None:
         if "{" not in row.at.partition("?")[0]:
             continue
         for which, at in foreign(world, row):
-            role = "outsider" if world.audience(row) != "admins" and len(which) % 2 else "admin"
+            role = "outsider" if world.view(row).audience != "admins" and len(which) % 2 else "admin"
             answer = world.ask(replace(row, at=at), role)
             assert answer.status_code == 404, (row.name, which, role, answer.status_code)
     assert stage.everything() == before
@@ -83,7 +92,14 @@ def test_what_belongs_to_others_is_not_there_for_an_outsider(world: World) -> No
     tried = 0
     for row in TABLE:
         named = row.at.partition("{")[2].partition("}")[0]
-        if world.audience(row) == "anyone" or named not in ("request", "session", "notice", "group", "invited", "gone"):
+        if world.view(row).audience == "anyone" or named not in (
+            "request",
+            "session",
+            "notice",
+            "group",
+            "invited",
+            "gone",
+        ):
             continue
         for method in {row.method, *({"HEAD"} if row.method == "GET" else ())}:
             for headers in ({}, {"HX-Request": "true"}):
