@@ -5,20 +5,24 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 
-from bench import chores, web
+from bench import chores, lists, web
 from bench.stack import ENGINES, Site, Stack
 
-PARTS = ("pages", "writes", "catalog", "expiry", "outbox", "servers", "weight")
+PARTS = ("pages", "writes", "catalog", "expiry", "outbox", "servers", "weight", "lists")
+# Not among the quick ones; `lists` takes ten minutes and four gigabytes of its own, so it has to be asked for.
+LONG = ("servers", "lists")
 CLASSES = ("gthread", "sync", "gevent", "granian")
 
 # How often each thing is done: (quick, full).
-ROUNDS = {"pages": (15, 60), "writes": (25, 100), "catalog": (8, 30)}
+ROUNDS = {"pages": (15, 60), "writes": (25, 100), "catalog": (8, 30), "lists": (8, 20)}
 EXPIRY = (20_000, 100_000)
 MAILS = (600, 2_000)
 SERVERS = (2, 6)
 VISIT_KB = 170
+LISTS = (1_000, 1_000_000)
 
 
 def main() -> int:
@@ -32,7 +36,7 @@ def main() -> int:
     parser.add_argument("--database", choices=ENGINES, help="only this one")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"only these: {', '.join(PARTS)}")
     options = parser.parse_args()
-    parts = options.parts or [part for part in PARTS if options.full or part != "servers"]
+    parts = options.parts or [part for part in PARTS if part not in LONG or (options.full and part != "lists")]
     if unknown := set(parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     full = int(options.full)
@@ -44,6 +48,10 @@ def main() -> int:
 
 
 def _measure(stack: Stack, engine: str, parts: list[str], full: int) -> None:
+    if "lists" in parts and engine == "postgresql":
+        _lists(stack, full)
+    if not set(parts) - {"lists"}:
+        return
     site = stack.site(engine, "usual", apps=200)
     _say(f"## {site.version}\n")
     if "pages" in parts:
@@ -97,6 +105,24 @@ def _weight(site: Site) -> None:
     rows = [[name, f"{sent / 1000:.1f}", f"{plain / 1000:.1f}"] for name, sent, plain in files]
     rows.append(["**all**", *(f"{sum(one[place] for one in files) / 1000:.1f}" for place in (1, 2))])
     _table(["file", "kB sent", "kB unpacked"], rows)
+
+
+def _lists(stack: Stack, full: int) -> None:
+    few, many = (
+        stack.site("postgresql", f"lists_{number}", apps=200, fill=partial(lists.fill, number=number))
+        for number in LISTS
+    )
+    _say(f"## {many.version}: the list of {LISTS[1]:,} requests\n")
+    _say(f"Beside that of {LISTS[0]:,}: at most 1.5 times, but for words, which take under 150 ms.\n")
+    rows = [
+        [
+            f"words: {one.search.name}" if one.search.words else one.search.name,
+            f"{one.few.p50:.1f}", f"{one.many.p50:.1f}", f"{one.many.p99:.1f}", f"{one.many.p50 / one.few.p50:.2f}",
+            ", ".join(one.indices),
+        ]
+        for one in lists.pages(few, many, rounds=ROUNDS["lists"][full])
+    ]  # fmt: skip
+    _table(["", f"p50 ms at {LISTS[0]:,}", f"p50 ms at {LISTS[1]:,}", "p99 ms", "times", "indices"], rows)
 
 
 def _compared(found: dict[str, web.Timing], base: str) -> None:

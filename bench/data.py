@@ -66,20 +66,23 @@ class Company:
     finance: int
 
 
-def fill(apps: int = 200, history: int = HISTORY) -> Company:
-    """Everything, into an empty, migrated database; inside an app context."""
+def fill(apps: int = 200, history: int = HISTORY, *, queues: bool = True) -> Company:
+    """Everything, into an empty, migrated database; inside an app context. Without `queues` nobody has asked yet."""
     choose("write")
     now = clock.now()
     names = [("Adam Weiss", True), ("Rita Lindqvist", False), ("Mia Sorel", False), ("Paul Hartmann", False),
              ("Ana Moreau", False),
              ("Otto Brandt", False), ("Ben Okafor", False), ("Chloe Tan", False)]  # fmt: skip
     names += [(f"Person {number:03}", False) for number in range(PEOPLE)]
-    ids = _add(Person, [_person(name, is_admin, now) for name, is_admin in names])
+    ids = add(Person, [_person(name, is_admin, now) for name, is_admin in names])
     adam, rita, mia, paul, ana, otto, ben, chloe, *others = ids
-    finance = _add(Group, [{"public_id": public_id(), "name": "Finance", "sort_key": "finance", "created_at": now}])[0]
+    finance = add(Group, [{"public_id": public_id(), "name": "Finance", "sort_key": "finance", "created_at": now}])[0]
     db.session.execute(insert(Membership), [{"group_id": finance, "person_id": one} for one in (ben, chloe)])
     company = Company(adam, rita, mia, paul, ana, otto, tuple(others), finance)
     add_apps(company, apps)
+    if not queues:
+        analyse()
+        return company
     by_name = db.session.execute(APPS.order_by(App.sort_key)).all()
     asked = [row for row in by_name if loads(row.body).approval_required]
     free = [row for row in by_name[ROWS:] if len(loads(row.body).steps) == 2]
@@ -112,8 +115,8 @@ def add_apps(company: Company, number: int, first: int = 0) -> None:
                 }
             )  # fmt: skip
             bodies.append(_policy(company, n).dumps())
-        ids = _add(App, rows)
-        revisions = _add(
+        ids = add(App, rows)
+        revisions = add(
             PolicyRevision,
             [
                 {"app_id": id, "number": 1, "schema": SCHEMA, "body": body, "hash": digest(body), "created_at": now}
@@ -205,13 +208,13 @@ def _give(person: int, apps: Iterable[Any], now: Any) -> None:
          "values_json": dump_values(loads(app.body).defaults())}
         for app in apps
     ]  # fmt: skip
-    _add(Grant, rows)
+    add(Grant, rows)
 
 
 def _ask(company: Company, wanted: Iterable[tuple[int, Any]], at: Any, *, answered: bool = False) -> None:
     """Pending requests at their first step, or, where Ana has `answered`, at their second: Finance's."""
     wanted = list(wanted)
-    requests = _add(
+    requests = add(
         AccessRequest,
         [
             {
@@ -235,21 +238,21 @@ def _ask(company: Company, wanted: Iterable[tuple[int, Any]], at: Any, *, answer
             elif position == 0:
                 row |= {"state": "approved", "opened_at": at, "due_at": due, "settled_at": at}
             steps.append(row)
-    keyed = list(zip(_add(Step, steps), steps, strict=True))
+    keyed = list(zip(add(Step, steps), steps, strict=True))
     finance = db.session.scalars(select(Membership.person_id).where(Membership.group_id == company.finance)).all()
     invited = [
-        {"public_id": public_id(), "step_id": id, "person_id": one, "key_id": keyring().current, "created_at": at,
-         "live": step["state"] == "open"}
+        {"public_id": public_id(), "step_id": id, "request_id": step["request_id"], "requested_at": at,
+         "person_id": one, "key_id": keyring().current, "created_at": at, "live": step["state"] == "open"}
         for id, step in keyed
         if step["state"] != "waiting"
         for one in (finance if step["approver_group_id"] else [company.ana])
     ]  # fmt: skip
-    _add(Invitation, invited)
+    add(Invitation, invited)
     _decide(company, [id for id, step in keyed if step["state"] == "approved"], at)
 
 
 def _decide(company: Company, steps: list[int], at: Any) -> None:
-    _add(
+    add(
         Decision,
         [
             {"step_id": id, "person_id": company.ana, "verdict": "approved", "channel": "code", "created_at": at}
@@ -263,7 +266,7 @@ def _settle(company: Company, wanted: list[tuple[int, Any]], now: Any) -> None:
     for begin in range(0, len(wanted), BATCH):
         chunk = wanted[begin : begin + BATCH]
         at = now - timedelta(days=400)
-        requests = _add(
+        requests = add(
             AccessRequest,
             [
                 {
@@ -274,7 +277,7 @@ def _settle(company: Company, wanted: list[tuple[int, Any]], now: Any) -> None:
                 for person, app in chunk
             ],
         )  # fmt: skip
-        steps = _add(
+        steps = add(
             Step,
             [
                 {
@@ -285,18 +288,18 @@ def _settle(company: Company, wanted: list[tuple[int, Any]], now: Any) -> None:
                 for id in requests
             ],
         )  # fmt: skip
-        _add(
+        add(
             Invitation,
             [
-                {"public_id": public_id(), "step_id": id, "person_id": company.ana, "key_id": keyring().current,
-                 "created_at": at, "live": False}
-                for id in steps
+                {"public_id": public_id(), "step_id": id, "request_id": request, "requested_at": at,
+                 "person_id": company.ana, "key_id": keyring().current, "created_at": at, "live": False}
+                for id, request in zip(steps, requests, strict=True)
             ],
         )  # fmt: skip
         _decide(company, steps, at + timedelta(hours=5))
 
 
-def _add(model: Any, rows: list[dict[str, Any]]) -> list[int]:
+def add(model: Any, rows: list[dict[str, Any]]) -> list[int]:
     """Inserts, and answers the new ids in the order of the rows."""
     if not rows:
         return []

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,8 +63,17 @@ class Stack:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def site(self, engine: str, name: str, *, apps: int, history: int = data.HISTORY) -> Site:
-        """A new database of that name: migrated, filled, with the bare app's tables beside ours."""
+    def site(
+        self,
+        engine: str,
+        name: str,
+        *,
+        apps: int,
+        history: int = data.HISTORY,
+        fill: Callable[[data.Company], None] | None = None,
+    ) -> Site:
+        """A new database of that name: migrated, filled, with the bare app's tables beside ours. With `fill` nobody
+        has asked for anything yet but what it makes."""
         folder = self.folder / f"{engine}-{name}"
         folder.mkdir()
         env = {
@@ -82,10 +91,12 @@ class Stack:
         with app.app_context():
             choose("write")
             upgrade()
-            company = data.fill(apps, history)
+            company = data.fill(apps, history, queues=fill is None)
+            if fill:
+                fill(company)
             version = _version(engine)
             site = Site(engine, env, app, company, version)
-            for who in ("rita", "mia", "paul", "ana", "otto"):
+            for who in ("adam", "rita", "mia", "paul", "ana", "otto"):
                 site.cookies[who] = data.cookie(app, getattr(company, who))
             db.session.remove()
             db.engine.dispose()

@@ -112,6 +112,35 @@ def test_names_sort_by_their_bytes_on_both_engines(empty: Flask) -> None:
     db.session.rollback()
 
 
+def test_requests_from_before_are_found_by_their_words_and_approvers(empty: Flask) -> None:
+    upgrade(revision="0001")
+    choose("write")
+    moment = "'2026-01-01 00:00:00.000000'"
+    for statement in (
+        "INSERT INTO people (id, public_id, email, name, sort_key, search_text, about, password_round, is_admin, "
+        f"active, theme, created_at) VALUES (1, 'P', 'p@example.com', 'P', 'p', 'p', '', 0, false, true, '', {moment})",
+        "INSERT INTO apps (id, public_id, name, sort_key, search_text, description, category, icon, launch_url, note, "
+        "requestable, for_everyone, created_at) "
+        f"VALUES (1, 'A', 'A', 'a', 'a', '', '', '', '', '', true, true, {moment})",
+        "INSERT INTO policy_revisions (id, app_id, number, schema, body, hash, created_at) "
+        f"VALUES (1, 1, 1, 1, '', '', {moment})",
+        "INSERT INTO requests (id, public_id, app_id, asked_by_id, for_person_id, policy_revision_id, message, state, "
+        "version, created_at, settled_note, values_json) "
+        f"VALUES (7, 'R', 1, 1, 1, 1, 'Für Figma', 'pending', 1, {moment}, '', '{{}}')",
+        "INSERT INTO steps (id, request_id, position, needed, state, approver_person_id, days, tier) "
+        "VALUES (8, 7, 0, 1, 'open', 1, 3, 'approver')",
+        "INSERT INTO invitations (id, public_id, step_id, person_id, round, key_id, live, wrong_codes, codes_day, "
+        f"codes_mailed, created_at) VALUES (9, 'I', 8, 1, 1, 'k', true, 0, '', 0, {moment})",
+    ):
+        db.session.execute(text(statement))
+    db.session.commit()
+    upgrade()
+    assert db.session.scalars(text("SELECT words FROM requests")).all() == [" für figma"]
+    query = "SELECT i.request_id, i.requested_at = r.created_at FROM invitations AS i JOIN requests AS r ON r.id = 7"
+    assert db.session.execute(text(query)).one() == (7, True)
+    db.session.rollback()
+
+
 @pytest.fixture
 def broken(tmp_path: Path) -> str:
     """The project's migrations and one more that fails in its middle."""

@@ -124,8 +124,8 @@ def many_requests(company: Any, number: int, *, app: App | None = None) -> list[
     db.session.execute(
         insert(Invitation),
         [
-            {"public_id": public_id(), "step_id": one.id, "person_id": company.ana.id, "key_id": keyring().current,
-             "created_at": now}
+            {"public_id": public_id(), "step_id": one.id, "request_id": one.request_id, "requested_at": now,
+             "person_id": company.ana.id, "key_id": keyring().current, "created_at": now}
             for one in steps
             if one.position == 0
         ],

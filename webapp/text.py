@@ -1,6 +1,7 @@
 """Text as it is stored and found again."""
 
 import hashlib
+import re
 import secrets
 import unicodedata
 from functools import lru_cache
@@ -31,6 +32,22 @@ def sort_key(text: str) -> str:
 def search_text(*parts: str) -> str:
     """What a search looks through, one string."""
     return sort_key(" ".join(part for part in parts if part))
+
+
+# Chinese and Japanese put no spaces between words, so each of their signs is one.
+_SIGN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_SIGN}]|[^\W_{_SIGN}]+")
+WORD_LIMIT = 40
+
+
+def words(text: str) -> list[str]:
+    """The words in a text as they are searched for: letters and digits, case-folded, each once, in order."""
+    return list(dict.fromkeys(word[:WORD_LIMIT] for word in _WORD.findall(sort_key(text))))
+
+
+def word_list(text: str) -> str:
+    """The words as one string with a space before each, in which LIKE '% begin%' finds how a word begins."""
+    return "".join(f" {word}" for word in words(text))
 
 
 def public_id() -> str:

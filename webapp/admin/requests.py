@@ -16,6 +16,7 @@ from webapp.queries import admin as names
 from webapp.queries import audit_lines, cases, chains, directory
 from webapp.queries import request_lines as queries
 from webapp.queries.cases import Case
+from webapp.queries.request_search import Filter
 from webapp.signin import admins, me
 from webapp.text import reference
 from webapp.workflow.errors import WorkflowError
@@ -55,10 +56,10 @@ class Search:
     def is_empty(self) -> bool:
         return not self.at()
 
-    def filter(self) -> queries.Filter:
+    def filter(self) -> Filter:
         """The ids for it; what matches nobody finds nothing."""
         app = audit_lines.app_id(self.app) if self.app else None
-        return queries.Filter(
+        return Filter(
             state=self.state,
             app=app if app is not None or not self.app else 0,
             person=audit_lines.people_called(self.person.split()[:8]) if self.person else None,

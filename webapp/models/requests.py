@@ -49,9 +49,13 @@ class AccessRequest(ValuesMixin, Base):
               sqlite_where=text("state = 'pending'"), postgresql_where=text("state = 'pending'")),
         Index("ix_requests_for_person", "for_person_id", "id"),
         Index("ix_requests_asked_by", "asked_by_id"),
-        Index("ix_requests_app", "app_id", "state", "id"),
-        Index("ix_requests_state", "state", "id"),
-        Index("ix_requests_created", "created_at"),
+        # The lists of all requests are in the order of (created_at, id), whatever else they are filtered by.
+        Index("ix_requests_created", "created_at", "id"),
+        Index("ix_requests_state", "state", "created_at", "id"),
+        Index("ix_requests_app", "app_id", "created_at", "id"),
+        Index("ix_requests_app_state", "app_id", "state", "created_at", "id"),
+        # By the words of messages; words_vector() comes with the migration.
+        Index("ix_requests_words", text("words_vector(words)"), postgresql_using="gin").ddl_if(dialect="postgresql"),
     )  # fmt: skip
 
     id: Mapped[int] = id_column()
@@ -61,6 +65,8 @@ class AccessRequest(ValuesMixin, Base):
     for_person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"))
     policy_revision_id: Mapped[int] = mapped_column(Id, ForeignKey("policy_revisions.id"))
     message: Mapped[str] = mapped_column(default="")
+    # What the message is found by: text.word_list().
+    words: Mapped[str] = mapped_column(default="", server_default=text("''"))
     state: Mapped[str] = mapped_column(String(9), default=RequestState.PENDING.value)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
@@ -116,11 +122,17 @@ class Invitation(Base):
         # `live`: may decide, as far as we know; the decision checks again.
         Index("ix_invitations_live", "person_id", sqlite_where=text("live"), postgresql_where=text("live")),
         Index("ix_invitations_person", "person_id", "id"),
+        # An approver's requests in the order of the lists, and whether somebody was asked about a request.
+        Index("ix_invitations_asked", "person_id", "requested_at", "request_id"),
+        Index("ix_invitations_request", "request_id", "person_id"),
     )  # fmt: skip
 
     id: Mapped[int] = id_column()
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
     step_id: Mapped[int] = mapped_column(Id, ForeignKey("steps.id"))
+    # The step's request, and when that was asked for: neither ever changes, so that they can be repeated here.
+    request_id: Mapped[int | None] = mapped_column(Id, ForeignKey("requests.id"))
+    requested_at: Mapped[datetime | None]
     person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"))
     round: Mapped[int] = mapped_column(default=1)
     key_id: Mapped[str] = mapped_column(String(8))

@@ -8,7 +8,8 @@ from sqlalchemy import Boolean, Integer, bindparam, case, insert, select, update
 
 from webapp import audit, outbox
 from webapp.extensions import db, keyring
-from webapp.models import Invitation, Step, db_now
+from webapp.models import AccessRequest, Invitation, Step, db_now
+from webapp.models.base import Id
 from webapp.text import public_id
 from webapp.workflow.approvers import Deciders
 from webapp.workflow.policy import Policy
@@ -38,8 +39,14 @@ _OPEN = (
         tier=bindparam("new_tier"),
     )
 )
-_INVITE = insert(Invitation.metadata.tables["invitations"]).returning(
-    Invitation.id, Invitation.person_id, Invitation.round
+_INVITE = (
+    insert(Invitation.metadata.tables["invitations"])
+    .values(
+        requested_at=select(AccessRequest.created_at)
+        .where(AccessRequest.id == bindparam("of_request", type_=Id))
+        .scalar_subquery()
+    )
+    .returning(Invitation.id, Invitation.person_id, Invitation.round)
 )
 _CLOSE = (
     update(Invitation)
@@ -98,9 +105,10 @@ def invite(request_id: int, step_id: int, people: Iterable[int], *, now: datetim
     """An invitation and a mail for each person, who must not have one for this step yet."""
     key_id = keyring().current
     rows = [
-        {"public_id": public_id(), "step_id": step_id, "person_id": person, "key_id": key_id, "created_at": now}
+        {"public_id": public_id(), "request_id": request_id, "of_request": request_id, "step_id": step_id,
+         "person_id": person, "key_id": key_id, "created_at": now}
         for person in people
-    ]
+    ]  # fmt: skip
     if not rows:
         return
     invited = run(_INVITE, rows).all()

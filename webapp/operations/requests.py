@@ -28,7 +28,7 @@ from webapp.models import (
 from webapp.models.requests import dump_values
 from webapp.queries import cases, directory
 from webapp.queries.cases import Case
-from webapp.text import clean, sha256
+from webapp.text import clean, sha256, word_list
 from webapp.workflow import machine
 from webapp.workflow.approvers import Deciders, require_deciders, who_decides
 from webapp.workflow.entitlements import SetValue, Sheet, fill, shown, to_json
@@ -112,6 +112,7 @@ def submit(
         for_person_id=person.id,
         policy_revision_id=revision.id,
         message=message,
+        words=word_list(message),
         created_at=now,
     )
     request.values = values

@@ -1,0 +1,302 @@
+"""Which requests a filter finds, newest first, by statements that stop as soon as a page is full.
+
+State, app, days and approver each have an index in the order of the list, and a person has few requests: there the
+database walks or gathers by an index whatever the table's size. Words have none in that order, and PostgreSQL cannot
+guess how many requests have one, so `_by_words` finds out and then takes the way that is short.
+
+Numbers and states stand written out in the statements: PostgreSQL plans a statement it has seen often without looking
+at its parameters, and the way that is right for an approver of half the company is not right for the others.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY
+
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, Invitation, Person, UTCDateTime
+from webapp.models.base import Id
+from webapp.text import CROCKFORD, like, sort_key, words
+from webapp.workflow.states import RequestState
+
+PAGE = 50
+COUNTED = 1000
+# Words that so many of the newest requests have are found soon enough by walking on from there.
+RECENT, FREQUENT = 2_000, 60
+# As far as a page is looked for among the newest; beyond it, the index of words is faster.
+WALK = 60_000
+# So many approvers' lists are merged; of more, all requests are gathered.
+MERGED = 20
+
+
+_KEYS: tuple[Any, ...] = (AccessRequest.created_at, AccessRequest.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is looked for; None and "" are no condition. `person` asked or is to get it, `approver` was asked to
+    decide (ids). Each of `words` begins a word of the message, stands in the name of the app or the person, or
+    begins the reference. `since` is inclusive, `until` exclusive."""
+
+    state: str = ""
+    app: int | None = None
+    person: tuple[int, ...] | None = None
+    approver: tuple[int, ...] | None = None
+    words: Sequence[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page. `count` is of all that match, COUNTED + 1 standing for all beyond; `newer` and `older` are the
+    requests that the neighbouring pages start from, 0 for none."""
+
+    ids: list[int]
+    count: int
+    newer: int
+    older: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """Where a page begins: after this request, or, looking `up`, before it."""
+
+    at: datetime | None = None
+    id: int = 0
+    up: bool = False
+
+    def allows(self, at: datetime, id: int) -> bool:
+        if self.at is None:
+            return True
+        return (at, id) > (self.at, self.id) if self.up else (at, id) < (self.at, self.id)
+
+
+def find(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = PAGE) -> Found:
+    """The page that begins at one of these requests, or the first."""
+    edge = _edge(before or after, up=bool(after and not before))
+    if wanted.words and db.engine.dialect.name == "postgresql":
+        ids, count = _by_words(wanted, edge, limit + 1)
+    else:
+        ids, count = _by_indices(wanted, edge, limit + 1)
+    more, ids = len(ids) > limit, ids[:limit]
+    if edge.up:
+        ids.reverse()
+        return Found(ids, count, newer=ids[0] if more else 0, older=ids[-1] if ids else 0)
+    return Found(ids, count, newer=ids[0] if edge.at and ids else 0, older=ids[-1] if more else 0)
+
+
+def _edge(id: int, *, up: bool) -> _Edge:
+    at = db.session.scalar(select(AccessRequest.created_at).where(AccessRequest.id == id)) if id else None
+    return _Edge(at, id, up) if at else _Edge()
+
+
+def _by_indices(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int]:
+    """(so many ids, count). On SQLite words are looked for in the same way, request by request."""
+    text = [_about(one, AccessRequest, _in_list) for one in _terms(wanted.words)]
+    ids = list(db.session.scalars(_newest(wanted, edge, limit, text=text)))
+    # In the list's order, too, or PostgreSQL may read whole tables rather than stop at the thousandth.
+    counted = _newest(wanted, _Edge(), COUNTED + 1, text=text)
+    return ids, db.session.scalar(select(func.count()).select_from(counted.subquery())) or 0
+
+
+def _by_words(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int]:
+    """(so many ids, count), on PostgreSQL. Frequent words are met soon when one walks from the newest;
+    rare ones come from the index of words, which answers in no order and therefore with all of them."""
+    terms = _terms(wanted.words)
+
+    def walk(begin: _Edge, number: int, far: int = WALK) -> list[int]:
+        columns = (AccessRequest.words, AccessRequest.public_id, AccessRequest.app_id, AccessRequest.for_person_id,
+                   AccessRequest.asked_by_id)  # fmt: skip
+        near = _newest(wanted, begin, far, *columns).subquery("near")
+        text = [_about(one, near.c, _in_list) for one in terms]
+        return list(db.session.scalars(_in_order(select(near.c.id).where(*text), near.c.at, near.c.id, begin, number)))
+
+    matching = select(*_KEYS).where(
+        *_conditions(wanted), *_days(wanted, AccessRequest.created_at), *_asked(wanted),
+        *(_about(one, AccessRequest, _in_index) for one in terms),
+    )  # fmt: skip
+    if len(walk(_Edge(), FREQUENT, RECENT)) == FREQUENT:
+        count = len(walk(_Edge(), COUNTED + 1))
+        if count > COUNTED:
+            return _whole_page(walk, matching, edge, limit), count
+    some = [(row.created_at, row.id) for row in db.session.execute(matching.limit(COUNTED + 1))]
+    if len(some) > COUNTED:
+        return _whole_page(walk, matching, edge, limit), len(some)
+    some.sort(reverse=not edge.up)
+    return [id for at, id in some if edge.allows(at, id)][:limit], len(some)
+
+
+def _whole_page(walk: Callable[[_Edge, int], list[int]], matching: Select[Any], edge: _Edge, limit: int) -> list[int]:
+    """A page of many that match: soon, if they are among the newest, else after sorting all of them."""
+    ids = walk(edge, limit)
+    if len(ids) == limit:
+        return ids
+    # Materialized, or PostgreSQL walks in the list's order after all.
+    found = matching.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
+    query = _after(select(found.c.id), found.c.created_at, found.c.id, edge)
+    return list(db.session.scalars(_in_order(query, found.c.created_at, found.c.id, edge, limit)))
+
+
+# What is looked for, without words
+
+
+def _newest(wanted: Filter, edge: _Edge, limit: int, *columns: Any, text: Sequence[Any] = ()) -> Select[Any]:
+    """So many ids from the edge on, with `at`, the instant of asking, and further columns of the request."""
+    # So few are pending that each of them is looked at sooner than all that somebody was ever asked.
+    if wanted.approver is None or wanted.state == RequestState.PENDING.value:
+        at, id = AccessRequest.created_at, AccessRequest.id
+        conditions = (*_conditions(wanted), *_asked(wanted), *_days(wanted, at), *text)
+        query = select(id.label("id"), at.label("at"), *columns).where(*conditions)
+        return _in_order(_after(query, at, id, edge), at, id, edge, limit)
+    if len(wanted.approver) > MERGED:
+        whose = [_one_of(Invitation.person_id, wanted.approver)]
+    else:
+        whose = [Invitation.person_id == _written(person) for person in wanted.approver] or [false()]
+    parts: list[Select[Any]] = [_asked_of(one, wanted, edge, limit, columns, text) for one in whose]
+    if len(parts) == 1:
+        return parts[0]
+    merged = union(*(select(part.subquery()) for part in parts)).subquery()
+    return _in_order(select(merged), merged.c.at, merged.c.id, edge, limit)
+
+
+def _asked_of(whose: Any, wanted: Filter, edge: _Edge, limit: int, columns: Sequence[Any], text: Sequence[Any]) -> Any:
+    """The newest that an approver was asked about, from the invitations, which are in their order."""
+    at, id = Invitation.requested_at, Invitation.request_id
+    conditions = [*_conditions(wanted), *text]
+    # Who is asked at two steps has two invitations.
+    query = select(id.label("id"), at.label("at"), *columns).distinct().where(whose, *_days(wanted, at))
+    if conditions or columns:
+        query = query.join(AccessRequest, AccessRequest.id == id).where(*conditions)
+    return _in_order(_after(query, at, id, edge), at, id, edge, limit)
+
+
+def _after(query: Select[Any], at: Any, id: Any, edge: _Edge) -> Select[Any]:
+    if edge.at is None:
+        return query
+    begin = tuple_(literal(edge.at, UTCDateTime()), literal(edge.id, Id))
+    return query.where(tuple_(at, id) > begin if edge.up else tuple_(at, id) < begin)
+
+
+def _in_order(query: Select[Any], at: Any, id: Any, edge: _Edge, limit: int) -> Select[Any]:
+    order = (at, id) if edge.up else (at.desc(), id.desc())
+    return query.order_by(*order).limit(limit)
+
+
+def _conditions(wanted: Filter) -> list[Any]:
+    found: list[Any] = []
+    if wanted.state:
+        found.append(AccessRequest.state == _written(wanted.state))
+    if wanted.app is not None:
+        found.append(AccessRequest.app_id == _written(wanted.app))
+    if wanted.person is not None:
+        found.append(_of_people(AccessRequest, wanted.person))
+    return found
+
+
+def _days(wanted: Filter, at: Any) -> list[Any]:
+    found: list[Any] = []
+    if wanted.since is not None:
+        found.append(at >= wanted.since)
+    if wanted.until is not None:
+        found.append(at < wanted.until)
+    return found
+
+
+def _asked(wanted: Filter) -> list[Any]:
+    if wanted.approver is None:
+        return []
+    asked = select(Invitation.request_id).where(_one_of(Invitation.person_id, wanted.approver))
+    return [AccessRequest.id.in_(asked)]
+
+
+def _of_people(of: Any, people: Sequence[int]) -> Any:
+    return or_(_one_of(of.for_person_id, people), _one_of(of.asked_by_id, people))
+
+
+def _written(value: int | str) -> Any:
+    return bindparam(None, value, literal_execute=True, unique=True)
+
+
+def _one_of(column: Any, ids: Sequence[int]) -> Any:
+    return column.in_(bindparam(None, list(ids), expanding=True, literal_execute=True, unique=True)) if ids else false()
+
+
+# Words
+
+
+@dataclass(slots=True)
+class _Term:
+    """One word as it was typed, what it is in a message, and whose names have it."""
+
+    typed: str
+    words: list[str]
+    apps: list[int] = field(default_factory=list)
+    people: list[int] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        return sort_key(self.typed)
+
+    def names(self, of: Any) -> Any:
+        """A single letter stands in every other name, so there it has to be the first."""
+        return of.sort_key.like(like(self.typed) if len(self.key) > 1 else like(self.typed)[1:], escape="!")
+
+    def is_in(self, name: str) -> bool:
+        return self.key in name if len(self.key) > 1 else name.startswith(self.key)
+
+
+def _terms(typed: Sequence[str]) -> list[_Term]:
+    """Each word with the apps and people of that name; one statement, for lists that are read through in no time."""
+    terms = [_Term(one, words(one)) for one in typed]
+    if not terms:
+        return []
+    rows = db.session.execute(
+        union_all(
+            select(literal("app").label("what"), App.id, App.sort_key).where(or_(*(one.names(App) for one in terms))),
+            select(literal("person"), Person.id, Person.sort_key).where(or_(*(one.names(Person) for one in terms))),
+        )
+    ).all()
+    for term in terms:
+        term.apps = [row.id for row in rows if row.what == "app" and term.is_in(row.sort_key)]
+        term.people = [row.id for row in rows if row.what == "person" and term.is_in(row.sort_key)]
+    return terms
+
+
+def _about(term: _Term, of: Any, in_message: Callable[[Any, str], Any]) -> Any:
+    """The word is in the message, in a name, or is a request's reference; "R-…" is nothing else."""
+    upper = term.typed.upper()
+    begin = upper.removeprefix("R-")[:12]
+    # A range, which the index serves in every collation; LIKE is served in none but "C".
+    referred = [of.public_id.between(begin, begin.ljust(12, "Z"))] if set(begin) <= set(CROCKFORD) else []
+    if upper.startswith("R-") and referred:
+        return referred[0]
+    message = and_(*(in_message(of, word) for word in term.words)) if term.words else false()
+    # What costs least to look at comes first.
+    return or_(_one_of(of.app_id, term.apps), _of_people(of, term.people), *referred[: len(begin) >= 6], message)
+
+
+def _in_list(of: Any, word: str) -> Any:
+    """Looked for in each message; no word holds a sign that LIKE knows."""
+    return of.words.like(f"% {word}%")
+
+
+def _in_index(of: Any, word: str) -> Any:
+    return func.words_vector(of.words).bool_op("@@")(cast(literal(f"'{word}':*", String), TSQUERY))
