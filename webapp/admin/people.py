@@ -15,6 +15,7 @@ from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import accounts, holdings, request_lines
 from webapp.queries import admin as queries
+from webapp.queries.request_search import Filter
 from webapp.signin import admins, me
 from webapp.text import one_line
 
@@ -96,7 +97,7 @@ def _person(public_id: str, status: int = 200, *, page: str = "admin/_person.htm
         card=card,
         apps=holdings.held_by(someone.id),
         removed=holdings.removed_from(someone.id),
-        requests=request_lines.page(request_lines.Filter(person=(someone.id,)), limit=REQUESTS),
+        requests=request_lines.page(Filter(person=(someone.id,)), limit=REQUESTS),
         verdicts=holdings.decisions_of(someone.id),
         rules=[rule for rule in holdings.rules_naming(person=someone.id) if rule.in_force],
         browsers=[
