@@ -55,7 +55,9 @@ def _measure(stack: Stack, engine: str, parts: list[str], full: int) -> None:
     site = stack.site(engine, "usual", apps=200)
     _say(f"## {site.version}\n")
     if "pages" in parts:
-        _say("Pages, one client, with a real session: at most 3 times the bare page.\n")
+        _say("Pages, one client, with a real session: at most 3 times the bare page. A dashboard of 30 rows holds 30 "
+             "apps and requests together; the one of 30 and 30 has 60, half of them with a chain of four links, and is "
+             "shown for what it is.\n")  # fmt: skip
         _compared(web.pages(site, rounds=ROUNDS["pages"][full]), web.BARE_PAGE)
     if "writes" in parts:
         _say("Whole POSTs, one client: asking at most 3 times the bare form, a decision at most 4 times.\n")
