@@ -117,17 +117,16 @@ def _send(claims: Sequence[Claim]) -> bool:
 
 def _send_one(claim: Claim, batch: dict[int, Facts], connection: smtp.Connection) -> None:
     """Looks whether the notice is ours and still so, sends it, and marks it. No transaction is open meanwhile."""
-    with reading():
-        now = mails.standing(claim.id, claim.lease)
-        if now is None:
-            return  # the lease ran out, and whoever has it now goes on
-        reason = mails.why_obsolete(now)
-        facts = batch[claim.id]
-        if not reason and facts.request is not None and facts.request.version != now.version:
-            facts = mails.load([claim.id])[claim.id]
-    if reason:
+    now = mails.standing(claim.id, claim.lease)
+    if now is None:
+        return  # the lease ran out, and whoever has it now goes on
+    if reason := mails.why_obsolete(now):
         outbox.mark_obsolete(claim, reason)
         return
+    facts = batch[claim.id]
+    if facts.request is not None and facts.request.version != now.version:
+        with reading():
+            facts = mails.load([claim.id])[claim.id]
     details = {"notice": facts.notice.public_id, "kind": facts.notice.kind, "tries": claim.tries}
     if claim.tries > outbox.TRIES:
         outbox.mark_failed(claim, "Each worker that tried to send this ended before it was done.", for_good=True)

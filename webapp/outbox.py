@@ -19,6 +19,7 @@ from webapp import audit, failpoints
 from webapp.extensions import broker, db
 from webapp.models import Notice, db_now
 from webapp.models.base import Id
+from webapp.transactions import alone
 
 QUEUE = "countersign"
 DRAIN = "webapp.jobs.drain"
@@ -130,9 +131,8 @@ _SENT = (
 def mark_sent(claim: Claim) -> bool:
     """The server accepted it. False: the lease was lost meanwhile, and its new holder marks it."""
     # The server has the mail, so the mark may come late; it only must not overwrite another holder's.
-    result = db.session.connection().execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease})
-    db.session.commit()
-    return bool(result.rowcount)
+    with alone("write") as connection:
+        return bool(connection.execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease}).rowcount)
 
 
 def mark_obsolete(claim: Claim, reason: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
 from webapp.extensions import db
@@ -49,6 +49,24 @@ def _leave() -> None:
     # In this order: a rollback expires what the session holds, and detached nothing can be read again.
     db.session.expunge_all()
     db.session.rollback()
+
+
+@contextmanager
+def alone(mode: Mode) -> Iterator[Connection]:
+    """A connection for one statement that is a transaction of its own, for what a worker does once for each mail.
+
+    PostgreSQL gets it without BEGIN and COMMIT, which would be two more ways to the server and back.
+    """
+    before = _mode.get()
+    _mode.set(mode)
+    try:
+        with db.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
+            connection.commit()
+    finally:
+        _mode.set(before)
 
 
 def listen(engine: Engine) -> None:

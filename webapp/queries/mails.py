@@ -24,6 +24,7 @@ from webapp.models import (
 from webapp.models.base import Id
 from webapp.queries import chains
 from webapp.queries.chains import ChainStep
+from webapp.transactions import alone
 from webapp.workflow.entitlements import SetValue
 from webapp.workflow.policy import Policy, loads
 
@@ -192,7 +193,8 @@ _HELD = _STANDING.where(
 
 def standing(id: int, lease: str) -> Standing | None:
     """How it stands for the notice that `lease` holds; None when the lease is lost."""
-    row = db.session.connection().execute(_HELD, {"id": id, "lease": lease}).first()
+    with alone("read") as connection:
+        row = connection.execute(_HELD, {"id": id, "lease": lease}).first()
     return Standing(**row._mapping) if row is not None else None
 
 
