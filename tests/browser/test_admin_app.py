@@ -1,12 +1,15 @@
-"""An app's page in Chromium: steps put in order by mouse, touch and keyboard."""
+"""An app's page in Chromium: an app from nothing, and steps put in order by mouse, touch and keyboard."""
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from .cases import Cases
-from .site import PHONE
+from .site import PHONE, card, tile
 
 # Asked for before any script of the page runs: what the policy refused, if anything.
 WATCH = """
@@ -19,6 +22,12 @@ WATCH = """
 @pytest.fixture(scope="session")
 def cases(site):
     return Cases(site)
+
+
+def picture() -> bytes:
+    body = io.BytesIO()
+    Image.radial_gradient("L").convert("RGB").save(body, "PNG")
+    return body.getvalue()
 
 
 def rules_of(window, cases: Cases, app: str, **options) -> Page:
@@ -160,3 +169,68 @@ def test_nothing_can_be_dragged_without_script(window, cases):
     assert steps_of(page) == [order[1], order[0], *order[2:]]
     page.get_by_role("button", name=f"Move {order[0]} up", exact=True).click()
     assert steps_of(page) == order
+
+
+def test_an_app_is_set_up_from_nothing_asked_for_and_approved_by_both_steps(window, cases, site):
+    """The promise of five minutes: name, icon, two steps, a field, words; then Lena asks, Ana and Finance decide."""
+    page = window("Adam")
+    page.goto("/admin/apps")
+    page.get_by_role("link", name="New app", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("Figjam Boards")
+    dialog.get_by_role("button", name="Create app", exact=True).click()
+    page.wait_for_url("**/admin/apps/*")
+    expect(page.get_by_role("heading", name="Figjam Boards", level=1)).to_be_visible()
+
+    page.locator("#picture").set_input_files({"name": "logo.png", "mimeType": "image/png", "buffer": picture()})
+    expect(page.locator("#head .is-picture img")).to_be_visible()
+    assert (
+        page.locator("#head .is-picture img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 128
+    )
+
+    page.locator("#approver").select_option(label="Ana Moreau")
+    expect(page.locator("#set-steps .cs-saved")).to_be_visible()
+    page.locator("#step").select_option(label="Finance")
+    page.get_by_role("button", name="Add step", exact=True).click()
+    expect(page.locator("#set-steps ol > li b")).to_have_text(["Ana Moreau", "Finance"])
+
+    page.locator("#f-new > summary").click()
+    new = page.locator("#f-new")
+    new.get_by_label("Name", exact=True).fill("Plan")
+    new.get_by_label("Choices", exact=True).fill("Viewer\nEditor")
+    new.get_by_label("Who sets it", exact=True).select_option(label="Step 2: Finance")
+    new.get_by_label("Required before the last yes", exact=True).check()
+    new.get_by_role("button", name="Add field", exact=True).click()
+    expect(page.locator("#set-fields")).to_contain_text("Choice of 2, required · Finance sets it")
+
+    words = page.locator("#approved-words")
+    words.fill("Your first board is waiting for you.")
+    words.press("Tab")
+    expect(page.locator("#set-approved .cs-saved")).to_be_visible()
+    switch = page.get_by_role("switch", name="Requestable", exact=True)
+    switch.check()
+    expect(page.locator("#set-requestable .cs-saved")).to_be_visible()
+
+    lena = window("Lena")
+    lena.goto("/catalog")
+    card(lena, "Figjam Boards").get_by_role("link", name="Request", exact=True).click()
+    ask = lena.get_by_role("dialog", name="Request Figjam Boards", exact=True)
+    ask.get_by_label("Why do you need it?", exact=True).fill("Workshops with customers.")
+    ask.get_by_role("button", name="Request App", exact=True).click()
+    expect(ask).to_be_hidden()
+
+    anyone = window()
+    anyone.goto(cases.link("Lena", "Figjam Boards", "Ana"))
+    expect(anyone.locator(".cs-ask-top .is-picture img")).to_be_attached()
+    anyone.get_by_label("Code from the mail", exact=True).fill(cases.code("Lena", "Figjam Boards", "Ana"))
+    anyone.get_by_role("button", name="Approve", exact=True).click()
+    expect(anyone.get_by_text("approved")).not_to_have_count(0)
+
+    ben = window("Ben")
+    ben.goto(f"/approvals/{cases.request_id('Lena', 'Figjam Boards')}")
+    ben.get_by_label("Editor", exact=True).check()
+    ben.get_by_role("button", name="Approve", exact=True).click()
+    site.mail("Lena", "You have Figjam Boards")
+    lena.goto("/")
+    expect(tile(lena, "Figjam Boards")).to_be_visible()
+    assert "Your first board is waiting for you." in site.text_of(site.mail("Lena", "You have Figjam Boards"))

@@ -232,3 +232,12 @@ def test_the_page_takes_at_most_twelve_statements_with_ten_steps_and_ten_fields(
 @pytest.mark.parametrize("where", ["steps/new", "steps/order", "visibility", "fields", "fields/order"])
 def test_nothing_is_changed_by_looking(admin, app_, where):
     assert admin.get(f"{url(app_)}/{where}").status_code == 405
+
+
+def test_what_the_fields_say_of_the_steps_follows_without_a_reload(admin, app_, adam, ana, ben):
+    licence = field(app_, adam)
+    answer = flat(admin.post(f"{url(app_)}/steps/new", {"step": value(ben)}, htmx=True))
+    assert '<div hx-swap-oob="innerHTML:#f-new-s">' in answer and "Step 3: Ben Okafor" in answer
+    cell = f"{value(ana)}-{licence}"
+    answer = flat(admin.post(f"{url(app_)}/visibility", {f"was-{cell}": "hidden", f"see-{cell}": "write"}, htmx=True))
+    assert f'<p id="f-{licence}-w" hx-swap-oob="true">Text · Ana Moreau sets it</p>' in answer

@@ -321,12 +321,22 @@ def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
         "icons": APP_ICONS,
         "picture_limit": pictures.BYTES,
         "categories": queries.categories(),
+        "kinds": KINDS,
         "frozen": entitlements.frozen,
         "default_of": _default_of,
         "set_by": lambda field: _set_by(page, field),
         "setters": [(one.value, f"Step {at}: {one.name}") for at, one in enumerate(page.steps, 1) if one is not None],
         "unseen": [field.name for field in page.row.policy.entitlements if not _seen(page, field)],
     }
+
+
+KINDS = {
+    "choice": "Choice",
+    "choices": "Several choices",
+    "text": "Text",
+    "number": "Number",
+    "yes_no": "Yes or no",
+}
 
 
 def _default_of(field: Entitlement) -> str:
