@@ -128,7 +128,7 @@ TABLE = (
     post("/admin/apps/<public_id>/steps/<value>/time-limit", ADMINS_STALE,
          "/admin/apps/{wanted}/steps/person:{invited}/time-limit", days="5"),
     post("/admin/apps/<public_id>/visibility", ADMINS_GO, "/admin/apps/{wanted}/visibility"),
-    get("/admin/apps/<public_id>/outcomes/<state>/mail", ADMINS, "/admin/apps/{wanted}/outcomes/denied/mail"),
+    get("/admin/apps/<public_id>/mails/<kind>", ADMINS, "/admin/apps/{wanted}/mails/denied"),
     post("/admin/apps/<public_id>/outcomes/<state>", ADMINS_STALE, "/admin/apps/{wanted}/outcomes/denied"),
     get("/admin/apps/<public_id>/what-would-happen", ADMINS,
         "/admin/apps/{wanted}/what-would-happen?person=person:{invited}"),

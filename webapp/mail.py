@@ -20,7 +20,7 @@ from flask import current_app
 
 from webapp import chain, links
 from webapp.extensions import settings
-from webapp.models import Notice
+from webapp.models import Invitation, Notice
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.mails import Facts
 from webapp.text import one_line
@@ -58,11 +58,7 @@ def approval_asked(facts: Facts) -> flask_mail.Message:
     """To one approver: who asks for what, why, until when; the link, and the code where the rule allows one."""
     request, app, rule, invitation, step = facts.request, facts.app, facts.policy, facts.invitation, facts.step
     assert request and app and rule and invitation and step and facts.person and step.due_at
-    try:
-        token = links.approval_token(invitation.public_id, facts.notice.round, invitation.key_id)
-        code = links.code(invitation.public_id, facts.notice.round, invitation.key_id)
-    except KeyError:
-        raise Unmailable("The key of its link is no longer among this installation's keys.") from None
+    token, code = ("example", "000000") if facts.example else _link_and_code(facts.notice.round, invitation)
     return _mail(
         facts,
         approver_subject=True,
@@ -80,6 +76,16 @@ def approval_asked(facts: Facts) -> flask_mail.Message:
         rows=_values(facts, rule.sheet_for_step(step.position, request.values)) + _comments(facts, "{} {}"),
         chain=_chain(facts),
     )
+
+
+def _link_and_code(round: int, invitation: Invitation) -> tuple[str, str]:
+    try:
+        return (
+            links.approval_token(invitation.public_id, round, invitation.key_id),
+            links.code(invitation.public_id, round, invitation.key_id),
+        )
+    except KeyError:
+        raise Unmailable("The key of its link is no longer among this installation's keys.") from None
 
 
 def code_closed(facts: Facts) -> flask_mail.Message:

@@ -1,95 +1,182 @@
-"""The mail of an outcome before anybody gets it, with real names and the rule in force.
+"""Each mail of an app before anybody gets it, with real names and the rule in force.
 
-Its facts are made up here and never stored: nothing is written or sent.
+Its facts are made up here and never stored: nothing is written or sent, and its link and code are none.
 """
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from flask import Response, abort, request
 
 from webapp import mail
-from webapp.models import AccessRequest, App, Notice, Person
+from webapp.models import AccessRequest, App, Grant, Invitation, Notice, Person
 from webapp.presentation import now
-from webapp.queries import rules
+from webapp.queries import admin as queries
+from webapp.queries import directory, rules
 from webapp.queries.admin import Named
 from webapp.queries.chains import ChainStep, Who
+from webapp.queries.directory import Found
 from webapp.queries.mails import Facts
 from webapp.signin import admins, me
+from webapp.workflow.approvers import who_decides
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import RequestState, StepState
 
 from . import apps
 from .forms import AppPage
-from .views import bp, fragment
+from .views import bp, fragment, words_of
 
 # A request that there is not.
 NO_REQUEST = "0" * 12
 
 
-@bp.get("/apps/<public_id>/outcomes/<state>/mail")
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of mail: its notice's, its name, when it is sent, how the request and its steps stand, who gets it."""
+
+    notice: str
+    title: str
+    sent: str
+    state: RequestState
+    first: StepState  # of the first step, or of the one that the mail is about
+    rest: StepState
+    roles: tuple[str, ...]
+
+
+P, S = RequestState, StepState
+KINDS = {
+    "asked": Kind("approval-asked", "Asked to decide", "To whoever decides a step, as it opens.",
+                  P.PENDING, S.OPEN, S.WAITING, ("approver",)),
+    "approved": Kind("request-approved", "Approved", "After the last yes.",
+                     P.APPROVED, S.APPROVED, S.APPROVED, ("requester", "approver", "other")),
+    "denied": Kind("request-denied", "Denied", "After the first no.",
+                   P.DENIED, S.DENIED, S.SKIPPED, ("requester", "approver", "other")),
+    "expired": Kind("request-expired", "Expired", "If nobody answers in time.",
+                    P.EXPIRED, S.EXPIRED, S.SKIPPED, ("requester", "approver", "other")),
+    "cancelled": Kind("request-cancelled", "Withdrawn", "To those who were asked, if the request is withdrawn.",
+                      P.CANCELLED, S.SKIPPED, S.SKIPPED, ("approver",)),
+    "settled": Kind("request-settled", "Nothing left to do", "To the others of a group, once one of them has decided.",
+                    P.PENDING, S.APPROVED, S.WAITING, ("approver",)),
+    "added": Kind("app-added", "Added", "Only while no approval is required: to whoever added it.",
+                  P.APPROVED, S.APPROVED, S.APPROVED, ("requester",)),
+}  # fmt: skip
+
+
+@bp.get("/apps/<public_id>/mails/<kind>")
 @admins
-def preview_mail(public_id: str, state: str) -> Response:
-    """To `to`: the requester, an approver, or another address. The one who looks plays the requester."""
-    to = request.args.get("to", "requester")
-    if state not in apps.OUTCOMES or to not in ("requester", "approver", "other"):
+def preview_mail(public_id: str, kind: str) -> Response:
+    """As if `person` ("person:4K7W9Q2M3XTA"; else the one who looks) had asked; to the role `to`, of the step `step`
+    (from 1)."""
+    found = KINDS.get(kind)
+    to, given = request.args.get("to", ""), request.args.get("step", "1")
+    if found is None or (to and to not in found.roles):
         abort(404)
     page = apps.load(public_id)
-    message = mail.render(_facts(page, RequestState(state), to)) if page.steps else None
+    at = int(given) - 1 if given.isascii() and given.isdigit() and len(given) < 3 else -1
+    if not 0 <= at < max(1, len(page.steps)):
+        abort(404)
+    chosen = queries.chosen(request.args.get("person", ""))
+    asker = chosen if chosen is not None and not chosen.is_group else None
+    to = to or found.roles[0]
+    q = words_of(request.args.get("q", ""))
+    facts = _facts(page, found, to, at, asker)
+    # Where nobody may decide, a request is refused, and nobody gets a mail.
+    sent = kind == "added" or (facts.steps and all(step.asked for step in facts.steps))
     return fragment(
-        "admin/mail_preview.html", app=page.row.app, state=state, to=to, message=message
-    )  # fmt: skip
+        "admin/mail_preview.html",
+        app=page.row.app,
+        page=page,
+        kind=kind,
+        kinds=KINDS,
+        shown=found,
+        to=to,
+        at=at,
+        asker=asker,
+        message=mail.render(facts) if sent else None,
+        q=q,
+        choices=replace(queries.choices(q.split()[:8]), groups=[]),
+    )
 
 
-def _facts(page: AppPage, state: RequestState, role: str) -> Facts:
-    reader, app, policy = me(), page.row.app, page.row.policy
-    steps = [_step(at, one, state, _members(page, one)) for at, one in enumerate(page.steps) if one is not None]
-    person: Person | None = reader
+def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Named | None) -> Facts:
+    app, policy = page.row.app, page.row.policy
+    person = _person(Who(asker.id, asker.public_id, asker.name)) if asker is not None else me()
+    steps = _steps(page, kind, person, at)
+    reader: Person | None = person
     if role == "other":
-        person = None
+        reader = None
     elif role == "approver":
-        who = steps[0].asked[0]
-        person = Person(
-            id=who.id, public_id=who.public_id, name=who.name, email=reader.email, time_zone=reader.time_zone
-        )
+        # Of a group, whoever has not decided; else the one who has, or would.
+        reader = _person(steps[at].asked[-1]) if steps and steps[at].asked else None
     notice = Notice(
-        public_id=NO_REQUEST, kind=f"request-{state.value}", role=role, round=0, data_json="{}", created_at=now(),
-        address="somebody@example.com" if person is None else None,
+        public_id=NO_REQUEST, kind=kind.notice, role=role, round=0, data_json="{}", created_at=now(),
+        address="somebody@example.com" if reader is None else None, step_id=at,
     )  # fmt: skip
+    names = {person.id: person.name} | {who.id: who.name for step in steps for who in step.asked}
     return Facts(
-        notice, rules.organisation(), person, app, policy, _request(app, policy, state, reader), reader, reader,
-        None, None, steps=steps, names={reader.id: reader.name}, owner=page.row.owner.name if page.row.owner else "",
+        notice, rules.organisation(), reader, app, policy, _request(app, policy, kind.state, person), person, person,
+        Invitation(), _grant(policy), steps=steps, names=names, owner=page.row.owner.name if page.row.owner else "",
+        example=True,
     )  # fmt: skip
+
+
+def _person(who: Who) -> Person:
+    return Person(id=who.id, public_id=who.public_id, name=who.name, email="somebody@example.com", time_zone="")
 
 
 def _request(app: App, policy: Policy, state: RequestState, asker: Person) -> AccessRequest:
     made = AccessRequest(
         id=0, public_id=NO_REQUEST, app_id=app.id, asked_by_id=asker.id, for_person_id=asker.id,
         message="What they wrote when they asked.", state=state.value, version=1,
-        created_at=now() - timedelta(days=1), settled_at=now(), settled_by_id=None, settled_note="",
+        created_at=now() - timedelta(days=1), settled_at=now() if state is not RequestState.PENDING else None,
+        settled_by_id=None, settled_note="",
     )  # fmt: skip
     made.values = policy.defaults()
     return made
 
 
-def _step(at: int, named: Named, state: RequestState, members: tuple[str, ...]) -> ChainStep:
-    """Approved: everybody said yes. Denied or expired: it ended with the first step."""
-    ended = {RequestState.DENIED: StepState.DENIED, RequestState.EXPIRED: StepState.EXPIRED}.get(state)
-    step_state = StepState.APPROVED if ended is None else ended if at == 0 else StepState.SKIPPED
-    who = Who(-1 - at, named.public_id, members[0] if named.is_group and members else named.name)
+def _grant(policy: Policy) -> Grant:
+    made = Grant(created_at=now())
+    made.values = policy.defaults()
+    return made
+
+
+def _steps(page: AppPage, kind: Kind, asker: Person, at: int) -> list[ChainStep]:
+    """The chain as it would stand: decided by those who would decide it now, up to the step at `at`."""
+    owner = page.row.app.owner
+    found = directory.look_up([*(step.approver for step in page.row.policy.steps), owner])
+    made = []
+    for position, named in enumerate(page.steps):
+        if named is None:
+            continue
+        # An outcome ends the chain at its first step, and the mail to an approver is about that of `at`.
+        about = at if kind.notice in ("approval-asked", "request-settled") else 0
+        state = StepState.APPROVED if position < about else kind.first if position == about else kind.rest
+        made.append(_step(page, position, named, state, asker, found))
+    return made
+
+
+def _step(
+    page: AppPage, position: int, named: Named, state: StepState, asker: Person, found: Found
+) -> ChainStep:  # fmt: skip
+    policy = page.row.policy
+    who = who_decides(
+        named.approver, owner=page.row.app.owner, directory=found.directory, without=frozenset({asker.id})
+    )
+    asked = [Who(one, found.contacts[one].public_id, found.contacts[one].name) for one in who.people[:3]]
+    opened = now() - timedelta(days=1)
+    is_person = not named.is_group
     step = ChainStep(
-        id=at, request_id=0, position=at, state=step_state.value, tier="approver", due_at=now(),
-        opened_at=now() - timedelta(days=1) if at == 0 else None, settled_at=now(), overdue=False,
-        person=None if named.is_group else who, group_id=named.id if named.is_group else None,
-        group_public_id=named.public_id if named.is_group else "", group_name=named.name if named.is_group else "",
-        asked=[who], asked_count=1,
+        id=position, request_id=0, position=position, state=state.value, tier=who.tier.value,
+        due_at=now() + timedelta(days=policy.days_for(position)) if state is StepState.OPEN else now(),
+        opened_at=opened if state is not StepState.WAITING else None,
+        settled_at=now() if state not in (StepState.OPEN, StepState.WAITING) else None, overdue=False,
+        person=Who(named.id, named.public_id, named.name) if is_person else None,
+        group_id=None if is_person else named.id, group_public_id="" if is_person else named.public_id,
+        group_name="" if is_person else named.name, asked=asked, asked_count=len(who.people),
     )  # fmt: skip
-    if step_state in (StepState.APPROVED, StepState.DENIED):
-        step.decided_by, step.decided_at, step.channel = who, now(), "browser"
-        step.verdict = step_state.value
-        step.comment = "Why they said no." if step_state is StepState.DENIED else ""
+    if asked and state in (StepState.APPROVED, StepState.DENIED):
+        step.decided_by, step.decided_at, step.channel = asked[0], now(), "browser"
+        step.verdict = state.value
+        step.comment = "Why they said no." if state is StepState.DENIED else ""
     return step
-
-
-def _members(page: AppPage, named: Named) -> tuple[str, ...]:
-    found = page.members.get(named.id) if named.is_group else None
-    return tuple(found.names) if found is not None else ()

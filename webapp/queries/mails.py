@@ -49,6 +49,7 @@ class Facts:
     steps: list[ChainStep] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)  # of those who set, settled, took or lost it, or own the app
     owner: str = ""  # the person or group that looks after the app
+    example: bool = False  # a preview: its link and code are plainly none
 
     @property
     def step(self) -> ChainStep | None:
