@@ -138,6 +138,7 @@ class Engines:
                         connection.execute(table.delete())
                 connection.execute(text(f"UPDATE event_head SET seq = 0, mac = '{'0' * 64}'"))
                 connection.execute(text("UPDATE organisation SET name = 'Countersign', time_zone = 'UTC', sender = ''"))
+                connection.execute(text("UPDATE organisation SET first_steps_hidden_at = NULL"))
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,7 @@ def post(rule: str, statuses: str, at: str = "", **form: str) -> Row:
 
 ANYONE = "200 200 200 200 200 200"
 PEOPLE = "303 200 200 200 200 200"
+OWNERS = "303 404 404 404 200 200"
 ADMINS = "303 404 404 404 404 200"
 ADMINS_GO = "303 404 404 404 404 303"
 ADMINS_STALE = "303 404 404 404 404 409"
@@ -105,6 +106,9 @@ TABLE = (
     post("/decide/<token>/code", "303 403 403 303 403 403", "/decide/{link}/code"),
     # Admin
     get("/admin", "303 404 404 404 404 302"),
+    get("/admin/first-steps", ADMINS),
+    post("/admin/first-steps/hiding", ADMINS_GO),
+    get("/admin/overview", OWNERS),
     get("/admin/apps", ADMINS),
     get("/admin/apps/new", ADMINS),
     post("/admin/apps", ADMINS_GO, name="Zoom"),
@@ -202,6 +206,7 @@ TABLE = (
 # What an admin may do with an older sign-in, too, and why. Anything else below /admin that changes something, and
 # every table to take along, asks for a password given in the last 15 minutes.
 NOT_FRESH = {
+    "POST /admin/first-steps/hiding": "a matter of taste",
     "POST /admin/mail/test": "a mail to oneself",
     "POST /admin/mail/<public_id>/sending": "a mail that was due to that person anyway",
     "POST /admin/audit/verification": "only reads, and writes down that it did",

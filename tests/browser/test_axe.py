@@ -250,6 +250,12 @@ def group_dialog(opener: str, refused: str = "") -> Visit:
     return visit
 
 
+def overview_tables(page: Page, cases: Cases) -> None:
+    page.goto("/admin/overview")
+    for summary in page.locator(".cs-fig summary").all():
+        summary.click()
+
+
 def removal(page: Page, cases: Cases) -> None:
     page.goto(f"/admin/people/{cases.person_id('Rita')}")
     page.get_by_role("link", name="Remove", exact=True).first.click()
@@ -366,6 +372,9 @@ SCREENS = [
     Screen("mailbox", None, new_mail),
     Screen("mail-reset", None, mail_itself),
     Screen("mailbox-nothing-found", None, "/mailbox?q=zebra"),
+    Screen("admin-first-steps", "Adam", "/admin/first-steps"),
+    Screen("admin-overview", "Adam", "/admin/overview"),
+    Screen("admin-overview-tables", "Adam", overview_tables),
     Screen("admin-apps", "Adam", "/admin/apps"),
     Screen("admin-apps-nothing-found", "Adam", "/admin/apps?q=zebra"),
     Screen("admin-app", "Adam", admin_app("Figma")),
@@ -469,6 +478,8 @@ EMPTY = [
     ("Rita", "/approvals"),
     ("Rita", "/approvals/decided"),
     ("Adam", "/catalog"),
+    ("Adam", "/admin/overview"),
+    ("Adam", "/admin/first-steps"),
     ("Adam", "/admin/apps"),
     ("Adam", "/admin/people"),
     ("Adam", "/admin/groups"),

@@ -4,9 +4,11 @@ from . import apps as apps
 from . import audit as audit
 from . import copying as copying
 from . import fields as fields
+from . import first_steps as first_steps
 from . import groups as groups
 from . import icons as icons
 from . import mails as mails
+from . import overview as overview
 from . import pending as pending
 from . import people as people
 from . import previews as previews

@@ -245,6 +245,7 @@ LABELS = {
     "due_at": "Deadline",
     "address": "Address",
     "email": "Address",
+    "first_steps": "Led through the first steps",
 }
 
 

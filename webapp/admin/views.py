@@ -3,22 +3,15 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import htmx, outbox
 from webapp.extensions import db
-from webapp.signin import admins
 from webapp.text import one_line
 from webapp.transactions import choose
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
-
-
-@bp.get("")
-@admins
-def index() -> AnyResponse:
-    return redirect(url_for("admin.apps"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,8 @@ class Organisation(Base):
     name: Mapped[str] = mapped_column(String(120))
     time_zone: Mapped[str] = mapped_column(String(64))
     sender: Mapped[str] = mapped_column(String(120), default="", server_default=text("''"))
+    # An admin does not want to be led through the first steps any more.
+    first_steps_hidden_at: Mapped[datetime | None]
 
 
 class Heartbeat(Base):

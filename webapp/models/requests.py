@@ -56,6 +56,9 @@ class AccessRequest(ValuesMixin, Base):
         Index("ix_requests_app_state", "app_id", "state", "created_at", "id"),
         # By the words of messages; words_vector() comes with the migration.
         Index("ix_requests_words", text("words_vector(words)"), postgresql_using="gin").ddl_if(dialect="postgresql"),
+        # Holds all that the overview looks at, so that it reads no rows.
+        Index("ix_requests_settled", "settled_at", "state", "app_id", "created_at",
+              sqlite_where=text("settled_at IS NOT NULL"), postgresql_where=text("settled_at IS NOT NULL")),
     )  # fmt: skip
 
     id: Mapped[int] = id_column()
@@ -151,6 +154,7 @@ class Decision(Base):
         CheckConstraint("verdict IN ('approved', 'denied')", name="verdict"),
         CheckConstraint("channel IN ('browser', 'code', 'api', 'admin')", name="channel"),
         Index("ix_decisions_person", "person_id", "id"),
+        Index("ix_decisions_created", "created_at", "channel", "person_id", "step_id"),
     )  # fmt: skip
 
     id: Mapped[int] = id_column()

@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import available_timezones
 
 from webapp import audit
-from webapp.models import Organisation
+from webapp.models import Organisation, Person
 from webapp.text import one_line
 
 from .errors import Invalid
@@ -30,3 +30,11 @@ def change(
     if (name, time_zone, sender) != (None, None, None):
         audit.record("organisation.changed", at=now, actor=None, before={"time_zone": before},
                      after={"time_zone": organisation.time_zone})  # fmt: skip
+
+
+def hide_first_steps(organisation: Organisation, *, actor: Person, now: datetime) -> None:
+    """Admins are no longer led through the first steps; again changes nothing."""
+    if organisation.first_steps_hidden_at is None:
+        organisation.first_steps_hidden_at = now
+        audit.record("organisation.changed", at=now, actor=actor.id,
+                     before={"first_steps": True}, after={"first_steps": False})  # fmt: skip

@@ -1,5 +1,6 @@
 """Every request, for admins: filtered, newest first, paged by key; with whom it is, or who decided it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -74,6 +75,15 @@ def page(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = reques
     steps = chains.of_requests(found.ids)
     lines = [_line(rows[id], steps.get(id, [])) for id in found.ids]
     return Page(lines, found.count, found.newer, found.older)
+
+
+def some(ids: Sequence[int]) -> list[Line]:
+    """Those requests, in that order; three statements, none without ids."""
+    if not ids:
+        return []
+    rows = {row.id: row for row in db.session.execute(_LINES.where(AccessRequest.id.in_(ids)))}
+    steps = chains.of_requests(ids)
+    return [_line(rows[id], steps.get(id, [])) for id in ids if id in rows]
 
 
 def _line(row: Any, steps: list[ChainStep]) -> Line:

@@ -1,0 +1,98 @@
+"""An empty installation says in four steps what to do, until they are done or hidden."""
+
+from __future__ import annotations
+
+import pytest
+
+from webapp.extensions import db
+from webapp.models import Notice
+from webapp.transactions import choose
+
+from .. import factories
+from . import stage
+from .admin_helpers import events, statements
+
+PAGE = "/admin/first-steps"
+
+
+@pytest.fixture
+def admin(app, login_as):
+    """Adam, alone on the first day."""
+    return login_as(factories.person("Adam Weiss", admin=True))
+
+
+def sent(kind="test", error="", state="sent"):
+    choose("write")
+    db.session.query(Notice).filter_by(kind=kind).update({"state": state, "error": error})
+    db.session.commit()
+
+
+def test_an_empty_installation_begins_with_mail(admin):
+    assert admin.get("/admin").headers["Location"] == PAGE
+    page = stage.words(admin.get(PAGE))
+    assert "Four steps, then people can ask" in page and "Mail , to do now" in page and "First request , later" in page
+    assert "Send a test mail" in page and "You are the only one here." in page and "After the first app." in page
+
+
+def test_each_step_says_how_it_stands(admin, login_as):
+    admin.post("/admin/mail/test")
+    assert "A test mail is on its way." in stage.words(admin.get(PAGE))
+    sent(error="Connection refused", state="due")
+    page = stage.words(admin.get(PAGE))
+    assert "The test mail could not be sent yet." in page and "See why" in page
+    sent()
+    page = stage.words(admin.get(PAGE))
+    assert "Mail , done" in page and "Test again" in page and "People , to do now" in page
+    rita, ana = factories.person("Rita Lindqvist"), factories.with_password(factories.person("Ana Moreau"))
+    page = stage.words(admin.get(PAGE))
+    assert "People , done" in page and "2 people invited, 1 has come." in page
+    hidden = factories.app("Draft", requestable=False)
+    page = stage.words(admin.get(PAGE))
+    assert "First app , to do now" in page and "It is not in the catalog yet." in page and "New app" not in page
+    app = factories.app("Figma", ana)
+    page = stage.words(admin.get(PAGE))
+    assert "First app , done" in page and "Nobody has asked for anything yet." in page and "Ask for it" in page
+    made = factories.request(rita, app)
+    assert "The first request waits for its decision." in stage.words(admin.get(PAGE))
+    assert admin.get("/admin").headers["Location"] == PAGE
+    factories.decide(made, ana)
+    page = stage.words(admin.get(PAGE))
+    assert "All four steps are done" in page and "Hide the steps" not in page
+    assert admin.get("/admin").headers["Location"] == "/admin/overview"
+    assert "first steps" not in stage.words(admin.get("/admin/overview")) and hidden.name == "Draft"
+
+
+def test_a_mail_of_another_kind_is_as_good(admin):
+    admin.post("/admin/people", {"name": "Kim Park", "email": "kim@example.com"})
+    sent("invitation")
+    assert "Mail , done" in stage.words(admin.get(PAGE))
+
+
+def test_the_steps_are_hidden_and_found_again(admin):
+    answer = admin.post(f"{PAGE}/hiding")
+    assert answer.headers["Location"] == "/admin/overview"
+    assert admin.get("/admin").headers["Location"] == "/admin/overview"
+    page = stage.words(admin.get("/admin/overview"))
+    assert "0 of the four first steps are done. Look at them" in page
+    assert "Hide the steps" not in stage.words(admin.get(PAGE))
+    assert admin.post(f"{PAGE}/hiding").status_code == 303
+    assert len(events("organisation.changed")) == 1
+    assert "Led through the first steps" in stage.words(admin.get("/admin/audit"))
+
+
+def test_nobody_else_sees_or_hides_them(admin, login_as):
+    rita = login_as(factories.person("Rita Lindqvist"))
+    assert rita.get(PAGE).status_code == 404 and rita.post(f"{PAGE}/hiding").status_code == 404
+    assert admin.get(f"{PAGE}/hiding").status_code == 405
+    assert admin.get("/admin").headers["Location"] == PAGE
+
+
+def test_the_page_takes_the_same_statements_with_few_and_many(admin):
+    counts = []
+    for number in (0, 5):
+        for one in range(number):
+            factories.app(f"App {one}")
+        with statements() as seen:
+            admin.get(PAGE)
+        counts.append(len(seen))
+    assert counts == [3, 3]

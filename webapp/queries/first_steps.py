@@ -1,0 +1,63 @@
+"""How far a new installation is: mail, people, the first app, the first request."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, exists, func, or_, select
+
+from webapp.extensions import db
+from webapp.models import AccessRequest, App, Grant, Notice, Organisation, Person
+
+COUNTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSteps:
+    """What there is. `mailed`: a mail server accepted a mail; `tested`: a test mail was asked for, `refused`: and could
+    not be sent yet. `invited` and `come` are people beside the first, and those of them with a password. `drafted`:
+    there is an app; `ready`: one can be asked for. `asked`, `settled`: so was one, or somebody has an app."""
+
+    hidden: bool
+    mailed: bool
+    tested: bool
+    refused: bool
+    invited: int
+    come: int
+    drafted: bool
+    ready: bool
+    asked: bool
+    settled: bool
+
+    @property
+    def done(self) -> tuple[bool, bool, bool, bool]:
+        return self.mailed, self.invited > 0, self.ready, self.settled
+
+    @property
+    def is_over(self) -> bool:
+        return self.hidden or all(self.done)
+
+
+def _up_to(query: Select[Any]) -> Any:
+    return select(func.count()).select_from(query.limit(COUNTED + 1).subquery()).scalar_subquery()
+
+
+def read() -> FirstSteps:
+    """One statement, which counts to a thousand at most."""
+    others = select(Person.id).where(Person.active, Person.id != select(func.min(Person.id)).scalar_subquery())
+    row = db.session.execute(
+        select(
+            select(Organisation.first_steps_hidden_at.is_not(None)).scalar_subquery().label("hidden"),
+            exists().where(Notice.state == "sent").label("mailed"),
+            exists().where(Notice.kind == "test").label("tested"),
+            exists().where(Notice.kind == "test", Notice.error != "").label("refused"),
+            _up_to(others).label("invited"),
+            _up_to(others.where(Person.password_hash.is_not(None))).label("come"),
+            exists().where(App.archived_at.is_(None)).label("drafted"),
+            exists().where(App.archived_at.is_(None), App.requestable).label("ready"),
+            exists().where(AccessRequest.id.is_not(None)).label("asked"),
+            or_(exists().where(AccessRequest.settled_at.is_not(None)), exists().where(Grant.id.is_not(None))).label(
+                "settled"
+            ),
+        )
+    ).one()
+    return FirstSteps(**row._mapping)
