@@ -144,7 +144,7 @@ def mark_failed(claim: Claim, error: str, *, for_good: bool = False) -> bool:
     """Not accepted: due again after a capped back-off with jitter, or dead after the last try or `for_good`."""
     if for_good or claim.tries >= TRIES:
         return _mark(claim, held(claim), state="dead", error=error[:500], settled_at=db_now())
-    seconds = int(DELAYS[claim.tries - 1] * random.uniform(0.8, 1.2))
+    seconds = int(DELAYS[claim.tries - 1] * random.uniform(0.8, 1.2))  # nosec
     return _mark(claim, held(claim), state="due", error=error[:500], due_at=db_now(seconds))
 
 

@@ -111,7 +111,7 @@ def run_tokens(given: argparse.Namespace) -> bool:
               f"{guessed[2]} approvers told by mail")  # fmt: skip
     return (
         accepted == gone == guessed[0] == 0
-        and set(answers.statuses) <= {404, 405}  # 405: an empty token makes another address of it
+        and set(answers.statuses) <= {308, 404, 405}  # of empty tokens and "/" in them: other addresses
         and len(answers.pages) == 1
         and unchanged
         and guessed[1] == 5 * given.guessed

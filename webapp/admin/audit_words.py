@@ -64,7 +64,7 @@ class _Words:
 
     def say(self, pattern: str, **more: Any) -> Markup:
         """`pattern` is ours; all that is put in is escaped. Knows {who}, {person}, {app} and {request}."""
-        return Markup(pattern).format(
+        return Markup(pattern).format(  # nosec
             who=self.person(self.line.actor) if self.line.actor is not None else Markup("<b>Countersign</b>"),
             person=self.whom(),
             app=self.app(),

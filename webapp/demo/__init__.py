@@ -36,7 +36,7 @@ from . import company, history
 from .diary import Diary
 from .history import Act, Asked, AskedAgain, No, Override, Said, Silence, Values, Withdrawn, Yes
 
-PASSWORD = "countersign-demo"
+PASSWORD = "countersign-demo"  # nosec
 # A sweep finds an overdue step within half a minute.
 SWEEP = timedelta(seconds=11)
 

@@ -166,7 +166,7 @@ def _header(message: EmailMessage, name: str) -> str:
                 words = str(value).encode(errors="surrogateescape").decode(errors="replace")
                 return str(policy.default.header_factory(name, words))
     except Exception:
-        pass
+        return ""
     return ""
 
 

@@ -65,6 +65,6 @@ loglevel = "warning"
 graceful_timeout = 2
 timeout = 60
 keepalive = 5
-# Workers prove that they live by touching a file; a disk may stall, memory does not.
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# Workers prove that they live by touching a file of their own; a disk may stall, memory does not.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nosec
 control_socket_disable = True
