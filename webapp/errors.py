@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError, SQLAlchemyError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
 from webapp import htmx, signin
 from webapp.extensions import db
@@ -84,6 +84,9 @@ def _http(error: HTTPException) -> Response:
         own = error.description if error.description != type(error).description else None
         if status == 429:
             own = None
+        if isinstance(error, SecurityError):
+            # A Host that is not ours: its words would stand on our page.
+            own = "You came here by another address than ours. Use the one that is in your mails."
         response = answer(status, own or _SENTENCES.get(status, _SENTENCES[400]))
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
