@@ -1,6 +1,7 @@
-"""The access log and the error log never hold a link's token."""
+"""The access log and the error log never hold a link's token; the garbage collector leaves the application alone."""
 
 import datetime
+import gc
 import logging
 
 import pytest
@@ -63,3 +64,14 @@ def test_the_settings_are_gunicorns():
     for name in ours:
         if getattr(web, name) is not None:
             settings[name].set(getattr(web, name))
+
+
+def test_the_garbage_collector_leaves_the_loaded_application_alone():
+    before = gc.get_threshold()
+    try:
+        web.post_worker_init(None)
+        assert gc.get_freeze_count() > 10_000
+        assert gc.get_threshold()[0] > before[0]
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -6,6 +6,7 @@ log on. It never holds a link's token, nor a query string.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -51,6 +52,14 @@ class MaskingLogger(Logger):  # type: ignore[misc]  # gunicorn comes without typ
 
 def post_fork(server: Any, worker: Any) -> None:
     die_with_parent(parent=server.pid)
+
+
+def post_worker_init(worker: Any) -> None:
+    """The application is loaded and stays: the garbage collector need not walk through it again and again, which
+    takes a tenth of a page's time. What requests leave behind is still collected, in larger lots."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 _listener = os.environ.get("COUNTERSIGN_LISTENER")
