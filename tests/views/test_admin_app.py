@@ -61,6 +61,24 @@ def test_the_page_shows_all_that_is_set(admin, rita, company, ana):
     assert f'<option value="group:{company.finance.public_id}" selected' in page
 
 
+def short(page):
+    return re.sub(r"<[^>]+>", "", re.search(r'<p class="cs-short"[^>]*>(.*?)</p>', page)[1]).strip()
+
+
+def test_a_sentence_on_top_says_what_the_rules_come_to(admin, app_, ana, company):
+    where = f"/admin/apps/{app_.public_id}"
+    assert short(flat(admin.get(where))) == (
+        "In short: everyone may ask. Ana Moreau decides, within 3 days. The requester always hears the result."
+    )
+    answer = admin.post(f"{where}/steps/new", {"step": f"group:{company.finance.public_id}"}, htmx=True)
+    assert 'id="short" hx-swap-oob="true"' in flat(answer)
+    assert "Ana Moreau decides first, then Finance, each within 3 days." in short(flat(answer))
+    answer = Page(admin, app_).save("requestable", htmx=True)
+    assert short(flat(answer)).startswith("In short: it is not in the catalog, so nobody can ask for it.")
+    none = factories.app("Zoom")
+    assert "may add it and gets it at once" in short(flat(admin.get(f"/admin/apps/{none.public_id}")))
+
+
 def test_the_page_takes_the_same_statements_with_few_and_many_people(admin, app_):
     counts = []
     for more in (0, 30, 300):
