@@ -192,6 +192,9 @@ TABLE = (
     get("/admin/mail", ADMINS),
     post("/admin/mail/test", ADMINS_GO),
     post("/admin/mail/<public_id>/sending", ADMINS_STALE, "/admin/mail/{notice}/sending"),
+    post("/admin/mail/<public_id>/dropping", ADMINS_STALE, "/admin/mail/{notice}/dropping"),
+    post("/admin/mail/held/sending", ADMINS_GO),
+    post("/admin/mail/held/dropping", ADMINS_GO),
     get("/admin/audit", ADMINS),
     get("/admin/audit.csv", ADMINS),
     post("/admin/audit/verification", ADMINS_GO),
@@ -209,6 +212,9 @@ NOT_FRESH = {
     "POST /admin/first-steps/hiding": "a matter of taste",
     "POST /admin/mail/test": "a mail to oneself",
     "POST /admin/mail/<public_id>/sending": "a mail that was due to that person anyway",
+    "POST /admin/mail/<public_id>/dropping": "a mail that somebody has had already",
+    "POST /admin/mail/held/sending": "mails that were due to those people anyway",
+    "POST /admin/mail/held/dropping": "mails that people have had already",
     "POST /admin/audit/verification": "only reads, and writes down that it did",
 }
 

@@ -16,8 +16,8 @@ from sqlalchemy.exc import OperationalError
 from webapp import anchors, audit, clock, outbox
 from webapp.extensions import db, settings
 from webapp.models import Organisation
+from webapp.operations import mails, people, requests
 from webapp.operations import organisation as company
-from webapp.operations import people
 from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
 from webapp.transactions import choose
@@ -26,7 +26,7 @@ audit_commands = AppGroup("audit", help="The append-only record.")
 
 
 def init(app: Flask) -> None:
-    for command in (create_admin, demo, organisation, upgrade, audit_commands):
+    for command in (create_admin, demo, organisation, restored, upgrade, audit_commands):
         app.cli.add_command(command)
 
 
@@ -106,6 +106,22 @@ def _copy(source: Path, copy: Path) -> None:
     with closing(sqlite3.connect(source)) as connection:
         connection.execute("VACUUM INTO ?", (str(partial),))
     partial.replace(copy)
+
+
+@click.command("restored")
+def restored() -> None:
+    """Run once after restoring a backup, before web and worker start: ends what is overdue by now, and holds every mail
+    that may have gone out already, until an admin has looked."""
+    now = clock.now()
+    while requests.expire_overdue(now=now):
+        outbox.commit()
+    db.session.rollback()
+    held = mails.hold(now=now)
+    outbox.commit()
+    click.echo(
+        f"{held:,} {'mail is' if held == 1 else 'mails are'} held. An admin sends or drops them at "
+        f"{settings().base_url}/admin/mail?state=held."
+    )
 
 
 @audit_commands.command("verify")

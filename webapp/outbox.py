@@ -1,6 +1,7 @@
 """The outbox: notices are written with the change that causes them; the queue only rings the bell.
 
-due → leased → sent, dead or obsolete. Only the holder of a lease marks a notice.
+due → leased → sent, dead or obsolete. Only the holder of a lease marks a notice. After a restore, what was due is
+held until an admin lets it go or drops it.
 """
 
 import logging

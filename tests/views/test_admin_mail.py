@@ -177,6 +177,47 @@ def test_pressing_twice_sends_once(admin, mail):
     assert len(events("mail.sent_again")) == 1
 
 
+# Held after a restore
+
+
+def held(mail):
+    put(mail, state="held", error="The database was restored.", settled_at=clock.now())
+
+
+def test_held_mails_have_a_tab_a_banner_and_two_ways_out(admin, mail):
+    beat()
+    held(mail)
+    page = flat(admin.get("/admin/apps"))
+    assert "1 mail held since the database was restored." in page and 'href="/admin/mail?state=held"' in page
+    page = plain(admin.get("/admin/mail?state=held"))
+    assert "may have gone out already" in page and "Send all" in page and "Drop all" in page
+    assert "The database was restored." in page
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_one_held_mail_is_sent_or_dropped(admin, mail, htmx):
+    held(mail)
+    admin.post(f"/admin/mail/{mail.public_id}/sending", htmx=htmx)
+    assert now(mail).state == "due" and len(events("mail.sent_again")) == 1
+    answer = admin.post(f"/admin/mail/{mail.public_id}/dropping", htmx=htmx)
+    assert answer.status_code == 409 and "not held any more" in plain(answer)
+    held(mail)
+    answer = admin.post(f"/admin/mail/{mail.public_id}/dropping", htmx=htmx)
+    assert now(mail).state == "obsolete" and events("mail.dropped")[-1]["mails"] == 1
+    assert (answer.headers.get("HX-Redirect") or answer.headers["Location"]) == "/admin/mail?state=held"
+
+
+@pytest.mark.parametrize(("what", "state"), [("sending", "due"), ("dropping", "obsolete")])
+def test_all_held_mails_are_sent_or_dropped(admin, mail, rita, what, state):
+    held(mail)
+    many(1, rita)
+    answer = admin.post(f"/admin/mail/held/{what}")
+    assert answer.status_code == 303 and now(mail).state == state
+    assert admin.get(f"/admin/mail/held/{what}").status_code == 405
+    assert admin.post(f"/admin/mail/held/{what}").status_code == 303  # nothing left to do
+    assert len(events("mail.let_go") + events("mail.dropped")) == 1
+
+
 # A test mail
 
 
@@ -243,7 +284,10 @@ def test_only_admins_see_and_send(login_as, mail, otto):
     dead(mail)
     assert login_as(otto).get("/admin/mail").status_code == 404
     assert login_as(None).get("/admin/mail").headers["Location"].startswith("/sign-in")
-    for path in (f"/admin/mail/{mail.public_id}/sending", "/admin/mail/test"):
+    for path in (
+        f"/admin/mail/{mail.public_id}/sending", f"/admin/mail/{mail.public_id}/dropping", "/admin/mail/held/sending",
+        "/admin/mail/held/dropping", "/admin/mail/test",
+    ):  # fmt: skip
         assert login_as(otto).post(path).status_code == 404
         assert login_as(None).post(path).status_code == 303
     assert now(mail).state == "dead"

@@ -13,6 +13,7 @@ from webapp.extensions import broker, db, settings
 from webapp.models import Notice
 from webapp.operations import mails as operations
 from webapp.operations.errors import Conflict
+from webapp.presentation import count
 from webapp.queries import outbox_lines as queries
 from webapp.signin import admins, me, signed_in
 
@@ -24,6 +25,7 @@ TABS = (
     ("due", "Due"),
     ("trying", "Being retried"),
     ("dead", "Given up"),
+    ("held", "Held"),
     ("sent", "Sent"),
     ("obsolete", "Not needed"),
 )
@@ -77,6 +79,38 @@ def send_mail_again(public_id: str) -> AnyResponse:
         return errors.answer(409, str(error), next_url=url_for("admin.mails"), next_label="Back to the mails")
     commit()
     return go(url_for("admin.mails"), "The mail is on its way again.")
+
+
+@bp.post("/mail/<public_id>/dropping")
+@admins
+def drop_mail(public_id: str) -> AnyResponse:
+    """For a mail that is held after a restore: it had gone out already."""
+    notice = db.session.query(Notice).filter_by(public_id=public_id).first() or abort(404)
+    try:
+        operations.drop(notice, actor=me(), now=clock.now())
+    except Conflict as error:
+        undo()
+        return errors.answer(409, str(error), next_url=url_for("admin.mails"), next_label="Back to the mails")
+    commit()
+    return go(url_for("admin.mails", state="held"), "The mail is not sent.")
+
+
+@bp.post("/mail/held/sending")
+@admins
+def send_held_mails() -> AnyResponse:
+    """All that are held after a restore go out."""
+    number = operations.let_go(actor=me(), now=clock.now())
+    commit()
+    return go(url_for("admin.mails"), f"{count(number, 'mail')} on the way, unless what it says is no longer so.")
+
+
+@bp.post("/mail/held/dropping")
+@admins
+def drop_held_mails() -> AnyResponse:
+    """None of those that are held after a restore is sent."""
+    number = operations.drop(None, actor=me(), now=clock.now())
+    commit()
+    return go(url_for("admin.mails"), f"{count(number, 'mail')} dropped.")
 
 
 @bp.post("/mail/test")

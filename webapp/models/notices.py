@@ -15,7 +15,7 @@ from .base import PUBLIC_ID, Base, Id, id_column
 class Notice(Base):
     __tablename__ = "notices"
     __table_args__ = (
-        CheckConstraint("state IN ('due', 'leased', 'sent', 'dead', 'obsolete')", name="state"),
+        CheckConstraint("state IN ('due', 'leased', 'sent', 'dead', 'obsolete', 'held')", name="state"),
         CheckConstraint("(person_id IS NULL) <> (address IS NULL)", name="one_recipient"),
         Index("ix_notices_due", "due_at", "id",
               sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
@@ -24,6 +24,7 @@ class Notice(Base):
         Index("ix_notices_request", "request_id", "id"),
         Index("ix_notices_dead", "settled_at",
               sqlite_where=text("state = 'dead'"), postgresql_where=text("state = 'dead'")),
+        Index("ix_notices_held", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),
     )  # fmt: skip
 
     id: Mapped[int] = id_column()

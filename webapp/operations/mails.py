@@ -1,8 +1,8 @@
-"""What admins do with the outbox: send again what was given up, and try it out."""
+"""What admins do with the outbox: send again what was given up, let go or drop what is held, and try it out."""
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 
 from webapp import audit, outbox
 from webapp.extensions import db
@@ -20,13 +20,51 @@ _NOT_AGAIN = {
 }
 
 
-def send_again(notice: Notice, *, actor: Person, now: datetime) -> None:
-    """A dead mail is due again, with all its tries. Raises Conflict for any other."""
-    again = (
+_HELD = "The database was restored from a backup made before this mail was due to go out: it may be there already."
+_DUE_AGAIN = {"state": "due", "due_at": db_now(), "tries": 0, "error": "", "settled_at": None, "lease": None,
+              "lease_until": None}  # fmt: skip
+
+
+def hold(*, now: datetime) -> int:
+    """After a restore: everything that is due waits for an admin. Returns how many mails are held by this."""
+    held = changed(
         update(Notice)
-        .where(Notice.id == notice.id, Notice.state == "dead")
-        .values(state="due", due_at=db_now(), tries=0, error="", settled_at=None, lease=None, lease_until=None)
+        .where(Notice.state.in_(("due", "leased")))
+        .values(state="held", error=_HELD, settled_at=now, lease=None, lease_until=None)
     )
+    audit.record("mail.held", at=now, actor=None, mails=held)
+    return held
+
+
+def let_go(*, actor: Person, now: datetime) -> int:
+    """All that is held is due; what is no longer so is still not sent. Returns how many."""
+    number = changed(update(Notice).where(Notice.state == "held").values(**_DUE_AGAIN))
+    if number:
+        audit.record("mail.let_go", at=now, actor=actor.id, mails=number)
+        db.session().info["bell"] = True
+    return number
+
+
+def drop(notice: Notice | None, *, actor: Person, now: datetime) -> int:
+    """A held mail, or with None all of them, is never sent. Returns how many; raises Conflict when that one is not
+    held."""
+    which = Notice.state == "held" if notice is None else and_(Notice.state == "held", Notice.id == notice.id)
+    number = changed(
+        update(Notice)
+        .where(which)
+        .values(state="obsolete", error="An admin saw that it had gone out before the restore.", settled_at=now)
+    )
+    if notice is not None and number != 1:
+        raise Conflict("This mail is not held any more. Here is how it stands now.")
+    if number:
+        audit.record("mail.dropped", at=now, actor=actor.id, mails=number,
+                     mail=notice.id if notice is not None else None)  # fmt: skip
+    return number
+
+
+def send_again(notice: Notice, *, actor: Person, now: datetime) -> None:
+    """A dead or held mail is due again, with all its tries. Raises Conflict for any other."""
+    again = update(Notice).where(Notice.id == notice.id, Notice.state.in_(("dead", "held"))).values(**_DUE_AGAIN)
     if changed(again) != 1:
         state = db.session.scalar(select(Notice.state).where(Notice.id == notice.id))
         raise Conflict(_NOT_AGAIN.get(state or "", "This mail is not here any more."))

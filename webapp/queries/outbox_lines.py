@@ -29,6 +29,7 @@ STATES: dict[str, Any] = {
     "dead": Notice.state == "dead",
     "sent": Notice.state == "sent",
     "obsolete": Notice.state == "obsolete",
+    "held": Notice.state == "held",
 }
 
 
@@ -115,7 +116,7 @@ def _counts(query: Select[Any], state: str) -> dict[str, int]:
     row = db.session.execute(
         select(
             up_to(query.with_only_columns(Notice.id)).label("here"),
-            *(up_to(select(Notice.id).where(STATES[name])).label(name) for name in ("due", "trying", "dead")),
+            *(up_to(select(Notice.id).where(STATES[name])).label(name) for name in ("due", "trying", "dead", "held")),
         )
     ).one()
     return dict(row._mapping)
@@ -174,6 +175,7 @@ class Trouble:
     worker: float | None
     late: float
     dead: int
+    held: int
 
     @property
     def worker_missing(self) -> bool:
@@ -197,6 +199,10 @@ _TROUBLE = select(
     )
     .scalar_subquery()
     .label("dead"),
+    select(func.count())
+    .select_from(select(Notice.id).where(Notice.state == "held").limit(COUNTED + 1).subquery())
+    .scalar_subquery()
+    .label("held"),
 )
 
 
@@ -207,4 +213,5 @@ def trouble() -> Trouble:
         worker=(row.now - row.beat).total_seconds() if row.beat else None,
         late=(row.now - row.due).total_seconds() if row.due else 0,
         dead=row.dead,
+        held=row.held,
     )
