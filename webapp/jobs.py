@@ -34,8 +34,18 @@ stopping = threading.Event()
 log = logging.getLogger("countersign.jobs")
 
 
+# One conversation at a time in a process, whichever of its threads holds it: killed, it leaves one mail between the
+# server's yes and the mark, and not two.
+_sending = threading.Lock()
+
+
 def drain() -> None:
     """Sends what is due until nothing is left, or 200 s are over: then it rings for somebody to go on."""
+    with _sending:
+        _drain()
+
+
+def _drain() -> None:
     until = time.monotonic() + DRAIN_SECONDS
     while not stopping.is_set():
         claims = outbox.claim(BATCH)
@@ -64,7 +74,12 @@ def sweep() -> None:
     )
     db.session.commit()
     anchor()
-    drain()
+    # A drain that is under way finds what this sweep would; waiting for it would hold up the next expiry.
+    if _sending.acquire(blocking=False):
+        try:
+            _drain()
+        finally:
+            _sending.release()
 
 
 def anchor() -> None:

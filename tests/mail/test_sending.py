@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -458,3 +459,37 @@ def test_a_denied_request_tells_its_group_once(company: Company, smtp: SmtpServe
     assert sorted(mail.recipients[0] for mail in smtp.mails) == [
         "ben@example.com", "chloe@example.com", "chloe@example.com", "rita@example.com",
     ]  # fmt: skip
+
+
+def test_one_process_has_one_conversation_at_a_time(
+    app: Flask, company: Company, smtp: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else a kill could leave two mails that the server has and nobody has marked.
+    for number in range(6):
+        factories.request(company.rita, factories.app(f"App {number}", company.ana))
+    monkeypatch.setattr(jobs, "BATCH", 1)
+    talking, most = 0, 0
+
+    def begin(envelope: Any) -> None:
+        nonlocal talking, most
+        talking += 1
+        most = max(most, talking)
+
+    def end() -> None:
+        nonlocal talking
+        talking -= 1
+
+    smtp.hooks["DATA"], smtp.after_accepting, smtp.hang = begin, end, 0.05  # type: ignore[assignment]
+
+    def work(job: Callable[[], None]) -> None:
+        with app.app_context():
+            choose("write")
+            job()
+            db.session.remove()
+
+    threads = [threading.Thread(target=work, args=(job,)) for job in (jobs.drain, jobs.sweep, jobs.drain)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (len(smtp.mails), most) == (6, 1)
