@@ -8,8 +8,10 @@ import hashlib
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,10 @@ class Postgres:
                 connection.execute(f"ALTER SYSTEM SET {setting} = on")
             connection.execute("SELECT pg_reload_conf()")
 
+    def tool(self, name: str) -> str:
+        """The path of a program that comes with the server, as pg_dump."""
+        return str(self._server.bin_path / name)
+
     def crash(self) -> None:
         """End the server at once, its transactions cut off in the middle; only for a server of one's own."""
         process = psutil.Process(self._server.get_pid())
@@ -72,7 +78,15 @@ class Postgres:
 
     def start_again(self) -> None:
         """After `crash`: it finds what was committed."""
-        self._server.start()
+        give_up = time.monotonic() + 120
+        while True:
+            try:
+                self._server.start()
+                return
+            except subprocess.SubprocessError:
+                # pg_ctl has waited for ten seconds; a busy machine needs longer to recover.
+                if time.monotonic() > give_up:
+                    raise
 
     def stop(self) -> None:
         """Let go of the server; the last one who does stops it and removes its data."""

@@ -7,8 +7,11 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from tests.chaos import load, restore
 from tests.chaos.ledger import Ledger
+from tests.chaos.races import Races
 from tests.chaos.round import WHERE, Plan, Round, rounds
 from tests.chaos.stack import ENGINES, stop_on_sigterm
 
@@ -32,6 +35,32 @@ def main() -> int:
     run.add_argument("--minutes", type=float, default=60, help="begin no new round after so long on each (60)")
     run.add_argument("--small", action="store_true", help="one short round on each, for bin/test")
     run.set_defaults(work=_run)
+
+    race = commands.add_parser("races", help="many decide at once, and every pair of events meets")
+    race.add_argument("--deciders", default="8x2000,32x500", help="how many at once x trials (8x2000,32x500)")
+    race.add_argument("--pairs", type=int, default=500, help="trials of each pair (500)")
+    race.set_defaults(work=_races)
+
+    queue = commands.add_parser("drain", help="many due mails, one in a hundred undeliverable, several workers")
+    queue.add_argument("--mails", type=int, default=50_000)
+    queue.set_defaults(work=_drain)
+
+    writing = commands.add_parser("writers", help="SQLite with sixteen writers at once")
+    writing.add_argument("--minutes", type=float, default=10)
+    writing.set_defaults(work=_writers)
+
+    back = commands.add_parser("restore", help="backup and restore in mid-flow, and upgrades that are killed")
+    back.add_argument("--small", action="store_true", help="a short restore and no upgrades, for bin/test")
+    back.set_defaults(work=_restore)
+
+    long = commands.add_parser("soak", help="ten requests a second for hours")
+    long.add_argument("--minutes", type=float, default=60, help="on each database (60)")
+    long.set_defaults(work=_soak)
+
+    for one in (race, queue, writing, back, long):
+        one.add_argument("--seed", type=int)
+        if one is not writing:
+            one.add_argument("--database", choices=ENGINES, help="only this one")
 
     options = parser.parse_args()
     stop_on_sigterm()
@@ -79,6 +108,62 @@ def _run(options: argparse.Namespace) -> int:
         if not options.small:
             _tell(ledger, engine)
     return 1 if bad else 0
+
+
+def _write(ledger: Ledger, what: str, engine: str, seed: int, found: dict[str, Any]) -> int:
+    """One line of the ledger, and what was found in words; how many violations."""
+    violations = found.pop("violations")
+    ledger.add(what, engine, seed, **found, violations=len(violations))
+    say(f"{what}, {engine}: {found}, {len(violations)} violations.")
+    for sentence in violations[:30]:
+        say(f"  ! {sentence}")
+    sums = ledger.sums(what, engine)
+    if len(ledger.of(what, engine)) > 1:
+        say(f"  all runs together: { {name: round(number, 1) for name, number in sums.items()} }")
+    return len(violations)
+
+
+def _races(options: argparse.Namespace) -> int:
+    ledger, seed, bad = Ledger(options.data), _seed(options), 0
+    deciders = [(int(many), int(trials)) for many, _, trials in (
+        one.partition("x") for one in options.deciders.split(",") if one)]  # fmt: skip
+    for engine in _engines(options):
+        began, races = time.monotonic(), Races(engine, seed, say)
+        races.run(deciders=deciders, pairs=options.pairs)
+        found = {"trials": dict(races.done), "seconds": round(time.monotonic() - began), "violations": races.bad}
+        bad += _write(ledger, "races", engine, seed, found)
+    return int(bad > 0)
+
+
+def _drain(options: argparse.Namespace) -> int:
+    ledger, seed = Ledger(options.data), _seed(options)
+    return int(
+        sum(_write(ledger, "drain", engine, seed, load.drain(engine, options.mails)) for engine in _engines(options))
+        > 0
+    )
+
+
+def _writers(options: argparse.Namespace) -> int:
+    ledger, seed = Ledger(options.data), _seed(options)
+    return int(_write(ledger, "writers", "sqlite", seed, load.writers(options.minutes * 60, seed=seed)) > 0)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    ledger, seed, bad = Ledger(options.data), _seed(options), 0
+    for engine in _engines(options):
+        seconds = 2 if options.small else 10
+        bad += _write(ledger, "restore", engine, seed, restore.restore(engine, seed=seed, seconds=seconds))
+        if not options.small:
+            bad += _write(ledger, "upgrade", engine, seed, restore.upgrade(engine, seed=seed))
+    return int(bad > 0)
+
+
+def _soak(options: argparse.Namespace) -> int:
+    """An interrupted soak counts for nothing; of finished ones the seconds add up."""
+    ledger, seed, bad = Ledger(options.data), _seed(options), 0
+    for engine in _engines(options):
+        bad += _write(ledger, "soak", engine, seed, load.soak(engine, options.minutes * 60, seed=seed, say=say))
+    return int(bad > 0)
 
 
 def _reached(ledger: Ledger, engine: str) -> bool:

@@ -75,13 +75,20 @@ def everything(
 ) -> list[str]:  # fmt: skip
     """All checks. `worker_ends`: when a worker was killed; `database_gone`: from when until when."""
     return [
+        *tables(state),
+        *_notices(state, mails, worker_ends, database_gone),
+        *_told(state, history, database_gone),
+    ]
+
+
+def tables(state: State) -> list[str]:
+    """What can be said from the database alone."""
+    return [
         *(["The record: " + state.broken] if state.broken else []),
         *_requests(state),
         *_decisions(state),
         *_replayed(state),
         *_grants(state),
-        *_notices(state, mails, worker_ends, database_gone),
-        *_told(state, history, database_gone),
     ]
 
 

@@ -72,18 +72,18 @@ class Crowd:
         self.pace = 0.0  # seconds between two forms of one thread
         self._by_id = {one.id: one for one in company.everybody}
         self._one = threading.Lock()
-        self._threads = [
+        self.threads = [
             threading.Thread(target=self._live, args=(random.Random(f"{seed}:{number}"),), daemon=True)
             for number in range(threads)
         ]
 
     def start(self) -> None:
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
 
     @property
     def busy(self) -> bool:
-        return any(thread.is_alive() for thread in self._threads)
+        return any(thread.is_alive() for thread in self.threads)
 
     def _live(self, dice: random.Random) -> None:
         things: list[tuple[float, Callable[[random.Random], None]]] = [

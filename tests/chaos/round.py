@@ -294,11 +294,11 @@ class Round:
                 process.wait()
                 self.report.violations.append(f"An upgrade ended with {process.returncode} in place of {expected}.")
                 return
-        shape = _shape(database)
+        made = shape(database)
         with self.stack.app.app_context():
             own = str(db.engine.url.render_as_string(hide_password=False))
-        self._shape = self._shape or _shape(own)
-        if shape != self._shape:
+        self._shape = self._shape or shape(own)
+        if made != self._shape:
             self.report.violations.append("An upgrade that was killed and run again made other tables.")
         self.report.points["migration.in-upgrade"] += 1
 
@@ -372,7 +372,7 @@ class Round:
         self.say(f"What is needed to look at it is in {folder}.")
 
 
-def _shape(database: str) -> Any:
+def shape(database: str) -> Any:
     """Tables with their columns, indices and triggers, and the version."""
     from sqlalchemy import create_engine
 

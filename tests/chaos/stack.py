@@ -9,13 +9,14 @@ import shlex
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -302,6 +303,32 @@ class Stack:
         assert self.postgres is not None
         self.postgres.start_again()
         self.outages["database"][-1][1] = time.time()
+
+    def backup(self) -> Path:
+        """A copy of the database as the README makes it, while everybody works."""
+        if self.postgres is not None:
+            copy = self.folder / "backup.dump"
+            subprocess.run(
+                [self.postgres.tool("pg_dump"), "--format=custom", f"--file={copy}", self.env["DATABASE_URL"]],
+                check=True,
+            )
+            return copy
+        copy = self.folder / "backup.db"
+        with closing(sqlite3.connect(self.folder / "chaos.db")) as connection:
+            connection.execute("VACUUM INTO ?", (str(copy),))
+        return copy
+
+    def restore(self, copy: Path) -> None:
+        """Puts the copy in place of the database; nobody may use it meanwhile."""
+        self.let_go()
+        if self.postgres is not None:
+            self.postgres.new_database("chaos")
+            command = [self.postgres.tool("pg_restore"), f"--dbname={self.env['DATABASE_URL']}", str(copy)]
+            subprocess.run(command, check=True)
+            return
+        for leftover in self.folder.glob("chaos.db*"):
+            leftover.unlink()
+        shutil.copy(copy, self.folder / "chaos.db")
 
     def run_command(self, *words: str, database: str, points: Path | None = None) -> subprocess.Popen[bytes]:
         """`flask --app wsgi …` on another database, its failpoints in a folder of their own."""

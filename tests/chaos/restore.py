@@ -1,0 +1,174 @@
+"""A backup while everybody works, a restore in the middle of it, and an upgrade that is killed."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, func, select, text
+
+from tests.chaos import check, people
+from tests.chaos.crowd import Crowd
+from tests.chaos.people import Caller
+from tests.chaos.round import shape
+from tests.chaos.stack import Stack
+from webapp.extensions import db
+from webapp.models import Notice
+from webapp.transactions import choose
+
+VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
+
+
+def restore(engine: str, *, seed: int, seconds: float = 10) -> dict[str, Any]:
+    """The crowd works, a backup is made meanwhile, the crowd goes on, everything ends at once, the backup is put
+    back, `restored` is run, and all starts again."""
+    bad: list[str] = []
+    with Stack(engine, seed=seed, sweep=1) as stack:
+        company = people.found(stack.app, askers=16, apps=21)
+        stack.start()
+        crowd = _at_work(stack, company, seed)
+        _work(stack, crowd, seconds)
+        copy: list[Path] = []
+        saving = threading.Thread(target=lambda: copy.append(stack.backup()))
+        saving.start()
+        _work(stack, crowd, seconds)
+        saving.join()
+        # What is due when the plug is pulled: the server says no to everything.
+        stack.smtp_faults(rcpt4=1.0)
+        _work(stack, crowd, 2)
+        crowd.stop.set()
+        for some in stack.processes().values():
+            for process in some:
+                process.kill()
+        stack.supervisor.stop()
+        _until_idle(crowd)
+        stack.smtp_faults()
+        stack.restore(copy[0])
+        before = [one["id"] for one in stack.mails()]
+        process = stack.run_command("restored", database=stack.env["DATABASE_URL"])
+        if process.wait(60) != 0:
+            return {"violations": [f"`restored` ended with {process.returncode}: {stack.last_words()}"]}
+        held = _count(stack, "held")
+        bad += _state(stack, "right after the restore")
+        stack.start()
+        with stack.app.app_context():
+            for one in company.everybody:
+                company.cookies[one.id] = people.sign_in(stack.app, one.id)
+        crowd = _at_work(stack, company, seed + 1)
+        _work(stack, crowd, seconds)
+        crowd.stop.set()
+        _until_idle(crowd)
+        stack.until(lambda: _count(stack, "due", "leased") == 0, 60, "what is new goes out")
+        twice = [name for name, count in Counter(one["id"] for one in stack.mails()).items() if count > 1]
+        if twice:
+            bad.append(f"{len(twice)} mails went out twice, though nobody let them go: {twice[:5]}.")
+        if len(stack.mails()) <= len(before):
+            bad.append("Nothing new went out after the restore.")
+        if _count(stack, "held") != held:
+            bad.append(f"{held} mails were held, and {_count(stack, 'held')} are.")
+        admin = Caller(stack.port, company.cookies[company.admins[0].id])
+        if not admin.post("/admin/mail/held/sending").done:
+            bad.append("The held mails could not be let go.")
+        stack.until(lambda: _count(stack, "due", "leased", "held") == 0, 60, "what was held goes out")
+        bad += _state(stack, "at the end")
+    return {"held": held, "mails": len(before), "violations": bad}
+
+
+def _at_work(stack: Stack, company: people.Company, seed: int) -> Crowd:
+    crowd = Crowd(stack.app, company, stack.port, seed=seed)
+    crowd.pace = 0.2
+    crowd.start()
+    return crowd
+
+
+def _work(stack: Stack, crowd: Crowd, seconds: float) -> None:
+    for _ in range(max(1, round(seconds / 0.5))):
+        crowd.look()
+        stack.pause(0.5)
+
+
+def _until_idle(crowd: Crowd) -> None:
+    for thread in crowd.threads:
+        thread.join(40)
+
+
+def _state(stack: Stack, when: str) -> list[str]:
+    return [f"{sentence} ({when})" for sentence in check.tables(check.load(stack.app))]
+
+
+def _count(stack: Stack, *states: str) -> int:
+    with stack.app.app_context():
+        choose("read")
+        return db.session.scalar(select(func.count()).where(Notice.state.in_(states))) or 0
+
+
+def upgrade(engine: str, *, seed: int) -> dict[str, Any]:
+    """A database of the first version, with people in it, is upgraded; the upgrade is killed at each of its steps in
+    turn and run again. Nothing is lost, and the tables are those of a new installation."""
+    bad: list[str] = []
+    dice = random.Random(seed)
+    with Stack(engine, seed=seed, workers=0) as stack:
+        expected = shape(stack.env["DATABASE_URL"])
+        steps = len(list(VERSIONS.glob("0*.py"))) - 1
+        for kill_at in range(1, steps + 1):
+            database = stack.database(f"upgrade_{kill_at}")
+            if stack.run_command("db", "upgrade", "0001", database=database).wait(60) != 0:
+                return {"violations": [f"The first version could not be made. {stack.last_words()}"]}
+            names = _fill(database, dice)
+            points = stack.folder / f"points-{kill_at}"
+            points.mkdir()
+            (points / "migration.in-upgrade").write_text(str(kill_at))
+            for code in (-9, 0):
+                process = stack.run_command("upgrade", database=database, points=points)
+                if process.wait(60) != code:
+                    bad.append(f"Killed at step {kill_at}: the upgrade ended with {process.returncode}, not {code}.")
+            if shape(database) != expected:
+                bad.append(f"Killed at step {kill_at}: other tables than a new installation has.")
+            if _names(database) != names:
+                bad.append(f"Killed at step {kill_at}: people are missing.")
+            if engine == "sqlite":
+                copies = list(stack.folder.glob(f"upgrade_{kill_at}-before-*.db"))
+                if len(copies) != 1 or _names(f"sqlite:///{copies[0]}") != names:
+                    bad.append(f"Killed at step {kill_at}: the copies are {copies}.")
+    return {"steps": steps, "violations": bad}
+
+
+def _fill(database: str, dice: random.Random) -> list[str]:
+    """Rows as the first version knew them."""
+    names = sorted(f"Person {dice.randrange(10_000)}" for _ in range(5))
+    engine = create_engine(database.replace("postgresql://", "postgresql+psycopg://", 1))
+    with engine.begin() as connection:
+        for number, name in enumerate(names):
+            connection.execute(
+                text(
+                    "INSERT INTO people (public_id, email, name, sort_key, search_text, about, password_round, "
+                    "is_admin, active, theme, created_at) VALUES (:id, :email, :name, "
+                    "CAST(:name AS TEXT), CAST(:name AS TEXT), '', 0, :yes, :yes, '', '2026-01-02 03:04:05+00:00')"
+                ),
+                {"id": f"{number:012}", "email": f"p{number}@example.com", "name": name, "yes": True},
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO notices (public_id, kind, role, person_id, round, data_json, state, due_at, "
+                    "created_at, tries, error) SELECT :id, 'test', 'requester', id, 0, '{}', 'due', created_at, "
+                    "created_at, 0, '' FROM people WHERE public_id = :id"
+                ),
+                {"id": f"{number:012}"},
+            )
+    engine.dispose()
+    return names
+
+
+def _names(database: str) -> list[str]:
+    """The names of those who have a mail."""
+    engine = create_engine(database.replace("postgresql://", "postgresql+psycopg://", 1))
+    with engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT people.name FROM people JOIN notices ON notices.person_id = people.id ORDER BY 1")
+        )
+        names = [str(one) for one in found.scalars()]
+    engine.dispose()
+    return names
