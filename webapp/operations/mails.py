@@ -20,7 +20,7 @@ _NOT_AGAIN = {
 }
 
 
-_HELD = "The database was restored from a backup made before this mail was due to go out: it may be there already."
+_HELD = "This was due when the database was restored from a backup, so it may have gone out already."
 _DUE_AGAIN = {"state": "due", "due_at": db_now(), "tries": 0, "error": "", "settled_at": None, "lease": None,
               "lease_until": None}  # fmt: skip
 
