@@ -10,6 +10,8 @@ from importlib.util import find_spec
 
 from bench import chores, lists, web
 from bench.stack import ENGINES, Site, Stack
+from webapp.admin.audit import BY_BUTTON
+from webapp.extensions import db
 
 PARTS = ("pages", "writes", "catalog", "expiry", "outbox", "servers", "weight", "lists")
 # Not among the quick ones; `lists` takes ten minutes and four gigabytes of its own, so it has to be asked for.
@@ -125,6 +127,18 @@ def _lists(stack: Stack, full: int) -> None:
         for one in lists.pages(few, many, rounds=ROUNDS["lists"][full])
     ]  # fmt: skip
     _table(["", f"p50 ms at {LISTS[0]:,}", f"p50 ms at {LISTS[1]:,}", "p99 ms", "times", "indices"], rows)
+    with many.app.app_context():
+        lists.fill_audit(LISTS[1])
+        db.session.remove()
+        db.engine.dispose()
+    _say(f"The audit record of {LISTS[1]:,} lines: exported with flat memory, checked in seconds.\n")
+    taken = lists.export(many)
+    _table(["export of lines", "first byte s", "all s", "MB before", "MB at most"],
+           [[f"{taken.lines:,}", f"{taken.first_byte:.2f}", f"{taken.seconds:.0f}", f"{taken.before:.0f}",
+             f"{taken.most:.0f}"]])  # fmt: skip
+    checks = [lists.verification(many, newest) for newest in (BY_BUTTON, None)]
+    _table(["lines checked", "seconds", "memory grew by"],
+           [[f"{lines:,}", f"{seconds:.1f}", f"{grown:.1f} MB"] for lines, seconds, grown in checks])  # fmt: skip
 
 
 def _compared(found: dict[str, web.Timing], base: str) -> None:

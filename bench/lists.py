@@ -4,16 +4,19 @@ Both companies have the same 20,000 people and 200 apps, and what is looked for 
 number of requests differs. The rows are made by the database itself: a million come and go in two minutes.
 """
 
+import socket
+import time
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+import psutil
 from sqlalchemy import Engine, event, text
 
 from bench import data
 from bench.client import Client
 from bench.stack import Site, serve
 from bench.web import Task, Timing, interleaved
-from webapp import clock
+from webapp import audit, clock
 from webapp.extensions import db, keyring
 from webapp.models import Person
 from webapp.queries import request_search
@@ -210,3 +213,79 @@ def names(plan: Any, key: str = "Index Name", *, of: str = "") -> list[str]:
         return []
     here = [plan[key]] if key in plan and of in ("", plan.get("Node Type")) else []
     return here + [name for value in plan.values() for name in names(value, key, of=of)]
+
+
+# The audit record
+
+_LINE = "COPY events (seq, at, kind, actor_id, request_id, app_id, person_id, body, key_id, mac) FROM STDIN"
+
+
+def fill_audit(number: int) -> None:
+    """So many lines of decisions and what followed from them, chained as real ones, of requests that are there."""
+    choose("write")
+    head = db.session.execute(text("SELECT seq, mac FROM event_head")).one()
+    requests = db.session.execute(text("SELECT id, app_id, for_person_id FROM requests ORDER BY id LIMIT 1000")).all()
+    ring, now = keyring(), clock.now()
+    key_id, seq, mac = ring.current, head.seq, head.mac
+    key = ring.derive(audit.PURPOSE, key_id)
+    raw: Any = db.session.connection().connection.dbapi_connection
+    with raw.cursor() as cursor, cursor.copy(_LINE) as copy:
+        while seq < number:
+            seq += 1
+            about = requests[seq % len(requests)]
+            kind = ("request.submitted", "step.opened", "step.approved", "grant.added")[seq % 4]
+            facts = {"step": 0, "asked": [about.for_person_id], "channel": "code", "before": None, "after": None}
+            line = audit.Draft(
+                kind, now, about.for_person_id, about.id, about.app_id, about.for_person_id, facts if seq % 4 else {}
+            )
+            body = audit.canonical(seq, line)
+            mac = audit.chain(key, mac, body)
+            copy.write_row((seq, now, kind, line.actor, line.request, line.app, line.person, body, key_id, mac))
+    db.session.execute(text("UPDATE event_head SET seq = :seq, mac = :mac"), {"seq": seq, "mac": mac})
+    db.session.commit()
+
+
+class Export(NamedTuple):
+    """Seconds, and megabytes of the web process (all of its processes together)."""
+
+    first_byte: float
+    seconds: float
+    lines: int
+    before: float
+    most: float
+
+
+def export(site: Site) -> Export:
+    """The whole record as CSV, by one client that reads as fast as it comes."""
+    with serve(site) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as one:
+        Client(port, site.cookies["adam"]).get("/admin/audit")
+        server = next(found for found in psutil.Process().children() if str(port) in str(found.environ().get("PORT")))
+
+        def memory() -> float:
+            return sum(each.memory_info().rss for each in [server, *server.children(recursive=True)]) / 1e6
+
+        before = most = memory()
+        one.sendall(f"GET /admin/audit.csv HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nCookie: {site.cookies['adam']}\r\n\r\n"
+                    .encode())  # fmt: skip
+        began, first, lines, looked = time.perf_counter(), 0.0, 0, 0.0
+        while got := one.recv(1 << 20):
+            first = first or time.perf_counter() - began
+            lines += got.count(b"\r\n")
+            if time.perf_counter() - looked > 0.5:
+                looked, most = time.perf_counter(), max(most, memory())
+        return Export(first, time.perf_counter() - began, lines, before, max(most, memory()))
+
+
+def verification(site: Site, newest: int | None) -> tuple[int, float, float]:
+    """(lines, seconds, megabytes by which this process grew) of checking the record."""
+    with site.app.app_context():
+        choose("read")
+        process = psutil.Process()
+        before, began = process.memory_info().rss, time.perf_counter()
+        lines, broken = audit.verify(newest=newest)
+        seconds = time.perf_counter() - began
+        assert broken is None, broken
+        grown = (process.memory_info().rss - before) / 1e6
+        db.session.remove()
+        db.engine.dispose()
+    return lines, seconds, grown

@@ -26,7 +26,9 @@ _EVENTS = Event.metadata.tables["events"]
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
+    """A line that has no number yet."""
+
     kind: str
     at: datetime
     actor: int | None
@@ -48,18 +50,19 @@ def record(
 ) -> None:
     """Notes one change, for the transaction at hand. `actor` None is Countersign itself; `facts` is plain JSON,
     with `before` and `after` where a setting changed."""
-    db.session().info.setdefault("events", []).append(_Draft(kind, at, actor, request, app, person, facts))
+    db.session().info.setdefault("events", []).append(Draft(kind, at, actor, request, app, person, facts))
 
 
 # Built once, and run past the session: every change pays for these three.
-_HEAD = select(EventHead.seq, EventHead.mac).where(EventHead.id == 1).with_for_update()
+_READ_HEAD = select(EventHead.seq, EventHead.mac).where(EventHead.id == 1)
+_HEAD = _READ_HEAD.with_for_update()
 _LINES = insert(_EVENTS)
 _NEW_HEAD = update(EventHead).where(EventHead.id == 1).values(seq=bindparam("last"), mac=bindparam("last_mac"))
 
 
 def seal() -> None:
     """Writes what was recorded. Call it only right before the commit."""
-    drafts: list[_Draft] = db.session().info.pop("events", [])
+    drafts: list[Draft] = db.session().info.pop("events", [])
     if not drafts:
         return
     connection = db.session.connection()
@@ -71,8 +74,8 @@ def seal() -> None:
     rows = []
     for draft in drafts:
         seq += 1
-        body = _canonical(seq, draft)
-        mac = _mac(key, mac, body)
+        body = canonical(seq, draft)
+        mac = chain(key, mac, body)
         rows.append(
             {
                 "seq": seq,
@@ -98,7 +101,7 @@ def _forget(session: Session) -> None:
     session.info.pop("events", None)
 
 
-def _canonical(seq: int, draft: _Draft) -> str:
+def canonical(seq: int, draft: Draft) -> str:
     return json.dumps(
         {
             "seq": seq,
@@ -116,7 +119,7 @@ def _canonical(seq: int, draft: _Draft) -> str:
     )
 
 
-def _mac(key: bytes, previous: str, body: str) -> str:
+def chain(key: bytes, previous: str, body: str) -> str:
     return hmac.digest(key, f"{previous}\n{body}".encode(), "sha256").hex()
 
 
@@ -136,40 +139,48 @@ class Seen:
     at: str
 
 
-def verify(seen: Mapping[int, Seen] | None = None) -> tuple[int, Break | None]:
-    """(number of lines that hold, the first break or None). Reads the whole record in pages.
+def verify(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None) -> tuple[int, Break | None]:
+    """(number of lines that hold, the first break or None). Reads the whole record in pages, or, where it is longer,
+    only its `newest` lines: the HMAC of the line before them is then taken as it stands.
 
     `seen`: line number → what `webapp.anchors` remembers of it. Without, a record that was cut off at its end, head
     and all, holds.
     """
     ring, seen = keyring(), seen or {}
-    expected, previous = 1, GENESIS
-    for line in _all_events():
+    head = db.session.execute(_READ_HEAD).one()
+    after = max(head.seq - newest, 0) if newest is not None else 0
+    previous = (db.session.scalar(select(Event.mac).where(Event.seq == after)) or "") if after else GENESIS
+    expected = after + 1
+    for line in _all_events(after):
         if line.seq != expected:
-            return expected - 1, Break(expected, f"Line {expected} is missing: the next one is {line.seq}.")
+            return expected - 1 - after, Break(expected, f"Line {expected} is missing: the next one is {line.seq}.")
         try:
             key = ring.derive(PURPOSE, line.key_id)
         except KeyError:
-            return expected - 1, Break(
+            return expected - 1 - after, Break(
                 line.seq, f"Line {line.seq} was written with key {line.key_id}, which is not set any more."
             )
-        if not hmac.compare_digest(_mac(key, previous, line.body), line.mac):
-            return expected - 1, Break(line.seq, f"Line {line.seq} was changed, or a line before it was.")
+        if not hmac.compare_digest(chain(key, previous, line.body), line.mac):
+            return expected - 1 - after, Break(line.seq, f"Line {line.seq} was changed, or a line before it was.")
         if not _columns_agree(line):
-            return expected - 1, Break(line.seq, f"The look-up columns of line {line.seq} were changed.")
+            return expected - 1 - after, Break(line.seq, f"The look-up columns of line {line.seq} were changed.")
         anchor = seen.get(line.seq)
         if anchor is not None and anchor.mac != line.mac:
-            return expected - 1, Break(line.seq, f"Line {line.seq} is not the one that was there at {anchor.at}.")
+            return expected - 1 - after, Break(
+                line.seq, f"Line {line.seq} is not the one that was there at {anchor.at}."
+            )
         expected, previous = expected + 1, line.mac
-    newest = max(seen, default=0)
-    if newest >= expected:
-        return expected - 1, Break(
-            expected, f"The record ends at line {expected - 1}, but at {seen[newest].at} there was line {newest}."
+    last = max(seen, default=0)
+    if last >= expected:
+        return expected - 1 - after, Break(
+            expected, f"The record ends at line {expected - 1}, but at {seen[last].at} there was line {last}."
         )
-    head = db.session.execute(select(EventHead.seq, EventHead.mac).where(EventHead.id == 1)).one()
+    head = db.session.execute(_READ_HEAD).one()
     if (head.seq, head.mac) != (expected - 1, previous):
-        return expected - 1, Break(expected, f"The record ends at line {expected - 1}, but its head says {head.seq}.")
-    return expected - 1, None
+        return expected - 1 - after, Break(
+            expected, f"The record ends at line {expected - 1}, but its head says {head.seq}."
+        )
+    return expected - 1 - after, None
 
 
 def _columns_agree(line: Any) -> bool:
@@ -179,12 +190,11 @@ def _columns_agree(line: Any) -> bool:
     ) and line.at == datetime.fromisoformat(plain["at"])  # fmt: skip
 
 
-def _all_events(page: int = 1000) -> Iterator[Any]:
+def _all_events(after: int, page: int = 1000) -> Iterator[Any]:
     columns = (
         Event.seq, Event.at, Event.kind, Event.actor_id, Event.request_id, Event.app_id, Event.person_id,
         Event.body, Event.key_id, Event.mac,
     )  # fmt: skip
-    after = 0
     while True:
         rows = db.session.execute(select(*columns).where(Event.seq > after).order_by(Event.seq).limit(page)).all()
         yield from rows

@@ -271,7 +271,35 @@ def test_a_record_that_was_changed_is_said_to_be(admin, app):
     admin.post("/admin/audit/verification")
     page = flat(admin.get("/admin/audit"))
     assert f"The record does not hold. Line {seq} was changed" in page and 'role="alert"' in page
-    assert "checked the record: only the first" in plain(admin.get("/admin/audit"))
+    assert "checked the record: it does not hold" in plain(admin.get("/admin/audit"))
+
+
+def test_of_a_long_record_the_button_checks_the_newest_lines_and_says_so(admin, monkeypatch):
+    monkeypatch.setattr("webapp.admin.audit.BY_BUTTON", 10)
+    lines(30)
+    admin.post("/admin/audit/verification")
+    page = plain(admin.get("/admin/audit"))
+    assert "The newest 10 lines are as they were written. The whole record is checked by" in page
+    assert "Adam Weiss checked the newest 10 lines of the record: they are as they were written." in page
+    total = events("audit.verified")[-1]["seq"]
+    assert audit.verify() == (total, None) and audit.verify(newest=5) == (5, None)
+    assert audit.verify(newest=total + 5) == (total, None)
+
+
+@pytest.mark.parametrize(("back", "holds"), [(3, False), (12, True)])
+def test_a_line_that_was_changed_is_found_among_those_that_are_checked(admin, app, back, holds):
+    lines(20)
+    seq = events("session.started")[-1]["seq"] - back
+    db.session.rollback()
+    with db.engine.begin() as connection:
+        if db.engine.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        else:
+            connection.execute(text("DROP TRIGGER events_no_update"))
+        connection.execute(text("UPDATE events SET body = body || ' ' WHERE seq = :seq"), {"seq": seq})
+    held, broken = audit.verify(newest=10)
+    assert (broken is None) is holds and held == (10 if holds else 10 - back - 1)
+    assert audit.verify()[1].seq == seq
 
 
 # As a table

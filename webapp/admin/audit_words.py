@@ -415,9 +415,11 @@ def _extended(words: _Words) -> Markup:
 
 def _verified(words: _Words) -> Markup:
     lines = count(int(words.facts.get("lines", 0)), "line")
+    if words.facts.get("holds") and words.facts.get("newest"):
+        return words.say("{who} checked the newest {lines} of the record: they are as they were written.", lines=lines)
     if words.facts.get("holds"):
         return words.say("{who} checked the record: all {lines} are as they were written.", lines=lines)
-    return words.say("{who} checked the record: only the first {lines} hold.", lines=lines)
+    return words.say("{who} checked the record: it does not hold, only {lines} before the break do.", lines=lines)
 
 
 def _plainly(pattern: str) -> Callable[[_Words], Markup]:
