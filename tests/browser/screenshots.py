@@ -85,8 +85,14 @@ def take(chromium: Browser, site: Site) -> None:
     ana.goto("/approvals")
     keep(ana, "approvals")
     adam = window("Adam")
-    adam.goto("/admin/apps")
-    keep(adam, "admin-apps")
+    for name in ("apps", "people", "groups", "requests", "audit", "mail"):
+        adam.goto(f"/admin/{name}")
+        keep(adam, f"admin-{name}")
+    for place, who in (("apps", "Salesforce"), ("people", "Ines Kaya")):
+        adam.goto(f"/admin/{place}")
+        adam.get_by_role("link", name=who).first.click()
+        adam.wait_for_url(f"**/admin/{place}/*")
+        keep(adam, {"apps": "admin-app", "people": "admin-person"}[place])
 
 
 def keep(page: Page, name: str) -> None:
