@@ -83,10 +83,11 @@ class Postgres:
             try:
                 self._server.start()
                 return
-            except subprocess.SubprocessError:
-                # pg_ctl has waited for ten seconds; a busy machine needs longer to recover.
+            except (subprocess.SubprocessError, AssertionError):
+                # pg_ctl has waited for ten seconds, or the server is still recovering: a busy machine needs longer.
                 if time.monotonic() > give_up:
                     raise
+                time.sleep(1)
 
     def stop(self) -> None:
         """Let go of the server; the last one who does stops it and removes its data."""
