@@ -81,6 +81,7 @@
   let openerPlace = ""; // the id of what holds it, if it is swapped while the dialog is open
   let leaveFor = ""; // where the address bar goes when a dialog that came with its page closes
   let rules = []; // where the answer to what was sent goes, once the password that was asked for is right
+  let files = {}; // and the files that were sent with it, by their fields' names
 
   const show = (dialog) => {
     const live = document.createElement("div");
@@ -105,6 +106,7 @@
     for (const one of field.form.elements) {
       if (one.name !== field.name) continue;
       if (one.matches("[type=checkbox], [type=radio]")) one.checked = one.defaultChecked;
+      if (one.matches("[type=file]")) one.value = "";
       for (const option of one.options ?? []) option.selected = option.defaultSelected;
     }
   };
@@ -204,13 +206,17 @@
 
   // A password is asked for before something is done: its dialog sends all of it once more, in place of this form.
   const keepRules = ({ sourceElement: source, sourceEvent: event }) => {
+    const chosen = [...(source.elements ?? [])].filter((field) => field.type === "file");
+    files = Object.fromEntries(chosen.map((field) => [field.name, field.files]));
     rules = [...source.attributes].filter(({ name }) => /^hx-(target|swap|status)/.test(name));
     openedBy(event?.submitter ?? (event?.type === "change" ? event.target : source), source);
   };
 
   const followRules = (dialog) => {
     const form = dialog.querySelector("[data-again]");
-    if (form) for (const { name, value } of rules) form.setAttribute(name, value);
+    if (!form) return;
+    for (const { name, value } of rules) form.setAttribute(name, value);
+    for (const field of form.querySelectorAll("[type=file]")) if (files[field.name]) field.files = files[field.name];
   };
 
   // htmx swaps whatever comes. Our own errors say where they belong (HX-Retarget); anything else

@@ -62,6 +62,7 @@ def reader() -> dict[str, Any]:
     return {
         "me": user.person if user else None,
         "waiting": user.waiting if user else 0,
+        "owns": bool(user and user.owns),
         "mailbox_enabled": settings().mailbox,
     }
 

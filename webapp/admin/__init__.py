@@ -7,6 +7,7 @@ from . import fields as fields
 from . import first_steps as first_steps
 from . import groups as groups
 from . import icons as icons
+from . import keeping as keeping
 from . import mails as mails
 from . import overview as overview
 from . import pending as pending

@@ -17,7 +17,7 @@ from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
 from webapp.queries import rules
 from webapp.security import local_path
-from webapp.signin import admins, me
+from webapp.signin import admins, keepers, me, owners
 from webapp.text import one_line
 from webapp.workflow.entitlements import Entitlement, shown
 from webapp.workflow.states import Visibility
@@ -28,9 +28,9 @@ from .views import bp, commit, fragment, go, place, undo, words_of
 
 
 @bp.get("/apps")
-@admins
+@owners
 def apps() -> Response:
-    """The list, by name."""
+    """The list, by name; for who is no admin, of the apps they own."""
     where = place()
     template = "admin/_apps.html" if htmx.is_fragment() else "admin/apps.html"
     return fragment(template, page=_list(), place=where)
@@ -38,7 +38,8 @@ def apps() -> Response:
 
 def _list() -> queries.Page[queries.AppRow]:
     where = place()
-    return queries.apps(words=where.words, after=where.after, before=where.before)
+    owner = None if me().is_admin else me().id
+    return queries.apps(words=where.words, after=where.after, before=where.before, owner=owner)
 
 
 @bp.get("/apps/new")
@@ -70,21 +71,21 @@ def create_app() -> AnyResponse:
 
 
 @bp.get("/apps/<public_id>")
-@admins
+@keepers
 def app(public_id: str) -> Response:
     """All that is set for one app."""
     return whole_page(load(public_id), {})
 
 
 @bp.post("/apps/<public_id>/details")
-@admins
+@keepers
 @fresh
 def app_details(public_id: str) -> AnyResponse:
     return save(SETTINGS["details"], public_id)
 
 
 @bp.post("/apps/<public_id>/icon")
-@admins
+@keepers
 @fresh
 def app_icon(public_id: str) -> AnyResponse:
     """One of the set, or the first letters; an uploaded picture goes."""
@@ -92,35 +93,35 @@ def app_icon(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/requestable")
-@admins
+@keepers
 @fresh
 def app_requestable(public_id: str) -> AnyResponse:
     return save(SETTINGS["requestable"], public_id)
 
 
 @bp.post("/apps/<public_id>/comment-required")
-@admins
+@keepers
 @fresh
 def app_comment_required(public_id: str) -> AnyResponse:
     return save(SETTINGS["comment-required"], public_id)
 
 
 @bp.post("/apps/<public_id>/assurance")
-@admins
+@keepers
 @fresh
 def app_assurance(public_id: str) -> AnyResponse:
     return save(SETTINGS["assurance"], public_id)
 
 
 @bp.post("/apps/<public_id>/audience")
-@admins
+@keepers
 @fresh
 def app_audience(public_id: str) -> AnyResponse:
     return save(SETTINGS["audience"], public_id)
 
 
 @bp.post("/apps/<public_id>/note")
-@admins
+@keepers
 @fresh
 def app_note(public_id: str) -> AnyResponse:
     return save(SETTINGS["note"], public_id)
@@ -134,21 +135,21 @@ def app_owner(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/steps")
-@admins
+@keepers
 @fresh
 def app_steps(public_id: str) -> AnyResponse:
     return save(SETTINGS["steps"], public_id)
 
 
 @bp.post("/apps/<public_id>/time-limit")
-@admins
+@keepers
 @fresh
 def app_time_limit(public_id: str) -> AnyResponse:
     return save(SETTINGS["time-limit"], public_id)
 
 
 @bp.post("/apps/<public_id>/outcomes/<state>")
-@admins
+@keepers
 @fresh
 def app_outcome(public_id: str, state: str) -> AnyResponse:
     """Whom to mail when a request is approved, denied or expired, and with which words."""
@@ -161,7 +162,7 @@ OUTCOMES = ("approved", "denied", "expired")
 
 
 @bp.get("/approvers")
-@admins
+@owners
 def approvers() -> Response:
     """The people and groups that match, as the options of a select: search as you type."""
     words = words_of(request.args.get("q", "")).split()[:8]
@@ -193,6 +194,7 @@ def load(public_id: str) -> AppPage:
         rules.members(step.group for step in steps if step.group is not None),
         tuple(rules.reached_twice(steps).values()),
         rules.fields(row.app.id),
+        bool(row.pending) and rules.has_asked(row.app.id, me().id),
     )
 
 
@@ -311,7 +313,7 @@ def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
         "page": page,
         "what": None,
         "people_only": replace(choices, groups=[]),
-        "others": rules.other_apps(page.row.app.id),
+        "others": rules.other_apps(page.row.app.id, owner=None if me().is_admin else me().id),
         "app": page.row.app,
         "policy": page.row.policy,
         "sections": sections,

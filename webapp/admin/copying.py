@@ -9,7 +9,7 @@ from webapp.models import App
 from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
 from webapp.queries import rules
-from webapp.signin import admins, me
+from webapp.signin import keepers, me
 
 from .apps import change
 from .forms import AppPage
@@ -17,14 +17,17 @@ from .views import bp, go
 
 
 @bp.post("/apps/<public_id>/rules")
-@admins
+@keepers
 @fresh
 def copy_rules(public_id: str) -> AnyResponse:
-    """Steps, limits, assurance and outcomes of the app `source`; its fields only when asked for."""
+    """Steps, limits, assurance and outcomes of the app `source`; its fields only when asked for.
+
+    An owner copies from their own apps only.
+    """
     source = request.form.get("source", "")
 
     def act(app: App, page: AppPage) -> None:
-        found = rules.rule_of(source)
+        found = rules.rule_of(source, owner=None if me().is_admin else me().id)
         if found is None or found[0].id == app.id:
             raise Invalid(source="Choose an app from the list.")
         other, policy = found

@@ -10,7 +10,7 @@ from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
-from webapp.signin import admins, me
+from webapp.signin import keepers, me
 from webapp.workflow.policy import Approver
 
 from .apps import change
@@ -31,7 +31,7 @@ def _typed(kind: str) -> dict[str, Any]:
 
 
 @bp.post("/apps/<public_id>/fields")
-@admins
+@keepers
 @fresh
 def add_field(public_id: str) -> AnyResponse:
     """A new field. `setter` is who sets it: "nobody", "requester", or a step's value."""
@@ -50,7 +50,7 @@ def add_field(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/fields/order")
-@admins
+@keepers
 @fresh
 def order_fields(public_id: str) -> AnyResponse:
     """The whole order: each field's public id, with spaces between."""
@@ -63,7 +63,7 @@ def order_fields(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/fields/<field_id>")
-@admins
+@keepers
 @fresh
 def edit_field(public_id: str, field_id: str) -> AnyResponse:
     """All of one field but its kind."""
@@ -79,7 +79,7 @@ def edit_field(public_id: str, field_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/fields/<field_id>/archive")
-@admins
+@keepers
 @fresh
 def archive_field(public_id: str, field_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
@@ -89,7 +89,7 @@ def archive_field(public_id: str, field_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/fields/<field_id>/restoration")
-@admins
+@keepers
 @fresh
 def restore_field(public_id: str, field_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:

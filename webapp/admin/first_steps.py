@@ -8,15 +8,17 @@ from webapp.extensions import db, settings
 from webapp.models import Organisation
 from webapp.operations import organisation as operations
 from webapp.queries import first_steps as queries
-from webapp.signin import admins, me
+from webapp.signin import admins, me, owners
 
 from .views import bp, commit, fragment, go
 
 
 @bp.get("")
-@admins
+@owners
 def index() -> AnyResponse:
-    """The first steps until they are done or hidden, then the overview."""
+    """The first steps until they are done or hidden, then the overview; for who is no admin, the apps they own."""
+    if not me().is_admin:
+        return redirect(url_for("admin.apps"))
     return redirect(url_for("admin.overview" if queries.read().is_over else "admin.first_steps"))
 
 

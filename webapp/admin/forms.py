@@ -38,6 +38,7 @@ class AppPage:
     members: dict[int, Members] = field(default_factory=dict)
     twice: tuple[str, ...] = ()
     fields: list[EntitlementField] = field(default_factory=list)
+    own: bool = False  # the reader has asked for it, so they may not change its rules
 
     def step(self, value: str) -> Approver:
         """The approver of the step that a form's value stands for. Raises Conflict."""

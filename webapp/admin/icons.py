@@ -8,7 +8,7 @@ from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
-from webapp.signin import admins, me
+from webapp.signin import keepers, me
 from webapp.transactions import reading
 
 from .apps import change
@@ -17,7 +17,7 @@ from .views import bp
 
 
 @bp.post("/apps/<public_id>/picture")
-@admins
+@keepers
 @fresh
 def upload_picture(public_id: str) -> AnyResponse:
     """Takes the place of the icon, whatever it was."""

@@ -127,7 +127,8 @@ def send_test_mail() -> AnyResponse:
 @bp.context_processor
 def banner() -> dict[str, Any]:
     """What the admin's pages say above all else; nothing on fragments, refusals and the like."""
-    if htmx.is_fragment() or "broken" in g or signed_in() is None:
+    user = signed_in() if "broken" not in g else None
+    if htmx.is_fragment() or user is None or not user.person.is_admin:
         return {"trouble": None, "queue_down": False}
     try:
         found = queries.trouble()

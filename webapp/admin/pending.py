@@ -14,7 +14,7 @@ from webapp.presentation import count
 from webapp.queries import admin as queries
 from webapp.queries import rules
 from webapp.queries.rules import Pending
-from webapp.signin import admins, me
+from webapp.signin import admins, keepers, me
 
 from . import apps, forms
 from .views import bp, commit, fragment, go, undo
@@ -32,7 +32,7 @@ class Ask:
 
 
 @bp.post("/apps/<public_id>/approval-required")
-@admins
+@keepers
 @fresh
 def app_approval_required(public_id: str) -> AnyResponse:
     """Turned on at once; turned off with requests pending, the page asks first."""

@@ -17,7 +17,7 @@ from webapp.queries.admin import Named
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.directory import Found
 from webapp.queries.mails import Facts
-from webapp.signin import admins, me
+from webapp.signin import keepers, me
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import RequestState, StepState
@@ -63,7 +63,7 @@ KINDS = {
 
 
 @bp.get("/apps/<public_id>/mails/<kind>")
-@admins
+@keepers
 def preview_mail(public_id: str, kind: str) -> Response:
     """As if `person` ("person:4K7W9Q2M3XTA"; else the one who looks) had asked; to the role `to`, of the step `step`
     (from 1)."""

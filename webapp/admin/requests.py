@@ -70,7 +70,7 @@ class Search:
         )
 
 
-def _search() -> Search:
+def searched() -> Search:
     return Search(
         q=filters.word("q"),
         state=filters.one_of("state", STATES),
@@ -86,7 +86,7 @@ def _search() -> Search:
 @admins
 def requests() -> Response:
     """All of them, newest first."""
-    search = _search()
+    search = searched()
     page = queries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
     if htmx.is_fragment():
         return fragment("admin/_requests.html", page=page, search=search, states=STATES)

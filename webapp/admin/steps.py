@@ -8,7 +8,7 @@ from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.operations.errors import Invalid
-from webapp.signin import admins, me
+from webapp.signin import keepers, me
 from webapp.text import one_line
 from webapp.workflow.policy import DAYS_LIMIT, Approver
 from webapp.workflow.states import Visibility
@@ -19,7 +19,7 @@ from .views import bp
 
 
 @bp.post("/apps/<public_id>/steps/new")
-@admins
+@keepers
 @fresh
 def add_step(public_id: str) -> AnyResponse:
     """One more step at the end."""
@@ -35,7 +35,7 @@ def add_step(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/steps/order")
-@admins
+@keepers
 @fresh
 def order_steps(public_id: str) -> AnyResponse:
     """The whole order: each step's value, with spaces between. Up and Down send it, too."""
@@ -48,7 +48,7 @@ def order_steps(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/steps/<value>/removal")
-@admins
+@keepers
 @fresh
 def remove_step(public_id: str, value: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
@@ -58,7 +58,7 @@ def remove_step(public_id: str, value: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/steps/<value>/time-limit")
-@admins
+@keepers
 @fresh
 def step_time_limit(public_id: str, value: str) -> AnyResponse:
     """Its own time limit in days; nothing: the app's."""
@@ -76,7 +76,7 @@ def step_time_limit(public_id: str, value: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/visibility")
-@admins
+@keepers
 @fresh
 def see_fields(public_id: str) -> AnyResponse:
     """Hidden, read or write of each step and field. Only what differs from the page's own state is a wish."""

@@ -16,7 +16,7 @@ from webapp.queries import admin as queries
 from webapp.queries import directory, rules
 from webapp.queries.admin import Named
 from webapp.queries.directory import Found
-from webapp.signin import admins
+from webapp.signin import keepers
 from webapp.text import capital, hue, initials
 from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Policy
@@ -37,7 +37,7 @@ class What:
 
 
 @bp.get("/apps/<public_id>/what-would-happen")
-@admins
+@keepers
 def what_would_happen(public_id: str) -> Response:
     """For the person of `person` ("person:4K7W9Q2M3XTA"); nobody chosen: only the question."""
     page = apps.load(public_id)

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from webapp import audit, failpoints
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Audience, Person, PolicyRevision
+from webapp.models import App, Audience, Person, PolicyRevision
 from webapp.queries import directory, rules
 from webapp.text import clean, one_line, sha256
 from webapp.workflow.errors import BadPolicy
@@ -113,7 +113,8 @@ def change_details(
 
 
 def set_note(app: App, *, note: str, actor: Person, now: datetime) -> None:
-    """What the requester reads before asking. Raises Invalid."""
+    """What the requester reads before asking. Raises Invalid or Conflict."""
+    refuse_own(app, actor)
     note = clean(note)
     if len(note) > NOTE_LIMIT:
         raise Invalid(note=f"Please keep it to {NOTE_LIMIT} characters; this has {len(note):,}.")
@@ -176,15 +177,7 @@ def save_policy(
 
 def refuse_own(app: App, actor: Person) -> None:
     """Raises Conflict while the actor has an open request for the app: nobody makes the rule of their own case."""
-    if db.session.scalar(
-        select(
-            exists().where(
-                AccessRequest.app_id == app.id,
-                AccessRequest.state == RequestState.PENDING.value,
-                or_(AccessRequest.for_person_id == actor.id, AccessRequest.asked_by_id == actor.id),
-            )
-        )
-    ):
+    if rules.has_asked(app.id, actor.id):
         raise Conflict(f"You have asked for {app.name} yourself, so its rules have to wait until that is decided.")
 
 
@@ -207,6 +200,7 @@ def hold(app: App) -> None:
 
 def set_requestable(app: App, *, requestable: bool, actor: Person, now: datetime) -> None:
     """Whether people find it in the catalog. Raises Conflict if it needs approval and has no step."""
+    refuse_own(app, actor)
     policy = rule_to_change(app)
     if app.requestable is requestable:
         return
@@ -343,7 +337,8 @@ def archive(app: App, *, actor: Person, now: datetime) -> None:
 
 
 def restore(app: App, *, actor: Person, now: datetime) -> None:
-    """In use again, not requestable yet. Raises Conflict when another app has its name now."""
+    """In use again, not requestable yet. Raises Conflict, as when another app has its name now."""
+    refuse_own(app, actor)
     app.archived_at = None
     try:
         db.session.flush()
@@ -366,7 +361,9 @@ def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime)
 
 
 def set_audience(app: App, *, groups: Iterable[int], actor: Person | None, now: datetime) -> None:
-    """The groups that see the app; none: everyone."""
+    """The groups that see the app; none: everyone. Raises Conflict."""
+    if actor is not None:
+        refuse_own(app, actor)
     groups = sorted(set(groups))
     before = sorted(db.session.scalars(select(Audience.group_id).where(Audience.app_id == app.id)))
     app.for_everyone = not groups

@@ -35,6 +35,8 @@ def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> 
         raise Invalid(why=f"Please keep it to {REASON_LIMIT} characters; this has {len(reason)}.")
     if way == "finish":
         return 0
+    if not actor.is_admin:
+        raise Conflict("Only an admin can approve or cancel them all. Let them finish, or ask one.")
     if way == "approve" and not reason:
         raise Invalid(why="Please say why. It stays in the record with your name, and people read it.")
     directory.lock()

@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, and_, exists, func, literal, or_, select, tr
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Grant, Group, Membership, Person, PolicyRevision, Step
+from webapp.queries.owned import owned_by
 from webapp.text import hue, initials, like
 from webapp.workflow.policy import Approver, Policy, loads
 from webapp.workflow.states import RequestState, StepState
@@ -69,7 +70,7 @@ class Named:
         return Approver(group=self.id) if self.is_group else Approver(person=self.id)
 
 
-def _page(query: Select[Any], table: Any, *, after: str, before: str) -> tuple[list[Row[Any]], int, str, str]:
+def paged(query: Select[Any], table: Any, *, after: str, before: str) -> tuple[list[Row[Any]], int, str, str]:
     """The rows, how many there are in all, and the keys of the neighbouring pages; two statements, three
     when it is not the first page. `query` selects `table`'s public_id as "key"."""
     total = query.with_only_columns(table.id).order_by(None).limit(COUNTED + 1).subquery()
@@ -137,12 +138,14 @@ def _app_row(row: Row[Any]) -> AppRow:
     return AppRow(row.App, loads(row.body), owner, row.people, row.pending)
 
 
-def apps(*, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[AppRow]:
-    """The apps in use, by name."""
+def apps(*, words: Sequence[str] = (), after: str = "", before: str = "", owner: int | None = None) -> Page[AppRow]:
+    """The apps in use, by name; with `owner`, those that this person answers for."""
     query = _app_rows()
+    if owner is not None:
+        query = query.where(owned_by(owner))
     for word in words:
         query = query.where(App.search_text.like(like(word), escape="!"))
-    rows, count, back, more = _page(query, App, after=after, before=before)
+    rows, count, back, more = paged(query, App, after=after, before=before)
     return Page([_app_row(row) for row in rows], count, back, more)
 
 
@@ -320,7 +323,7 @@ def people(*, words: Sequence[str] = (), standing: str = "", after: str = "", be
         query = query.where(STANDINGS[standing])
     for word in words:
         query = query.where(Person.search_text.like(like(word), escape="!"))
-    rows, count, back, more = _page(query, Person, after=after, before=before)
+    rows, count, back, more = paged(query, Person, after=after, before=before)
     return Page([PersonRow(row.Person, row.apps) for row in rows], count, back, more)
 
 
@@ -438,7 +441,7 @@ def groups(*, words: Sequence[str] = (), after: str = "", before: str = "") -> P
                 .correlate(Group),
             )
         )
-    rows, count, back, more = _page(query, Group, after=after, before=before)
+    rows, count, back, more = paged(query, Group, after=after, before=before)
     found = [_group_row(row) for row in rows]
     _add_members(found, MEMBERS)
     return Page(found, count, back, more)

@@ -1,6 +1,6 @@
 """What one person has and why, what was taken from them, and what they decided and decide: an admin's view."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,8 +12,10 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, App, Decision, Grant, Person, PolicyRevision, Step
 from webapp.models.requests import load_values
 from webapp.queries import faces
+from webapp.queries.admin import Page, paged
 from webapp.queries.chains import Who
 from webapp.queries.faces import AppFace
+from webapp.text import like
 from webapp.workflow.entitlements import shown
 from webapp.workflow.policy import loads
 from webapp.workflow.states import Channel, Verdict
@@ -88,6 +90,28 @@ def held(public_id: str, person_id: int) -> Held | None:
     """One of somebody's apps, by the grant's public id; None when they do not have it any more."""
     rows = list(db.session.execute(_HELD.where(Grant.public_id == public_id, Grant.person_id == person_id)))
     return _held(rows)[0] if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Somebody who has an app."""
+
+    person: Person
+    held: Held
+
+
+def holders(app_id: int, *, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[Holder]:
+    """Who has the app, by name, with what each has and why; five statements, six when it is not the first page."""
+    query = (
+        _HELD.add_columns(Person.public_id.label("key"), Person)
+        .join(Person, Person.id == Grant.person_id)
+        .where(Grant.app_id == app_id)
+    )
+    for word in words:
+        query = query.where(Person.search_text.like(like(word), escape="!"))
+    rows, count, back, more = paged(query, Person, after=after, before=before)
+    held = _held(rows)
+    return Page([Holder(row.Person, one) for row, one in zip(rows, held, strict=True)], count, back, more)
 
 
 def _held(rows: list[Any]) -> list[Held]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import exists, func, select, union_all
+from sqlalchemy import exists, func, or_, select, true, union_all
 
 from webapp.extensions import db
 from webapp.models import (
@@ -18,6 +19,7 @@ from webapp.models import (
 )
 from webapp.queries import chains
 from webapp.queries.chains import ChainStep, Who
+from webapp.queries.owned import owned_by
 from webapp.workflow.policy import Approver, Policy, loads
 from webapp.workflow.states import RequestState
 
@@ -94,23 +96,42 @@ def fields(app_id: int) -> list[EntitlementField]:
     )
 
 
-def other_apps(app_id: int) -> list[tuple[str, str]]:
-    """(public id, name) of the apps whose rules can be copied, by name."""
+def other_apps(app_id: int, *, owner: int | None = None) -> list[tuple[str, str]]:
+    """(public id, name) of the apps whose rules can be copied, by name; with `owner`, of those that are theirs."""
     rows = db.session.execute(
         select(App.public_id, App.name)
-        .where(App.id != app_id, App.archived_at.is_(None))
+        .where(App.id != app_id, App.archived_at.is_(None), _theirs(owner))
         .order_by(App.sort_key, App.id)
         .limit(APPS)
     )
     return [(row.public_id, row.name) for row in rows]
 
 
-def rule_of(public_id: str) -> tuple[App, Policy] | None:
-    """An app in use with its rule."""
+def _theirs(owner: int | None) -> Any:
+    return true() if owner is None else owned_by(owner)
+
+
+def has_asked(app_id: int, person_id: int) -> bool:
+    """Whether a request for the app is pending that this person made, or that is for them."""
+    return bool(
+        db.session.scalar(
+            select(
+                exists().where(
+                    AccessRequest.app_id == app_id,
+                    AccessRequest.state == RequestState.PENDING.value,
+                    or_(AccessRequest.for_person_id == person_id, AccessRequest.asked_by_id == person_id),
+                )
+            )
+        )
+    )
+
+
+def rule_of(public_id: str, *, owner: int | None = None) -> tuple[App, Policy] | None:
+    """An app in use with its rule; with `owner`, only one of theirs."""
     row = db.session.execute(
         select(App, PolicyRevision.body)
         .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
-        .where(App.public_id == public_id, App.archived_at.is_(None))
+        .where(App.public_id == public_id, App.archived_at.is_(None), _theirs(owner))
     ).first()
     return (row.App, loads(row.body)) if row is not None else None
 
