@@ -282,6 +282,17 @@ def refused_days(page: Page, cases: Cases) -> None:
     expect(page.locator("#days[aria-invalid=true]")).to_be_visible()
 
 
+def own_request(page: Page, cases: Cases) -> None:
+    """Adam has asked for it, so its rules are shut for him."""
+    page.goto(f"/catalog/{cases.app_id('HubSpot')}/request")
+    page.get_by_label("Why do you need it?", exact=True).fill("For the newsletter.")
+    page.get_by_role("button", name="Request App", exact=True).click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.goto(f"/admin/apps/{cases.app_id('HubSpot')}")
+    expect(page.get_by_text("You have asked for HubSpot yourself.")).to_be_visible()
+    expect(page.get_by_role("switch", name="Requestable", exact=True)).to_be_disabled()
+
+
 def password_again(page: Page, cases: Cases) -> None:
     """As after 15 minutes, and wrong once."""
     sign_in(page, "Adam")
@@ -409,6 +420,14 @@ SCREENS = [
     Screen("admin-audit-nothing-found", "Adam", "/admin/audit?who=zebra"),
     Screen("admin-groups", "Adam", "/admin/groups"),
     Screen("admin-group", "Adam", at(lambda cases: f"/admin/groups/{cases.group_id('Finance')}")),
+    Screen("owned-apps", "Marta", "/admin/apps"),
+    Screen("owned-app", "Marta", admin_app("Figma")),
+    Screen("owned-app-requests", "Marta", at(lambda cases: f"/admin/apps/{cases.app_id('Figma')}/requests")),
+    Screen("owned-app-people", "Marta", at(lambda cases: f"/admin/apps/{cases.app_id('Figma')}/people")),
+    Screen(
+        "owned-app-without-requests", "Marta", at(lambda cases: f"/admin/apps/{cases.app_id('Figma')}/requests?q=zebra")
+    ),
+    Screen("owned-app-own-request", "Adam", own_request),
     Screen("password-again", None, password_again, browser="Again"),
     Screen("password-again-no-script", None, password_again_on_a_page, script=False, browser="Without script"),
     Screen("admin-group-name", "Adam", group_dialog("#rename")),
