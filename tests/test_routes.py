@@ -220,7 +220,6 @@ NOT_FRESH = {
     "POST /admin/mail/<public_id>/dropping": "a mail that somebody has had already",
     "POST /admin/mail/held/sending": "mails that were due to those people anyway",
     "POST /admin/mail/held/dropping": "mails that people have had already",
-    "POST /admin/first-steps/hiding": "where Admin begins; no rule, and nobody's access",
     "POST /admin/audit/verification": "only reads, and writes down that it did",
 }
 
