@@ -193,6 +193,8 @@ class Book:
             return False
         if kind == "app-added":
             return bool(self.grants[mail["grant"]]["live"])
+        if kind == "grant-removed":
+            return True
         request = self.requests[mail["request"]]
         if kind == ASKED:
             step = request["steps"][mail["step"]]
@@ -317,6 +319,21 @@ class Book:
             raise Refused("conflict")
         one["admin"] = admin
         self.rearrange()
+
+    def remove_grant(self, actor: str, number: int, reason: str) -> None:
+        """The person is told why, and whoever looks after the app."""
+        grant = self.grants[number]
+        found = set()
+        if not grant["live"]:
+            found.add("conflict")
+        if not reason:
+            found.add("incomplete")
+        if found:
+            raise Refused(*found)
+        grant["live"] = False
+        self.mail("grant-removed", "requester", grant["person"], grant=number)
+        for name in self.active(self.apps[grant["app"]]["owner"]) - {grant["person"], actor}:
+            self.mail("grant-removed", "other", name, grant=number)
 
     # What follows
 

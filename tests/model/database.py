@@ -15,8 +15,8 @@ from tests.model import replay
 from tests.model.book import Book, Who
 from webapp import audit, clock, outbox
 from webapp.extensions import broker, db
-from webapp.models import AccessRequest, App, Group, Invitation, Person, PolicyRevision, Step, db_now
-from webapp.operations import apps, groups, override, pending, people, requests
+from webapp.models import AccessRequest, App, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
+from webapp.operations import apps, grants, groups, override, pending, people, requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import cases, directory, mails
 from webapp.transactions import choose
@@ -240,6 +240,10 @@ class Database:
 
     def set_admin(self, actor: str, person: str, admin: bool) -> None:
         people.set_admin(self._person(person), is_admin=admin, actor=self._person(actor), now=clock.now())
+
+    def remove_grant(self, actor: str, number: int, reason: str) -> None:
+        grant = db.session.scalars(select(Grant).order_by(Grant.id).offset(number).limit(1)).one()
+        grants.remove(grant, actor=self._person(actor), reason=reason, now=clock.now())
 
     def _person(self, name: str) -> Person:
         return db.session.get_one(Person, self.people[name])

@@ -72,6 +72,7 @@ EVERYTHING = events(
     admin_cancel=(1, (names, numbers, reasons)),
     reassign=(2, (names, numbers, whos, reasons)),
     extend=(1, (names, numbers, st.integers(1, 6), reasons)),
+    remove_grant=(1, (names, numbers, reasons)),
 )
 
 
@@ -278,6 +279,12 @@ class Operations(Decisions):
         if step is not None and step["due"] == self.book.today + days:
             days += 1  # the same day would be a matter of milliseconds
         self.both("extend", actor=self.mostly_admin(actor), number=place, days=days, reason=reason)
+
+    def remove_grant(self, actor: str, number: int, reason: str) -> None:
+        if self.book.grants:
+            live = [place for place, grant in enumerate(self.book.grants) if grant["live"]]
+            place = live[number % len(live)] if live and number % 5 else number % len(self.book.grants)
+            self.both("remove_grant", actor=self.admin(actor), number=place, reason=reason)
 
     def mostly_admin(self, name: str) -> str:
         return name if name == "otto" else self.admin(name)
