@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from tests import factories
 from tests.model import replay
@@ -284,7 +284,7 @@ class Database:
         group_name = {id: one for one, id in self.groups.items()}
 
         def rows(sql: str) -> Any:
-            return db.session.execute(text(sql)).mappings().all()
+            return db.session.connection().exec_driver_sql(sql).mappings().all()
 
         requests: dict[int, dict[str, Any]] = {
             row["id"]: {"app": app_name[row["app_id"]], "person": name[row["for_person_id"]], "state": row["state"],
