@@ -5,7 +5,6 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 
 from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
@@ -60,6 +59,7 @@ def _drain() -> None:
 
 def sweep() -> None:
     """Ends what is overdue, anchors the record, then sends what no bell announced."""
+    db.session.connection()  # from here on our clock goes by the database's
     while not stopping.is_set():
         looked_at = requests.expire_overdue(now=clock.now(), limit=EXPIRE_BATCH)
         outbox.commit()
@@ -69,7 +69,7 @@ def sweep() -> None:
         outbox.commit()
     db.session.rollback()
     db.session.execute(
-        delete(Heartbeat).where(Heartbeat.at < clock.now() - timedelta(days=HEARTBEAT_DAYS)),
+        delete(Heartbeat).where(Heartbeat.at < db_now(-HEARTBEAT_DAYS * 24 * 3600)),
         execution_options={"synchronize_session": False},
     )
     db.session.commit()
@@ -101,7 +101,7 @@ def beat(name: str) -> None:
     mine = update(Heartbeat).where(Heartbeat.name == name).values(at=db_now())
     seen = db.session.execute(mine, execution_options={"synchronize_session": False})
     if not seen.rowcount:  # type: ignore[attr-defined]
-        db.session.add(Heartbeat(name=name, at=clock.now()))
+        db.session.add(Heartbeat(name=name, at=db_now()))
     try:
         db.session.commit()
     except IntegrityError:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from itsdangerous import BadData, Serializer, TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
+from itsdangerous import BadData, Serializer, URLSafeSerializer, URLSafeTimedSerializer
 
+from webapp.cookies import Signer
 from webapp.extensions import keyring, settings
 
 PASSWORD_LINK_SECONDS = 3 * 24 * 3600
@@ -137,7 +138,7 @@ def _password(key_id: str, issued: datetime | None = None) -> URLSafeTimedSerial
     )
 
 
-class _IssuedSigner(TimestampSigner):
+class _IssuedSigner(Signer):
     """Signs with a given instant (seconds since 1970) in place of now."""
 
     def __init__(self, *args: Any, issued: int | None = None, **kwargs: Any) -> None:

@@ -38,18 +38,18 @@ class Times:
     def full(self, instant: datetime) -> str:
         """ "Monday 23 November 2026, 14:12"."""
         at = self.local(instant)
-        return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M}"
+        return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}, {_clock(at)}"
 
     def due(self, instant: datetime) -> str:
         """A deadline: "Friday 27 November, 09:41"; with the year when it is another one."""
         at = self.local(instant)
         year = "" if at.year == self.local(self.now).year else f" {at.year}"
-        return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]}{year}, {at:%H:%M}"
+        return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]}{year}, {_clock(at)}"
 
     def due_short(self, instant: datetime) -> str:
         """A deadline where there is little room: "Fri 27 Nov, 09:41"."""
         at = self.local(instant)
-        return f"{_DAYS[at.weekday()][:3]} {at.day} {_MONTHS[at.month - 1][:3]}, {at:%H:%M}"
+        return f"{_DAYS[at.weekday()][:3]} {at.day} {_MONTHS[at.month - 1][:3]}, {_clock(at)}"
 
     def day(self, instant: datetime) -> str:
         """A heading: "Today, Tuesday 24 November", or without today, or with another year."""
@@ -98,6 +98,12 @@ class Times:
         if seconds <= 0:
             return "The time is over"
         return f"{span(seconds)} left"
+
+
+def _clock(at: datetime) -> str:
+    """The time of day; in the hour that comes twice when summer time ends, with which of the two it is."""
+    twice = at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
+    return f"{at:%H:%M} {at:%Z}" if twice else f"{at:%H:%M}"
 
 
 def span(seconds: float) -> str:

@@ -6,8 +6,9 @@ GET and HEAD cannot write at all (`PRAGMA query_only`, `READ ONLY`).
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import psycopg
@@ -15,6 +16,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
+from webapp import clock
 from webapp.extensions import db
 
 # Seconds after which a connection that nobody used is asked whether it is still there.
@@ -102,6 +104,9 @@ def _sqlite_begin(connection: Any) -> None:
     if info.get("query_only", False) is not read:
         raw.execute(f"PRAGMA query_only = {'ON' if read else 'OFF'}")
         info["query_only"] = read
+    if clock.is_due():
+        (now,) = raw.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')").fetchone()
+        clock.agree(datetime.fromisoformat(now).replace(tzinfo=UTC))
     raw.execute("BEGIN" if read else "BEGIN IMMEDIATE")
 
 
@@ -110,6 +115,11 @@ def _postgresql_begin(connection: Any) -> None:
     read = _mode.get() == "read"
     if bool(raw.read_only) is not read:
         raw.read_only = read
+    if clock.is_due():
+        # A server that is gone is found out by the statement that follows, which knows how to tell it.
+        with suppress(psycopg.Error):
+            (now,) = raw.execute("SELECT clock_timestamp()").fetchone()
+            clock.agree(now)
 
 
 def _postgresql_rollback(connection: Any) -> None:

@@ -5,7 +5,7 @@ from flask import Flask
 from sqlalchemy.engine import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import cli, errors, failpoints, logs, presentation, security, signin
+from webapp import cli, cookies, errors, failpoints, logs, presentation, security, signin
 from webapp.assets import init_assets
 from webapp.broker import connect
 from webapp.config import PROJECT, Settings
@@ -23,6 +23,7 @@ def wire(settings: Settings, *, web: bool = True) -> Flask:
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.config.from_mapping(_flask_config(settings))
+    app.session_interface = cookies.Sessions()
     app.extensions["settings"] = settings
     failpoints.arm(settings.failpoints, "web" if web else "worker")
     app.extensions["keyring"] = KeyRing((settings.secret_key, *settings.secret_key_fallbacks))
