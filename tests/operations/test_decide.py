@@ -26,7 +26,7 @@ from tests.operations.helpers import (
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Grant, Person
-from webapp.operations import people, requests
+from webapp.operations import apps, people, requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import directory
 from webapp.text import sha256
@@ -133,6 +133,47 @@ def test_who_is_mailed_is_what_the_frozen_rule_says(
     before = len(mails())
     decide(made, company.chloe)
     assert mails(before) == expected
+
+
+def test_a_rule_that_is_saved_meanwhile_changes_nothing_for_who_has_asked(company: Company) -> None:
+    """Who approves, what they may set, what it is given with and whom it is told: all as when Rita asked."""
+    rule = policy(
+        company.ana,
+        company.finance,
+        entitlements=(ROLE, NOTES),
+        see={0: {"role": WRITE}},
+        outcomes=outcomes(
+            approved=OutcomeRule(others=("old@example.com",)), denied=OutcomeRule(), expired=OutcomeRule()
+        ),
+    )
+    app = factories.app("Salesforce", policy=rule)
+    made = factories.request(company.rita, app)
+    choose("write")
+    apps.save_policy(
+        app,
+        policy(
+            company.otto,
+            entitlements=(NOTES,),
+            see={0: {"notes": WRITE}},
+            outcomes=outcomes(approved=OutcomeRule(requester=False), denied=OutcomeRule(), expired=OutcomeRule()),
+        ),
+        actor=company.adam,
+        now=clock.now(),
+    )
+    outbox.commit()
+    assert asked(made) == {"ana": 1}
+    with pytest.raises(NotYourTurn):
+        decide(made, company.otto)
+    db.session.rollback()
+    decide(made, company.ana, given={"role": ["Writer"], "notes": ["mine"]})
+    before = len(mails())
+    decide(made, company.ben, given={"role": ["Reader"], "notes": ["mine"]})
+    assert values(grants()[0]) == {"role": "Writer", "notes": "standard"}
+    assert mails(before) == [
+        ("request-approved", "other", "old@example.com"),
+        ("request-approved", "requester", "rita"),
+        ("request-settled", "approver", "chloe"),
+    ]
 
 
 def test_each_step_writes_its_own_fields_and_nothing_else(company: Company) -> None:

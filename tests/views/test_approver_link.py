@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests import factories
 from tests.views import stage
@@ -290,3 +291,22 @@ def test_a_forwarded_mail_decides_without_a_session_and_not_with_the_requesters(
     assert stage.everything() == before
     assert nobody.post(f"{address}/approval", {"code": code}).status_code == 303
     assert stage.decisions(made) == [("Ben", "approved", "code")]
+
+
+def test_a_link_and_code_of_the_first_step_decide_nothing_in_the_second(nobody, company, ana):
+    """Ana is asked in both steps, as herself and then in a group; each step has its own link."""
+    platform = factories.group("Platform", ana, company.otto)
+    made = factories.request(company.rita, factories.app("Salesforce", ana, platform))
+    first, code = stage.link(made, ana), stage.code(made, ana)
+    factories.decide(made, ana)
+    second = stage.link(made, ana)
+    assert second != first
+    step = db.session.execute(text("SELECT id FROM steps WHERE state = 'open'")).scalar_one()
+    db.session.rollback()
+    for form in ({"code": code}, {"code": code, "step": str(step)}):
+        answer = nobody.post(f"{first}/approval", form)
+        assert answer.status_code == 409
+        assert nobody.post(f"{first}/denial", form | {"reason": "No."}).status_code == 409
+    assert (stage.state(made), len(stage.decisions(made))) == ("pending", 1)
+    assert nobody.post(f"{second}/approval", {"code": stage.code(made, ana)}).status_code == 303
+    assert stage.state(made) == "approved"
