@@ -15,6 +15,7 @@ import os
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from playwright.sync_api import sync_playwright
@@ -41,10 +42,13 @@ def main() -> int:
     tokens.add_argument("--http", type=int, default=10_000)
     tokens.add_argument("--guessed", type=int, default=100, help="requests whose code is guessed at")
     tokens.add_argument("--seed", type=int, default=None)
+    attacks.add_parser("input", help="hostile words through every field")
     given = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     began = time.monotonic()
-    attack: Callable[[argparse.Namespace], bool] = {"scanner": run_scanner, "tokens": run_tokens}[given.attack]
+    attack: Callable[[argparse.Namespace], bool] = {
+        "scanner": run_scanner, "tokens": run_tokens, "input": run_input,
+    }[given.attack]  # fmt: skip
     held = attack(given)
     print(f"{'Held' if held else 'BROKEN'} after {time.monotonic() - began:,.0f} s, {given.database}, "
           f"{os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}.")  # fmt: skip
@@ -117,6 +121,21 @@ def run_tokens(given: argparse.Namespace) -> bool:
         and guessed[1] == 5 * given.guessed
         and guessed[2] == given.guessed
     )
+
+
+def run_input(given: argparse.Namespace) -> bool:
+    from . import payloads
+
+    with installation(given.database) as (app, smtp), serving(app) as address, sync_playwright() as playwright:
+        company = factories.company()
+        chromium = launch(playwright)
+        found = payloads.throw(app, company, payloads.corpus(), smtp, chromium, address)
+        chromium.close()
+    print(f"{found.payloads} payloads, answers {dict(sorted(found.statuses.items()))}; looked at: {found.pages} pages "
+          f"and {found.mails} mails in a browser, {found.cells:,} cells, {found.lines:,} lines of the log")  # fmt: skip
+    for sentence, times in Counter(found.wrong).most_common(40):
+        print(f"  {times} times: {sentence}")
+    return not found.wrong
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ class Result:
     failures: int = 0
 
 
-def mailed(company: Company, smtp: SmtpServer, count: int) -> list[tuple[AccessRequest, Accepted]]:
+def mailed(company: Company, smtp: SmtpServer, count: int, name: str = "App") -> list[tuple[AccessRequest, Accepted]]:
     """That many requests, each with the mail that its approver got."""
     made = []
-    apps = [factories.app(f"App {number}", company.ana) for number in range((count + 4) // 5)]
+    apps = [factories.app(f"{name} {number}", company.ana) for number in range((count + 4) // 5)]
     for number in range(count):
         asker = (company.rita, company.otto, company.ben, company.chloe, company.adam)[number % 5]
         made.append(factories.request(asker, apps[number // 5]))
@@ -103,7 +103,7 @@ def digits(company: Company, smtp: SmtpServer, address: str, *, mails: int) -> R
     result = Result(mails=mails)
     limiter.enabled = False
     try:
-        made = mailed(company, smtp, mails)
+        made = mailed(company, smtp, mails, "Digits")
         for _, mail in made:
             types_six_digits(address, link_in(mail))
         result.decisions = factories.rows("decisions", "channel = 'code'")
