@@ -28,7 +28,7 @@ from tests.model.core import Core
 from tests.model.database import Database
 from tests.model.story import Decisions, Operations
 
-BATCH = 50
+BATCH = 10
 
 
 def main() -> int:
