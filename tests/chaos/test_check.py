@@ -1,0 +1,121 @@
+"""The checks of `bin/chaos` find what they are there for: each is shown something that is not as it should be."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from tests import factories
+from tests.chaos import check
+from tests.chaos.check import State
+from tests.chaos.crowd import Told
+from tests.factories import Company
+from webapp import outbox
+from webapp.extensions import db
+from webapp.models import AccessRequest, Notice
+from webapp.transactions import choose
+
+
+@pytest.fixture
+def made(company: Company) -> AccessRequest:
+    """An approved request, all of whose mails are sent."""
+    request = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    factories.decide(request, company.ana)
+    outbox.claim(10)
+    db.session.execute(update(Notice).values(state="sent"), execution_options={"synchronize_session": False})
+    db.session.commit()
+    return request
+
+
+@pytest.fixture
+def state(app: Flask, made: AccessRequest) -> State:
+    found = check.load(app)
+    choose("write")
+    return found
+
+
+@pytest.fixture
+def mails(state: State) -> list[dict[str, Any]]:
+    at = time.time() - 60
+    return [{"id": name, "to": ["x"], "at": at, "answered": True, "same": ""} for name in state.notices]
+
+
+@pytest.fixture
+def history(state: State, company: Company, made: AccessRequest) -> list[Told]:
+    now, (step,) = time.time(), state.steps
+    return [
+        Told("ask", company.rita.id, now, now, 303, True, app=made.app_id, request=made.public_id),
+        Told("decide", company.ana.id, now, now, 303, True, request=made.public_id, step=step, verdict="approval"),
+    ]
+
+
+def found(state: State, mails: list[dict[str, Any]], history: list[Told], **known: Any) -> list[str]:
+    return check.everything(state, mails, history, **({"worker_ends": [], "database_gone": []} | known))
+
+
+def test_what_is_right_is_left_alone(state: State, mails: list[dict[str, Any]], history: list[Told]) -> None:
+    assert found(state, mails, history) == []
+
+
+def test_the_tables_have_to_agree_with_the_record_and_with_each_other(state: State) -> None:
+    (decision,) = state.decisions
+    assert any("has 2 decisions" in one for one in check.tables(replace(state, decisions=[decision, decision])))
+    assert any("the record says" in one for one in check.tables(replace(state, decisions=[])))
+    assert any("nobody has the app" in one for one in check.tables(replace(state, grants=[])))
+    assert any("2 grants" in one for one in check.tables(replace(state, grants=state.grants * 2)))
+    assert check.tables(replace(state, events=state.events[:-1])) and check.tables(replace(state, events=[]))
+    assert check.tables(replace(state, broken="Line 3 was changed.")) == ["The record: Line 3 was changed."]
+
+
+def test_who_decides_has_to_have_been_asked(state: State) -> None:
+    stranger = [dict(one) for one in state.events]
+    for one in stranger:
+        if one["kind"] == "step.approved":
+            one["actor"] = 999
+    assert any("was not among those asked" in one for one in check.tables(replace(state, events=stranger)))
+
+
+def test_a_mail_that_the_server_never_had(state: State, mails: list[dict[str, Any]], history: list[Told]) -> None:
+    assert any("never had it" in one for one in found(state, mails[1:], history))
+
+
+def test_a_mail_twice_needs_a_kill_or_a_lost_answer_of_its_own(
+    state: State, mails: list[dict[str, Any]], history: list[Told]
+) -> None:
+    later = [*mails, *({**one, "at": one["at"] + 20} for one in mails)]
+    kill = mails[0]["at"] + 0.1
+    assert len(found(state, later, history)) == len(mails) == 2
+    assert len(found(state, later, history, worker_ends=[kill])) == 1
+    assert found(state, later, history, worker_ends=[kill, kill]) == []
+    lost = [{**one, "answered": False} for one in mails] + later[len(mails) :]
+    assert found(state, lost, history) == []
+    other = [*mails, {**mails[0], "at": mails[0]["at"] + 20, "same": "another link"}]
+    assert any("another date" in one for one in found(state, other, history, worker_ends=[kill]))
+
+
+def test_what_people_were_told(state: State, mails: list[dict[str, Any]], history: list[Told]) -> None:
+    asked, decided = history
+    assert any("was never told so" in one for one in found(state, mails, [asked]))
+    assert found(state, mails, [asked, replace(decided, status=0, done=False)]) == []  # nobody knows: either is right
+    refused = replace(decided, status=409, done=False)
+    assert any("was never told so" in one for one in found(state, mails, [asked, refused]))
+    twice = [asked, decided, replace(decided)]
+    assert any("told 2 times" in one for one in found(state, mails, twice))
+    denied = replace(decided, verdict="denial")
+    assert any("denied, and it is not" in one for one in found(state, mails, [asked, decided, denied]))
+    assert any("there is no request" in one for one in found(state, mails, [replace(asked, request="X"), decided]))
+    broken = replace(asked, status=500, done=False)
+    assert any("was answered 500" in one for one in found(state, mails, [*history, broken]))
+
+
+def test_nothing_is_left_due(state: State, mails: list[dict[str, Any]], history: list[Told], app: Flask) -> None:
+    choose("write")
+    db.session.execute(update(Notice).values(state="due"), execution_options={"synchronize_session": False})
+    db.session.commit()
+    assert any("is due at rest" in one for one in found(check.load(app), mails, history))
+    choose("write")
