@@ -20,6 +20,8 @@ from webapp.models import Notice
 from webapp.transactions import choose
 
 VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
+# Seconds for one command, on a machine that is busy with other things.
+PATIENCE = 300
 
 
 def restore(engine: str, *, seed: int, seconds: float = 10) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def restore(engine: str, *, seed: int, seconds: float = 10) -> dict[str, Any]:
         stack.restore(copy[0])
         before = [one["id"] for one in stack.mails()]
         process = stack.run_command("restored", database=stack.env["DATABASE_URL"])
-        if process.wait(60) != 0:
+        if process.wait(PATIENCE) != 0:
             return {"violations": [f"`restored` ended with {process.returncode}: {stack.last_words()}"]}
         held = _count(stack, "held")
         bad += _state(stack, "right after the restore")
@@ -115,7 +117,7 @@ def upgrade(engine: str, *, seed: int) -> dict[str, Any]:
         steps = len(list(VERSIONS.glob("0*.py"))) - 1
         for kill_at in range(1, steps + 1):
             database = stack.database(f"upgrade_{kill_at}")
-            if stack.run_command("db", "upgrade", "0001", database=database).wait(60) != 0:
+            if stack.run_command("db", "upgrade", "0001", database=database).wait(PATIENCE) != 0:
                 return {"violations": [f"The first version could not be made. {stack.last_words()}"]}
             names = _fill(database, dice)
             points = stack.folder / f"points-{kill_at}"
@@ -123,7 +125,7 @@ def upgrade(engine: str, *, seed: int) -> dict[str, Any]:
             (points / "migration.in-upgrade").write_text(str(kill_at))
             for code in (-9, 0):
                 process = stack.run_command("upgrade", database=database, points=points)
-                if process.wait(60) != code:
+                if process.wait(PATIENCE) != code:
                     bad.append(f"Killed at step {kill_at}: the upgrade ended with {process.returncode}, not {code}.")
             if shape(database) != expected:
                 bad.append(f"Killed at step {kill_at}: other tables than a new installation has.")
