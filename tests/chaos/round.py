@@ -40,6 +40,7 @@ SMTP_FAULTS: tuple[dict[str, float], ...] = (
 )  # fmt: skip
 POINT_WITHIN = 60.0
 CATCH_UP_WITHIN = 60.0
+UPGRADE_WITHIN = 300.0
 
 
 @dataclass
@@ -288,11 +289,11 @@ class Round:
         (points / "migration.in-upgrade").write_text(str(self.dice.randint(1, steps)))
         for expected in (-9, 0):
             process = self.stack.run_command("upgrade", database=database, points=points)
-            self._wait(60, lambda process=process: process.poll() is not None)  # type: ignore[misc]
-            if process.poll() != expected:
+            self._wait(UPGRADE_WITHIN, lambda process=process: process.poll() is not None)  # type: ignore[misc]
+            if (code := process.poll()) != expected:
                 process.kill()
                 process.wait()
-                self.report.violations.append(f"An upgrade ended with {process.returncode} in place of {expected}.")
+                self.report.violations.append(f"An upgrade ended with {code} in place of {expected} (None: never).")
                 return
         made = shape(database)
         with self.stack.app.app_context():

