@@ -148,14 +148,21 @@ def _fill(database: str, dice: random.Random) -> list[str]:
                 text(
                     "INSERT INTO people (public_id, email, name, sort_key, search_text, about, password_round, "
                     "is_admin, active, theme, created_at) VALUES (:id, :email, :name, "
-                    "CAST(:name AS TEXT), CAST(:name AS TEXT), '', 0, :yes, :yes, '', '2026-01-02 03:04:05+00:00')"
+                    "CAST(:key AS TEXT), CAST(:words AS TEXT), '', 0, :yes, :yes, '', '2026-01-02 03:04:05+00:00')"
                 ),
-                {"id": f"{number:012}", "email": f"p{number}@example.com", "name": name, "yes": True},
+                {
+                    "id": f"{number:012}",
+                    "email": f"p{number}@example.com",
+                    "name": name,
+                    "key": name,
+                    "words": name,
+                    "yes": True,
+                },
             )
             connection.execute(
                 text(
                     "INSERT INTO notices (public_id, kind, role, person_id, round, data_json, state, due_at, "
-                    "created_at, tries, error) SELECT :id, 'test', 'requester', id, 0, '{}', 'due', created_at, "
+                    "created_at, tries, error) SELECT public_id, 'test', 'requester', id, 0, '{}', 'due', created_at, "
                     "created_at, 0, '' FROM people WHERE public_id = :id"
                 ),
                 {"id": f"{number:012}"},
