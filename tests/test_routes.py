@@ -142,7 +142,6 @@ TABLE = (
     post("/admin/apps/<public_id>/rules", KEEPERS_STALE, "/admin/apps/{wanted}/rules", source="{free}"),
     get("/admin/apps/<public_id>/requests", KEEPERS, "/admin/apps/{asked}/requests"),
     get("/admin/apps/<public_id>/people", KEEPERS, "/admin/apps/{free}/people"),
-    get("/admin/apps/archived", ADMINS),
     get("/admin/apps/<public_id>/archive", ADMINS, "/admin/apps/{wanted}/archive"),
     post("/admin/apps/<public_id>/archive", ADMINS_GO, "/admin/apps/{wanted}/archive"),
     post("/admin/apps/<public_id>/restoration", "303 404 404 404 404 404", "/admin/apps/{wanted}/restoration"),

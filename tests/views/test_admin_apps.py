@@ -12,7 +12,7 @@ from webapp.transactions import choose
 from webapp.workflow.policy import Policy
 
 from .. import factories
-from .admin_helpers import app_called, events, is_fragment, now, policy_of, statements, words
+from .admin_helpers import app_called, events, flat, is_fragment, now, policy_of, statements, words
 
 
 @pytest.fixture
@@ -36,11 +36,6 @@ def switch(browser, app, name, *, on, was, htmx=False, row=True):
 
 
 # Who may
-
-
-def test_admin_leads_to_the_apps(admin):
-    answer = admin.get("/admin")
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/apps")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +96,73 @@ def test_the_search_looks_at_name_category_and_description(admin):
     assert "No app matches “100%”" in nothing
 
 
+def test_apps_are_found_by_state_and_category_and_each_state_has_its_number(admin, ana):
+    factories.app("Zoom", category="Teamwork", owner=ana)
+    factories.app("Concur", category="Finance", owner=ana, requestable=False)
+    factories.app("Apptio", category="Finance")
+    choose("write")
+    apps.archive(factories.app("Dropbox", category="Teamwork", owner=ana), actor=ana, now=clock.now())
+    outbox.commit()
+    names = ("Zoom", "Concur", "Apptio", "Dropbox")
+    for query, found in (
+        ("", {"Zoom", "Concur", "Apptio"}),
+        ("?state=requestable", {"Zoom", "Apptio"}),
+        ("?state=not+requestable", {"Concur"}),
+        ("?state=no+owner", {"Apptio"}),
+        ("?state=archived", {"Dropbox"}),
+        ("?category=Finance", {"Concur", "Apptio"}),
+        ("?category=Finance&state=requestable&q=app", {"Apptio"}),
+        ("?state=nonsense", {"Zoom", "Concur", "Apptio"}),
+    ):
+        page = words(admin.get(f"/admin/apps{query}"))
+        assert {name for name in names if f"<span>{name}" in page} == found, query
+    tabs = flat(admin.get("/admin/apps?category=Finance"))
+    for state, number in (("In use", 2), ("Requestable", 1), ("Not requestable", 1), ("No owner", 1), ("Archived", 0)):
+        assert f">{state} <span>{number}</span></a>" in tabs
+    assert "?state=no+owner&category=Finance" in tabs
+    assert '<option value="Finance" selected>' in tabs
+
+
+def test_who_owns_apps_is_told_of_those_only(login_as, ana):
+    factories.app("Zoom", category="Teamwork", owner=ana)
+    factories.app("Concur", category="Finance")
+    page = flat(login_as(ana).get("/admin/apps"))
+    assert ">In use <span>1</span>" in page and ">Requestable <span>1</span>" in page
+    assert "Archived" not in page and "No owner" not in page
+    assert "Teamwork" in page and "Finance" not in page
+    assert "Zoom" in words(login_as(ana).get("/admin/apps?state=archived"))  # no state of theirs
+
+
+def test_an_archived_app_has_no_switches_but_can_be_restored(admin, ana):
+    choose("write")
+    apps.archive(factories.app("Dropbox", ana), actor=ana, now=clock.now())
+    outbox.commit()
+    page = words(admin.get("/admin/apps?state=archived"))
+    assert 'aria-label="Restore Dropbox"' in page and 'role="switch"' not in page
+    assert "All apps are archived" in words(admin.get("/admin/apps"))
+
+
+@pytest.mark.parametrize(
+    "query, sentence",
+    [("?state=not+requestable", "All apps are in the catalog"), ("?state=no+owner", "Every app has an owner"),
+     ("?state=archived", "No app is archived"), ("?category=Sales", "No app matches in the category Sales")],
+)  # fmt: skip
+def test_a_filter_that_finds_nothing_says_so_and_leads_back(admin, ana, query, sentence):
+    factories.app("Zoom", owner=ana)
+    page = words(admin.get(f"/admin/apps{query}"))
+    assert sentence in page and "Show all apps" in page
+    assert "No apps yet" not in page
+
+
+def test_pages_and_switches_keep_the_filters(admin):
+    many_apps(60)
+    page = flat(admin.get("/admin/apps?state=requestable&q=tool"))
+    last = app_called("Tool 0049").public_id
+    assert f"/admin/apps?q=tool&state=requestable&after={last}" in page
+    assert 'name="back" value="/admin/apps?q=tool&state=requestable"' in page
+    assert '<input type="hidden" name="state" value="requestable">' in page
+
+
 def test_pages_follow_each_other_by_name(admin):
     many_apps(120)
     first = words(admin.get("/admin/apps"))
@@ -130,7 +192,7 @@ def test_the_list_takes_the_same_statements_with_1_30_and_300_apps(admin, ana, r
         with statements() as seen:
             assert admin.get("/admin/apps").status_code == 200
         counts.append(len(seen))
-    assert counts == [4, 4, 4]
+    assert counts == [6, 6, 6]
 
 
 # A new app

@@ -144,11 +144,11 @@ def test_an_archived_app_is_out_of_use_and_can_be_restored(admin, app_, rita, lo
     assert now(asked).state == "cancelled" and not now(app_).requestable
     assert admin.get(url).status_code == 404 and admin.post(f"{url}/archive").status_code == 404
     assert "Salesforce" not in words(login_as(rita).get("/catalog"))
-    assert "Restore Salesforce" in words(admin.get("/admin/apps/archived"))
+    assert "Restore Salesforce" in words(admin.get("/admin/apps?state=archived"))
     assert admin.post(f"{url}/restoration").status_code == 303
     assert admin.get(url).status_code == 200 and not now(app_).requestable
     assert admin.post(f"{url}/restoration").status_code == 404
-    assert "No app is archived." in words(admin.get("/admin/apps/archived"))
+    assert "No app is archived" in words(admin.get("/admin/apps?state=archived"))
     assert [len(events(kind)) for kind in ("app.archived", "app.restored")] == [1, 1]
 
 

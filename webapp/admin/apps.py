@@ -31,15 +31,17 @@ from .views import bp, commit, fragment, go, place, undo, words_of
 @owners
 def apps() -> Response:
     """The list, by name; for who is no admin, of the apps they own."""
-    where = place()
-    template = "admin/_apps.html" if htmx.is_fragment() else "admin/apps.html"
-    return fragment(template, page=_list(), place=where)
+    return fragment("admin/_apps.html" if htmx.is_fragment() else "admin/apps.html", **_list())
 
 
-def _list() -> queries.Page[queries.AppRow]:
-    where = place()
-    owner = None if me().is_admin else me().id
-    return queries.apps(words=where.words, after=where.after, before=where.before, owner=owner)
+def _list() -> dict[str, Any]:
+    """What the templates of the list read."""
+    owner, states = (None, queries.APP_STATES) if me().is_admin else (me().id, queries.OWNED_STATES)
+    where = place(*states)
+    page = queries.apps(where.words, where.category, owner, state=where.state, after=where.after, before=where.before)
+    counts = queries.app_counts(where.words, where.category, owner, states=("", *states))
+    categories = [(one, one) for one in queries.categories(owner)]
+    return {"page": page, "place": where, "counts": counts, "categories": categories}
 
 
 @bp.get("/apps/new")
@@ -52,7 +54,7 @@ def new_app() -> Response:
 def _new_app(name: str, wrong: dict[str, str], status: int) -> Response:
     if htmx.is_fragment():
         return fragment("admin/_new_app.html", status, name=name, errors=wrong)
-    return fragment("admin/apps.html", status, page=_list(), place=place(), modal=True, name=name, errors=wrong)
+    return fragment("admin/apps.html", status, modal=True, name=name, errors=wrong, **_list())
 
 
 @bp.post("/apps")

@@ -6,6 +6,7 @@ from flask import abort, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import chain, clock, htmx
+from webapp import errors as refusals
 from webapp.fresh import fresh
 from webapp.operations import apps as operations
 from webapp.operations import pending as settling
@@ -62,13 +63,6 @@ def archive_app(public_id: str) -> AnyResponse:
     return _answered("archive", public_id)
 
 
-@bp.get("/apps/archived")
-@admins
-def archived_apps() -> AnyResponse:
-    """What can be restored."""
-    return fragment("admin/archived.html", apps=rules.archived())
-
-
 @bp.post("/apps/<public_id>/restoration")
 @admins
 @fresh
@@ -81,7 +75,8 @@ def restore_app(public_id: str) -> AnyResponse:
         operations.restore(app, actor=me(), now=clock.now())
     except Conflict as error:
         undo()
-        return fragment("admin/archived.html", 409, apps=rules.archived(), refused=str(error))
+        return refusals.answer(409, str(error), next_url=url_for("admin.apps", state="archived"),
+                             next_label="Back to the archived apps")  # fmt: skip
     commit()
     return go(url_for("admin.app", public_id=public_id), f"{app.name} is back. Turn on Requestable when it is ready.")
 

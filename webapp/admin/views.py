@@ -22,6 +22,7 @@ class Place:
     after: str
     before: str
     state: str = ""
+    category: str = ""
 
     @property
     def words(self) -> list[str]:
@@ -29,13 +30,18 @@ class Place:
 
     def at(self, **key: str) -> str:
         """The query string of a neighbouring page."""
-        return "?" + urlencode(
-            {name: value for name, value in {"q": self.q, "state": self.state, **key}.items() if value}
-        )
+        values = {"q": self.q, "state": self.state, "category": self.category, **key}
+        return "?" + urlencode({name: value for name, value in values.items() if value})
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the list is shown, page by page."""
+        return not (self.q or self.state or self.category)
 
     @property
     def here(self) -> str:
-        query = {name: value for name in ("q", "state", "after", "before") if (value := getattr(self, name))}
+        names = ("q", "state", "category", "after", "before")
+        query = {name: value for name in names if (value := getattr(self, name))}
         return f"{request.path}?{urlencode(query)}" if query else request.path
 
 
@@ -48,6 +54,7 @@ def place(*states: str) -> Place:
         args.get("after", "")[:12],
         args.get("before", "")[:12],
         state if state in states else "",
+        words_of(args.get("category", "")),
     )
 
 

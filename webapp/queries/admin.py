@@ -23,6 +23,10 @@ CHOICES = 200
 MEMBERS = 12
 
 LIVE = ("provisioning", "active")
+# What the list of apps can be filtered by; none of them: all in use.
+APP_STATES = ("requestable", "not requestable", "no owner", "archived")
+# For who is no admin, and sees the apps they own.
+OWNED_STATES = ("requestable", "not requestable")
 
 Item = TypeVar("Item")
 
@@ -124,7 +128,6 @@ def _app_rows() -> Select[Any]:
         .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
         .outerjoin(Person, Person.id == App.owner_person_id)
         .outerjoin(Group, Group.id == App.owner_group_id)
-        .where(App.archived_at.is_(None))
         .execution_options(populate_existing=True)
     )  # fmt: skip
 
@@ -138,20 +141,52 @@ def _app_row(row: Row[Any]) -> AppRow:
     return AppRow(row.App, loads(row.body), owner, row.people, row.pending)
 
 
-def apps(*, words: Sequence[str] = (), after: str = "", before: str = "", owner: int | None = None) -> Page[AppRow]:
-    """The apps in use, by name; with `owner`, those that this person answers for."""
-    query = _app_rows()
-    if owner is not None:
-        query = query.where(owned_by(owner))
-    for word in words:
-        query = query.where(App.search_text.like(like(word), escape="!"))
+def apps(
+    words: Sequence[str] = (), category: str = "", owner: int | None = None, *,
+    state: str = "", after: str = "", before: str = "",
+) -> Page[AppRow]:  # fmt: skip
+    """The apps in use, by name, or with the state "archived" those out of use; with `owner`, those that this person
+    answers for."""
+    query = _app_rows().where(*_apps_in(state), *_apps_found(words, category, owner))
     rows, count, back, more = paged(query, App, after=after, before=before)
     return Page([_app_row(row) for row in rows], count, back, more)
 
 
+def app_counts(words: Sequence[str], category: str, owner: int | None, *, states: Sequence[str]) -> dict[str, int]:
+    """How many of those found are in each state, "" standing for all in use; up to COUNTED + 1, in one statement."""
+    found = _apps_found(words, category, owner)
+    counts = [
+        select(func.count())
+        .select_from(select(App.id).where(*_apps_in(state), *found).limit(COUNTED + 1).subquery())
+        .scalar_subquery()
+        for state in states
+    ]
+    return dict(zip(states, db.session.execute(select(*counts)).one(), strict=True))
+
+
+def _apps_in(state: str) -> list[Any]:
+    if state == "archived":
+        return [App.archived_at.is_not(None)]
+    in_use = [App.archived_at.is_(None)]
+    if state in ("requestable", "not requestable"):
+        return [*in_use, App.requestable.is_(state == "requestable")]
+    if state == "no owner":
+        return [*in_use, App.owner_person_id.is_(None), App.owner_group_id.is_(None)]
+    return in_use
+
+
+def _apps_found(words: Sequence[str], category: str, owner: int | None) -> list[Any]:
+    found: list[Any] = [App.search_text.like(like(word), escape="!") for word in words]
+    if category:
+        found.append(App.category == category)
+    if owner is not None:
+        found.append(owned_by(owner))
+    return found
+
+
 def app(public_id: str) -> AppRow | None:
     """One app in use, as its row."""
-    row = db.session.execute(_app_rows().where(App.public_id == public_id)).first()
+    row = db.session.execute(_app_rows().where(App.public_id == public_id, App.archived_at.is_(None))).first()
     return _app_row(row) if row is not None else None
 
 
@@ -166,12 +201,12 @@ def app_to_change(public_id: str) -> App | None:
     )
 
 
-def categories() -> list[str]:
-    """Those in use, for suggestions."""
+def categories(owner: int | None = None) -> list[str]:
+    """Those in use, for suggestions; with `owner`, those of the apps that this person answers for."""
     return list(
         db.session.scalars(
             select(App.category)
-            .where(App.category != "", App.archived_at.is_(None))
+            .where(App.category != "", App.archived_at.is_(None), true() if owner is None else owned_by(owner))
             .distinct()
             .order_by(App.category)
             .limit(CHOICES)

@@ -163,17 +163,8 @@ def pending(app_id: int) -> Sequence[Pending]:
     ]
 
 
-def archived() -> list[App]:
-    """Apps out of use, the newest first; at most APPS."""
-    return list(
-        db.session.scalars(
-            select(App).where(App.archived_at.is_not(None)).order_by(App.archived_at.desc(), App.id.desc()).limit(APPS)
-        )
-    )
-
-
 def archived_app(public_id: str) -> App | None:
-    """One of them, held until the end of the transaction."""
+    """An app out of use, held until the end of the transaction."""
     return db.session.scalar(
         select(App)
         .where(App.public_id == public_id, App.archived_at.is_not(None))
