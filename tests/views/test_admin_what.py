@@ -111,6 +111,13 @@ def test_the_rules_of_another_app_are_taken_over(admin, app_, ana, ben, adam, co
     assert events("policy.copied")[-1]["source"] == source.id
 
 
+def test_copied_steps_that_ask_somebody_twice_are_in_the_record(admin, app_, ben, company):
+    policy = Policy(steps=(StepRule(Approver(ben.id)), StepRule(Approver(group=company.finance.id))))
+    source = factories.app("Jira", policy=policy)
+    assert admin.post(f"/admin/apps/{app_.public_id}/rules", {"source": source.public_id}).status_code == 303
+    assert events("policy.saved")[-1]["asked_twice"] == [ben.id]
+
+
 def made(app, actor, name="Licence", writer=None):
     choose("write")
     row = entitlements.create(

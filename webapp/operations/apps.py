@@ -123,12 +123,10 @@ def set_note(app: App, *, note: str, actor: Person, now: datetime) -> None:
                  before={"note": sha256(before)}, after={"note": sha256(note)})  # fmt: skip
 
 
-def save_policy(
-    app: App, policy: Policy, *, actor: Person | None, now: datetime, twice: Sequence[int] = ()
-) -> PolicyRevision:
+def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime) -> PolicyRevision:
     """Appends a revision and puts it in force; pending requests keep theirs. Raises Invalid or Conflict.
 
-    `twice`: people who are asked in more than one step, by name and through a group, for the record.
+    The record names who is asked in more than one step, by name and through a group.
     """
     if actor is not None:
         refuse_own(app, actor)
@@ -170,7 +168,7 @@ def save_policy(
         approval_required=policy.approval_required,
         days=policy.days,
         steps=[_plain(step.approver) for step in policy.steps],
-        asked_twice=list(twice) or None,
+        asked_twice=sorted(rules.reached_twice(step.approver for step in policy.steps)) or None,
     )
     return revision
 
@@ -324,8 +322,7 @@ def _step_to_change(app: App, approver: Approver) -> tuple[Policy, StepRule]:
 
 def _save_steps(app: App, policy: Policy, steps: tuple[StepRule, ...], *, actor: Person, now: datetime) -> None:
     if steps != policy.steps:
-        twice = rules.reached_twice(step.approver for step in steps)
-        save_policy(app, replace(policy, steps=steps), actor=actor, now=now, twice=sorted(twice))
+        save_policy(app, replace(policy, steps=steps), actor=actor, now=now)
 
 
 def archive(app: App, *, actor: Person, now: datetime) -> None:
