@@ -3,7 +3,7 @@
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from webapp import audit
@@ -27,7 +27,11 @@ def upload(app: App, body: bytes, content_type: str, *, actor: Person, now: date
     """
     hold(app)
     digest = hashlib.sha256(body).hexdigest()
-    picture = db.session.scalar(select(Icon).where(Icon.sha256 == digest).with_for_update(read=True, key_share=True))
+    # The new one and the one that goes, in the same order for everybody: two who swap pictures do not wait in a circle.
+    held = db.session.scalars(
+        select(Icon).where(or_(Icon.sha256 == digest, Icon.id == app.icon_id)).order_by(Icon.id).with_for_update()
+    ).all()
+    picture = next((one for one in held if one.sha256 == digest), None)
     if picture is None:
         picture = Icon(content_type=content_type, sha256=digest, body=body)
         db.session.add(picture)
