@@ -75,6 +75,38 @@
     say(words);
   };
 
+  /* ---------- What failed, beside what was pressed ---------- */
+
+  // Where a setting says what is wrong with it.
+  const PLACES = "li, td, fieldset:not(.cs-seg), .cs-gap, .cs-set, .cs-set-block, .cs-field-body";
+
+  // A form that is saved where it stands. The one of a dragged line is never seen.
+  const isSetting = (form) =>
+    Boolean(form?.isConnected && form.matches("form[method=post][hx-trigger]:not([hidden])") && !openDialog());
+
+  const failed = ({ sourceElement: form, sourceEvent: event }, words) => {
+    if (!isSetting(form)) return complain(words);
+    const control = event?.submitter ?? event?.target ?? form;
+    const place = control.closest(PLACES) ?? form;
+    place.querySelector(".cs-failed")?.remove();
+    const line = byId("failed").content.firstElementChild.cloneNode(true);
+    line.querySelector("span").textContent = words;
+    // A switch is pressed again, and a button; words and files would have to be others first.
+    const retry = line.querySelector("button");
+    if (event?.type === "change" && control.matches("textarea, [type=file], input:not([type])"))
+      retry.dataset.retry = control.id;
+    else retry.remove();
+    place.append(line);
+    putBack(control);
+    say(words);
+  };
+
+  document.addEventListener("click", ({ target }) => {
+    const field = target.closest("[data-retry]") && byId(target.closest("[data-retry]").dataset.retry);
+    field?.focus();
+    field?.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
   /* ---------- The dialog ---------- */
 
   let opener = null; // what had the focus when the dialog was opened
@@ -227,7 +259,14 @@
     const wholePage = /^\s*<(!doctype|html)\b/i.test(ctx.text ?? "");
     if (!ctx.hx?.retarget && (status >= 500 || (status >= 400 && wholePage))) {
       event.preventDefault();
-      complain("Something broke on the way. What you typed is still here: please try once more.");
+      failed(ctx, "Something broke on the way. What you typed is still here: please try once more.");
+      return;
+    }
+    // Our own sentence about it comes as a toast, for where there is no better place.
+    if (status >= 400 && ctx.hx?.retarget === "#toasts" && isSetting(ctx.sourceElement)) {
+      const toast = new DOMParser().parseFromString(ctx.text, "text/html").querySelector("[data-toast]");
+      event.preventDefault();
+      failed(ctx, toast.dataset.say);
       return;
     }
     // Where the server says that an answer belongs wins over the form's hx-status rules.
@@ -280,7 +319,7 @@
   document.addEventListener("htmx:error", (event) => {
     const { ctx, error } = event.detail;
     if (!ctx?.request || ctx.text !== undefined || error?.name === "AbortError") return;
-    complain("The server cannot be reached. What you typed is still here: please try again in a moment.");
+    failed(ctx, "The server cannot be reached. What you typed is still here: please try again in a moment.");
   });
 
   /* ---------- Start ---------- */

@@ -234,3 +234,70 @@ def test_an_app_is_set_up_from_nothing_asked_for_and_approved_by_both_steps(wind
     lena.goto("/")
     expect(tile(lena, "Figjam Boards")).to_be_visible()
     assert "Your first board is waiting for you." in site.text_of(site.mail("Lena", "You have Figjam Boards"))
+
+
+def broken(route: Route) -> None:
+    route.fulfill(status=500, body="")
+
+
+def our_own_failure(route: Route) -> None:
+    """As webapp/errors.py answers."""
+    route.fulfill(
+        status=500,
+        headers={"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"},
+        body='<div data-toast data-say="Something broke on our side; what you typed is still here."></div>',
+    )
+
+
+def unreachable(route: Route) -> None:
+    route.abort()
+
+
+@pytest.mark.parametrize("failure", [broken, our_own_failure, unreachable])
+def test_what_could_not_be_saved_says_so_beside_its_control(window, cases, failure):
+    page = rules_of(window, cases, "Tableau")
+    switch = page.get_by_role("switch", name="Comment required", exact=True)
+    was = switch.is_checked()
+    page.route("**/comment-required", failure)
+    switch.click()
+    line = page.locator("#set-comment-required .cs-failed")
+    expect(line).to_contain_text("still here")
+    expect(page.locator("#say")).to_contain_text("still here")
+    expect(line.get_by_role("button")).to_have_count(0)
+    expect(switch).to_be_checked(checked=was)  # it shows what is so
+    note = page.get_by_label("Note to the requester", exact=True)
+    page.route("**/note", failure)
+    words = f"Ask your lead first: {failure.__name__}."
+    note.fill(words)
+    note.press("Tab")
+    line = page.locator("#set-note .cs-failed")
+    expect(line).to_contain_text("still here")
+    expect(note).to_have_value(words)
+    assert page.locator("[data-toast]").count() == 0
+    page.unroute("**/note")
+    line.get_by_role("button", name="Try again", exact=True).click()
+    expect(page.locator("#set-note .cs-saved")).to_be_visible()
+    expect(line).to_have_count(0)
+    assert page.evaluate("window.refused") == []
+    window.complaints.clear()  # Chromium tells of the failures that we made
+
+
+def test_what_the_server_refuses_stands_beside_its_control(window, cases):
+    """422 keeps what was typed; 409, as somebody else was quicker, shows how it is."""
+    page = rules_of(window, cases, "Tableau")
+    days = page.locator("#days")
+    days.fill("1000")
+    days.press("Tab")
+    expect(page.locator("#days-e")).to_be_visible()
+    expect(days).to_have_value("1000")
+    expect(days).to_have_attribute("aria-invalid", "true")
+    page.reload()
+    switch = page.get_by_role("switch", name="Comment required", exact=True)
+    other = rules_of(window, cases, "Tableau")
+    other.get_by_role("switch", name="Comment required", exact=True).click()
+    expect(other.locator("#set-comment-required .cs-saved")).to_be_visible()
+    now = other.get_by_role("switch", name="Comment required", exact=True).is_checked()
+    switch.click()
+    expect(page.locator("#comment-required-s-e")).to_be_visible()
+    expect(switch).to_be_checked(checked=now)
+    expect(switch).to_have_attribute("aria-invalid", "true")
