@@ -6,6 +6,7 @@ Each screen is opened once and looked at four times. No rule is switched off, an
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,13 +22,15 @@ from tests.embedded.helpers import free_port
 from webapp import clock, create_app, outbox
 from webapp.config import Settings
 from webapp.extensions import db
-from webapp.operations import people
+from webapp.models import Group, Person
+from webapp.operations import apps, entitlements, people
 from webapp.passwords import hash_password
 from webapp.transactions import choose
+from webapp.workflow.policy import Approver
 
 from .cases import OLD, Cases
 from .conftest import Windows
-from .site import PASSWORD, PHONE, WIDE, Site, card, sign_in
+from .site import PASSWORD, PHONE, WIDE, Site, card, email, sign_in
 
 Visit = Callable[[Page, Cases], None]
 
@@ -76,6 +79,52 @@ def app_with_everything_open(page: Page, cases: Cases) -> None:
     expect(page.get_by_text("Ben asks", exact=True)).to_be_visible()
     for one in page.locator("details.cs-field > summary").all():
         one.click()
+
+
+def large_app(page: Page, cases: Cases) -> None:
+    """Ten steps and ten fields, the most an app can have."""
+    kinds = ("choice", "choices", "text", "number", "yes_no") * 2
+    with cases.app.app_context():
+        choose("write")
+        actor = db.session.query(Person).filter_by(email=email("Adam")).one()
+        app = apps.create(name=f"Large {secrets.token_hex(4)}", actor=actor, now=clock.now())
+        groups = db.session.query(Group).filter_by(archived_at=None).limit(2)
+        some = db.session.query(Person).filter_by(active=True).order_by(Person.id).limit(10 - groups.count())
+        steps = [*(Approver(person=one.id) for one in some), *(Approver(group=one.id) for one in groups)]
+        for step in steps:
+            apps.add_step(app, approver=step, actor=actor, now=clock.now())
+        for number, kind in enumerate(kinds, 1):
+            entitlements.create(
+                app, name=f"Field {number}", kind=kind, options=("One", "Two") if kind.startswith("choice") else (),
+                required=number == 1, default=(), help="", requester="hidden", writer=steps[0], actor=actor,
+                now=clock.now(),
+            )  # fmt: skip
+        public_id = app.public_id
+        outbox.commit()
+    page.goto(f"/admin/apps/{public_id}")
+    assert page.locator("#set-matrix tbody fieldset").count() == 100
+
+
+def icons_to_choose(page: Page, cases: Cases) -> None:
+    page.goto(f"/admin/apps/{cases.app_id('Figma')}")
+    page.locator("#icon-set").click()
+    expect(page.locator("#icon-letters")).to_be_visible()
+
+
+def not_saved(page: Page, cases: Cases) -> None:
+    """The server is away for a switch and for words."""
+    page.goto(f"/admin/apps/{cases.app_id('Figma')}")
+    for section in ("comment-required", "note"):
+        page.route(f"**/{section}", lambda route: route.fulfill(status=422, headers=TOAST, body=SORRY))
+    page.get_by_role("switch", name="Comment required", exact=True).click()
+    page.get_by_label("Note to the requester", exact=True).fill("Ask your lead first.")
+    page.get_by_label("Note to the requester", exact=True).press("Tab")
+    expect(page.locator(".cs-failed")).to_have_count(2)
+
+
+# A refusal as webapp/errors.py gives it; of 5xx Chromium would complain.
+TOAST = {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
+SORRY = '<div data-toast data-say="Something broke on our side; what you typed is still here."></div>'
 
 
 def wrong_sign_in(page: Page, cases: Cases) -> None:
@@ -393,6 +442,10 @@ SCREENS = [
     Screen("admin-app-two-steps", "Adam", admin_app("Salesforce")),
     Screen("admin-app-some-groups", "Adam", admin_app("PagerDuty")),
     Screen("admin-app-everything-open", "Adam", app_with_everything_open),
+    Screen("admin-app-large", "Adam", large_app),
+    Screen("admin-app-icons", "Adam", icons_to_choose),
+    Screen("admin-app-not-saved", "Adam", not_saved),
+    Screen("admin-mail-preview", "Adam", at(lambda cases: f"/admin/apps/{cases.app_id('Figma')}/mails/denied")),
     Screen("admin-app-archive", "Adam", at(lambda cases: f"/admin/apps/{cases.app_id('Salesforce')}/archive")),
     Screen("admin-apps-archived", "Adam", "/admin/apps?state=archived"),
     Screen("admin-app-refused", "Adam", refused_days),

@@ -56,6 +56,9 @@ def test_the_page_shows_all_that_is_set(admin, rita, company, ana):
     page = flat(admin.get(f"/admin/apps/{app.public_id}"))
     assert "owned by Finance" in page
     assert "1 request is pending." in page and "They keep the rule they started under" in page
+    for link in ("/requests?state=pending", "#part-app"):
+        assert f'href="/admin/apps/{app.public_id}{link}"' in page
+    assert 'href="/catalog?q=Salesforce"' in page
     assert "Only for people who work with accounts." in page
     assert f'<option value="person:{ana.public_id}" selected' in page
     assert f'<option value="group:{company.finance.public_id}" selected' in page
