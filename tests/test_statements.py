@@ -85,20 +85,27 @@ def many_apps(company: Any, number: int) -> list[App]:
     return list(db.session.query(App).order_by(App.id))
 
 
+def crowd(number: int) -> list[int]:
+    """So many people, as rows: their ids."""
+    now = clock.now()
+    people = [
+        {"email": f"p{one}@example.com", "name": f"Person{one:05d} Many", "sort_key": f"person{one:05d} many",
+         "search_text": f"person{one:05d} many", "created_at": now, "public_id": public_id()}
+        for one in range(number)
+    ]  # fmt: skip
+    choose("write")
+    ids = list(db.session.scalars(insert(Person).returning(Person.id), people))
+    db.session.commit()
+    return ids
+
+
 def many_requests(company: Any, number: int, *, app: App | None = None) -> list[AccessRequest]:
     """Pending requests with Ana's step open: Rita's for many apps, or many people's for one."""
     now = clock.now()
     if app is None:
         wanted = [(one, company.rita.id) for one in many_apps(company, number)]
     else:
-        people = [
-            {"email": f"p{one}@example.com", "name": f"Person{one:03d} Many", "sort_key": f"p{one:03d}",
-             "search_text": "", "created_at": now, "public_id": public_id()}
-            for one in range(number)
-        ]  # fmt: skip
-        choose("write")
-        ids = db.session.scalars(insert(Person).returning(Person.id), people).all()
-        wanted = [(app, one) for one in ids]
+        wanted = [(app, one) for one in crowd(number)]
     choose("write")
     requests = db.session.scalars(
         insert(AccessRequest).returning(AccessRequest),
@@ -226,6 +233,22 @@ def test_a_requests_own_page(login_as: Any, company: Any, rows: int) -> None:
     db.session.commit()
     count = statements(login_as(company.rita), f"/requests/{made.public_id}")
     assert len(count.statements) <= 14, count
+
+
+def test_an_apps_rules_in_a_company_of_twenty_thousand(login_as: Any, company: Any) -> None:
+    """The same with two steps and one field as with ten and ten; a lone person as its step needs no look at groups."""
+    crowd(20_000)
+    people = [factories.person(f"Approver{one} Of") for one in range(5)]
+    teams = [factories.group(f"Team {one}", company.ana, company.ben) for one in range(5)]
+    ten = [one for pair in zip(people, teams, strict=True) for one in pair]
+    browser, counts = login_as(company.adam), []
+    for approvers, number in (((company.ana,), 1), (ten[:2], 1), (ten, 10)):
+        names = [f"field{one}" for one in range(number)]
+        see = tuple(dict.fromkeys(names, WRITE) for _ in approvers)
+        fields = tuple(text_field(name) for name in names)
+        app = factories.app(f"With {len(approvers)}", policy=rule(*approvers, see=see, entitlements=fields))
+        counts.append(statements(browser, f"/admin/apps/{app.public_id}"))
+    assert len(counts[0].statements) <= len(counts[1].statements) == len(counts[2].statements) <= 12, counts[2]
 
 
 # ---------- Changes: how many statements at most, and one commit ----------

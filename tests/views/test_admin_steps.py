@@ -11,10 +11,10 @@ from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.operations import entitlements, people
 from webapp.transactions import choose
-from webapp.workflow.policy import Approver, Policy, StepRule
+from webapp.workflow.policy import Approver
 from webapp.workflow.states import Visibility
 
-from .admin_helpers import events, flat, is_fragment, now, policy_of, statements, words
+from .admin_helpers import events, flat, is_fragment, now, policy_of, words
 
 HIDDEN, READ, WRITE = Visibility.HIDDEN, Visibility.READ, Visibility.WRITE
 
@@ -212,21 +212,6 @@ def test_a_required_field_keeps_somebody_who_may_write_it(admin, app_, adam, ana
     assert policy_of(app_).steps[0].see[licence] is WRITE
     gone = admin.post(f"{url(app_)}/steps/{value(ana)}/removal", htmx=True)
     assert gone.status_code == 422 and "Licence is required, but nobody may set it." in words(gone)
-
-
-def test_the_page_takes_at_most_twelve_statements_with_ten_steps_and_ten_fields(admin, adam, company):
-    app = factories.app("Small", company.ana)
-    counts = []
-    ten = [factories.group(f"Team {index}", company.ana, company.ben) for index in range(5)]
-    ten += [factories.person(f"Person {index}", email=f"p{index}@example.com") for index in range(5)]
-    large = factories.app("Large", policy=Policy(steps=tuple(StepRule(factories.approver(one)) for one in ten)))
-    for index in range(10):
-        field(large, adam, name=f"Field {index}")
-    for one in (app, large):
-        with statements() as seen:
-            assert admin.get(url(one)).status_code == 200
-        counts.append(len(seen))
-    assert counts[1] <= 12, counts
 
 
 @pytest.mark.parametrize("where", ["steps/new", "steps/order", "visibility", "fields", "fields/order"])
