@@ -240,9 +240,11 @@ def _ask(company: Company, wanted: Iterable[tuple[int, Any]], at: Any, *, answer
             steps.append(row)
     keyed = list(zip(add(Step, steps), steps, strict=True))
     finance = db.session.scalars(select(Membership.person_id).where(Membership.group_id == company.finance)).all()
+    app_of = {id: app.id for id, (_, app) in zip(requests, wanted, strict=True)}
     invited = [
-        {"public_id": public_id(), "step_id": id, "request_id": step["request_id"], "requested_at": at,
-         "person_id": one, "key_id": keyring().current, "created_at": at, "live": step["state"] == "open"}
+        {"public_id": public_id(), "step_id": id, "request_id": step["request_id"],
+         "app_id": app_of[step["request_id"]], "requested_at": at, "person_id": one,
+         "key_id": keyring().current, "created_at": at, "live": step["state"] == "open"}
         for id, step in keyed
         if step["state"] != "waiting"
         for one in (finance if step["approver_group_id"] else [company.ana])
@@ -291,9 +293,10 @@ def _settle(company: Company, wanted: list[tuple[int, Any]], now: Any) -> None:
         add(
             Invitation,
             [
-                {"public_id": public_id(), "step_id": id, "request_id": request, "requested_at": at,
-                 "person_id": company.ana, "key_id": keyring().current, "created_at": at, "live": False}
-                for id, request in zip(steps, requests, strict=True)
+                {"public_id": public_id(), "step_id": id, "request_id": request, "app_id": app.id,
+                 "requested_at": at, "person_id": company.ana, "key_id": keyring().current, "created_at": at,
+                 "live": False}
+                for id, request, (_, app) in zip(steps, requests, chunk, strict=True)
             ],
         )  # fmt: skip
         _decide(company, steps, at + timedelta(hours=5))

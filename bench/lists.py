@@ -6,7 +6,9 @@ number of requests differs. The rows are made by the database itself: a million 
 
 import socket
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import psutil
@@ -59,11 +61,12 @@ SELECT r.id, r.id, 0, 1,
 FROM requests AS r
 """
 _INVITATIONS = """
-INSERT INTO invitations (id, public_id, step_id, request_id, requested_at, person_id, round, key_id, live,
+INSERT INTO invitations (id, public_id, step_id, request_id, app_id, requested_at, person_id, round, key_id, live,
                          wrong_codes, codes_day, codes_mailed, created_at)
-SELECT id, upper(substr(md5('invitation' || id), 1, 12)), id, request_id, opened_at, approver_person_id, 1, :key,
-       state = 'open', 0, '', 0, opened_at
-FROM steps
+SELECT s.id, upper(substr(md5('invitation' || s.id), 1, 12)), s.id, r.id, r.app_id, s.opened_at, s.approver_person_id,
+       1, :key, s.state = 'open', 0, '', 0, s.opened_at
+FROM steps AS s
+JOIN requests AS r ON r.id = s.request_id
 """
 _DECISIONS = """
 INSERT INTO decisions (step_id, person_id, verdict, channel, comment, set_json, created_at)
@@ -182,14 +185,14 @@ def indices(site: Site, wanted: Filter) -> list[str]:
     """Those that the plans of finding the page name, in their order."""
     with site.app.app_context():
         choose("read")
-        plans = explained(wanted)
+        plans = explained(partial(request_search.find, wanted))
         db.session.remove()
         db.engine.dispose()
     return list(dict.fromkeys(name for plan in plans for name in names(plan)))
 
 
-def explained(wanted: Filter) -> list[Any]:
-    """The plan of each statement that finds the first page."""
+def explained(read: Callable[[], object]) -> list[Any]:
+    """The plan of each statement of a read."""
     seen: list[tuple[str, Any]] = []
 
     def executed(conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
@@ -198,7 +201,7 @@ def explained(wanted: Filter) -> list[Any]:
 
     event.listen(Engine, "before_cursor_execute", executed)
     try:
-        request_search.find(wanted)
+        read()
     finally:
         event.remove(Engine, "before_cursor_execute", executed)
     run = db.session.connection().exec_driver_sql

@@ -136,8 +136,10 @@ def test_requests_from_before_are_found_by_their_words_and_approvers(empty: Flas
     db.session.commit()
     upgrade()
     assert db.session.scalars(text("SELECT words FROM requests")).all() == [" für figma"]
-    query = "SELECT i.request_id, i.requested_at = r.created_at FROM invitations AS i JOIN requests AS r ON r.id = 7"
-    assert db.session.execute(text(query)).one() == (7, True)
+    query = (
+        "SELECT i.request_id, i.app_id, i.requested_at = r.created_at FROM invitations AS i JOIN requests AS r ON true"
+    )
+    assert db.session.execute(text(query)).one() == (7, 1, True)
     db.session.rollback()
 
 

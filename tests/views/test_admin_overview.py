@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
+from bench.lists import explained, names
 from webapp import clock
 from webapp.admin.overview import told
 from webapp.extensions import db
@@ -157,6 +158,23 @@ def test_the_page_takes_the_same_statements_with_few_and_many_requests(admin, co
         counts.append(len(seen))
     assert counts == [15, 15, 15]
     assert db.session.scalars(select(AccessRequest.id)).first()
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_what_all_decisions_are_read_for_is_in_indices(app, company):
+    settled(factories.app("Salesforce", company.ana), company.rita, company.ana, [1] * 300)
+    scope = queries.Scope(None, clock.now() - HOUR / 2, clock.now())
+    choose("write")
+    db.session.execute(text("ANALYZE"))
+    db.session.execute(text("SET LOCAL enable_seqscan = off"))
+    db.session.execute(text("SET LOCAL enable_bitmapscan = off"))
+    for read, expected in (
+        (lambda: queries.pace(scope), {"ix_requests_settled"}),
+        (lambda: queries.pace_by_app(scope), {"ix_requests_settled"}),
+        (lambda: queries.outcomes(scope, [scope.since, scope.now]), {"ix_requests_settled"}),
+        (lambda: queries.pace_by_approver(scope), {"ix_decisions_created"}),
+    ):
+        assert expected <= set(names(explained(read), of="Index Only Scan"))
 
 
 def test_times_are_told_in_the_unit_that_fits():

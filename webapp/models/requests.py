@@ -54,8 +54,9 @@ class AccessRequest(ValuesMixin, Base):
         Index("ix_requests_state", "state", "created_at", "id"),
         Index("ix_requests_app", "app_id", "created_at", "id"),
         Index("ix_requests_app_state", "app_id", "state", "created_at", "id"),
-        # By the words of messages; words_vector() comes with the migration.
-        Index("ix_requests_words", text("words_vector(words)"), postgresql_using="gin").ddl_if(dialect="postgresql"),
+        # By month and word of messages; words_vector() comes with the migration.
+        Index("ix_requests_words", text("words_vector(words, created_at)"), postgresql_using="gin")
+        .ddl_if(dialect="postgresql"),
         # Holds all that the overview looks at, so that it reads no rows.
         Index("ix_requests_settled", "settled_at", "state", "app_id", "created_at",
               sqlite_where=text("settled_at IS NOT NULL"), postgresql_where=text("settled_at IS NOT NULL")),
@@ -90,6 +91,8 @@ class Step(Base):
         CheckConstraint(STEP_STATES, name="state"),
         CheckConstraint("(approver_person_id IS NULL) <> (approver_group_id IS NULL)", name="one_approver"),
         Index("ix_steps_request", "request_id", "position"),
+        # When a step was opened, for the overview, which reads no rows.
+        Index("ix_steps_opened", "id", "opened_at", "request_id"),
         Index("ix_steps_due", "due_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
         Index("ix_steps_open_person", "approver_person_id",
               sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
@@ -127,14 +130,16 @@ class Invitation(Base):
         Index("ix_invitations_person", "person_id", "id"),
         # An approver's requests in the order of the lists, and whether somebody was asked about a request.
         Index("ix_invitations_asked", "person_id", "requested_at", "request_id"),
+        Index("ix_invitations_asked_app", "person_id", "app_id", "requested_at", "request_id"),
         Index("ix_invitations_request", "request_id", "person_id"),
     )  # fmt: skip
 
     id: Mapped[int] = id_column()
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
     step_id: Mapped[int] = mapped_column(Id, ForeignKey("steps.id"))
-    # The step's request, and when that was asked for: neither ever changes, so that they can be repeated here.
+    # The step's request, when that was asked for and which app: none ever changes, so that they can be repeated here.
     request_id: Mapped[int | None] = mapped_column(Id, ForeignKey("requests.id"))
+    app_id: Mapped[int | None] = mapped_column(Id, ForeignKey("apps.id"))
     requested_at: Mapped[datetime | None]
     person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"))
     round: Mapped[int] = mapped_column(default=1)

@@ -42,9 +42,10 @@ _OPEN = (
 _INVITE = (
     insert(Invitation.metadata.tables["invitations"])
     .values(
-        requested_at=select(AccessRequest.created_at)
-        .where(AccessRequest.id == bindparam("of_request", type_=Id))
-        .scalar_subquery()
+        {
+            name: select(column).where(AccessRequest.id == bindparam("of_request", type_=Id)).scalar_subquery()
+            for name, column in (("requested_at", AccessRequest.created_at), ("app_id", AccessRequest.app_id))
+        }
     )
     .returning(Invitation.id, Invitation.person_id, Invitation.round)
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, extract, func, literal, select, true
+from sqlalchemy import Select, case, func, literal, select, true
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Decision, Person, Step, db_now
@@ -177,7 +177,8 @@ def _is_postgresql() -> bool:
 
 def _seconds(later: Any, earlier: Any) -> Any:
     if _is_postgresql():
-        return extract("epoch", later) - extract("epoch", earlier)
+        # EXTRACT answers a numeric, which takes twice as long to reckon with.
+        return func.date_part("epoch", later) - func.date_part("epoch", earlier)
     return (func.julianday(later) - func.julianday(earlier)) * DAY
 
 

@@ -9,8 +9,9 @@ at its parameters, and the way that is right for an approver of half the company
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -19,14 +20,17 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    column,
     false,
     func,
     literal,
     or_,
     select,
+    true,
     tuple_,
     union,
     union_all,
+    values,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
 
@@ -44,9 +48,6 @@ RECENT, FREQUENT = 2_000, 60
 WALK = 60_000
 # So many approvers' lists are merged; of more, all requests are gathered.
 MERGED = 20
-
-
-_KEYS: tuple[Any, ...] = (AccessRequest.created_at, AccessRequest.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,6 @@ class _Edge:
     id: int = 0
     up: bool = False
 
-    def allows(self, at: datetime, id: int) -> bool:
-        if self.at is None:
-            return True
-        return (at, id) > (self.at, self.id) if self.up else (at, id) < (self.at, self.id)
-
 
 def find(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = PAGE) -> Found:
     """The page that begins at one of these requests, or the first."""
@@ -118,8 +114,8 @@ def _by_indices(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int
 
 
 def _by_words(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int]:
-    """(so many ids, count), on PostgreSQL. Frequent words are met soon when one walks from the newest;
-    rare ones come from the index of words, which answers in no order and therefore with all of them."""
+    """(so many ids, count), on PostgreSQL. Frequent words are met soon when one walks from the newest; others come
+    month by month from the index of words, which answers in no order within a month."""
     terms = _terms(wanted.words)
 
     def walk(begin: _Edge, number: int, far: int = WALK) -> list[int]:
@@ -129,30 +125,14 @@ def _by_words(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int]:
         text = [_about(one, near.c, _in_list) for one in terms]
         return list(db.session.scalars(_in_order(select(near.c.id).where(*text), near.c.at, near.c.id, begin, number)))
 
-    matching = select(*_KEYS).where(
-        *_conditions(wanted), *_days(wanted, AccessRequest.created_at), *_asked(wanted),
-        *(_about(one, AccessRequest, _in_index) for one in terms),
-    )  # fmt: skip
     if len(walk(_Edge(), FREQUENT, RECENT)) == FREQUENT:
         count = len(walk(_Edge(), COUNTED + 1))
-        if count > COUNTED:
-            return _whole_page(walk, matching, edge, limit), count
-    some = [(row.created_at, row.id) for row in db.session.execute(matching.limit(COUNTED + 1))]
-    if len(some) > COUNTED:
-        return _whole_page(walk, matching, edge, limit), len(some)
-    some.sort(reverse=not edge.up)
-    return [id for at, id in some if edge.allows(at, id)][:limit], len(some)
-
-
-def _whole_page(walk: Callable[[_Edge, int], list[int]], matching: Select[Any], edge: _Edge, limit: int) -> list[int]:
-    """A page of many that match: soon, if they are among the newest, else after sorting all of them."""
-    ids = walk(edge, limit)
-    if len(ids) == limit:
-        return ids
-    # Materialized, or PostgreSQL walks in the list's order after all.
-    found = matching.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
-    query = _after(select(found.c.id), found.c.created_at, found.c.id, edge)
-    return list(db.session.scalars(_in_order(query, found.c.created_at, found.c.id, edge, limit)))
+        ids = walk(edge, limit) if count > COUNTED else []
+        if len(ids) == limit:
+            return ids, count
+    months = _months(wanted)
+    newest = _by_months(wanted, terms, months, _Edge(), COUNTED + 1)
+    return _by_months(wanted, terms, months, edge, limit) if edge.at else newest[:limit], len(newest)
 
 
 # What is looked for, without words
@@ -180,19 +160,23 @@ def _newest(wanted: Filter, edge: _Edge, limit: int, *columns: Any, text: Sequen
 def _asked_of(whose: Any, wanted: Filter, edge: _Edge, limit: int, columns: Sequence[Any], text: Sequence[Any]) -> Any:
     """The newest that an approver was asked about, from the invitations, which are in their order."""
     at, id = Invitation.requested_at, Invitation.request_id
-    conditions = [*_conditions(wanted), *text]
+    conditions = [*_conditions(replace(wanted, app=None)), *text]
     # Who is asked at two steps has two invitations.
     query = select(id.label("id"), at.label("at"), *columns).distinct().where(whose, *_days(wanted, at))
+    if wanted.app is not None:
+        query = query.where(Invitation.app_id == _written(wanted.app))
     if conditions or columns:
         query = query.join(AccessRequest, AccessRequest.id == id).where(*conditions)
     return _in_order(_after(query, at, id, edge), at, id, edge, limit)
 
 
 def _after(query: Select[Any], at: Any, id: Any, edge: _Edge) -> Select[Any]:
-    if edge.at is None:
-        return query
+    return query if edge.at is None else query.where(_beyond(at, id, edge))
+
+
+def _beyond(at: Any, id: Any, edge: _Edge) -> Any:
     begin = tuple_(literal(edge.at, UTCDateTime()), literal(edge.id, Id))
-    return query.where(tuple_(at, id) > begin if edge.up else tuple_(at, id) < begin)
+    return tuple_(at, id) > begin if edge.up else tuple_(at, id) < begin
 
 
 def _in_order(query: Select[Any], at: Any, id: Any, edge: _Edge, limit: int) -> Select[Any]:
@@ -255,6 +239,17 @@ class _Term:
     def key(self) -> str:
         return sort_key(self.typed)
 
+    @property
+    def reference(self) -> str | None:
+        """How the public id begins that may be meant."""
+        upper = self.typed.upper()
+        begin = upper.removeprefix("R-")[:12]
+        return begin if set(begin) <= set(CROCKFORD) and (upper.startswith("R-") or len(begin) >= 6) else None
+
+    @property
+    def is_in_messages_only(self) -> bool:
+        return not (self.apps or self.people or self.reference is not None)
+
     def names(self, of: Any) -> Any:
         """A single letter stands in every other name, so there it has to be the first."""
         return of.sort_key.like(like(self.typed) if len(self.key) > 1 else like(self.typed)[1:], escape="!")
@@ -282,15 +277,14 @@ def _terms(typed: Sequence[str]) -> list[_Term]:
 
 def _about(term: _Term, of: Any, in_message: Callable[[Any, str], Any]) -> Any:
     """The word is in the message, in a name, or is a request's reference; "R-…" is nothing else."""
-    upper = term.typed.upper()
-    begin = upper.removeprefix("R-")[:12]
+    begin = term.reference
     # A range, which the index serves in every collation; LIKE is served in none but "C".
-    referred = [of.public_id.between(begin, begin.ljust(12, "Z"))] if set(begin) <= set(CROCKFORD) else []
-    if upper.startswith("R-") and referred:
+    referred = [] if begin is None else [of.public_id.between(begin, begin.ljust(12, "Z"))]
+    if referred and term.typed.upper().startswith("R-"):
         return referred[0]
     message = and_(*(in_message(of, word) for word in term.words)) if term.words else false()
     # What costs least to look at comes first.
-    return or_(_one_of(of.app_id, term.apps), _of_people(of, term.people), *referred[: len(begin) >= 6], message)
+    return or_(_one_of(of.app_id, term.apps), _of_people(of, term.people), *referred, message)
 
 
 def _in_list(of: Any, word: str) -> Any:
@@ -298,5 +292,57 @@ def _in_list(of: Any, word: str) -> Any:
     return of.words.like(f"% {word}%")
 
 
-def _in_index(of: Any, word: str) -> Any:
-    return func.words_vector(of.words).bool_op("@@")(cast(literal(f"'{word}':*", String), TSQUERY))
+def _in_index(month: Any, of: Any, word: str) -> Any:
+    """Looked for in the index, where each word has its month before it."""
+    wanted = cast(literal("'", String) + month + literal(f"{word}':*", String), TSQUERY)
+    return func.words_vector(of.words, of.created_at).bool_op("@@")(wanted)
+
+
+def _months(wanted: Filter) -> list[tuple[str, datetime, datetime]]:
+    """(as the index of words names it, begin, end) of each month in which somebody asked and that is looked at."""
+    at = AccessRequest.created_at
+    ends: Any = db.session.execute(select(func.min(at), func.max(at))).one()
+    first, last = ends
+    if first is None:
+        return []
+    if wanted.since is not None:
+        first = max(first, wanted.since)
+    if wanted.until is not None:
+        last = min(last, wanted.until)
+    found, begin = [], datetime(first.year, first.month, 1, tzinfo=UTC)
+    while begin <= last:
+        end = (begin + timedelta(days=31)).replace(day=1)
+        found.append((f"{begin:%Y%m}", begin, end))
+        begin = end
+    return found
+
+
+def _by_months(
+    wanted: Filter, terms: Sequence[_Term], months: Sequence[tuple[str, datetime, datetime]], edge: _Edge, limit: int
+) -> list[int]:
+    """So many ids from the edge on. No month is looked into once there are enough."""
+    if edge.at is not None:
+        months = [one for one in months if (one[2] > edge.at if edge.up else one[1] <= edge.at)]
+    if not months:
+        return []
+    instant = UTCDateTime()
+    rows = values(column("name", String), column("begin", instant), column("end", instant), name="month").data(months)
+    # Ordered here, so that the rows of a month, which follow each other, are all that is sorted at a time.
+    month = select(rows).order_by(rows.c.begin if edge.up else rows.c.begin.desc()).subquery("month")
+    at, id = AccessRequest.created_at, AccessRequest.id
+    columns: tuple[Any, ...] = (id.label("id"), at.label("at"))
+    conditions = _conditions(wanted)
+    # The index of words knows the month; all others have to be told, and are not asked for nothing.
+    if conditions or not any(one.is_in_messages_only for one in terms):
+        conditions += [at >= month.c.begin, at < month.c.end]
+    matching = select(*columns).where(
+        *conditions, *_days(wanted, at), *_asked(wanted),
+        *(_about(one, AccessRequest, partial(_in_index, month.c.name)) for one in terms),
+    )  # fmt: skip
+    if edge.at is not None:
+        # All other months are beyond it; said of them, too, each would read an index from the edge to its end.
+        matching = matching.where(or_(month.c.name != f"{edge.at:%Y%m}", _beyond(at, id, edge)))
+    found = _in_order(matching, at, id, edge, limit).lateral("found")
+    order = [month.c.begin, found.c.at, found.c.id]
+    query = select(found.c.id).select_from(month.join(found, true()))
+    return list(db.session.scalars(query.order_by(*(one if edge.up else one.desc() for one in order)).limit(limit)))
