@@ -15,8 +15,8 @@ from tests.factories import Company, rows
 from tests.operations.helpers import kinds, open_step, state
 from webapp import audit, clock, outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Group, Person
-from webapp.operations import apps, groups, people, requests
+from webapp.models import AccessRequest, App, Group, Icon, Person
+from webapp.operations import apps, groups, icons, people, requests
 from webapp.operations.errors import Conflict
 from webapp.queries import cases, directory
 from webapp.transactions import choose
@@ -399,3 +399,27 @@ def test_two_admins_cannot_deactivate_each_other(app: Flask, company: Company) -
         assert results.count("removed") == 1, results
         assert sum(isinstance(result, Conflict | WorkflowError) for result in results) == 1
         assert rows("people", "is_admin AND active") == 1
+
+
+def test_two_who_swap_the_pictures_of_two_apps_do_not_wait_in_a_circle(app: Flask, company: Company) -> None:
+    one, other = (factories.app(name).id for name in ("Zoom", "Slack"))
+    adam = company.adam.id
+
+    def showing(app_id: int, body: bytes) -> Act:
+        def act() -> None:
+            icons.upload(
+                db.session.get_one(App, app_id), body, "image/png", actor=db.session.get_one(Person, adam),
+                now=clock.now(),
+            )  # fmt: skip
+            outbox.commit()
+
+        return act
+
+    for number in range(10):
+        bodies = (b"a", b"b")[:: 1 if number % 2 else -1]
+        results = at_once(app, *(showing(*wish) for wish in zip((one, other), bodies, strict=True)))
+        # Who takes a picture up again just as the last one lets it go may be told to try once more.
+        assert all(isinstance(result, Conflict) for result in results if result is not None), results
+        choose("read")
+        shown = [db.session.get_one(Icon, db.session.get_one(App, id).icon_id).body for id in (one, other)]
+        assert results != [None, None] or shown == list(bodies)
