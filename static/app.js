@@ -84,18 +84,21 @@
   const isSetting = (form) =>
     Boolean(form?.isConnected && form.matches("form[method=post][hx-trigger]:not([hidden])") && !openDialog());
 
-  const failed = ({ sourceElement: form, sourceEvent: event }, words) => {
-    if (!isSetting(form)) return complain(words);
+  // `what` is a sentence of ours, and `then` what to do next; the server's own sentence has both.
+  const failed = ({ sourceElement: form, sourceEvent: event }, what, then = "") => {
+    const kept = then && `${what} What you typed is still here: please ${then}`;
+    if (!isSetting(form)) return complain(kept || what);
     const control = event?.submitter ?? event?.target ?? form;
     const place = control.closest(PLACES) ?? form;
     place.querySelector(".cs-failed")?.remove();
     const line = byId("failed").content.firstElementChild.cloneNode(true);
-    line.querySelector("span").textContent = words;
     // A switch is pressed again, and a button; words and files would have to be others first.
     const retry = line.querySelector("button");
-    if (event?.type === "change" && control.matches("textarea, [type=file], input:not([type])"))
-      retry.dataset.retry = control.id;
+    const typed = event?.type === "change" && control.matches("textarea, [type=file], input:not([type])");
+    if (typed) retry.dataset.retry = control.id;
     else retry.remove();
+    const words = typed || !then ? kept || what : `${what} Please ${then}`;
+    line.querySelector("span").textContent = words;
     place.append(line);
     putBack(control);
     say(words);
@@ -259,7 +262,7 @@
     const wholePage = /^\s*<(!doctype|html)\b/i.test(ctx.text ?? "");
     if (!ctx.hx?.retarget && (status >= 500 || (status >= 400 && wholePage))) {
       event.preventDefault();
-      failed(ctx, "Something broke on the way. What you typed is still here: please try once more.");
+      failed(ctx, "Something broke on the way.", "try once more.");
       return;
     }
     // Our own sentence about it comes as a toast, for where there is no better place.
@@ -319,7 +322,7 @@
   document.addEventListener("htmx:error", (event) => {
     const { ctx, error } = event.detail;
     if (!ctx?.request || ctx.text !== undefined || error?.name === "AbortError") return;
-    failed(ctx, "The server cannot be reached. What you typed is still here: please try again in a moment.");
+    failed(ctx, "The server cannot be reached.", "try again in a moment.");
   });
 
   /* ---------- Start ---------- */
