@@ -187,6 +187,7 @@ TABLE = (
         "/admin/groups/{group}/members/{member}/removal",
     ),
     get("/admin/requests", ADMINS),
+    get("/admin/requests.csv", ADMINS),
     get("/admin/requests/<public_id>", ADMINS, "/admin/requests/{request}"),
     post("/admin/requests/<public_id>/cancellation", ADMINS_GO, "/admin/requests/{request}/cancellation", reason="No."),
     post("/admin/requests/<public_id>/reassignment", ADMINS_GO,

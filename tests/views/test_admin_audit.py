@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import text
 
 from webapp import anchors, audit, clock, outbox
-from webapp.admin.audit import COLUMNS, defused
+from webapp.admin.audit import COLUMNS
 from webapp.admin.audit import _table as csv_rows
 from webapp.admin.audit_words import GROUPS, SENTENCES
+from webapp.admin.tables import defused
 from webapp.extensions import db
 from webapp.operations import apps, people
 from webapp.queries import audit_lines

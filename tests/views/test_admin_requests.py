@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from datetime import timedelta
 
@@ -9,9 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from webapp import audit, clock, outbox
+from webapp.admin.requests import COLUMNS
 from webapp.extensions import db
 from webapp.models import AccessRequest, Comment, Invitation, Notice, Step
 from webapp.operations import people
+from webapp.queries import request_lines
 from webapp.transactions import choose
 from webapp.workflow.states import Verdict
 
@@ -128,6 +132,30 @@ def test_the_list_is_filtered_by_state_app_person_approver_words_and_days(admin,
     assert is_fragment(fragment) and rows(fragment) == [other.public_id]
     assert f"app={concur.public_id}&state=denied" in words(fragment) or "state=denied" in words(fragment)
     assert "No request matches" in plain(admin.get("/admin/requests?q=zebra"))
+
+
+def test_the_requests_that_are_found_are_taken_along_as_a_table(admin, asked, company, monkeypatch):
+    concur = factories.app("=Concur", company.finance)
+    denied = factories.request(company.otto, concur)
+    factories.decide(denied, company.ben, Verdict.DENIED)
+    many(7, concur)
+    # Smaller batches, or a test would need a thousand requests to see a seam.
+    monkeypatch.setattr(request_lines, "BATCH", 3)
+
+    def table(query=""):
+        answer = admin.get(f"/admin/requests.csv{query}", buffered=True)
+        assert answer.mimetype == "text/csv" and "requests-20" in answer.headers["Content-Disposition"]
+        return list(csv.reader(io.StringIO(answer.get_data(as_text=True).lstrip("\ufeff"))))
+
+    whole = table()
+    assert tuple(whole[0]) == COLUMNS and len(whole) == 10
+    assert [row[0] for row in whole[8:]] == [denied.reference, asked.reference]
+    assert whole[8][1:5] == ["'=Concur", "Otto Brandt", "Denied", "Ben Okafor"]
+    assert whole[9][1:5] == ["Figma", "Rita Lindqvist", "Pending", "Ana Moreau"] and whole[9][5:7] != ["", ""]
+    assert [row[0] for row in table("?q=design")[1:]] == [asked.reference]
+    assert len(table("?state=cancelled")) == 8 and table("?q=zebra") == [list(COLUMNS)]
+    assert f"/admin/requests.csv?app={concur.public_id}" in words(admin.get(f"/admin/requests?app={concur.public_id}"))
+    assert "requests.csv" not in words(admin.get("/admin/requests?q=zebra"))
 
 
 def test_an_empty_list_says_so(admin):

@@ -1,14 +1,12 @@
 """The audit record: read, filtered, checked and taken along as a table."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any
 
-from flask import Response, flash, stream_with_context, url_for
+from flask import Response, flash, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import anchors, clock, htmx
@@ -21,7 +19,7 @@ from webapp.signin import admins, me
 from webapp.text import reference
 from webapp.transactions import choose, reading
 
-from . import filters
+from . import filters, tables
 from .audit_words import GROUPS, Told, tell
 from .views import bp, commit, fragment, go
 
@@ -29,8 +27,6 @@ COLUMNS = ("Line", "Time (UTC)", "Who", "What happened", "Before and after", "Ki
            "Record")  # fmt: skip
 # As many lines as the button checks while somebody waits.
 BY_BUTTON = 100_000
-# What begins a formula, full width signs included.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +134,14 @@ def _anchors() -> tuple[list[anchors.Anchor], str]:
 @fresh
 def audit_csv() -> Response:
     """The lines that the filters find, newest first, as they are read from the database."""
-    wanted = _search().filter()
-    response = Response(stream_with_context(_table(wanted)), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="audit-{clock.now():%Y-%m-%d}.csv"'
-    return response
+    return tables.download("audit", _table(_search().filter()))
 
 
 def _table(wanted: queries.Filter) -> Iterator[str]:
     choose("read")
-    yield "\ufeff" + _rows([list(COLUMNS)])  # without the mark, Excel takes UTF-8 for Latin-1
+    yield tables.head(COLUMNS)
     for lines, names in queries.batches(wanted):
-        yield _rows([_row(line, tell(line, names), names) for line in lines])
+        yield tables.written([_row(line, tell(line, names), names) for line in lines])
 
 
 def _row(line: Line, told: Told, names: queries.Names) -> list[str]:
@@ -168,14 +161,3 @@ def _row(line: Line, told: Told, names: queries.Names) -> list[str]:
         reference(asked.public_id) if asked else "",
         line.body,
     ]
-
-
-def _rows(rows: list[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([defused(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
-def defused(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
-    return f"'{cell}" if cell.lstrip(" \u00a0").startswith(FORMULA) else cell

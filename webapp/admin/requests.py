@@ -1,8 +1,8 @@
 """Every request, and what an admin may do to one that is not their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from flask import Response, abort, request
@@ -16,14 +16,17 @@ from webapp.queries import admin as names
 from webapp.queries import audit_lines, cases, chains, directory
 from webapp.queries import request_lines as queries
 from webapp.queries.cases import Case
+from webapp.queries.request_lines import Line
 from webapp.queries.request_search import Filter
 from webapp.signin import admins, me
 from webapp.text import reference
+from webapp.transactions import choose
 from webapp.workflow.errors import WorkflowError
 
-from . import filters
+from . import filters, tables
 from .views import bp, commit, fragment, go, undo
 
+COLUMNS = ("Request", "App", "Person", "State", "With, or decided by", "Until, or when (UTC)", "Asked (UTC)", "Note")
 STATES = ("pending", "approved", "denied", "expired", "cancelled")
 
 
@@ -91,6 +94,52 @@ def requests() -> Response:
     if htmx.is_fragment():
         return fragment("admin/_requests.html", page=page, search=search, states=STATES)
     return fragment("admin/requests.html", page=page, search=search, states=STATES, apps=audit_lines.app_names())
+
+
+@bp.get("/requests.csv")
+@admins
+@fresh
+def requests_csv() -> Response:
+    """The requests that the filters find, newest first, as they are read from the database."""
+    return tables.download("requests", _table(searched().filter()))
+
+
+def _table(wanted: Filter) -> Iterator[str]:
+    choose("read")
+    yield tables.head(COLUMNS)
+    for lines in queries.batches(wanted):
+        yield tables.written([_row(line) for line in lines])
+
+
+def _row(line: Line) -> list[str]:
+    step = line.open_step
+    note = line.note
+    if line.state == "cancelled" and not note:
+        note = "Taken back" if line.taken_back else "Cancelled by an admin"
+    return [
+        reference(line.public_id),
+        line.app.name,
+        line.person.name,
+        line.shown_state.capitalize(),
+        _whom(line),
+        _utc(step.due_at if step else line.settled_at),
+        _utc(line.created_at),
+        note,
+    ]
+
+
+def _whom(line: Line) -> str:
+    """Whom it is with, or who decided it."""
+    step = line.open_step
+    if step is None or line.shown_state != "pending":
+        return line.decided_by.name if line.decided_by else ""
+    if step.tier == "approver":
+        return step.person.name if step.person else step.group_name
+    return {"owner": "The app’s owner", "admins": "The admins"}.get(step.tier, "Nobody")
+
+
+def _utc(at: datetime | None) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
 @bp.get("/requests/<public_id>")

@@ -1,6 +1,6 @@
 """Every request, for admins: filtered, newest first, paged by key; with whom it is, or who decided it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,8 @@ from webapp.queries.chains import ChainStep, Who
 from webapp.queries.faces import AppFace
 from webapp.queries.request_search import Filter
 from webapp.workflow.states import StepState
+
+BATCH = 500
 
 
 @dataclass(slots=True)
@@ -75,6 +77,21 @@ def page(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = reques
     steps = chains.of_requests(found.ids)
     lines = [_line(rows[id], steps.get(id, [])) for id in found.ids]
     return Page(lines, found.count, found.newer, found.older)
+
+
+def batches(wanted: Filter) -> Iterator[list[Line]]:
+    """All that match, newest first, a few hundred at a time. Each batch is a transaction of its own, so that nothing is
+    held for as long as somebody downloads."""
+    before = 0
+    while True:
+        found = page(wanted, before=before, limit=BATCH)
+        db.session.expunge_all()
+        db.session.rollback()
+        if found.items:
+            yield found.items
+        if not found.older:
+            return
+        before = found.older
 
 
 def some(ids: Sequence[int]) -> list[Line]:
