@@ -255,7 +255,7 @@ def unreachable(route: Route) -> None:
 
 @pytest.mark.parametrize(
     ("app", "failure", "sentence"),
-    [("DeepL", broken, "Something broke on the way."), ("Miro", our_own_failure, "Something broke on our side;"),
+    [("DeepL", broken, "Something broke on the way."), ("1Password", our_own_failure, "Something broke on our side;"),
      ("Notion", unreachable, "The server cannot be reached.")],
 )  # fmt: skip
 def test_what_could_not_be_saved_says_so_beside_its_control(window, cases, app, failure, sentence):
