@@ -92,9 +92,9 @@
     const place = control.closest(PLACES) ?? form;
     place.querySelector(".cs-failed")?.remove();
     const line = byId("failed").content.firstElementChild.cloneNode(true);
-    // A switch is pressed again, and a button; words and files would have to be others first.
+    // A switch is pressed again, and a file is chosen again; words would have to be others first.
     const retry = line.querySelector("button");
-    const typed = event?.type === "change" && control.matches("textarea, [type=file], input:not([type])");
+    const typed = event?.type === "change" && control.matches("textarea, input:not([type])");
     if (typed) retry.dataset.retry = control.id;
     else retry.remove();
     const words = typed || !then ? kept || what : `${what} Please ${then}`;
