@@ -88,7 +88,8 @@ def audit() -> Response:
     values: dict[str, Any] = {"page": page, "days": days, "search": search}
     if htmx.is_fragment():
         return fragment("admin/_audit.html", **values)
-    return fragment("admin/audit.html", apps=queries.app_names(), groups=[group[:2] for group in GROUPS], **values)
+    values |= {"apps": queries.app_names(), "groups": [group[:2] for group in GROUPS], "verified": queries.verified()}
+    return fragment("admin/audit.html", **values)
 
 
 def _day(line: Line) -> str:

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, String
+from sqlalchemy import CheckConstraint, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base, Id
+
+VERIFIED = "kind = 'audit.verified'"
 
 
 class Event(Base):
@@ -22,6 +24,8 @@ class Event(Base):
         Index("ix_events_person", "person_id", "seq"),
         Index("ix_events_actor", "actor_id", "seq"),
         Index("ix_events_at", "at"),
+        # Few lines: when somebody checked the record.
+        Index("ix_events_verified", "seq", sqlite_where=text(VERIFIED), postgresql_where=text(VERIFIED)),
     )
 
     seq: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)

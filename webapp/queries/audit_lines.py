@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import Select, func, literal, or_, select, text, tuple_, union_all
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, EntitlementField, Event, Group, Person, PolicyRevision
+from webapp.models.events import VERIFIED
 from webapp.queries.chains import Who
 from webapp.text import like
 from webapp.workflow.policy import Policy, loads
@@ -100,6 +101,14 @@ def app_names() -> list[tuple[str, str]]:
 
 def app_id(public_id: str) -> int | None:
     return db.session.scalar(select(App.id).where(App.public_id == public_id))
+
+
+def verified() -> tuple[datetime, bool] | None:
+    """When the record was last checked by the button, and whether it held."""
+    # Written as the index has it, which a parameter would not be.
+    query = select(Event.at, Event.body).where(text(VERIFIED)).order_by(Event.seq.desc()).limit(1)
+    row = db.session.execute(query).first()
+    return (row.at, json.loads(row.body)["facts"]["holds"]) if row is not None else None
 
 
 _COLUMNS: tuple[Any, ...] = (
