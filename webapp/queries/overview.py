@@ -177,7 +177,7 @@ def _is_postgresql() -> bool:
 
 def _seconds(later: Any, earlier: Any) -> Any:
     if _is_postgresql():
-        # EXTRACT answers a numeric, which takes twice as long to reckon with.
+        # Not EXTRACT: it answers a numeric, which would have to be made a float for each row.
         return func.date_part("epoch", later) - func.date_part("epoch", earlier)
     return (func.julianday(later) - func.julianday(earlier)) * DAY
 
