@@ -265,7 +265,11 @@ def test_the_command_says_whether_it_holds_by_its_exit_code(app: Flask, engine: 
     runner = app.test_cli_runner()
     db.session.remove()
     good = runner.invoke(args=["audit", "verify"])
-    assert (good.exit_code, good.output.strip()) == (0, f"The record holds: {lines} lines.")
+    assert good.exit_code == 0
+    assert good.output.splitlines() == [
+        f"The record holds: {lines} lines.",
+        "There was no anchor to compare it with, so lines that were cut off its end would not be missed.",
+    ]
     choose("write")
     tamper(engine, "UPDATE events SET body = body || ' ' WHERE seq = 5")
     db.session.remove()
