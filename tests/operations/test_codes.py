@@ -29,7 +29,7 @@ def invitation_of(person: Person) -> Invitation:
     return db.session.query(Invitation).filter_by(person_id=person.id).populate_existing().one()
 
 
-def guess_wrong(made: AccessRequest, person: Person) -> int:
+def guess_wrong(made: AccessRequest, person: Person) -> int | None:
     invitation = invitation_of(person)
     left = requests.count_wrong_code(factories.case_of(made), invitation, now=NOON)
     outbox.commit()
@@ -44,7 +44,7 @@ def new_code(made: AccessRequest, person: Person, *, days: int = 0) -> None:
 
 
 def test_after_five_wrong_codes_the_code_path_is_closed(made: AccessRequest, company: Company) -> None:
-    assert [guess_wrong(made, company.ben) for _ in range(7)] == [4, 3, 2, 1, 0, 0, 0]
+    assert [guess_wrong(made, company.ben) for _ in range(7)] == [4, 3, 2, 1, 0, None, None]
     assert invitation_of(company.ben).wrong_codes == 5
     # Each person's own: Chloe still has all her tries.
     assert guess_wrong(made, company.chloe) == 4
@@ -73,6 +73,16 @@ def test_a_wrong_code_of_an_earlier_round_counts_nothing(made: AccessRequest, co
     requests.count_wrong_code(factories.case_of(made), stale, now=NOON)
     outbox.commit()
     assert invitation_of(company.ben).wrong_codes == 0
+
+
+def test_a_wrong_code_that_comes_after_the_decision_counts_nothing(made: AccessRequest, company: Company) -> None:
+    for _ in range(4):
+        guess_wrong(made, company.ben)
+    factories.decide(made, company.chloe)
+    sent, lines = len(mails()), len(events())
+    assert guess_wrong(made, company.ben) is None
+    assert invitation_of(company.ben).wrong_codes == 4
+    assert (mails(sent), events()[lines:]) == ([], [])
 
 
 def test_three_new_codes_a_day_and_three_more_tomorrow(made: AccessRequest, company: Company) -> None:

@@ -45,8 +45,8 @@ def planted() -> list[Planted]:
 
 def applies(one: Planted, where: Path = PROJECT, *, check: bool = True) -> str:
     """What git says against applying it in `where`, "" when it goes; without `check` it is applied."""
-    # Lines move when others change: two lines around a change are enough to know the place.
-    command = ["git", "apply", *(["--check"] if check else []), "-C2", "-v", str(one.file)]
+    # Lines move when others change: one line around a change is enough to know the place.
+    command = ["git", "apply", *(["--check"] if check else []), "-C1", "-v", str(one.file)]
     done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
     return done.stderr if done.returncode else ""
 
@@ -65,7 +65,7 @@ def caught_by(one: Planted) -> str:
         )  # fmt: skip
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
+    failed = re.search(r"^FAILED (\S+)", done.stdout, re.M)
     if failed:
         return failed[1]
     if done.returncode != 0:

@@ -268,6 +268,9 @@ def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
     if links.code_fits(code, invitation.public_id, invitation.round, invitation.key_id):
         return None
     left = requests.count_wrong_code(case, invitation, now=now())
+    if left is None:
+        db.session.rollback()
+        return _page(_fresh(case), reader, note=requests.TOO_LATE, status=409)
     outbox.commit()
     invitation.wrong_codes = requests.WRONG_CODES - left
     sentence = "That is not the code of this mail. Take the newest one if you have several."

@@ -470,15 +470,16 @@ def _who_answers(case: Case) -> Sequence[int]:
     return db.session.scalars(decided.where(Step.request_id == case.request.id).order_by(Decision.id)).all()
 
 
-def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> int:
-    """Counts one well-formed wrong code; returns the tries left. With the last one the code path closes, and the
-    approver, who may not be the one who types, is told by mail.
+def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> int | None:
+    """Counts one well-formed wrong code; returns the tries left, or None where there is none to count any more: it was
+    decided meanwhile, or others closed the code. With the last try the code path closes, and the approver, who may
+    not be the one who types, is told by mail.
 
     The caller commits before it refuses.
     """
     count = db.session.scalar(
         update(Invitation)
-        .where(Invitation.id == invitation.id, Invitation.round == invitation.round,
+        .where(Invitation.id == invitation.id, Invitation.round == invitation.round, Invitation.live,
                Invitation.wrong_codes < WRONG_CODES)
         .values(wrong_codes=Invitation.wrong_codes + 1)
         .returning(Invitation.wrong_codes),
@@ -494,7 +495,7 @@ def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> in
                                round=invitation.round)
             ]
         )  # fmt: skip
-    return WRONG_CODES - count if count is not None else 0
+    return WRONG_CODES - count if count is not None else None
 
 
 def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
