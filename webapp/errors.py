@@ -50,6 +50,7 @@ def init(app: Flask) -> None:
     for gone in (OperationalError, InterfaceError, PendingRollbackError, sqlite3.OperationalError):
         app.register_error_handler(gone, _database)
     app.register_error_handler(Exception, _broken)
+    app.teardown_appcontext(_leave)
 
 
 def answer(status: int, sentence: str, *, title: str = "", next_url: str = "/", next_label: str = "") -> Response:
@@ -133,6 +134,15 @@ def _broken(error: Exception) -> Response:
         return answer(500, sentence)
     again = request.path if request.method == "GET" else "/"
     return make_response(render_template("errors/500.html", when="", reference=reference, again_url=again), 500)
+
+
+def _leave(_error: BaseException | None) -> None:
+    """Gives the connection back before Flask-SQLAlchemy does: a server that went away behind the answer must not
+    put a bare "Internal Server Error" in its place."""
+    try:
+        db.session.remove()
+    except SQLAlchemyError:
+        db.session.remove()
 
 
 def _end_transaction() -> None:

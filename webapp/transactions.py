@@ -129,7 +129,9 @@ def _postgresql_rollback(connection: Any) -> None:
     # What has only read ends just as well by a COMMIT.
     raw = connection.connection.dbapi_connection
     if raw.read_only and raw.info.transaction_status == TransactionStatus.INTRANS:
-        raw.commit()
+        # A server that is gone is found out by the ROLLBACK that follows, which knows how to tell it.
+        with suppress(psycopg.Error):
+            raw.commit()
 
 
 def _postgresql_checkin(connection: Any, record: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from flask import Flask
+from flask import Flask, Response
+from sqlalchemy import text
 
 from tests import factories
 from tests.conftest import POSTGRESQL, SQLITE
@@ -63,6 +64,26 @@ def test_gone_at_the_commit_is_not_called_unchanged(
     assert answer.status_code == 503
     assert "we do not know whether this was saved" in answer.text
     assert "nothing was changed" not in answer.text
+
+
+@pytest.mark.parametrize("engine", [POSTGRESQL])
+@pytest.mark.parametrize("form", [False, True])
+def test_gone_behind_the_answer_does_not_spoil_it(
+    app: Flask, company: Company, login_as: Any, monkeypatch: pytest.MonkeyPatch, form: bool
+) -> None:
+    wanted, rita = factories.app("Salesforce", company.ana), login_as(company.rita)
+    url = f"/catalog/{wanted.public_id}/request"
+
+    def cut(answer: Response) -> Response:
+        db.session.execute(text("SELECT 1"))  # the last word of a page that read to its end
+        cut_all(app)
+        return answer
+
+    monkeypatch.setitem(app.after_request_funcs, None, [*app.after_request_funcs[None], cut])
+    answer = rita.post(url, {"message": "For my work."}) if form else rita.get(url)
+    assert answer.status_code == (303 if form else 200)
+    monkeypatch.undo()
+    assert rita.get("/").status_code == 200
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
