@@ -13,7 +13,7 @@ from bench.stack import ENGINES, Site, Stack
 from webapp.admin.audit import BY_BUTTON
 from webapp.extensions import db
 
-PARTS = ("pages", "writes", "catalog", "expiry", "outbox", "servers", "weight", "lists")
+PARTS = ("pages", "writes", "catalog", "expiry", "outbox", "latency", "servers", "weight", "lists")
 # Not among the quick ones; `lists` takes ten minutes and four gigabytes of its own, so it has to be asked for.
 LONG = ("servers", "lists")
 CLASSES = ("gthread", "sync", "gevent", "granian")
@@ -22,6 +22,7 @@ CLASSES = ("gthread", "sync", "gevent", "granian")
 ROUNDS = {"pages": (15, 60), "writes": (25, 100), "catalog": (8, 30), "lists": (8, 20)}
 EXPIRY = (20_000, 100_000)
 MAILS = (600, 2_000)
+LATENCY = (30, 200)
 SERVERS = (2, 6)
 VISIT_KB = 170
 LISTS = (1_000, 1_000_000)
@@ -68,7 +69,7 @@ def _measure(stack: Stack, engine: str, parts: list[str], full: int) -> None:
         large = stack.site(engine, "large", apps=10_000, history=1_000)
         _say("The catalog of 10,000 apps: at most 1.5 times that of 200, its search under 25 ms.\n")
         _compared(web.big_catalog(site, large, rounds=ROUNDS["catalog"][full]), "catalog page, 200 apps")
-    if "outbox" in parts or "expiry" in parts:
+    if {"outbox", "expiry", "latency"} & set(parts):
         _chores(stack.site(engine, "chores", apps=1_000, history=100), parts, full)
     if "servers" in parts:
         _servers(site, full)
@@ -82,6 +83,10 @@ def _chores(site: Site, parts: list[str], full: int) -> None:
         sent = chores.run(site, "outbox", MAILS[full])
         _table(["plain smtplib", "outbox", "share"],
                [[f"{sent['plain']:.0f}", f"{sent['outbox']:.0f}", f"{sent['ratio']:.2f}"]])  # fmt: skip
+    if "latency" in parts:
+        _say("From a commit to the mail server's acceptance, one mail at a time: under 1,000 ms at the median.\n")
+        waited = chores.run(site, "latency", LATENCY[full])
+        _table(["median ms", "most ms"], [[f"{waited['median']:.0f}", f"{waited['most']:.0f}"]])
     if "expiry" in parts:
         number = EXPIRY[full]
         _say("Overdue steps that end in a second: at least 2,000 on PostgreSQL, the memory growing by under 50 MB.\n")

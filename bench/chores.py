@@ -21,7 +21,7 @@ from bench.stack import Site, free_port
 from webapp import clock, create_app, jobs, mail, outbox
 from webapp.config import PROJECT, Settings
 from webapp.extensions import db
-from webapp.models import Group, Invitation, Notice, Person, Step, db_now
+from webapp.models import Group, Heartbeat, Invitation, Notice, Person, Step, db_now
 from webapp.operations import requests
 from webapp.queries import mails
 from webapp.text import public_id
@@ -85,6 +85,54 @@ def send(number: int) -> dict[str, float]:
         assert sent == ROUND, sent
         db.session.rollback()
     return {"plain": median(plain), "outbox": median(ours), "ratio": median(ours) / median(plain)}
+
+
+def wait(number: int) -> dict[str, float]:
+    """Milliseconds from a commit to the mark that follows the server's acceptance, by a worker with nothing else to
+    do: the median and the slowest of so many single mails."""
+    company = _company()
+    taken = []
+    with _worker():
+        for _ in range(number + 1):
+            (id,) = _post(company, 1)
+            committed = time.time()
+            outbox.ring()
+            taken.append((_accepted(id) - committed) * 1000)
+            time.sleep(0.2)
+    del taken[0]  # the worker's first mail loads what all the others use
+    return {"median": median(taken), "most": max(taken)}
+
+
+def _accepted(id: int) -> float:
+    """When the notice was marked, in seconds since 1970."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        choose("read")
+        settled = db.session.scalar(select(Notice.settled_at).where(Notice.id == id, Notice.state == "sent"))
+        db.session.rollback()
+        if settled is not None:
+            return settled.timestamp()
+        time.sleep(0.02)
+    raise RuntimeError("the worker did not send a mail within 30 seconds")
+
+
+@contextmanager
+def _worker() -> Iterator[None]:
+    """A worker as in production; ready when its heart has beaten."""
+    process = subprocess.Popen([sys.executable, "worker.py"], cwd=PROJECT)
+    try:
+        until = time.monotonic() + 30
+        choose("read")
+        while db.session.scalar(select(Heartbeat.at).limit(1)) is None:
+            db.session.rollback()
+            if time.monotonic() > until:
+                raise RuntimeError("the worker did not start within 30 seconds")
+            time.sleep(0.1)
+        db.session.rollback()
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _plainly(facts: list[mails.Facts]) -> float:
@@ -161,4 +209,8 @@ if __name__ == "__main__":
     _app = create_app(Settings.from_env())
     with _app.app_context():
         choose("write")
-        print(json.dumps({"overdue": overdue, "expire": expire, "outbox": send}[sys.argv[1]](int(sys.argv[2]))))
+        print(
+            json.dumps(
+                {"overdue": overdue, "expire": expire, "outbox": send, "latency": wait}[sys.argv[1]](int(sys.argv[2]))
+            )
+        )

@@ -50,7 +50,7 @@ class Plan:
     requests: int = 200
     kills_at_points: int = 2  # at each
     random_kills: int = 30
-    redis_down: tuple[float, ...] = (1.0, 5.0)
+    redis_down: tuple[float, ...] = (1.0, 60.0)
     database_crashes: int = 2
     smtp_faults: int = 6
     askers: int = 24
@@ -58,7 +58,7 @@ class Plan:
     quiet: float = 0.5
     sweep: float = 2.0
     passings: int = 4  # a point kills at the first to this one
-    longest: float = 420.0
+    longest: float = 480.0
 
 
 @dataclass
