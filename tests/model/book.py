@@ -266,7 +266,7 @@ class Book:
         found = set()
         if self.has_asked(actor, app):
             found.add("conflict")
-        if way == "approve" and not reason:
+        if way != "finish" and not reason:
             found.add("incomplete")
         if found:
             raise Refused(*found)

@@ -87,7 +87,7 @@ class Core:
                 self.carry_out(request, machine.expire(request))
 
     def approval_off(self, actor: str, app: str, way: str, reason: str) -> None:
-        if way == "approve" and not reason:
+        if way != "finish" and not reason:
             raise ReasonMissing("The operation asks first.")
         for number, told in enumerate(self.book.requests):
             request = self.now(number)

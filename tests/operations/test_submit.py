@@ -24,14 +24,14 @@ from tests.operations.helpers import (
 )
 from webapp import clock, outbox
 from webapp.extensions import db
-from webapp.models import App, Person
+from webapp.models import App, Person, PolicyRevision
 from webapp.operations import apps, people, requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.text import sha256
 from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import BadValues, NobodyCanDecide
-from webapp.workflow.policy import MESSAGE_LIMIT, Policy
+from webapp.workflow.policy import MESSAGE_LIMIT, SCHEMA, Policy, digest
 from webapp.workflow.states import Verdict, Visibility
 
 
@@ -248,6 +248,22 @@ def test_adding_gives_the_app_at_once_with_its_defaults_and_a_mail(company: Comp
         add(app, company.rita)
     assert len(grants()) == 1
     assert len(mails()) == 1
+
+
+def test_a_rule_of_old_that_adds_less_than_it_requires_adds_nothing(company: Company) -> None:
+    app = factories.app("Apptio", policy=Policy(approval_required=False))
+    body = Policy(approval_required=False, entitlements=(ROLE,)).dumps()  # no way to save one any more
+    choose("write")
+    older = PolicyRevision(
+        app_id=app.id, number=2, schema=SCHEMA, body=body, hash=digest(body), created_by_id=None, created_at=clock.now()
+    )
+    db.session.add(older)
+    db.session.flush()
+    db.session.merge(app).policy_revision_id = older.id
+    db.session.commit()
+    with pytest.raises(Conflict, match="Apptio needs a value for Role"):
+        add(db.session.merge(app), company.rita)
+    assert grants() == []
 
 
 def test_an_app_that_needs_approval_now_cannot_be_added(company: Company) -> None:

@@ -6,11 +6,15 @@ import pytest
 from sqlalchemy import select
 
 from tests import factories
+from webapp import clock, outbox
 from webapp.extensions import db
-from webapp.models import Decision, Grant, Notice, Step
+from webapp.models import App, Decision, Grant, Notice, Step
+from webapp.operations import entitlements
+from webapp.transactions import choose
 from webapp.workflow import machine
 from webapp.workflow.errors import ReasonMissing, SelfApproval, Settled
 from webapp.workflow.override import approve_past_the_chain
+from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState, StepState
 
 from .admin_helpers import events, flat, is_fragment, now, policy_of, words
@@ -48,6 +52,68 @@ def test_approval_is_not_turned_off_before_the_page_has_asked(admin, app_, rita,
         assert '<div id="dialog" hx-swap-oob="innerHTML">' in page
 
 
+def field(app, adam, **changes):
+    choose("write")
+    settings = {"name": "Role", "kind": "text", "options": [], "default": [], "help": "", "requester": "hidden"}
+    made = entitlements.create(
+        db.session.get_one(App, app.id), **(settings | {"required": True} | changes),
+        actor=db.session.merge(adam), now=clock.now(),
+    )  # fmt: skip
+    outbox.commit()
+    return made
+
+
+@pytest.mark.parametrize("pending", [False, True])
+@pytest.mark.parametrize("htmx", [False, True])
+def test_approval_stays_on_while_add_would_leave_out_what_is_required(admin, app_, adam, rita, ana, htmx, pending):
+    role = field(app_, adam, writer=Approver(ana.id))
+    if pending:
+        factories.request(rita, now(app_))
+    for answer in (off(admin, app_, htmx), off(admin, app_, htmx, pending="finish")):
+        assert answer.status_code == 422 and is_fragment(answer) is htmx
+        assert "Role is required, but without approval nobody sets it" in flat(answer)
+    assert "Give it a default, or do not require it." in flat(answer)
+    assert policy_of(app_).approval_required
+    choose("write")
+    entitlements.edit(
+        db.session.get_one(App, app_.id), role.public_id, name="Role", options=[], required=True, default=["Reader"],
+        help="", requester="hidden", actor=db.session.merge(adam), now=clock.now(),
+    )  # fmt: skip
+    outbox.commit()
+    assert off(admin, app_, htmx, pending="finish").status_code == (200 if htmx else 303)
+    assert not policy_of(app_).approval_required
+
+
+def test_the_list_says_why_approval_stays_on(admin, app_, adam, ana):
+    field(app_, adam, writer=Approver(ana.id))
+    answer = off(admin, app_, htmx=True, back="/admin/apps")
+    assert answer.status_code == 422 and "Give it a default, or do not require it." in flat(answer)
+
+
+@pytest.mark.parametrize("what", ["approval-required", "archive"])
+def test_requests_without_what_is_required_are_not_approved_past_the_steps(admin, app_, adam, rita, otto, ana, what):
+    role = field(app_, adam, writer=Approver(ana.id))
+    asked = [factories.request(one, now(app_)) for one in (rita, otto)]
+    # The rule of today asks for less, that of the requests does not.
+    choose("write")
+    entitlements.archive(
+        db.session.get_one(App, app_.id), role.public_id, actor=db.session.merge(adam), now=clock.now()
+    )
+    outbox.commit()
+    form = {"was": "on", "pending": "approve", "why": "New contract."}
+    url = f"/admin/apps/{app_.public_id}/{what}"
+    answer = admin.post(url, form, htmx=True)
+    assert answer.status_code == 409
+    assert "2 requests have no Role yet, which is required and which a step would set." in flat(answer)
+    assert "Let them finish, or cancel them and tell people." in flat(answer)
+    assert [now(one).state for one in asked] == ["pending", "pending"] and now(app_).archived_at is None
+    factories.decide(asked[0], ana, given={role.public_id: ["Reader"]})
+    assert "1 request has no Role yet" in flat(admin.post(url, form, htmx=True))
+    factories.decide(asked[1], ana, given={role.public_id: ["Reader"]})
+    assert admin.post(url, form).status_code == 303
+    assert [now(one).state for one in asked] == ["approved", "approved"]
+
+
 def test_without_pending_requests_nothing_is_asked(admin, app_):
     assert off(admin, app_).status_code == 303
     assert not policy_of(app_).approval_required
@@ -80,12 +146,13 @@ def test_all_are_approved_by_the_admin_by_name_and_with_the_reason(admin, app_, 
     assert db.session.scalars(select(Grant.request_id)).all() == [one.id for one in asked]
 
 
-def test_approving_all_needs_a_reason(admin, app_, rita):
+@pytest.mark.parametrize("way", ["approve", "cancel"])
+def test_approving_or_cancelling_all_needs_a_reason(admin, app_, rita, way):
     asked = factories.request(rita, app_)
     for htmx in (False, True):
-        answer = off(admin, app_, htmx, pending="approve", why=" ")
+        answer = off(admin, app_, htmx, pending=way, why=" ")
         assert answer.status_code == 422 and is_fragment(answer) is htmx
-        assert "Please say why." in words(answer) and 'value="approve" checked' in flat(answer)
+        assert "Please say why." in words(answer) and f'value="{way}" checked' in flat(answer)
     assert now(asked).state == "pending" and policy_of(app_).approval_required
 
 
@@ -140,7 +207,7 @@ def test_archiving_asks_the_same(admin, app_, rita, htmx):
 def test_an_archived_app_is_out_of_use_and_can_be_restored(admin, app_, rita, login_as):
     asked = factories.request(rita, app_)
     url = f"/admin/apps/{app_.public_id}"
-    assert admin.post(f"{url}/archive", {"pending": "cancel"}).status_code == 303
+    assert admin.post(f"{url}/archive", {"pending": "cancel", "why": "Sold."}).status_code == 303
     assert now(asked).state == "cancelled" and not now(app_).requestable
     assert admin.get(url).status_code == 404 and admin.post(f"{url}/archive").status_code == 404
     assert "Salesforce" not in words(login_as(rita).get("/catalog"))

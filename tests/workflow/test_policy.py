@@ -1,6 +1,7 @@
 """A rule as text: canonical, stable and the same when it comes back."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -115,6 +116,16 @@ ANA, BEN = Approver(person=1), Approver(person=2)
         (Policy(steps=tuple(StepRule(Approver(person=one)) for one in range(1, 12))), "up to 10"),
         (Policy(steps=(StepRule(ANA),), entitlements=(ROLE,)), "nobody may set it"),
         (Policy(steps=(StepRule(ANA, see={"role": Visibility.READ}),), entitlements=(ROLE,)), "nobody may set it"),
+        (Policy(approval_required=False, entitlements=(ROLE,)), "Role is required, but without approval nobody sets"),
+        (Policy(approval_required=False, entitlements=(replace(ROLE, requester=Visibility.WRITE),)), "Give it a def"),
+        (
+            Policy(
+                approval_required=False,
+                steps=(StepRule(ANA, see={"role": Visibility.WRITE}),),
+                entitlements=(ROLE,),
+            ),
+            "or do not require it",
+        ),
     ],
 )
 def test_a_rule_that_cannot_work_is_refused_with_a_sentence(policy: Policy, sentence: str) -> None:
@@ -130,11 +141,18 @@ def test_a_rule_that_cannot_work_is_refused_with_a_sentence(policy: Policy, sent
         Policy(days=90, steps=(StepRule(ANA, 90), StepRule(BEN, 1))),
         Policy(steps=(StepRule(Approver(person=1)), StepRule(Approver(group=1)))),
         Policy(steps=(StepRule(ANA, see={"role": Visibility.WRITE}),), entitlements=(ROLE,)),
-        Policy(approval_required=False, entitlements=(ROLE,)),
+        Policy(approval_required=False, entitlements=(replace(ROLE, default="Reader"),)),
+        Policy(approval_required=False, entitlements=(replace(ROLE, required=False),)),
     ],
 )
 def test_a_rule_that_works_is_taken(policy: Policy) -> None:
     policy.check()
+
+
+def test_what_is_required_and_not_set_is_missing() -> None:
+    policy = Policy(entitlements=(ROLE, replace(ROLE, id="seat", required=False)))
+    assert policy.missing({}) == (ROLE,)
+    assert policy.missing({"role": SetValue("Reader")}) == ()
 
 
 def test_a_step_has_its_own_time_limit_or_the_rules() -> None:

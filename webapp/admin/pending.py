@@ -1,6 +1,6 @@
 """Asks before it is done: what happens to pending requests when approval is turned off, or the app archived."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flask import abort, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -16,6 +16,8 @@ from webapp.queries import admin as queries
 from webapp.queries import rules
 from webapp.queries.rules import Pending
 from webapp.signin import admins, keepers, me
+from webapp.workflow.errors import BadPolicy
+from webapp.workflow.policy import Policy
 
 from . import apps, forms
 from .views import bp, commit, fragment, go, undo
@@ -42,10 +44,19 @@ def app_approval_required(public_id: str) -> AnyResponse:
         return _answered("approval-required", public_id)
     if request.form.get("on") != "1" and request.form.get("was") == "on":
         row = queries.app(public_id)
-        if row is not None and row.pending and row.policy.approval_required:
+        if row is not None and row.pending and row.policy.approval_required and _may_be_off(row.policy):
             undo()
             return _ask("approval-required", public_id, 200)
     return apps.save(setting, public_id)
+
+
+def _may_be_off(policy: Policy) -> bool:
+    """Else saving it says why not, and there is nothing to ask first."""
+    try:
+        replace(policy, approval_required=False).check()
+    except BadPolicy:
+        return False
+    return True
 
 
 @bp.get("/apps/<public_id>/archive")
@@ -95,7 +106,7 @@ def _answered(what: str, public_id: str) -> AnyResponse:
         done = settling.settle(app, way, reason=why, actor=me(), now=clock.now())
     except (Invalid, Conflict) as error:
         undo()
-        fields = error.fields if isinstance(error, Invalid) else {"": str(error)}
+        fields = error.fields if isinstance(error, Invalid) and "policy" not in error.fields else {"": str(error)}
         return _ask(what, public_id, 422 if isinstance(error, Invalid) else 409, way=way, why=why, errors=fields)
     commit()
     ended = f" {count(done, 'request')} {'approved' if way == 'approve' else 'cancelled'}." if done else ""

@@ -1,5 +1,6 @@
 """What becomes of an app's pending requests when approval is turned off or the app is archived."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -26,7 +27,8 @@ def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> 
     """Does with the app's pending requests what `way` says; returns how many it touched.
 
     "finish" leaves them alone, "approve" is the admin's named override, "cancel" ends them and tells people.
-    Raises Invalid, or Conflict when one is the actor's own, another is decided right now, or there are too many.
+    Raises Invalid, or Conflict when one is the actor's own, another is decided right now, there are too many, or one
+    lacks a value that its rule requires and "approve" would give the app without it.
     """
     reason = clean(reason)
     if way not in WAYS:
@@ -37,7 +39,7 @@ def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> 
         return 0
     if not actor.is_admin:
         raise Conflict("Only an admin can approve or cancel them all. Let them finish, or ask one.")
-    if way == "approve" and not reason:
+    if not reason:
         raise Invalid(why="Please say why. It stays in the record with your name, and people read it.")
     directory.lock()
     ids = db.session.scalars(
@@ -48,7 +50,7 @@ def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> 
     ).all()
     if len(ids) > LIMIT:
         raise Conflict(f"More than {LIMIT} requests are pending. Let them finish.")
-    done = 0
+    done, lacking = 0, list[list[str]]()
     for id in ids:
         case = cases.load(id=id)
         assert case is not None  # requests are never deleted
@@ -59,9 +61,23 @@ def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> 
             if way == "cancel":
                 requests.cancel(case, actor=actor, reason=reason, now=now)
             else:
+                missing = [one.name for one in case.policy.missing(case.request.values)]
                 _approve(case, reason=reason, actor=actor, now=now)
+                lacking += [missing] if missing else []
             done += 1
+    if lacking:
+        raise Conflict(_without(lacking))
     return done
+
+
+def _without(lacking: Sequence[Sequence[str]]) -> str:
+    """Why they cannot be approved past the steps: nobody would set what those would have set."""
+    names = ", ".join(dict.fromkeys(name for missing in lacking for name in missing))
+    have, them = ("1 request has", "it") if len(lacking) == 1 else (f"{len(lacking)} requests have", "them")
+    return (
+        f"{have} no {names} yet, which is required and which a step would set. "
+        f"Let {them} finish, or cancel {them} and tell people."
+    )
 
 
 def _approve(case: Case, *, reason: str, actor: Person, now: datetime) -> None:

@@ -61,10 +61,14 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
     policy = revision.snapshot()
     if policy.approval_required:
         raise Conflict(f"{app.name} needs an approval now. Press Request to ask for it.")
+    values = policy.defaults()
+    missing = policy.missing(values)
+    if missing:  # a rule from before such ones were refused
+        raise Conflict(f"{app.name} needs a value for {missing[0].name}, and it has none. Ask an admin to give it one.")
     directory.lock()
     _check_what_stands(app, revision, person)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
-    grant.values = policy.defaults()
+    grant.values = values
     db.session.add(grant)
     try:
         db.session.flush()

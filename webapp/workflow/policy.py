@@ -88,13 +88,17 @@ class Policy:
         approvers = [step.approver for step in self.steps]
         if len(set(approvers)) != len(approvers):
             raise BadPolicy("The same approver stands in two steps. Once is enough.")
-        if self.approval_required:
-            for entitlement in self.entitlements:
-                writers = [entitlement.requester, *(step.see.get(entitlement.id) for step in self.steps)]
-                if entitlement.required and entitlement.default is None and Visibility.WRITE not in writers:
-                    raise BadPolicy(
-                        f"{entitlement.name} is required, but nobody may set it. Let the requester or a step write it."
-                    )
+        for entitlement in self.missing(self.defaults()):
+            if not self.approval_required:
+                raise BadPolicy(
+                    f"{entitlement.name} is required, but without approval nobody sets it: people get the app with "
+                    "the defaults. Give it a default, or do not require it."
+                )
+            writers = [entitlement.requester, *(step.see.get(entitlement.id) for step in self.steps)]
+            if Visibility.WRITE not in writers:
+                raise BadPolicy(
+                    f"{entitlement.name} is required, but nobody may set it. Let the requester or a step write it."
+                )
 
     def sheet_for_requester(self, values: Mapping[str, SetValue]) -> Sheet:
         """The fields as the one who asks sees them."""
@@ -116,6 +120,10 @@ class Policy:
     def defaults(self) -> dict[str, SetValue]:
         """The values that nobody has to set."""
         return {one.id: SetValue(one.default) for one in self.entitlements if one.default is not None}
+
+    def missing(self, values: Mapping[str, SetValue]) -> tuple[Entitlement, ...]:
+        """What is required and not set."""
+        return tuple(one for one in self.entitlements if one.required and one.id not in values)
 
     def dumps(self) -> str:
         """Canonical JSON text: sorted keys, no spaces, so equal rules are equal text."""
