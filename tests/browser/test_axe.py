@@ -397,6 +397,7 @@ SCREENS = [
     Screen("dialog", "Ines", open_dialog("Benevity")),
     Screen("dialog-two-steps", "Rita", open_dialog("Snowflake")),
     Screen("dialog-refused", "Rita", refused_dialog),
+    Screen("dialog-nobody-decides", "Adam", open_dialog("DocuSign")),
     Screen("dialog-unreachable", "Rita", failed_toast, loud=True),
     Screen("dialog-on-its-page", "Lena", at(lambda cases: f"/catalog/{cases.app_id('Snowflake')}/request")),
     Screen("dialog-no-script", "Lena", at(lambda cases: f"/catalog/{cases.app_id('Snowflake')}/request"), script=False),

@@ -61,6 +61,34 @@ def test_a_refused_request_keeps_what_was_typed(window):
     expect(dialog).to_be_visible()
 
 
+def test_what_nobody_can_decide_is_refused_in_the_dialog_and_the_card_stays(window):
+    """Adam is the only admin and decides DocuSign."""
+    page = window("Adam")
+    dialog = dialog_for(page, "DocuSign")
+    refusal = dialog.get_by_text("Nobody can decide this request")
+    expect(refusal).to_be_visible()
+    why = dialog.get_by_label("Why do you need it?", exact=True)
+    why.fill("Contracts.")
+    with page.expect_response("**/request") as answer:
+        dialog.get_by_role("button", name="Request App", exact=True).click()
+    assert answer.value.status == 409
+    expect(why).to_have_value("Contracts.")
+    expect(refusal).to_be_visible()
+    expect(page.locator("dialog")).to_have_count(1)
+    dialog.get_by_role("link", name="Close", exact=True).first.click()
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(card(page, "DocuSign").get_by_role("link", name="Request", exact=True)).to_be_focused()
+
+
+def test_the_dialog_opens_on_its_first_field(window):
+    page = window("Lena")
+    dialog = dialog_for(page, "HubSpot")
+    expect(dialog.locator("input:not([type=hidden]), select, textarea").first).to_be_focused()
+    page.keyboard.press("Escape")
+    dialog = dialog_for(page, "Snowflake")
+    expect(dialog.locator("input:not([type=hidden]), select, textarea").first).to_be_focused()
+
+
 def test_a_double_click_makes_one_request(window, cases):
     page = window("Lena")
     before = cases.one("SELECT count(*) FROM requests")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import timedelta
 
@@ -204,13 +205,48 @@ def test_a_message_may_be_left_out_where_the_app_says_so(login_as, rita, benevit
     assert only_request().message == ""
 
 
-def test_when_nobody_is_left_to_decide_asking_is_refused_with_a_sentence(login_as, adam):
+@pytest.mark.parametrize("htmx", [False, True])
+def test_when_nobody_is_left_to_decide_asking_is_refused_with_a_sentence(login_as, adam, htmx):
     app = factories.app("Benevity", adam)
-    answer = login_as(adam).post(f"/catalog/{app.public_id}/request", {"message": "For <me>."})
+    answer = login_as(adam).post(f"/catalog/{app.public_id}/request", {"message": "For <me>."}, htmx=htmx)
     assert answer.status_code == 409
     assert "Nobody can decide this request" in words(answer)
     assert "For &lt;me&gt;.</textarea>" in stage.source(answer)
     assert factories.rows("requests") == 0
+    if htmx:
+        assert stage.source(answer).lstrip().startswith("<dialog")
+        assert 'hx-status:409="target:#dialog swap:innerHTML"' in stage.source(answer), "not in place of the card"
+        assert "HX-Retarget" not in answer.headers
+
+
+def test_that_nobody_can_decide_is_said_before_one_writes_and_what_to_do(login_as, rita, adam, ana):
+    app = factories.app("Benevity", ana, adam)
+    answer = login_as(adam).get(f"/catalog/{app.public_id}/request")
+    told = words(answer)
+    assert answer.status_code == 200
+    assert "Nobody can decide this request" in told
+    assert "An admin has to name an approver for this app" in told
+    assert "You are one: To the rules of Benevity" in told
+    assert f'href="/admin/apps/{app.public_id}"' in stage.source(answer)
+    assert "Nobody can decide this An approver has to be named" in told
+    assert "reads this in the mail" not in told
+    assert "gets a mail at once" not in told
+    assert "Nobody" not in words(login_as(rita).get(f"/catalog/{app.public_id}/request"))
+
+
+def test_whether_words_are_needed_is_said(login_as, rita, benevity, rich):
+    browser = login_as(rita)
+    assert "Optional. Ana reads this in the mail." in words(browser.get(f"/catalog/{benevity.public_id}/request"))
+    told = words(browser.get(f"/catalog/{rich.public_id}/request"))
+    assert "Ana reads this in the mail." in told
+    assert "Optional" not in told
+
+
+def test_the_first_field_has_the_focus(login_as, rita, benevity, rich):
+    browser = login_as(rita)
+    for app, field in ((benevity, "message"), (rich, "field-role")):
+        page = stage.source(browser.get(f"/catalog/{app.public_id}/request"))
+        assert re.findall(r'id="([^"]+)"[^>]* autofocus', page) == [field]
 
 
 def test_asking_again_takes_over_ones_own_words_and_choices(login_as, rita, otto, ana, rich, benevity):

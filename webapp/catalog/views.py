@@ -18,7 +18,7 @@ from webapp.queries.chains import Who
 from webapp.signin import anyone, me, people
 from webapp.text import clean, whole_number
 from webapp.times import span
-from webapp.workflow.approvers import who_decides
+from webapp.workflow.approvers import require_deciders, who_decides
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.errors import BadValues, NobodyCanDecide
 from webapp.workflow.policy import MESSAGE_LIMIT, Policy
@@ -154,7 +154,7 @@ def _dialog(
     status: int,
 ) -> AnyResponse:
     policy = revision.snapshot()
-    links, first, note = _plan(app, policy)
+    links, first, note, refusal = _plan(app, policy)
     values = policy.defaults()
     sheet: Sheet = policy.sheet_for_requester(values)
     typed = {
@@ -165,15 +165,16 @@ def _dialog(
     }
     context = {
         "app": app, "policy": policy, "sheet": sheet, "typed": typed, "message": message, "errors": errors,
-        "links": links, "first": first, "note": note, "limit": MESSAGE_LIMIT,
+        "links": links, "first": first, "note": note, "refusal": errors.get("form", refusal), "limit": MESSAGE_LIMIT,
     }  # fmt: skip
     if htmx.is_fragment():
         return make_response(render_template("catalog/_request.html", modal=False, **context), status)
     return make_response(render_template("catalog/request.html", **context), status)
 
 
-def _plan(app: App, policy: Policy) -> tuple[list[chain.Link], str, str]:
-    """(the chain as it would go, who is asked first in a word, how long they usually take in words)."""
+def _plan(app: App, policy: Policy) -> tuple[list[chain.Link], str, str, str]:
+    """(the chain as it would go, who is asked first in a word, how long they usually take in words, and why it cannot
+    be sent: then nobody is asked, and the two before are "")."""
     person = me()
     found = directory.look_up([*(step.approver for step in policy.steps), app.owner])
     deciders = [
@@ -184,11 +185,14 @@ def _plan(app: App, policy: Policy) -> tuple[list[chain.Link], str, str]:
     plan, first, usual = [], "", ""
     for position, (step, who) in enumerate(zip(policy.steps, deciders, strict=True)):
         contacts = [found.contacts[one] for one in who.people]
+        if who.tier is Tier.NOBODY:
+            plan.append(("group", "Nobody can decide this", "nobody", "An approver has to be named"))
+            continue
         if who.tier is Tier.APPROVER and step.approver.group is None:
             mark, name, public = "face", contacts[0].name, contacts[0].public_id
             first_name = names[step.approver]
         else:
-            stand_in = {Tier.OWNER: "The owner of the app", Tier.ADMINS: "The admins", Tier.NOBODY: "Nobody"}
+            stand_in = {Tier.OWNER: "The owner of the app", Tier.ADMINS: "The admins"}
             name = stand_in.get(who.tier) or names.get(step.approver, "")
             mark, public, first_name = "group", name, name
         days = policy.days_for(position)
@@ -201,7 +205,14 @@ def _plan(app: App, policy: Policy) -> tuple[list[chain.Link], str, str]:
             line = f"Then {count(days, 'day')} for an answer"
         plan.append((mark, name, public, line))
     links = chain.planned(app=app, requester=Who(person.id, person.public_id, person.name), steps=plan, times=times())
-    return links, first, usual
+    try:
+        require_deciders(
+            tuple(step.approver for step in policy.steps), owner=app.owner, directory=found.directory,
+            without=frozenset({person.id}),
+        )  # fmt: skip
+    except NobodyCanDecide as error:
+        return links, "", "", str(error)
+    return links, first, usual, ""
 
 
 def _as_typed(value: object) -> list[str]:

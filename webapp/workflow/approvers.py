@@ -55,7 +55,7 @@ def require_deciders(
     found = tuple(who_decides(approver, owner=owner, directory=directory, without=without) for approver in approvers)
     if not found or any(deciders.tier is Tier.NOBODY for deciders in found):
         raise NobodyCanDecide(
-            "Nobody can decide this request: the approver is missing and there is no owner or admin to stand in. "
-            "Ask an admin to name an approver for this app, then send it again. What you wrote is kept."
+            "Nobody can decide this request: whoever should is gone or is you, and no owner or admin can stand in. "
+            "An admin has to name an approver for this app before it can be sent."
         )
     return found
