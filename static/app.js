@@ -84,17 +84,21 @@
   const isSetting = (form) =>
     Boolean(form?.isConnected && form.matches("form[method=post][hx-trigger]:not([hidden])") && !openDialog());
 
+  // What was pressed or changed.
+  const controlOf = ({ sourceElement, sourceEvent: event }) =>
+    event?.submitter ?? (event?.type === "change" ? event.target : sourceElement);
+
   // `what` is a sentence of ours, and `then` what to do next; the server's own sentence has both.
-  const failed = ({ sourceElement: form, sourceEvent: event }, what, then = "") => {
+  const failed = (ctx, what, then = "") => {
     const kept = then && `${what} What you typed is still here: please ${then}`;
-    if (!isSetting(form)) return complain(kept || what);
-    const control = event?.submitter ?? event?.target ?? form;
-    const place = control.closest(PLACES) ?? form;
+    if (!isSetting(ctx.sourceElement)) return complain(kept || what);
+    const control = controlOf(ctx);
+    const place = control.closest(PLACES) ?? ctx.sourceElement;
     place.querySelector(".cs-failed")?.remove();
     const line = byId("failed").content.firstElementChild.cloneNode(true);
     // A switch is pressed again, and a file is chosen again; words would have to be others first.
     const retry = line.querySelector("button");
-    const typed = event?.type === "change" && control.matches("textarea, input:not([type])");
+    const typed = ctx.sourceEvent?.type === "change" && control.matches("textarea, input:not([type])");
     if (typed) retry.dataset.retry = control.id;
     else retry.remove();
     const words = typed || !then ? kept || what : `${what} Please ${then}`;
@@ -130,7 +134,7 @@
       byId("dialog").replaceChildren();
       if (leaveFor) history.replaceState(history.state, "", leaveFor);
       leaveFor = "";
-      if (dialog.querySelector("[data-again]")) putBack(opener);
+      putBack(opener);
       giveFocusBack();
     });
   };
@@ -147,9 +151,9 @@
   };
 
   // Where something outside of the dialog was pressed, the focus goes back there.
-  const openedBy = (element, source) => {
-    if (source.closest("#dialog")) return;
-    opener = element;
+  const openedBy = (ctx) => {
+    if (ctx.sourceElement.closest("#dialog")) return;
+    opener = controlOf(ctx);
     openerPlace = opener.closest("[id]:not([id='" + (opener.id || "-") + "'])")?.id ?? "";
   };
 
@@ -236,15 +240,14 @@
 
   document.addEventListener("htmx:before:request", (event) => {
     const { ctx } = event.detail;
-    if (ctx.target?.id === "dialog") openedBy(ctx.sourceElement, ctx.sourceElement);
+    if (ctx.target?.id === "dialog") openedBy(ctx);
   });
 
   // A password is asked for before something is done: its dialog sends all of it once more, in place of this form.
-  const keepRules = ({ sourceElement: source, sourceEvent: event }) => {
+  const keepRules = ({ sourceElement: source }) => {
     const chosen = [...(source.elements ?? [])].filter((field) => field.type === "file");
     files = Object.fromEntries(chosen.map((field) => [field.name, field.files]));
     rules = [...source.attributes].filter(({ name }) => /^hx-(target|swap|status)/.test(name));
-    openedBy(event?.submitter ?? (event?.type === "change" ? event.target : source), source);
   };
 
   const followRules = (dialog) => {
@@ -278,7 +281,10 @@
       ctx.target = main.target = element(ctx.hx.retarget);
       if (ctx.hx.reswap) main.swapSpec = ctx.hx.reswap;
     }
-    if (ctx.hx?.retarget === "#dialog" && (status === 401 || status === 429)) keepRules(ctx);
+    if (ctx.hx?.retarget === "#dialog") {
+      openedBy(ctx);
+      if (status === 401 || status === 429) keepRules(ctx);
+    }
     const target = element(ctx.target);
     ctx.heldFocus = target?.id && target.contains(document.activeElement) ? target.id : "";
     ctx.leaves = target?.closest("#dialog") ? null : ctx.sourceElement?.closest?.("#dialog dialog");

@@ -330,3 +330,41 @@ def test_what_the_server_refuses_stands_beside_its_control(window):
     expect(page.locator("#comment-required-s-e")).to_be_visible()
     expect(switch).to_be_checked(checked=now)
     expect(switch).to_have_attribute("aria-invalid", "true")
+
+
+def test_turning_approval_off_in_the_list_asks_first_and_is_done(window):
+    """By keyboard: who thinks better of it is back at the switch, and who means it stays in the list."""
+    page = rules_of_its_own(window)
+    name = page.get_by_role("heading", level=1).text_content().strip()
+    page.get_by_role("switch", name="Requestable", exact=True).check()
+    expect(page.locator("#set-requestable .cs-saved")).to_be_visible()
+    lena = window("Lena")
+    lena.goto("/catalog")
+    card(lena, name).get_by_role("link", name="Request", exact=True).click()
+    ask = lena.get_by_role("dialog")
+    ask.get_by_label("Why do you need it?", exact=True).fill("Seating plans.")
+    ask.get_by_role("button", name="Request App", exact=True).click()
+    expect(ask).to_be_hidden()
+
+    of_the_app = page.get_by_role("switch", name="Approval required", exact=True)
+    page.goto(f"/admin/apps?q={name.replace(' ', '+')}")
+    of_the_list = page.get_by_role("switch", name=f"Approval required: {name}", exact=True)
+    question = page.get_by_role("dialog", name=re.compile("1 request for .* is pending"))
+    for switch in (of_the_list, of_the_app):
+        switch.focus()
+        page.keyboard.press("Space")
+        expect(question).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(question).to_be_hidden()
+        expect(switch).to_be_checked()
+        expect(switch).to_be_focused()
+        if switch is of_the_list:
+            page.get_by_role("link", name=name, exact=True).click()
+    page.go_back()
+    of_the_list.press("Space")
+    question.get_by_role("button", name="Turn approval off", exact=True).press("Enter")
+    toast = page.get_by_role("region", name="Messages")
+    expect(toast).to_contain_text(f"Nobody has to approve {name} any more.")
+    expect(page).to_have_url(re.compile(r"/admin/apps\?q="))
+    expect(of_the_list).not_to_be_checked()
+    assert page.evaluate("window.refused") == []

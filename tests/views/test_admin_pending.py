@@ -47,9 +47,17 @@ def test_approval_is_not_turned_off_before_the_page_has_asked(admin, app_, rita,
     assert 'value="finish" checked' in page
     assert policy_of(app_).approval_required and factories.rows("events") == before
     if htmx:
-        # The switch goes back to how it is, and the dialog comes beside it.
-        assert page.startswith('<div class="cs-set" id="set-approval-required">')
-        assert '<div id="dialog" hx-swap-oob="innerHTML">' in page
+        # The dialog alone, wherever the switch stands.
+        assert page.startswith("<dialog") and answer.headers["HX-Retarget"] == "#dialog"
+
+
+def test_who_was_asked_in_the_list_is_led_back_to_it(admin, app_, rita):
+    factories.request(rita, app_)
+    back = "/admin/apps?q=sales"
+    question = off(admin, app_, htmx=True, back=back)
+    assert f'name="back" value="{back}"' in flat(question) and question.headers["HX-Retarget"] == "#dialog"
+    answer = off(admin, app_, htmx=True, back=back, pending="finish")
+    assert answer.headers["HX-Redirect"] == back and not policy_of(app_).approval_required
 
 
 def field(app, adam, **changes):

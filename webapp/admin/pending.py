@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from flask import abort, render_template, request, url_for
+from flask import abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import chain, clock, htmx
@@ -15,6 +15,7 @@ from webapp.presentation import count
 from webapp.queries import admin as queries
 from webapp.queries import rules
 from webapp.queries.rules import Pending
+from webapp.security import local_path
 from webapp.signin import admins, keepers, me
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import Policy
@@ -112,7 +113,8 @@ def _answered(what: str, public_id: str) -> AnyResponse:
     ended = f" {count(done, 'request')} {'approved' if way == 'approve' else 'cancelled'}." if done else ""
     if what == "archive":
         return go(url_for("admin.apps"), f"{app.name} is archived.{ended}")
-    return go(url_for("admin.app", public_id=public_id), f"Nobody has to approve {app.name} any more.{ended}")
+    home = url_for("admin.app", public_id=public_id)
+    return go(local_path(request.form.get("back"), home), f"Nobody has to approve {app.name} any more.{ended}")
 
 
 def _ask(
@@ -120,14 +122,9 @@ def _ask(
 ) -> AnyResponse:
     page = apps.load(public_id)
     ask = Ask(what, list(rules.pending(page.row.app.id)) if page.row.pending else [], way, why, errors or {})
-    values = {"page": page, "app": page.row.app, "ask": ask, "holder": chain.holder}
+    values = {"ask": ask, "holder": chain.holder, "back": request.form.get("back", "")}
     if not htmx.is_fragment():
-        return apps.whole_page(page, {}, status, modal=True, ask=ask, holder=chain.holder)
-    if what == "archive" or "pending" in request.form:
-        return fragment("admin/_pending.html", status, **values)
-    # The switch goes back to how it is, and the question opens beside it.
-    setting = forms.SETTINGS[what]
-    answer = apps.present(setting, page, forms.draw(setting, page))
-    dialog = render_template("admin/_pending.html", **values)
-    answer.set_data(f'{answer.get_data(as_text=True)}<div id="dialog" hx-swap-oob="innerHTML">{dialog}</div>')
-    return answer
+        return apps.whole_page(page, {}, status, modal=True, **values)
+    answer = fragment("admin/_pending.html", status, page=page, app=page.row.app, **values)
+    # Not in place of the row or the setting that asked: static/app.js puts its switch back.
+    return htmx.retarget(answer, "#dialog", "innerHTML")
