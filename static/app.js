@@ -222,9 +222,11 @@
     event.target.files = cut.files;
   }, true);
 
-  // Deny unfolds its reason: that is where the eye and the keyboard go next.
-  document.addEventListener("toggle", (event) => {
-    if (event.target.matches?.("details.cs-deny[open]")) event.target.querySelector("textarea")?.focus();
+  // Deny unfolds its reason: that is where the eye and the keyboard go next. An answer that comes with the reason
+  // unfolded says itself what to look at.
+  document.addEventListener("toggle", ({ target }) => {
+    if (!target.matches?.("details.cs-deny[open]") || target.closest("form").querySelector("[autofocus]")) return;
+    target.querySelector("textarea")?.focus();
   }, true);
 
   document.addEventListener("submit", (event) => {

@@ -106,7 +106,7 @@ TABLE = (
     get("/decide/<token>", ANYONE, "/decide/{link}"),
     post("/decide/<token>/approval", "422 403 403 303 403 403", "/decide/{link}/approval"),
     post("/decide/<token>/denial", "422 403 403 303 403 403", "/decide/{link}/denial", reason="No."),
-    post("/decide/<token>/code", "303 403 403 303 403 403", "/decide/{link}/code"),
+    post("/decide/<token>/code", "200 403 403 200 403 403", "/decide/{link}/code"),
     # Admin
     get("/admin", "303 404 404 404 302 302"),
     get("/admin/first-steps", ADMINS),

@@ -186,3 +186,45 @@ def test_add_swaps_the_card_in_place(window):
     expect(card(page, name).get_by_text("Added", exact=True)).to_be_visible()
     expect(card(page, name)).to_be_focused()
     expect(page.locator("#say")).to_contain_text(f"{name} is on your dashboard.")
+
+
+def test_the_mail_once_more_leaves_the_decision_as_it_was_typed(window, cases):
+    page = window()
+    cases.change("UPDATE notices SET created_at = datetime(created_at, '-11 minutes') || '.000000'")
+    page.goto(cases.link("Noah", "Benevity", "Ana"))
+    page.get_by_text("Add a comment").click()
+    page.get_by_label("Comment", exact=True).fill("Fine for the spring drive.")
+    page.get_by_role("button", name="Mail it to me again", exact=True).click()
+    told = page.get_by_role("alert").filter(has_text="A new mail is on its way to Ana Moreau")
+    expect(told).to_be_focused()
+    expect(told).to_be_in_viewport()
+    expect(page.get_by_label("Comment", exact=True)).to_have_value("Fine for the spring drive.")
+
+
+def test_a_denial_with_a_wrong_code_leads_to_the_code(window, cases):
+    """And not to the reason, which the answer unfolds again."""
+    page = window()
+    page.goto(cases.link("Otto", "Tableau", "Ana", wrong_codes=0))
+    page.locator("summary").filter(has_text="Deny").click()
+    reason = page.get_by_label("Why not?", exact=True)
+    expect(reason).to_be_focused()
+    reason.fill("Use the shared one.")
+    code = page.get_by_label("Code from the mail", exact=True)
+    code.fill("000 000")
+    page.get_by_role("button", name="Deny", exact=True).click()
+    expect(page.get_by_text("That is not the code of this mail")).to_be_visible()
+    # The unfolding is told in a task of its own.
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    expect(code).to_be_focused()
+    expect(reason).to_have_value("Use the shared one.")
+
+
+def test_a_wrong_code_is_seen_at_once_without_javascript_on_a_phone(window, cases):
+    page = window(java_script_enabled=False, viewport={"width": 390, "height": 844})
+    page.goto(cases.link("Otto", "Tableau", "Ana", wrong_codes=0))
+    page.get_by_label("Code from the mail", exact=True).fill("000 000")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.get_by_text("That is not the code of this mail")).to_be_in_viewport()
+    expect(page.get_by_label("Code from the mail", exact=True)).to_be_focused()
+    leads = page.get_by_role("link", name="see what it needs", exact=True)
+    expect(leads).to_have_attribute("href", "#code")

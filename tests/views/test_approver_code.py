@@ -28,6 +28,11 @@ def nobody(login_as):
     return login_as(None)
 
 
+def focused(answer):
+    """The ids of what the page gives the focus to, and so scrolls to, by itself."""
+    return re.findall(r'<[^>]* id="([^"]*)"[^>]* autofocus[ >]', stage.source(answer))
+
+
 def wrongs(made, ana):
     return stage.invitation(made, ana).wrong_codes
 
@@ -96,13 +101,17 @@ def test_five_wrong_codes_close_the_code_and_keep_it_closed(nobody, login_as, an
     assert answer.status_code == 422
     assert "Five wrong codes: the code of this mail no longer works." in words(answer)
     assert "Because</textarea>" in stage.source(answer)
+    assert focused(answer) == ["code-closed"]
+    assert "Either opens an empty form, so copy what you wrote here first." in words(answer)
     before = stage.everything()
     for verdict in ("approval", "denial"):
         answer = nobody.post(f"{address}/{verdict}", {"code": stage.code(made, ana), "reason": "No."}, htmx=htmx)
         assert answer.status_code == 422, "the right code comes too late"
         assert "Five wrong codes" in words(answer)
     assert stage.everything() == before
-    assert "Five wrong codes" in words(nobody.get(address))
+    page = nobody.get(address)
+    assert "Five wrong codes" in words(page)
+    assert focused(page) == []
     assert login_as(ana).post(f"{address}/approval").status_code == 303, "signing in still works"
     assert stage.decisions(made) == [("Ana", "approved", "browser")]
 
@@ -124,9 +133,11 @@ def test_a_missing_reason_or_field_is_no_wrong_code(nobody, rita, ana):
     answer = nobody.post(f"{address}/denial", {"code": code, "reason": ""})
     assert (answer.status_code, wrongs(made, ana)) == (422, 0)
     assert f'value="{code}"' in stage.source(answer)
+    assert focused(answer) == ["reason"]
     answer = nobody.post(f"{address}/approval", {"code": code, "field-role": ""})
     assert (answer.status_code, wrongs(made, ana)) == (422, 0)
     assert "Role is needed." in words(answer)
+    assert focused(answer) == ["field-role"]
     answer = nobody.post(f"{address}/approval", {"code": code, "field-role": "Writer"})
     assert answer.status_code == 303
 
@@ -229,14 +240,46 @@ def test_while_the_code_works_the_same_mail_comes_once_more_and_the_link_goes_on
     address, code = stage.link(made, ana), stage.code(made, ana)
     assert "Mail it to me again" in words(nobody.get(address))
     stage.shift("notices", "created_at", timedelta(minutes=-11))
-    answer = nobody.post(f"{address}/code", {"comment": "Typed"})
-    assert (answer.status_code, answer.headers["Location"]) == (303, address)
+    answer = nobody.post(f"{address}/code")
+    assert answer.status_code == 200
     assert stage.mails() == [("approval-asked", "Ana"), ("approval-asked", "Ana")]
-    told = words(nobody.get(address))
+    told = words(answer)
     assert "A new mail is on its way to Ana Moreau, with the same link and the same code." in told
     assert "Code from the mail" in told
     assert (stage.link(made, ana), stage.code(made, ana)) == (address, code)
     assert nobody.post(f"{address}/approval", {"code": code}).status_code == 303
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_what_was_typed_stays_while_the_mail_comes_once_more(nobody, rita, ana, htmx):
+    policy = rule(ana, see=({"role": stage.WRITE},), entitlements=(text_field("role", default="Reader"),))
+    made = factories.request(rita, factories.app("Salesforce", policy=policy))
+    address = stage.link(made, ana)
+    stage.shift("notices", "created_at", timedelta(minutes=-11))
+    form = {"field-role": "Writer", "comment": "For “one” <year>", "reason": "Or not", "remember": "1"}
+    answer = nobody.post(f"{address}/code", form, htmx=htmx)
+    assert answer.status_code == 200
+    assert ("<html" in stage.source(answer)) is not htmx
+    assert "A new mail is on its way to Ana Moreau" in words(answer)
+    assert 'value="Writer"' in stage.source(answer)
+    for typed in ("For “one” <year>", "Or not"):
+        assert stage.typed(answer, typed)
+    assert re.search(r'name="remember"[^>]*checked', stage.source(answer))
+    assert focused(answer) == ["said"]
+
+
+@pytest.mark.parametrize("told", ["a wrong code", "no new mail yet"])
+def test_without_javascript_the_top_of_the_page_leads_to_the_answer(nobody, ana, made, told):
+    address = stage.link(made, ana)
+    if told == "a wrong code":
+        answer = nobody.post(f"{address}/approval", {"code": stage.wrong_code(made, ana)})
+    else:
+        answer = nobody.post(f"{address}/code")
+    (place,) = focused(answer)
+    assert place == ("code" if told == "a wrong code" else "said")
+    assert f'Nothing is decided yet: <a class="cs-u" href="#{place}">' in stage.source(answer)
+    assert "Nothing is decided yet" not in words(nobody.get(address))
+    assert focused(nobody.get(address)) == []
 
 
 def test_it_does_not_come_at_once_nor_more_than_three_times_a_day(nobody, ana, made):
@@ -249,13 +292,13 @@ def test_it_does_not_come_at_once_nor_more_than_three_times_a_day(nobody, ana, m
         assert "Typed</textarea>" in stage.source(answer)
         assert stage.everything() == before
         stage.shift("notices", "created_at", timedelta(minutes=-11))
-        assert nobody.post(f"{address}/code").status_code == 303
+        assert nobody.post(f"{address}/code").status_code == 200
     stage.shift("notices", "created_at", timedelta(minutes=-11))
     answer = nobody.post(f"{address}/code")
     assert answer.status_code == 409
     assert "It was mailed to you 3 times more today." in words(answer)
     stage.shift("notices", "created_at", timedelta(days=-1))
-    assert nobody.post(f"{address}/code").status_code == 303
+    assert nobody.post(f"{address}/code").status_code == 200
 
 
 def test_the_approver_is_told_when_wrong_codes_close_the_code(nobody, ana, made):
@@ -304,6 +347,9 @@ def test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request(no
     assert page.status_code == 200
     assert "Sign in to decide" in words(page)
     assert "Code from the mail" not in words(page)
+    assert "only the code and a button do" not in words(page)
+    assert "works without a password" not in words(nobody.get(f"/sign-in?next=/approvals/{strict.public_id}"))
+    assert "works without a password" in words(nobody.get("/sign-in"))
     before = stage.everything()
     for verdict in ("approval", "denial"):
         for htmx in (False, True):

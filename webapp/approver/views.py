@@ -189,12 +189,11 @@ def new_code(token: str) -> AnyResponse:
         db.session.rollback()
         return _page(_fresh(case), reader, note=str(error), status=409)
     outbox.commit()
-    said = (
-        "with a new link and a new code. This link shows the request, but it can no longer decide."
-        if is_closed
-        else "with the same link and the same code."
-    )
-    flash(f"A new mail is on its way to {reader.invited.person.name}, {said}", "done")
+    told = f"A new mail is on its way to {reader.invited.person.name}, with"
+    if not is_closed:
+        # The form stays, with what was typed: it waits for the code.
+        return _page(case, reader, done=f"{told} the same link and the same code.")
+    flash(f"{told} a new link and a new code. This link shows the request, but it can no longer decide.", "done")
     return _go_to(reader.address)
 
 
@@ -373,9 +372,16 @@ def _refused(case: Case, reader: Reader, errors: dict[str, str]) -> AnyResponse:
 
 
 def _page(
-    case: Case, reader: Reader, *, errors: dict[str, str] | None = None, note: str = "", status: int = 200
+    case: Case,
+    reader: Reader,
+    *,
+    errors: dict[str, str] | None = None,
+    note: str = "",
+    done: str = "",
+    status: int = 200,
 ) -> AnyResponse:
-    """The decision page for somebody who may decide now, else the page that says how it stands."""
+    """The decision page for somebody who may decide now, else the page that says how it stands. `note` says why
+    nothing was done, `done` what was."""
     assert reader.person is not None
     steps = chains.of_requests([case.request.id], reader=reader.person.id)[case.request.id]
     state = settlement(case, steps, reader.person, reader.invited, times(), has_session=reader.has_session)
@@ -385,6 +391,7 @@ def _page(
         "reader": reader,
         "asker": asker,
         "note": note,
+        "done": done,
         "links": chain.links(
             app=case.app, requester=asker, asked_at=case.request.created_at,
             state="expired" if case.is_overdue else case.request.state, settled_at=case.request.settled_at,
@@ -401,7 +408,7 @@ def _page(
         return make_response(body, status)
     step = case.open_step
     assert step is not None
-    context |= _form(case, reader, step.position, errors or {})
+    context |= _form(case, reader, step.position, errors or {}, said=bool(note or done))
     if htmx.is_fragment():
         return make_response(render_template("approver/_decision.html", **context), status)
     also = approvals.also_has(case.for_person.id)
@@ -417,7 +424,7 @@ def _page(
     return make_response(render_template("approver/decide.html", **context), status)
 
 
-def _form(case: Case, reader: Reader, position: int, errors: dict[str, str]) -> dict[str, Any]:
+def _form(case: Case, reader: Reader, position: int, errors: dict[str, str], *, said: bool) -> dict[str, Any]:
     """What the decision form shows: the fields of this step with what was typed, and what proves who decides."""
     assert case.open_step is not None
     sheet = case.policy.sheet_for_step(position, case.request.values)
@@ -427,7 +434,13 @@ def _form(case: Case, reader: Reader, position: int, errors: dict[str, str]) -> 
         sent = request.form.getlist(f"field-{key}") if request.method == "POST" else None
         typed[key] = sent if sent is not None else _as_typed(one.current.value if one.current else None)
     invitation = reader.invited.invitation if reader.invited else None
-    by_code = not reader.has_session and not reader.remembered
+    must_sign_in = not reader.has_session and case.policy.assurance is Assurance.SIGN_IN
+    by_code = not reader.has_session and not reader.remembered and not must_sign_in
+    code_closed = by_code and invitation is not None and invitation.wrong_codes >= requests.WRONG_CODES
+    # Where the answer to what was sent stands, which on a phone is far below the top: the id of a note or a field.
+    answer_at = "said" if said else next(iter(errors), "")
+    if code_closed and request.method == "POST" and not said:
+        answer_at = "code-closed"
     base = reader.address or f"/requests/{case.request.public_id}"
     return {
         "sheet": sheet,
@@ -439,9 +452,10 @@ def _form(case: Case, reader: Reader, position: int, errors: dict[str, str]) -> 
         "base": base,
         "form": request.form if request.method == "POST" else {},
         "limit": MESSAGE_LIMIT,
-        "must_sign_in": not reader.has_session and case.policy.assurance is Assurance.SIGN_IN,
+        "must_sign_in": must_sign_in,
         "asks_code": by_code,
-        "code_closed": by_code and invitation is not None and invitation.wrong_codes >= requests.WRONG_CODES,
+        "code_closed": code_closed,
+        "answer_at": answer_at,
         "tries_left": requests.WRONG_CODES - invitation.wrong_codes if invitation else requests.WRONG_CODES,
         "tries": requests.WRONG_CODES,
         "sign_in_url": f"/sign-in?next={quote(f'/approvals/{case.request.public_id}')}",
