@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -11,7 +15,7 @@ from tests.chromium import launch
 from tests.embedded.helpers import PROJECT, Stack
 
 from .cases import Cases
-from .site import PHONE, Site, card, open_mail, start
+from .site import PASSWORD, PHONE, Site, card, open_mail, start
 
 FOLDER = PROJECT / "docs" / "screenshots"
 DESK = {"width": 1280, "height": 860}
@@ -24,20 +28,35 @@ WHY = (
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        stack = Stack(Path(scratch) / "data", COUNTERSIGN_DEMO="1")
-        start(stack)
-        try:
-            with sync_playwright() as playwright:
-                chromium = launch(playwright)
-                take(chromium, Site(f"http://127.0.0.1:{stack.port}", stack.data, stack.log))
-                chromium.close()
-        finally:
-            stack.stop()
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        on_a_stack(chromium, take, demo="1")
+        on_a_stack(chromium, take_empty, demo="0")
+        chromium.close()
     for picture in sorted(FOLDER.glob("*.png")):
         size = picture.stat().st_size
         assert size < LARGEST, f"{picture.name} has {size} bytes"
         print(f"{picture.relative_to(PROJECT)}  {size // 1000} kB")
+
+
+def on_a_stack(chromium: Browser, pictures: Callable[[Browser, Site], None], *, demo: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        stack = Stack(Path(scratch) / "data", COUNTERSIGN_DEMO=demo)
+        start(stack)
+        try:
+            pictures(chromium, Site(f"http://127.0.0.1:{stack.port}", stack.data, stack.log))
+        finally:
+            stack.stop()
+
+
+def take_empty(chromium: Browser, site: Site) -> None:
+    """What the first admin of a new installation sees."""
+    command = ["create-admin", "--email", "adam@example.com", "--name", "Adam Weiss", "--password", PASSWORD]
+    env = os.environ | {"COUNTERSIGN_EMBEDDED": "1", "COUNTERSIGN_DATA": str(site.data)}
+    subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", *command], cwd=PROJECT, env=env, check=True)
+    adam = site.context_of(chromium, "Adam", viewport=DESK).new_page()
+    adam.goto("/admin")
+    keep(adam, "first-steps")
 
 
 def take(chromium: Browser, site: Site) -> None:
@@ -85,7 +104,7 @@ def take(chromium: Browser, site: Site) -> None:
     ana.goto("/approvals")
     keep(ana, "approvals")
     adam = window("Adam")
-    for name in ("apps", "people", "groups", "requests", "audit", "mail"):
+    for name in ("apps", "people", "groups", "requests", "audit", "mail", "overview"):
         adam.goto(f"/admin/{name}")
         keep(adam, f"admin-{name}")
     for place, who in (("apps", "Salesforce"), ("people", "Ines Kaya")):
