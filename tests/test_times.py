@@ -75,6 +75,20 @@ def test_a_deadline_is_said_in_full_with_the_year_when_it_is_another() -> None:
 
 
 @pytest.mark.parametrize(
+    ("instant", "words"),
+    [
+        (NOW + timedelta(hours=2), "today 16:12"),
+        (NOW + timedelta(hours=10), "Wednesday"),  # of the reader
+        (NOW + timedelta(days=6), "Monday"),
+        (NOW + timedelta(days=7), "1 December"),
+        (NOW - timedelta(days=2), "22 November"),
+    ],
+)
+def test_a_deadline_in_a_word(instant: datetime, words: str) -> None:
+    assert BERLIN.until(instant) == words
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"),
     [
         (-1, "The time is over"), (0, "The time is over"), (1, "less than a minute left"),

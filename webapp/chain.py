@@ -115,7 +115,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
         if step.tier != "approver":
             lines += (f"in place of {step.person.name if step.person else step.group_name}",)
         return _who("is-now", step, title, lines, left=times.left(step.due_at), pip="clock")
-    if step.state == "skipped":
+    if step.state == "skipped" or state == "expired":
         withdrawn = step.opened_at is not None
         return _who("is-skipped", step, holder(step), ("Did not have to answer" if withdrawn else "Was not asked",))
     return _who("is-next", step, holder(step), ("Comes after that",))

@@ -51,6 +51,14 @@ class Times:
         at = self.local(instant)
         return f"{_DAYS[at.weekday()][:3]} {at.day} {_MONTHS[at.month - 1][:3]}, {_clock(at)}"
 
+    def until(self, instant: datetime) -> str:
+        """A deadline in a word or two: "today 17:00", "Friday" within six days, else "27 November"."""
+        at, now = self.local(instant), self.local(self.now)
+        days = (at.date() - now.date()).days
+        if days == 0:
+            return f"today {_clock(at)}"
+        return _DAYS[at.weekday()] if 0 < days <= 6 else f"{at.day} {_MONTHS[at.month - 1]}"
+
     def day(self, instant: datetime) -> str:
         """A heading: "Today, Tuesday 24 November", or without today, or with another year."""
         at, now = self.local(instant), self.local(self.now)

@@ -75,13 +75,18 @@ class Book:
     def has_asked(self, person: str, app: str) -> bool:
         return any(one["app"] == app for one in self.pending_of(person))
 
+    def waits(self, person: str, app: str) -> bool:
+        """For an answer that can still come: what is overdue is in nobody's way."""
+        return any(one["app"] == app and not self.overdue(one) for one in self.pending_of(person))
+
     # What people do
 
     def add(self, person: str, app: str) -> None:
         rule = self.apps[app]["rule"]
-        if (rule["approval"] or self.has(person, app) or self.has_asked(person, app)
+        if (rule["approval"] or self.has(person, app) or self.waits(person, app)
                 or not self.people[person]["active"]):  # fmt: skip
             raise Refused("conflict")
+        self.sweep(person, app)
         self.grants.append({"app": app, "person": person, "request": None, "live": True, "seat": "A"})
         self.mail("app-added", "requester", person, grant=len(self.grants) - 1)
 
@@ -101,13 +106,14 @@ class Book:
             ],
         }  # fmt: skip
         reasons = set()
-        if (not rule["approval"] or stale or self.has(person, app) or self.has_asked(person, app)
+        if (not rule["approval"] or stale or self.has(person, app) or self.waits(person, app)
                 or not self.people[person]["active"]):  # fmt: skip
             reasons.add("conflict")
         if any(self.deciders(step["approver"], request)[0] == "nobody" for step in request["steps"]):
             reasons.add("nobody")
         if reasons:
             raise Refused(*reasons)
+        self.sweep(person, app)
         self.requests.append(request)
         self.open(request, 0)
 
@@ -170,9 +176,11 @@ class Book:
     def pass_days(self, days: int) -> None:
         self.today += days
 
-    def sweep(self) -> None:
-        """Everything overdue ends."""
+    def sweep(self, person: str = "", app: str = "") -> None:
+        """Everything overdue ends, or what is overdue of one person for one app."""
         for request in self.requests:
+            if person and (request["person"], request["app"]) != (person, app):
+                continue
             if request["state"] == "pending" and self.overdue(request):
                 step = self.open_step(request)
                 assert step is not None

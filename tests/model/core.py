@@ -52,6 +52,7 @@ class Core:
             tuple(self.approver(one) for one, _, _ in steps), owner=self.owner(app), directory=self.directory(),
             without=frozenset({who}),
         )  # fmt: skip
+        self.sweep(person, app)
         number = len(self.requests)
         made = machine.Request(
             number, 1, RequestState.PENDING, who, who,
@@ -80,8 +81,14 @@ class Core:
         request = self.now(number)
         self.carry_out(request, machine.cancel(request))
 
-    def sweep(self) -> None:
+    def add(self, person: str, app: str) -> None:
+        self.sweep(person, app)
+
+    def sweep(self, person: str = "", app: str = "") -> None:
         for number in range(len(self.requests)):
+            told = self.book.requests[number]
+            if person and (told["person"], told["app"]) != (person, app):
+                continue
             request = self.now(number)
             with suppress(Settled):
                 self.carry_out(request, machine.expire(request))

@@ -155,7 +155,7 @@ def test_a_group_without_the_requester_still_decides(company: Company) -> None:
 def test_a_request_that_nobody_can_decide_is_refused_and_leaves_nothing(company: Company) -> None:
     app = factories.app("Salesforce", company.adam)
     lines = len(events())
-    with pytest.raises(NobodyCanDecide, match="Ask an admin"):
+    with pytest.raises(NobodyCanDecide, match="An admin has to"):
         factories.request(company.adam, app)
     nothing_happened(lines)
 

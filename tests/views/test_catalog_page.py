@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from tests import factories
 from tests.views import stage
 from tests.views.stage import words
 from webapp import clock
 from webapp.extensions import db
+from webapp.models import Step
 from webapp.transactions import choose
 
 
@@ -160,12 +163,38 @@ def test_the_button_says_how_it_stands_with_me(login_as, rita, otto, ana, compan
     assert "No approval needed Add" in told
     assert "Ana decides Request" in told
     assert "Ana, then Finance Request" in told
-    assert "Waits for an answer Requested" in told
+    assert re.search(r"With Ana until \w+day Requested", told)
     assert f'href="/requests/{made.public_id}"' in stage.source(page)
     assert "Added just now Added" in told
     other = words(login_as(otto).get("/catalog"))
     assert "Requested" not in other
     assert "Added" not in other
+
+
+def test_a_request_that_waits_says_with_whom_and_until_when(login_as, rita, ana, adam, company):
+    factories.request(rita, factories.app("Grouped", company.finance))
+    owned = factories.request(rita, factories.app("Owned", ana, owner=adam))
+    ours = factories.request(rita, factories.app("Ours", ana))
+    stage.shift("steps", "due_at", timedelta(days=60), f"request_id = {ours.id}")
+    page = words(login_as(rita).get("/catalog"))
+    assert re.search(r"With Finance until \w+day Requested", page)
+    assert re.search(r"With Ana until \d+ \w+ Requested", page)
+    stage.deactivate(ana, adam)
+    page = words(login_as(rita).get("/catalog"))
+    assert re.search(r"With the owner until \w+ ?\w* Requested", page)
+    assert re.search(r"With the admins until \w+ ?\w* Requested", page)
+    choose("write")
+    db.session.execute(update(Step).where(Step.request_id == owned.id).values(tier="nobody"))
+    db.session.commit()
+    assert "Nobody can decide this now Requested" in words(login_as(rita).get("/catalog"))
+
+
+def test_what_is_overdue_can_be_asked_for_again_before_any_sweep(login_as, rita, ana):
+    made = factories.request(rita, factories.app("Late", ana))
+    factories.overdue(made)
+    page = words(login_as(rita).get("/catalog"))
+    assert "Ana decides Request" in page
+    assert "Requested" not in page
 
 
 def test_three_steps_are_counted(login_as, rita, ana, ben, otto):

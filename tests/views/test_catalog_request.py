@@ -14,7 +14,7 @@ from tests.views import stage
 from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
 from webapp import clock
 from webapp.extensions import db
-from webapp.models import AccessRequest
+from webapp.models import AccessRequest, Person
 from webapp.operations import apps
 from webapp.outbox import commit
 from webapp.transactions import choose
@@ -121,6 +121,31 @@ def test_a_second_time_hears_how_it_stands(login_as, rita, benevity, htmx):
     if not htmx:
         assert f"/requests/{only_request().public_id}" in stage.source(answer)
     assert stage.everything() == before
+
+
+def test_what_is_overdue_ends_when_one_asks_again(login_as, rita, benevity):
+    late = factories.request(rita, benevity)
+    factories.overdue(late)
+    browser, before = login_as(rita), len(stage.mails())
+    assert browser.get(f"/catalog/{benevity.public_id}/request?again={late.public_id}").status_code == 200
+    assert stage.state(late) == "pending", "opening the dialog changes nothing"
+    answer = browser.post(f"/catalog/{benevity.public_id}/request", {"message": "Once more."})
+    assert answer.status_code == 303
+    assert stage.state(late) == "expired"
+    assert factories.rows("requests", "state = 'pending'") == 1
+    assert factories.rows("events", "kind = 'request.expired'") == 1
+    told = [("approval-asked", "Ana"), ("request-expired", "Ana"), ("request-expired", "Rita")]
+    assert sorted(stage.mails()[before:]) == told
+
+
+def test_a_refusal_leaves_what_is_overdue_as_it_was(login_as, adam):
+    app = factories.app("Benevity", adam, owner=factories.person("Olga Petrova"))
+    late = factories.request(adam, app)
+    factories.overdue(late)
+    stage.deactivate(db.session.query(Person).filter_by(name="Olga Petrova").one(), adam)
+    factories.overdue(late)
+    assert login_as(adam).post(f"/catalog/{app.public_id}/request", {"message": "For me."}).status_code == 409
+    assert stage.state(late) == "pending"
 
 
 def test_who_has_it_cannot_ask(login_as, rita, ana, benevity):

@@ -77,15 +77,19 @@ def test_a_group_is_reminded_not_asked_by_name(login_as, rita, company):
     assert "Remind them" in words(login_as(rita).get("/"))
 
 
-def test_a_request_whose_time_is_over_says_so_before_any_sweep(login_as, rita, ana):
-    made = factories.request(rita, factories.app("Benevity", ana))
+def test_a_request_whose_time_is_over_says_so_before_any_sweep(login_as, rita, ana, company):
+    made = factories.request(rita, factories.app("Benevity", ana, company.finance))
     factories.overdue(made)
     page = words(login_as(rita).get("/"))
     assert "Expired" in page
     assert "The time was over 5 minutes ago, and nobody had answered" in page
     assert "Ana Moreau did not answer" in page
-    assert "Cancel request" not in page
-    assert "Now with" not in page
+    assert "Finance Was not asked" in page
+    assert "You did not get Benevity" in page
+    assert "Nothing of yours is waiting for an answer." in page
+    assert "Ask again" in page
+    for wrong in ("Cancel request", "Now with", "Comes after that", "You get Benevity", "last yes"):
+        assert wrong not in page
 
 
 def test_every_outcome_is_told_in_words_with_the_reason(login_as, rita, ana, adam, company):

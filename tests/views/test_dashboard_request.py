@@ -189,6 +189,16 @@ def test_each_ending_has_its_own_words(login_as, rita, ana):
     assert "You have Good" in told
 
 
+def test_an_overdue_one_has_ended_before_any_sweep(login_as, rita, ana):
+    made = factories.request(rita, factories.app("Benevity", ana))
+    factories.overdue(made)
+    told = page(login_as, rita, made)
+    assert "You did not get Benevity" in told
+    assert "Ask again" in told
+    assert "You get Benevity" not in told
+    assert "Cancel request" not in told
+
+
 def test_the_rule_it_started_under_and_the_owner_are_named(login_as, rita, made):
     told = page(login_as, rita, made)
     assert "Steps Ana, then Finance" in told

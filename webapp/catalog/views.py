@@ -242,9 +242,10 @@ def _card_with_toast(app: App, sentence: str, *, href: str, label: str) -> str:
 
 
 def _footers(cards: Sequence[catalog.Card]) -> dict[str, str]:
-    """What stands at the foot of each card: who decides, or that it is there already."""
+    """What stands at the foot of each card: who decides, who has it until when, or that it is there already."""
     approvers = [step.approver for card in cards if card.state == "request" for step in card.policy.steps]
-    names = catalog.names_of(approvers)
+    holders = [card.holder for card in cards if card.holder is not None]
+    names = catalog.names_of(approvers + holders)
     return {card.app.public_id: _footer(card, names) for card in cards}
 
 
@@ -252,7 +253,7 @@ def _footer(card: catalog.Card, names: Mapping[Any, str]) -> str:
     if card.state == "added" and card.added_at is not None:
         return f"Added {times().ago(card.added_at)}"
     if card.state == "requested":
-        return "Waits for an answer"
+        return _who_has_it(card, names)
     if card.state == "add":
         return "No approval needed"
     steps = [names.get(step.approver, "Somebody") for step in card.policy.steps]
@@ -263,6 +264,13 @@ def _footer(card: catalog.Card, names: Mapping[Any, str]) -> str:
     if len(steps) == 2:
         return f"{steps[0]}, then {steps[1]}"
     return f"{steps[0]} and {len(steps) - 1} more decide"
+
+
+def _who_has_it(card: catalog.Card, names: Mapping[Any, str]) -> str:
+    if card.tier == Tier.NOBODY.value or card.holder is None or card.due_at is None:
+        return "Nobody can decide this now"
+    stand_in = {Tier.OWNER.value: "the owner", Tier.ADMINS.value: "the admins"}
+    return f"With {stand_in.get(card.tier) or names.get(card.holder, 'somebody')} until {times().until(card.due_at)}"
 
 
 def _key(after: str) -> tuple[str, int] | None:

@@ -31,13 +31,13 @@ PAGE = 20
 @people
 def home() -> str:
     """My apps, what I asked for and who has it now, what was settled in the last seven days."""
-    lines = dashboard.requests_of(me().id, settled_since=now() - SETTLED_FOR)
+    found = [_with_chain(line) for line in dashboard.requests_of(me().id, settled_since=now() - SETTLED_FOR)]
     user = signed_in()
     return render_template(
         "dashboard/page.html",
         tiles=dashboard.apps_of(me().id),
-        pending=[_with_chain(line) for line in lines if line.state == RequestState.PENDING.value],
-        settled=[_with_chain(line) for line in lines if line.state != RequestState.PENDING.value],
+        pending=[one for one in found if one["pending"]],
+        settled=[one for one in found if not one["pending"]],
         greeting=_greeting(),
         new_since=now() - timedelta(hours=24),
         next_due=story.next_due(me().id) if user is not None and user.waiting else None,
@@ -181,25 +181,28 @@ def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
     step = line.open_step
     last = line.last_decision
     mine = requester.id == reader.id
-    pending = line.state == RequestState.PENDING.value
+    overdue = step is not None and step.overdue
+    pending = line.state == RequestState.PENDING.value and not overdue
     asked = line.asked_again_at or line.created_at
     return {
         "line": line,
         "mine": mine,
         "requester": requester,
         "links": chain.links(
-            app=line.app, requester=requester, asked_at=line.created_at, state=line.state,
+            app=line.app, requester=requester, asked_at=line.created_at,
+            state=RequestState.EXPIRED.value if overdue else line.state,
             settled_at=line.settled_at, steps=line.steps, times=times(), reader=reader.id,
         ),
         "step": step,
-        "overdue": step is not None and step.overdue,
+        "pending": pending,
+        "overdue": overdue,
         "holder": chain.holder(step) if step else "",
         "last": last,
         "who_decided": ("You" if last.decided_by.id == reader.id else last.decided_by.name)
         if last is not None and last.decided_by is not None else "",
-        "can_cancel": mine and pending and not (step is not None and step.overdue),
-        "can_remind": mine and pending and step is not None and not step.overdue
-        and now() - asked >= requests.ASK_AGAIN_AFTER,
+        "can_cancel": mine and pending,
+        "can_ask_again": mine and (overdue or line.state in ("denied", "expired", "cancelled")),
+        "can_remind": mine and pending and step is not None and now() - asked >= requests.ASK_AGAIN_AFTER,
         "first_asked": step.asked[0].name.split()[0] if step and step.asked_count == 1 else "",
     }  # fmt: skip
 

@@ -66,7 +66,7 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
     if missing:  # a rule from before such ones were refused
         raise Conflict(f"{app.name} needs a value for {missing[0].name}, and it has none. Ask an admin to give it one.")
     directory.lock()
-    _check_what_stands(app, revision, person)
+    _check_what_stands(app, revision, person, now=now)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
     grant.values = values
     db.session.add(grant)
@@ -102,7 +102,7 @@ def submit(
     filled = fill(sheet.fields, _cleaned(given), by=person.id, at=now.isoformat(timespec="seconds"))
     values = _taken(sheet, values, filled)
     directory.lock()
-    owner = _check_what_stands(app, revision, person)
+    owner = _check_what_stands(app, revision, person, now=now)
     found = directory.look_up([*(step.approver for step in policy.steps), owner])
     deciders = require_deciders(
         tuple(step.approver for step in policy.steps),
@@ -147,12 +147,13 @@ _WHAT_STANDS = select(
     exists()
     .where(Grant.app_id == bindparam("app"), Grant.person_id == bindparam("person"), Grant.state.in_(LIVE_GRANT))
     .label("has"),
-    exists()
+    select(AccessRequest.id)
     .where(
         AccessRequest.app_id == bindparam("app"),
         AccessRequest.for_person_id == bindparam("person"),
         AccessRequest.state == RequestState.PENDING.value,
     )
+    .scalar_subquery()
     .label("asked"),
     exists().where(Person.id == bindparam("person"), Person.active).label("active"),
     App.requestable,
@@ -163,15 +164,16 @@ _WHAT_STANDS = select(
 ).where(App.id == bindparam("app"))
 
 
-def _check_what_stands(app: App, revision: PolicyRevision, person: Person) -> Approver | None:
+def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, now: datetime) -> Approver | None:
     """The app's owner, looked up again under the lock with all else that may have changed under the form.
 
+    An earlier request whose time is over ends here, where no sweep has come by yet: it is in nobody's way.
     Raises Conflict when the person has the app, has asked for it, is deactivated, or the app or its rule changed.
     """
     row = run(_WHAT_STANDS, {"app": app.id, "person": person.id}).one()
     if row.has:
         raise Conflict(f"You have {app.name} already.")
-    if row.asked:
+    if row.asked is not None and not expire_overdue(now=now, only=row.asked):
         raise Conflict(f"You have asked for {app.name} already.")
     if not row.active:
         raise Conflict("Your account was deactivated. Ask an admin.")
@@ -697,12 +699,13 @@ def _outcome_notices(
     ]
 
 
-def expire_overdue(*, now: datetime, limit: int = 500) -> int:
-    """Ends up to `limit` requests whose open step is overdue; returns how many were looked at (0: none left).
+def expire_overdue(*, now: datetime, limit: int = 500, only: int | None = None) -> int:
+    """Ends up to `limit` requests whose open step is overdue, or `only` that one; returns how many were looked at
+    (0: none left).
 
     Set-based: one conditional UPDATE … RETURNING, and only what came back gets events and mails.
     """
-    overdue = db.session.execute(
+    query = (
         select(AccessRequest.id, AccessRequest.version, AccessRequest.app_id, AccessRequest.asked_by_id,
                AccessRequest.for_person_id, AccessRequest.policy_revision_id)
         .join(Step, and_(Step.request_id == AccessRequest.id, Step.state == StepState.OPEN.value))
@@ -710,7 +713,10 @@ def expire_overdue(*, now: datetime, limit: int = 500) -> int:
         .order_by(Step.due_at)
         .limit(limit)
         .with_for_update(of=AccessRequest, skip_locked=True)
-    ).all()  # fmt: skip
+    )  # fmt: skip
+    if only is not None:
+        query = query.where(AccessRequest.id == only)
+    overdue = db.session.execute(query).all()
     if not overdue:
         return 0
     steps = _steps_of([row.id for row in overdue])

@@ -1,13 +1,13 @@
 """What a person can add or ask for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Integer, Select, and_, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import Integer, Row, Select, and_, bindparam, func, literal, or_, select, union_all
 
 from webapp.extensions import db
 from webapp.models import (
@@ -21,13 +21,14 @@ from webapp.models import (
     Person,
     PolicyRevision,
     Step,
+    db_now,
 )
 from webapp.queries import faces
 from webapp.queries.columns import read
 from webapp.queries.faces import AppFace
 from webapp.text import like
 from webapp.workflow.policy import Approver, Policy, loads
-from webapp.workflow.states import RequestState
+from webapp.workflow.states import RequestState, StepState
 
 PAGE = 30
 
@@ -55,7 +56,8 @@ _NAMES = union_all(
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An app in the catalog, as it stands for one person. `request` is the pending request's public id, or ""."""
+    """An app in the catalog, as it stands for one person. `request` is the public id of the request that waits for an
+    answer, or ""; `holder`, `tier` and `due_at` say who has it and until when."""
 
     key: tuple[str, int]
     app: AppFace
@@ -63,7 +65,10 @@ class Card:
     category: str
     policy: Policy
     added_at: datetime | None
-    request: str
+    request: str = ""
+    holder: Approver | None = None
+    tier: str = ""
+    due_at: datetime | None = None
 
     @property
     def state(self) -> str:
@@ -92,13 +97,18 @@ def cards(
         values["public_id"] = public_id
     if after is not None:
         values["after_key"], values["after_id"] = after
-    return [
-        Card(
-            (row.sort_key, row.id), faces.face(row), row.description, row.category, loads(row.body), row.added_at,
-            row.request or "",
-        )
-        for row in read(_cards(len(words), bool(category), bool(public_id), after is not None), values)
-    ]  # fmt: skip
+    return [_card(row) for row in read(_cards(len(words), bool(category), bool(public_id), after is not None), values)]
+
+
+def _card(row: Row[*tuple[Any, ...]]) -> Card:
+    card = Card(
+        (row.sort_key, row.id), faces.face(row), row.description, row.category, loads(row.body), row.added_at
+    )  # fmt: skip
+    # One whose time is over is in nobody's way: it can be asked for again.
+    if row.request is None or row.overdue:
+        return card
+    holder = Approver(row.approver_person_id, row.approver_group_id) if row.due_at is not None else None
+    return replace(card, request=row.request, holder=holder, tier=row.tier or "", due_at=row.due_at)
 
 
 @cache
@@ -108,6 +118,8 @@ def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*
         select(
             *faces.COLUMNS, App.sort_key, App.id, App.description, App.category, PolicyRevision.body,
             Grant.created_at.label("added_at"), AccessRequest.public_id.label("request"),
+            Step.approver_person_id, Step.approver_group_id, Step.tier, Step.due_at,
+            (Step.due_at <= db_now()).label("overdue"),
         )
         .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
         .outerjoin(
@@ -126,6 +138,7 @@ def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*
                 AccessRequest.state == RequestState.PENDING.value,
             ),
         )
+        .outerjoin(Step, and_(Step.request_id == AccessRequest.id, Step.state == StepState.OPEN.value))
         .where(IN_CATALOG)
         .order_by(App.sort_key, App.id)
         .limit(bindparam("limit", type_=Integer, literal_execute=True))
