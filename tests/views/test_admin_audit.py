@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ from webapp.extensions import db
 from webapp.operations import apps, people
 from webapp.queries import audit_lines
 from webapp.transactions import choose, reading
-from webapp.workflow.policy import StepRule
-from webapp.workflow.states import Verdict
+from webapp.workflow.entitlements import Entitlement
+from webapp.workflow.policy import Policy, StepRule
+from webapp.workflow.states import Verdict, Visibility
 
 from .. import factories
 from ..test_audit import tamper
@@ -128,6 +130,46 @@ def test_changes_are_told_with_the_names_of_people_and_groups(admin, ana, adam, 
     assert "Adam Weiss changed who owns Figma. Owner was Ana Moreau now Finance" in page
     assert "Who sees it was everyone now Finance" in page
     assert "Adam Weiss made Ana Moreau an admin. Admin was no now yes" in page
+
+
+def test_what_a_step_sees_is_told_by_field_and_approver(admin, ana, ben, adam):
+    fields = tuple(Entitlement(id, name, "text") for id, name in (("region", "Region"), ("seat", "Seat")))
+    see = {"region": Visibility.READ, "seat": Visibility.WRITE}
+    first = StepRule(factories.approver(ana), see=see)
+    second = StepRule(factories.approver(ben))
+    app = factories.app("Salesforce", policy=Policy(steps=(first, second), entitlements=fields))
+
+    def saved(**changes):
+        choose("write")
+        apps.change_policy(db.session.merge(app), actor=db.session.merge(adam), now=clock.now(), **changes)
+        outbox.commit()
+        return table(admin.get("/admin/audit.csv", buffered=True))[0]
+
+    # As many fields as before are seen, and as many set.
+    swapped = replace(first, see={"region": Visibility.WRITE, "seat": Visibility.READ})
+    row = saved(steps=(swapped, second))
+    assert row["What happened"] == "Adam Weiss changed what steps see of Salesforce."
+    page = plain(admin.get("/admin/audit"))
+    assert "Region for Ana Moreau was read now write" in page and "Seat for Ana Moreau was write now read" in page
+    # The order is who decides; nobody sees anything else by it.
+    row = saved(steps=(second, swapped))
+    assert row["What happened"] == "Adam Weiss changed who decides on Salesforce."
+    assert row["Before and after"] == "Step 1: Ana Moreau → Ben Okafor; Step 2: Ben Okafor → Ana Moreau"
+    row = saved(steps=(replace(second, days=1), swapped))
+    assert row["What happened"] == "Adam Weiss changed how much time the steps of Salesforce have."
+    assert row["Before and after"] == "Step 1: Ben Okafor → Ben Okafor (1 day)"
+    row = saved(entitlements=fields[:1])
+    assert row["What happened"] == "Adam Weiss changed the rules of Salesforce."
+
+
+def test_who_is_asked_twice_is_told_where_it_began(admin, ben, adam, company):
+    app = factories.app("Salesforce", company.finance)
+    choose("write")
+    apps.add_step(db.session.merge(app), approver=factories.approver(ben), actor=db.session.merge(adam),
+                  now=clock.now())  # fmt: skip
+    outbox.commit()
+    page = plain(admin.get("/admin/audit"))
+    assert "Adam Weiss changed who decides on Salesforce. Ben Okafor can be asked in more than one step." in page
 
 
 def test_a_requests_life_is_told(admin, rita, ana, ben, otto, company):

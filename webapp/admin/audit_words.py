@@ -14,7 +14,7 @@ from webapp.presentation import count
 from webapp.queries.audit_lines import Line, Names
 from webapp.text import reference
 from webapp.workflow.entitlements import shown
-from webapp.workflow.policy import OutcomeRule, Policy, StepRule
+from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility
 
 # The name in the address, the words, and how the kinds begin.
@@ -201,6 +201,7 @@ class _Words:
         for position in range(max(len(before.steps), len(after.steps))):
             was, now = (self._step(rule.steps[position : position + 1]) for rule in (before, after))
             pairs.append((f"Step {position + 1}", was, now))
+        pairs += self.seen(before, after)
         pairs += _fields(before, after)
         for state in (RequestState.APPROVED, RequestState.DENIED, RequestState.EXPIRED):
             old, new = before.outcomes.get(state, OutcomeRule()), after.outcomes.get(state, OutcomeRule())
@@ -212,14 +213,24 @@ class _Words:
     def _step(self, steps: tuple[StepRule, ...]) -> str:
         if not steps:
             return "no such step"
-        step = steps[0]
-        who = self.approver({"person": step.approver.person, "group": step.approver.group})
-        seen = sum(1 for one in step.see.values() if one is not Visibility.HIDDEN)
-        set_by = sum(1 for one in step.see.values() if one is Visibility.WRITE)
-        details = [f"{step.days} days"] if step.days else []
-        if seen:
-            details.append(f"sees {count(seen, 'field')}, sets {set_by}")
-        return f"{who} ({', '.join(details)})" if details else who
+        who = self._approver(steps[0].approver)
+        return f"{who} ({count(steps[0].days, 'day')})" if steps[0].days else who
+
+    def _approver(self, approver: Approver) -> str:
+        return self.approver({"person": approver.person, "group": approver.group})
+
+    def seen(self, before: Policy, after: Policy) -> list[tuple[str, str, str]]:
+        """What each approver may do with each field, wherever in the order their step stands."""
+        was = {step.approver: step.see for step in before.steps}
+        return [
+            (
+                f"{one.name} for {self._approver(step.approver)}",
+                was.get(step.approver, {}).get(one.id, Visibility.HIDDEN).value,
+                step.see.get(one.id, Visibility.HIDDEN).value,
+            )
+            for step in after.steps
+            for one in after.entitlements
+        ]
 
 
 OTHER_WORDS = "other words"
@@ -302,12 +313,23 @@ def _plain(value: Any) -> str:
 def _policy_saved(words: _Words) -> Markup:
     before, after = words.rules()
     if before is None or after is None:
-        return words.say("{who} set the first rule of {app}.")
+        return words.say("{who} set the first rule of {app}.") + _asked_twice(words)
     if before.approval_required != after.approval_required:
         return words.say("{who} turned approval {how} for {app}.", how="on" if after.approval_required else "off")
-    if before.steps != after.steps:
-        return words.say("{who} changed who decides on {app}.")
+    if [step.approver for step in before.steps] != [step.approver for step in after.steps]:
+        return words.say("{who} changed who decides on {app}.") + _asked_twice(words)
+    if any(was != now for _, was, now in words.seen(before, after)):
+        return words.say("{who} changed what steps see of {app}.")
+    if [step.days for step in before.steps] != [step.days for step in after.steps]:
+        return words.say("{who} changed how much time the steps of {app} have.")
     return words.say("{who} changed the rules of {app}.")
+
+
+def _asked_twice(words: _Words) -> Markup:
+    twice = words.facts.get("asked_twice")
+    if not twice:
+        return Markup("")
+    return words.say(" {them} can be asked in more than one step.", them=words.crowd(twice))
 
 
 def _app_changed(words: _Words) -> Markup:

@@ -211,7 +211,7 @@ def _gather(facts: Any, people: set[int], groups: set[int]) -> None:
             people.add(value)
         elif key == "group" and isinstance(value, int):
             groups.add(value)
-        elif key == "asked" and isinstance(value, list):
+        elif key in ("asked", "asked_twice") and isinstance(value, list):
             people.update(one for one in value if isinstance(one, int))
         elif key == "audience" and isinstance(value, list):
             groups.update(one for one in value if isinstance(one, int))
