@@ -88,7 +88,8 @@ def test_a_field_is_made_with_its_choices(admin, app_, htmx):
     ],
 )
 def test_defaults_are_typed(admin, app_, kind, default, value):
-    made(admin, app_, kind=kind, default=default)
+    options = CHOICE["options"] if kind == "choices" else ""
+    made(admin, app_, kind=kind, default=default, options=options)
     assert policy_of(app_).entitlements[0].default == value
 
 
@@ -99,7 +100,8 @@ def test_defaults_are_typed(admin, app_, kind, default, value):
         ({"name": "n" * 81}, "A field's name can have up to 80 characters."),
         ({"options": "\n "}, "Write at least one choice, each on a line of its own."),
         ({"default": "Gold"}, "“Gold” is not one of the choices for Licence."),
-        ({"kind": "number", "default": "many"}, "Licence needs a number"),
+        ({"kind": "number", "default": "many", "options": ""}, "Licence needs a number"),
+        ({"kind": "text"}, "Only a choice and several choices have these."),
         ({"kind": "colour"}, "Choose one of these kinds."),
         ({"help": "h" * 201}, "Please keep it to 200 characters; this has 201."),
         ({"required": "1"}, "Licence is required, but nobody may set it. Let the requester or a step write it."),
@@ -121,6 +123,33 @@ def test_who_sets_a_new_field_is_said_at_once(admin, app_, ana):
     assert policy_of(app_).entitlements[1].requester is Visibility.WRITE
     page = flat(admin.get(f"/admin/apps/{app_.public_id}"))
     assert "Ana Moreau sets it" in page and "the requester sets it" in page
+
+
+def test_choices_that_were_typed_for_a_text_stay_to_be_seen(admin, app_):
+    page = flat(admin.post(url(app_), CHOICE | {"kind": "text"}, htmx=True))
+    assert "Standard Developer</textarea>" in page and "cs-options" not in page
+    assert "cs-options" in flat(admin.get(f"/admin/apps/{app_.public_id}"))
+
+
+def test_the_default_is_chosen_from_the_choices_commas_and_all(admin, app_):
+    options = "Basic, 5 €\r\nPro, 9 €"
+    one = made(admin, app_, options=options, default="Basic, 5 €")
+    several = made(admin, app_, name="Extras", kind="choices", options=options, default="Pro, 9 €")
+    assert [field.default for field in policy_of(app_).entitlements] == ["Basic, 5 €", ["Pro, 9 €"]]
+    page = flat(admin.get(f"/admin/apps/{app_.public_id}"))
+    assert '<option value="Basic, 5 €" selected>' in page
+    assert re.search(r'name="default" value="Pro, 9 €" checked', page)
+    data = {"name": "Plan", "options": options, "requester": "read"}
+    assert admin.post(f"{url(app_)}/{one}", data | {"default": ""}).status_code == 303
+    both = {"name": "Extras", "default": ["Basic, 5 €", "Pro, 9 €"]}
+    assert admin.post(f"{url(app_)}/{several}", data | both).status_code == 303
+    assert [field.default for field in policy_of(app_).entitlements] == [None, ["Basic, 5 €", "Pro, 9 €"]]
+    # Of a choice that goes, the box is still ticked when that is refused.
+    refused = admin.post(f"{url(app_)}/{several}", data | both | {"options": "Pro, 9 €"}, htmx=True)
+    assert refused.status_code == 422 and "“Basic, 5 €” is not one of the choices for Extras." in words(refused)
+    assert flat(refused).count(" checked") == 2
+    assert admin.post(f"{url(app_)}/{several}", data | {"name": "Extras"}).status_code == 303
+    assert policy_of(app_).entitlements[1].default is None
 
 
 def test_two_fields_of_one_name_are_refused(admin, app_):

@@ -223,6 +223,7 @@ def change(
         page = load(public_id)
         drawn = _section(section, page)
         drawn.errors, drawn.mark, drawn.values = wrong, mark, drawn.values | request.form.to_dict()
+        drawn.values["defaults"] = request.form.getlist("default")  # several boxes have this name
         return _present(section, page, drawn, 409 if isinstance(error, Conflict) else 422)
     commit()
     if not htmx.is_fragment():
@@ -328,6 +329,7 @@ def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
         "kinds": KINDS,
         "frozen": entitlements.frozen,
         "default_of": _default_of,
+        "default_choices": _default_choices,
         "set_by": lambda field: _set_by(page, field),
         "setters": [(one.value, f"Step {at}: {one.name}") for at, one in enumerate(page.steps, 1) if one is not None],
         "unseen": [field.name for field in page.row.policy.entitlements if not _seen(page, field)],
@@ -348,6 +350,12 @@ def _default_of(field: Entitlement) -> str:
     if isinstance(field.default, bool):
         return "yes" if field.default else "no"
     return "" if field.default is None else shown(field.default)
+
+
+def _default_choices(field: Entitlement) -> list[tuple[str, str]]:
+    if field.kind == "yes_no":
+        return [("yes", "Yes"), ("no", "No")]
+    return [(option, option) for option in field.options]
 
 
 def _set_by(page: AppPage, field: EntitlementField) -> str:

@@ -1,5 +1,6 @@
 """The typed fields of an app: create, edit, order, archive and restore."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request
@@ -11,6 +12,7 @@ from webapp.models import App
 from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
 from webapp.signin import keepers, me
+from webapp.text import one_line
 from webapp.workflow.policy import Approver
 
 from .apps import change
@@ -18,16 +20,20 @@ from .forms import AppPage
 from .views import bp
 
 
-def _typed(kind: str) -> dict[str, Any]:
+def _typed() -> dict[str, Any]:
     form = request.form
-    default = form.get("default", "")
     return {
         "name": form.get("name", ""),
         "options": form.get("options", "").splitlines()[:200],
         "required": form.get("required") == "1",
-        "default": default.split(",") if kind == "choices" else [default],
+        "default": form.getlist("default")[:200],
         "help": form.get("help", ""),
     }
+
+
+def _listed(text: str, options: Sequence[str]) -> list[str]:
+    """Choices with commas between, where the choices are not there to be ticked yet; one may have a comma itself."""
+    return [text] if one_line(text) in map(one_line, options) else text.split(",")
 
 
 @bp.post("/apps/<public_id>/fields")
@@ -36,13 +42,16 @@ def _typed(kind: str) -> dict[str, Any]:
 def add_field(public_id: str) -> AnyResponse:
     """A new field. `setter` is who sets it: "nobody", "requester", or a step's value."""
     kind, setter = request.form.get("kind", ""), request.form.get("setter", "nobody")
+    typed = _typed()
+    if kind == "choices":
+        typed["default"] = _listed(request.form.get("default", ""), typed["options"])
 
     def act(app: App, page: AppPage) -> None:
         writer: Approver | None = None
         if setter not in ("nobody", "requester"):
             writer = page.step(setter)
         entitlements.create(
-            app, kind=kind, **_typed(kind), requester="write" if setter == "requester" else "hidden", writer=writer,
+            app, kind=kind, **typed, requester="write" if setter == "requester" else "hidden", writer=writer,
             actor=me(), now=clock.now(),
         )  # fmt: skip
 
@@ -69,11 +78,10 @@ def edit_field(public_id: str, field_id: str) -> AnyResponse:
     """All of one field but its kind."""
 
     def act(app: App, page: AppPage) -> None:
-        kind = next((one.kind for one in page.fields if one.public_id == field_id), "")
         requester = request.form.get("requester", "")
         if not requester:
             raise Invalid(requester="Choose one of the three.")
-        entitlements.edit(app, field_id, **_typed(kind), requester=requester, actor=me(), now=clock.now())
+        entitlements.edit(app, field_id, **_typed(), requester=requester, actor=me(), now=clock.now())
 
     return change("fields", public_id, act, at="required", mark=field_id)
 

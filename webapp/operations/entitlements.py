@@ -204,8 +204,8 @@ def _fill(
             wrong["options"] = "Write at least one choice, each on a line of its own."
         elif len(options) > OPTIONS_LIMIT or any(len(one) > 80 for one in options):
             wrong["options"] = f"Up to {OPTIONS_LIMIT} choices, each of up to 80 characters."
-    else:
-        options = []
+    elif options:
+        wrong["options"] = "Only a choice and several choices have these. Choose one of those kinds, or empty this."
     if requester not in tuple(Visibility):
         wrong["requester"] = "Choose one of the three."
     value: Value | None = None
