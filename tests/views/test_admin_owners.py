@@ -100,6 +100,27 @@ def test_an_archived_app_is_nobodys_but_the_admins(owner, hers):
     assert owner.get("/admin/apps").status_code == 404
 
 
+def test_an_owner_describes_the_app_and_an_admin_sets_where_it_leads(owner, hers, adam, login_as):
+    def details(browser, **values):
+        row = now(hers)
+        fields = ("name", "description", "category", "launch_url")
+        was = json.dumps({key: getattr(row, key) for key in fields}, sort_keys=True, ensure_ascii=False)
+        form = {"name": row.name, "description": row.description, "category": row.category, "was": was}
+        return browser.post(url(hers, "/details"), form | values, htmx=True)
+
+    page = words(owner.get(url(hers)))
+    assert "An admin sets it." in page and 'name="launch_url"' not in page
+    admin = login_as(adam)
+    assert 'name="launch_url"' in words(admin.get(url(hers)))
+    assert details(admin, launch_url="https://crm.example/").status_code == 200
+    assert details(owner, description="Customers.").status_code == 200
+    assert (now(hers).description, now(hers).launch_url) == ("Customers.", "https://crm.example/")
+    for link in ("https://evil.example/", ""):
+        answer = details(owner, description="Ours.", launch_url=link)
+        assert answer.status_code == 422 and "Only an admin can change where it leads. Ask one." in words(answer)
+    assert (now(hers).description, now(hers).launch_url) == ("Customers.", "https://crm.example/")
+
+
 def test_rules_are_copied_from_their_own_apps_only(owner, hers, olga, ana, ben, company):
     mine = factories.app("Figma", ben, owner=olga)
     other = factories.app("Zoom", ben, owner=company.adam)

@@ -280,7 +280,7 @@ def _refuse(setting: Setting, public_id: str, wrong: dict[str, str], sentence: s
     section = forms.draw(setting, page)
     section.errors = wrong
     if not setting.is_switch:
-        section.values = setting.typed(request.form)
+        section.values = section.values | setting.typed(request.form)
     if htmx.is_fragment():
         return present(setting, page, section, said=sentence if "back" in request.form else "", status=status)
     if "back" in request.form:

@@ -87,7 +87,8 @@ def stamp(values: Values) -> str:
 
 def save(setting: Setting, page: AppPage, app: App, form: Form, *, actor: Person, now: datetime) -> None:
     """Saves what was typed. Raises Invalid, or Conflict when somebody else has changed the same meanwhile."""
-    current, wanted = setting.current(page), setting.typed(form)
+    current = setting.current(page)
+    wanted = current | setting.typed(form)
     if setting.is_switch and form.get("was") != stamp(current):
         raise Conflict(f"{_SWITCHES[setting.name]} for {app.name} was changed by somebody else. Look at how it is now.")
     if wanted == current:
@@ -112,12 +113,13 @@ def approver_of(value: str, *, field: str) -> Approver | None:
 
 
 def _details_typed(form: Form) -> Values:
-    return {
+    values = {
         "name": one_line(form.get("name", "")),
         "description": clean(form.get("description", "")),
         "category": one_line(form.get("category", "")),
-        "launch_url": one_line(form.get("launch_url", "")),
     }
+    # An owner who is no admin has no field for it.
+    return values | ({"launch_url": one_line(form["launch_url"])} if "launch_url" in form else {})
 
 
 def _details_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:

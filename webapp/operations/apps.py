@@ -75,7 +75,10 @@ def change_details(
     actor: Person,
     now: datetime,
 ) -> None:
-    """What people read of the app and where it opens. Raises Invalid with all that is wrong."""
+    """What people read of the app and where it opens; the latter is an admin's. Raises Invalid with all that is wrong.
+
+    A link on everybody's dashboard that leads somewhere else is no rule of approval, so owners do not set it.
+    """
     name, description, category = one_line(name), clean(description), one_line(category)
     wrong: dict[str, str] = {}
     try:
@@ -90,6 +93,8 @@ def change_details(
         launch_url = web_address(launch_url)
     except Invalid as error:
         wrong |= error.fields
+    if launch_url != app.launch_url and not actor.is_admin:
+        wrong["launch_url"] = "Only an admin can change where it leads. Ask one."
     if wrong:
         raise Invalid(**wrong)
     before = _details(app)
