@@ -47,6 +47,10 @@ def test_mails_and_words_of_each_outcome_are_saved(admin, app_, state):
     ("typed", "sentence"),
     [
         ({"others": "crm@example.com\nnobody"}, "“nobody” is not an e-mail address."),
+        (
+            {"others": "one\ncrm@example.com\ntwo"},
+            "“one” is not an e-mail address. It looks like name@example.com. “two”",
+        ),
         ({"others": "\n".join(f"a{index}@example.com" for index in range(11))}, "Up to 10 addresses; these are 11."),
         ({"words": "w" * 2001}, "Please keep it to 2,000 characters; this has 2,001."),
         ({"reasons": "\n".join(f"No {index}" for index in range(11))}, "Up to 10 reasons; these are 11."),

@@ -72,18 +72,30 @@ def test_an_empty_group_and_an_app_without_owner_are_told(admin, rita, adam):
     assert "Nobody owns this app." in page
     page = flat(ask(admin, app, adam))
     assert "Nobody can decide step 1." in page and "Adam would be told so" in page
+    assert "Adam does not get it" in page and "Adam gets it" not in page
 
 
 def test_an_app_that_cannot_be_asked_for_says_so(admin, ana, rita, company):
     hidden = factories.app("Zoom", ana, requestable=False)
-    assert "Zoom is not in the catalog." in flat(ask(admin, hidden, rita))
+    page = flat(ask(admin, hidden, rita))
+    assert "Zoom is not in the catalog." in page
+    assert "Rita does not get it" in page and "Rita gets it" not in page
     free = factories.app("Slack")
     assert "Rita adds it" in flat(ask(admin, free, rita))
     choose("write")
     apps.set_audience(db.session.merge(free), groups=[company.finance.id], actor=None, now=clock.now())
     outbox.commit()
-    assert "Rita does not see Slack." in flat(ask(admin, free, rita))
+    page = flat(ask(admin, free, rita))
+    assert "Rita does not see Slack." in page and "They do not see it in the catalog" in page
+    assert "Rita has it" not in page and "Ben has it" in flat(ask(admin, free, company.ben))
     assert "does not see" not in flat(ask(admin, free, company.ben))
+
+
+def test_without_a_step_nobody_is_asked_and_nobody_gets_it(admin, rita, adam):
+    app = factories.app("Zoom", policy=Policy(), owner=adam)
+    page = flat(ask(admin, app, rita))
+    assert "Now, but nobody is asked" in page and "It has no step yet" in page
+    assert "Rita does not get it" in page and "Mail to nobody" not in page
 
 
 def test_nobody_chosen_draws_nothing(admin, app_, company):

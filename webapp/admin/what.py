@@ -29,7 +29,10 @@ from .views import bp, fragment
 
 @dataclass(slots=True)
 class What:
-    """The chain as it would go, and warnings as (bold beginning, the rest)."""
+    """The chain as it would go, and warnings as (bold beginning, the rest).
+
+    Its last link is that they have the app, or what is missing for that.
+    """
 
     person: Named
     links: list[Link]
@@ -51,15 +54,19 @@ def what_would_happen(public_id: str) -> Response:
 def _what(page: AppPage, person: Named) -> What:
     app, policy = page.row.app, page.row.policy
     first = _first(person.name)
-    what = What(person, [])
+    what, missing = What(person, []), ""
     if not app.requestable:
         what.warnings.append((f"{app.name} is not in the catalog.", "Nobody can ask for it until Requestable is on."))
+        missing = "It is not in the catalog"
     elif not app.for_everyone and not rules.in_audience(app.id, person.id):
         what.warnings.append((f"{first} does not see {app.name}.", "They are in none of the groups that see it."))
+        missing = "They do not see it in the catalog"
     if not policy.approval_required:
         what.links = [
             _face(person.name, person.public_id, f"{first} adds it", ("Now, nobody has to approve",)),
-            _app(app, f"{first} has it", ("At once, with a mail",)),
+            _app(app, f"{first} does not get it", (missing,))
+            if missing
+            else _app(app, f"{first} has it", ("At once, with a mail",)),
         ]
         return what
     found = directory.look_up([*(step.approver for step in policy.steps), app.owner])
@@ -67,13 +74,21 @@ def _what(page: AppPage, person: Named) -> What:
         who_decides(step.approver, owner=app.owner, directory=found.directory, without=frozenset({person.id}))
         for step in policy.steps
     ]
-    asked = _names(deciders[0], found) if deciders else "nobody"
-    what.links.append(_face(person.name, person.public_id, f"{first} asks", (f"Now. Mail to {asked}",)))
+    asked = f"Now. Mail to {_names(deciders[0], found)}" if deciders else "Now, but nobody is asked"
+    what.links.append(_face(person.name, person.public_id, f"{first} asks", (asked,)))
     for at, (step, who) in enumerate(zip(page.steps, deciders, strict=True)):
         if step is not None:
             what.links.append(_step(policy, at, step, who, found))
             what.warnings += _warnings(at + 1, step, who, person, found, page)
-    what.links.append(_app(app, f"{first} gets it", (_mails(policy, person, deciders, found),)))
+    stuck = next((at for at, who in enumerate(deciders, 1) if who.tier is Tier.NOBODY), 0)
+    if not deciders:
+        missing = missing or "It has no step yet"
+    elif stuck:
+        missing = missing or f"Nobody can decide step {stuck}"
+    if missing:
+        what.links.append(_app(app, f"{first} does not get it", (missing,)))
+    else:
+        what.links.append(_app(app, f"{first} gets it", (_mails(policy, person, deciders, found),)))
     if not deciders:
         what.warnings.append(("There is no step yet.", "Name an approver, or turn off Approval required."))
     elif app.owner is None:

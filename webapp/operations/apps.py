@@ -295,14 +295,17 @@ def set_outcome(
     policy = rule_to_change(app)
     wrong: dict[str, str] = {}
     addresses: list[str] = []
+    faults: list[str] = []
     for one in others:
         try:
             addresses.append(address(one))
         except Invalid as error:
-            wrong["others"] = str(error)
+            faults.append(str(error))
     addresses = list(dict.fromkeys(addresses))
-    if len(addresses) > ADDRESSES_LIMIT:
-        wrong["others"] = f"Up to {ADDRESSES_LIMIT} addresses; these are {len(addresses)}."
+    if len(addresses) + len(faults) > ADDRESSES_LIMIT:
+        wrong["others"] = f"Up to {ADDRESSES_LIMIT} addresses; these are {len(addresses) + len(faults)}."
+    elif faults:
+        wrong["others"] = " ".join(faults)
     words = clean(words)
     if len(words) > WORDS_LIMIT:
         wrong["words"] = f"Please keep it to {WORDS_LIMIT:,} characters; this has {len(words):,}."
