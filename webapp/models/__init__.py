@@ -3,12 +3,13 @@
 from .apps import App, Audience, EntitlementField, Icon, PolicyRevision
 from .base import Base, UTCDateTime, db_now
 from .events import Event, EventHead
-from .grants import Grant
+from .grants import LIVE_GRANT, Grant
 from .notices import Notice
 from .people import Group, Heartbeat, Membership, Organisation, Person, PersonSession
 from .requests import AccessRequest, Comment, Decision, Invitation, Step
 
 __all__ = [
+    "LIVE_GRANT",
     "AccessRequest",
     "App",
     "Audience",

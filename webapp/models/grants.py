@@ -10,6 +10,8 @@ from webapp.text import public_id
 from .base import PUBLIC_ID, Base, Id, id_column
 from .requests import ValuesMixin
 
+# The states of a grant whose person has the app.
+LIVE_GRANT = ("provisioning", "active")
 LIVE = text("state IN ('provisioning', 'active')")
 REMOVED = text("state = 'removed'")
 

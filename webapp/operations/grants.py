@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 
 from webapp import audit, outbox
 from webapp.extensions import db
-from webapp.models import App, Grant, Person
+from webapp.models import LIVE_GRANT, App, Grant, Person
 from webapp.queries import directory
 from webapp.text import clean, sha256
 
@@ -14,7 +14,6 @@ from . import _invite
 from ._sql import changed
 from .errors import Conflict, Invalid
 
-LIVE = ("provisioning", "active")
 REASON_LIMIT = 500
 
 
@@ -31,7 +30,7 @@ def remove(grant: Grant, *, actor: Person, reason: str, now: datetime) -> None:
     directory.lock()
     if changed(
         update(Grant)
-        .where(Grant.id == grant.id, Grant.state.in_(LIVE))
+        .where(Grant.id == grant.id, Grant.state.in_(LIVE_GRANT))
         .values(state="removed", removed_at=now, removed_by_id=actor.id, removed_reason=reason)
     ) != 1:  # fmt: skip
         raise Conflict(_gone(grant))

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from webapp import audit, failpoints, outbox
 from webapp.extensions import db, keyring
 from webapp.models import (
+    LIVE_GRANT,
     AccessRequest,
     App,
     Comment,
@@ -49,7 +50,6 @@ WRONG_CODES = 5
 SAME_MAILS_A_DAY = 3
 SAME_MAIL_AFTER = timedelta(minutes=10)
 SAME_MAIL = '{"same": true}'
-LIVE_GRANT = ("provisioning", "active")
 TOO_LATE = "Somebody else was faster, or the time is over. Here is how it stands now."
 
 # A form's values: entitlement id → what was sent for it.

@@ -9,7 +9,18 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Row, Select, and_, exists, func, literal, or_, select, true, tuple_, union_all
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Audience, Grant, Group, Membership, Person, PolicyRevision, Step
+from webapp.models import (
+    LIVE_GRANT,
+    AccessRequest,
+    App,
+    Audience,
+    Grant,
+    Group,
+    Membership,
+    Person,
+    PolicyRevision,
+    Step,
+)
 from webapp.queries.owned import owned_by
 from webapp.text import hue, initials, like
 from webapp.workflow.policy import Approver, Policy, loads
@@ -22,7 +33,6 @@ CHOICES = 200
 # Members of a group that its place in the list shows; its own page shows all.
 MEMBERS = 12
 
-LIVE = ("provisioning", "active")
 # What the list of apps can be filtered by; none of them: all in use.
 APP_STATES = ("requestable", "not requestable", "no owner", "archived")
 # For who is no admin, and sees the apps they own.
@@ -112,7 +122,9 @@ class AppRow:
 
 
 def _app_rows() -> Select[Any]:
-    people = select(func.count()).where(Grant.app_id == App.id, Grant.state.in_(LIVE)).correlate(App).scalar_subquery()
+    people = (
+        select(func.count()).where(Grant.app_id == App.id, Grant.state.in_(LIVE_GRANT)).correlate(App).scalar_subquery()
+    )
     pending = (
         select(func.count())
         .where(AccessRequest.app_id == App.id, AccessRequest.state == RequestState.PENDING.value)
@@ -336,7 +348,7 @@ class PersonRow:
 def _person_rows() -> Select[Any]:
     apps = (
         select(func.count())
-        .where(Grant.person_id == Person.id, Grant.state.in_(LIVE))
+        .where(Grant.person_id == Person.id, Grant.state.in_(LIVE_GRANT))
         .correlate(Person)
         .scalar_subquery()
     )

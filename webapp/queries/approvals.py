@@ -10,7 +10,19 @@ from sqlalchemy import Integer, Row, bindparam, func, literal, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Decision, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
+from webapp.models import (
+    LIVE_GRANT,
+    AccessRequest,
+    App,
+    Decision,
+    Grant,
+    Group,
+    Invitation,
+    Person,
+    PolicyRevision,
+    Step,
+    db_now,
+)
 from webapp.models.requests import load_values
 from webapp.queries import faces
 from webapp.queries.chains import Who
@@ -184,7 +196,7 @@ def also_has(person_id: int, limit: int = 100) -> list[Row[Any]]:
         db.session.execute(
             select(*faces.COLUMNS, App.category)
             .join(Grant, Grant.app_id == App.id)
-            .where(Grant.person_id == person_id, Grant.state.in_(("provisioning", "active")))
+            .where(Grant.person_id == person_id, Grant.state.in_(LIVE_GRANT))
             .order_by(App.sort_key, App.id)
             .limit(limit)
         )

@@ -11,6 +11,7 @@ from sqlalchemy import Integer, Row, Select, and_, bindparam, func, literal, or_
 
 from webapp.extensions import db
 from webapp.models import (
+    LIVE_GRANT,
     AccessRequest,
     App,
     Audience,
@@ -127,7 +128,7 @@ def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*
             and_(
                 Grant.app_id == App.id,
                 Grant.person_id == bindparam("person"),
-                Grant.state.in_(("provisioning", "active")),
+                Grant.state.in_(LIVE_GRANT),
             ),
         )
         .outerjoin(

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Integer, Row, bindparam, or_, select
 
-from webapp.models import AccessRequest, App, Grant, PolicyRevision
+from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, PolicyRevision
 from webapp.models.requests import load_values
 from webapp.queries import chains, faces
 from webapp.queries.chains import ChainStep
@@ -18,7 +18,6 @@ from webapp.workflow.entitlements import Sheet, shown
 from webapp.workflow.policy import loads
 from webapp.workflow.states import RequestState
 
-LIVE = ("provisioning", "active")
 TILES = 300
 
 # The statements of these pages are built once: SQLAlchemy takes twice as long to build one as to run it.
@@ -26,7 +25,7 @@ _APPS_OF = (
     select(*faces.COLUMNS, App.launch_url, Grant.values_json, Grant.created_at, Grant.ends_at, PolicyRevision.body)
     .join(App, App.id == Grant.app_id)
     .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
-    .where(Grant.person_id == bindparam("person"), Grant.state.in_(LIVE))
+    .where(Grant.person_id == bindparam("person"), Grant.state.in_(LIVE_GRANT))
     .order_by(App.sort_key, App.id)
     .limit(bindparam("limit", type_=Integer, literal_execute=True))
 )

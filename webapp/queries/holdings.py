@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Decision, Grant, Person, PolicyRevision, Step
+from webapp.models import LIVE_GRANT, AccessRequest, App, Decision, Grant, Person, PolicyRevision, Step
 from webapp.models.requests import load_values
 from webapp.queries import faces
 from webapp.queries.admin import Page, paged
@@ -20,7 +20,6 @@ from webapp.workflow.entitlements import shown
 from webapp.workflow.policy import loads
 from webapp.workflow.states import Channel, Verdict
 
-LIVE = ("provisioning", "active")
 APPS = 300
 REMOVED = 10
 DECISIONS = 5
@@ -76,7 +75,7 @@ _HELD = (
     .outerjoin(_NOW, _NOW.id == App.policy_revision_id)
     .outerjoin(AccessRequest, AccessRequest.id == Grant.request_id)
     .outerjoin(_FROZEN, _FROZEN.id == AccessRequest.policy_revision_id)
-    .where(Grant.state.in_(LIVE))
+    .where(Grant.state.in_(LIVE_GRANT))
 )  # fmt: skip
 
 

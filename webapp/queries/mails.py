@@ -8,6 +8,7 @@ from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import (
+    LIVE_GRANT,
     AccessRequest,
     App,
     Comment,
@@ -27,8 +28,6 @@ from webapp.queries.chains import ChainStep
 from webapp.transactions import alone
 from webapp.workflow.entitlements import SetValue
 from webapp.workflow.policy import Policy, loads
-
-LIVE_GRANT = ("provisioning", "active")
 
 
 @dataclass(slots=True)
