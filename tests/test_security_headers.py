@@ -172,6 +172,8 @@ def test_a_form_with_somebody_elses_token_is_refused_with_a_way_on(login_as, rit
     fragment = browser.client.post("/sign-out", headers={"HX-Request": "true"})
     assert fragment.status_code == 400
     assert fragment.headers["HX-Retarget"] == "#toasts"
+    assert "go back, reload the page and send it again" in answer.text
+    assert "copy what you typed, then reload the page and send it again" in fragment.text
 
 
 # ---------- A new secret key ----------

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
@@ -53,12 +54,17 @@ def init(app: Flask) -> None:
     app.teardown_appcontext(_leave)
 
 
-def answer(status: int, sentence: str, *, title: str = "", next_url: str = "/", next_label: str = "") -> Response:
-    """The refusal as a whole page, or as a toast where htmx asked."""
+def answer(
+    status: int, sentence: str, *, title: str = "", next_url: str = "/", next_label: str = "", also: str = ""
+) -> Response:
+    """The refusal as a whole page, or as a toast where htmx asked: with `also`, what it swaps in besides, and with the
+    link unless it leads to the page that is open."""
     _end_transaction()
     if htmx.is_fragment():
-        body = render_template("errors/_fragment.html", message=sentence, kind="is-no")
-        return htmx.as_toast(make_response(body, status))
+        is_here = urlsplit(htmx.current_page() or "").path == urlsplit(next_url).path
+        href = "" if is_here or not next_label else next_url
+        body = render_template("errors/_fragment.html", message=sentence, href=href, label=next_label)
+        return htmx.as_toast(make_response(body + also, status))
     body = render_template(
         "errors/error.html",
         title=title or _TITLES.get(status, "That did not work"),
@@ -97,10 +103,12 @@ def _http(error: HTTPException) -> Response:
 
 def _csrf(error: CSRFError) -> Response:
     log.info("csrf refused", extra={"reason": error.description})
+    # Where htmx asked, the form is still there with all that was typed, until the page is reloaded.
+    then = "copy what you typed, then reload" if htmx.is_fragment() else "go back, reload"
     return answer(
         400,
-        "The page was open for too long, or you signed in elsewhere meanwhile. Nothing was changed: go back, "
-        "reload the page and send it again.",
+        f"The page was open for too long, or you signed in elsewhere meanwhile. Nothing was changed: {then} the page "
+        "and send it again.",
     )
 
 

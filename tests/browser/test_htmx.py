@@ -31,6 +31,9 @@ def test_search_as_you_type(window):
     expect(page.locator(".cs-card")).to_have_count(1)
     expect(card(page, "Salesforce")).to_be_visible()
     expect(page.locator("#say")).to_have_text("1 app found.")
+    page.reload()
+    expect(page.get_by_label("Search apps", exact=True)).to_have_value("salesf")
+    expect(page.locator(".cs-card")).to_have_count(1)
     page.get_by_label("Search apps", exact=True).fill("zebra")
     expect(page.get_by_role("heading", name="Nothing found for “zebra”")).to_be_visible()
     page.get_by_label("Search apps", exact=True).fill("")
@@ -143,6 +146,9 @@ def test_our_own_refusal_is_a_sentence_in_the_dialog(window, cases):
     dialog.get_by_role("button", name="Request App", exact=True).click()
     expect(dialog.locator("[data-toast].is-no")).to_be_visible()
     expect(dialog.get_by_label("Why do you need it?", exact=True)).to_have_value("Second.")
+    expect(dialog.locator("[data-toast]").get_by_role("link", name="See your request", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(card(page, "NetSuite").get_by_role("link", name="Requested", exact=True)).to_be_focused()
 
 
 def test_an_expired_session_leads_to_sign_in_and_back(window, cases, site):

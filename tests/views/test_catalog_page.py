@@ -232,6 +232,9 @@ def test_adding_refuses_get_and_a_second_time(login_as, rita, ana):
         answer = browser.post(f"/catalog/{app.public_id}/grant", htmx=htmx)
         assert answer.status_code == 409
         assert "You have Apptio already." in words(answer)
+        if htmx:
+            assert f'id="app-{app.public_id}" hx-swap-oob="true"' in stage.source(answer)
+            assert "Added just now" in words(answer), "the card as it is now"
     assert stage.everything() == before
 
 

@@ -118,8 +118,12 @@ def test_a_second_time_hears_how_it_stands(login_as, rita, benevity, htmx):
     answer = browser.post(f"/catalog/{benevity.public_id}/request", {"message": "Once more."}, htmx=htmx)
     assert answer.status_code == 409
     assert "You have asked for Benevity already." in words(answer)
-    if not htmx:
-        assert f"/requests/{only_request().public_id}" in stage.source(answer)
+    assert "See your request" in words(answer)
+    assert f"/requests/{only_request().public_id}" in stage.source(answer)
+    if htmx:
+        assert answer.headers["HX-Retarget"] == "#toasts", "the dialog keeps what was typed"
+        assert f'id="app-{benevity.public_id}" hx-swap-oob="true"' in stage.source(answer)
+        assert "Requested" in words(answer)
     assert stage.everything() == before
 
 

@@ -57,7 +57,10 @@ def page() -> AnyResponse | str:
 def add(public_id: str) -> AnyResponse | str:
     """An app that needs no approval is mine at once."""
     app, revision = access.app_in_catalog(public_id, me())
-    requests.add(app, revision, person=me(), now=now())
+    try:
+        requests.add(app, revision, person=me(), now=now())
+    except Conflict as error:
+        return _conflict(app, str(error))
     outbox.commit()
     sentence = f"{app.name} is on your dashboard."
     if htmx.is_fragment():
@@ -72,10 +75,7 @@ def ask(public_id: str) -> AnyResponse | str:
     """The dialog in which to ask for an app; `again` names an earlier request of mine whose words it takes over."""
     app, revision = access.app_in_catalog(public_id, me())
     if not revision.snapshot().approval_required:
-        return errors.answer(
-            409, f"{app.name} needs no approval. Press Add in the catalog to have it at once.",
-            next_url=f"/catalog#app-{public_id}", next_label="To the catalog",
-        )  # fmt: skip
+        return _conflict(app, f"{app.name} needs no approval. Press Add in the catalog to have it at once.")
     message, given = _again(clean(request.args.get("again", "")), app)
     return _dialog(app, revision, message=message, given=given, errors={}, status=200)
 
@@ -96,11 +96,7 @@ def submit(public_id: str) -> AnyResponse | str:
     except NobodyCanDecide as error:
         return _refused(app, revision, message, given, {"form": str(error)}, status=409)
     except Conflict as error:
-        db.session.rollback()
-        card = next(iter(catalog.cards(me().id, public_id=public_id)), None)
-        there = f"/requests/{card.request}" if card is not None and card.request else "/catalog"
-        label = "See your request" if card is not None and card.request else "To the catalog"
-        return errors.answer(409, str(error), next_url=there, next_label=label)
+        return _conflict(app, str(error))
     outbox.commit()
     if htmx.is_fragment():
         return _card_with_toast(app, f"You asked for {app.name}.", href=f"/requests/{made.public_id}", label="See it")
@@ -130,6 +126,19 @@ def icon(public_id: str) -> Response:
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
+
+
+def _conflict(app: App, sentence: str) -> AnyResponse:
+    """Why not, where to go next, and the app's card as it is now."""
+    db.session.rollback()
+    cards = catalog.cards(me().id, public_id=app.public_id)
+    request_id = cards[0].request if cards else ""
+    return errors.answer(
+        409, sentence,
+        next_url=f"/requests/{request_id}" if request_id else f"/catalog#app-{app.public_id}",
+        next_label="See your request" if request_id else "To the catalog",
+        also=render_template("catalog/_cards.html", cards=cards, footers=_footers(cards), beside=True),
+    )  # fmt: skip
 
 
 def _refused(
