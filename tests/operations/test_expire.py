@@ -10,9 +10,10 @@ from tests.operations.helpers import asked, events, kinds, mails, outcomes, poli
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Step
-from webapp.operations import people, requests
+from webapp.operations import apps, people, requests
+from webapp.operations.errors import Conflict
 from webapp.transactions import choose
-from webapp.workflow.policy import OutcomeRule
+from webapp.workflow.policy import OutcomeRule, Policy
 from webapp.workflow.states import Verdict
 
 
@@ -167,3 +168,30 @@ def test_a_denial_and_a_sweep_leave_one_story(company: Company) -> None:
     db.session.commit()
     assert sweep() == 0
     assert state(made) == "denied"
+
+
+def test_asking_again_ends_what_is_overdue_and_no_other(company: Company) -> None:
+    app, other = factories.app("Salesforce", company.ana), factories.app("Figma", company.ana)
+    late, beside = factories.request(company.rita, app), factories.request(company.rita, other)
+    of_another = factories.request(company.otto, app)
+    for made in (late, beside, of_another):
+        factories.overdue(made)
+    lines = len(kinds())
+    again = factories.request(company.rita, app)
+    assert [state(one) for one in (late, beside, of_another, again)] == ["expired", "pending", "pending", "pending"]
+    assert kinds(lines)[:2] == ["request.expired", "request.submitted"]
+
+
+def test_an_app_that_needs_no_approval_any_more_is_added_past_what_is_overdue(company: Company) -> None:
+    app = factories.app("Salesforce", company.ana)
+    late = factories.request(company.rita, app)
+    choose("write")
+    app = db.session.merge(app)
+    apps.save_policy(app, Policy(approval_required=False), actor=None, now=clock.now())
+    outbox.commit()
+    with pytest.raises(Conflict, match="You have asked for Salesforce already"):
+        factories.grant(company.rita, app)
+    db.session.rollback()
+    factories.overdue(late)
+    factories.grant(company.rita, app)
+    assert state(late) == "expired"

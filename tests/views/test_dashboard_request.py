@@ -194,6 +194,7 @@ def test_an_overdue_one_has_ended_before_any_sweep(login_as, rita, ana):
     factories.overdue(made)
     told = page(login_as, rita, made)
     assert "You did not get Benevity" in told
+    assert "What was asked for" in told
     assert "Ask again" in told
     assert "You get Benevity" not in told
     assert "Cancel request" not in told
