@@ -214,6 +214,18 @@ def test_the_decision_page(login_as: Any, company: Any, rows: int) -> None:
     assert len(by_link.statements) <= 10, by_link
 
 
+def test_how_it_stands_once_it_is_settled(login_as: Any, company: Any, rows: int) -> None:
+    """The longest way: a field to show, and an owner to name."""
+    many_apps(company, rows)
+    people = [factories.person(f"Member{one:02d} Of") for one in range(min(rows, 30))]
+    policy = rule(factories.group("Crowd", company.ana, *people), see=({"cost": WRITE},), entitlements=FIELDS)
+    made = factories.request(company.rita, factories.app("Asked", policy=policy, owner=company.adam))
+    link = stage.link(made, company.ana)
+    factories.decide(made, company.ana, given={"cost": ["4711"]})
+    assert len(statements(login_as(company.ana), f"/approvals/{made.public_id}").statements) == 7
+    assert len(statements(login_as(None), link).statements) == 5
+
+
 def many_grants_except(company: Any, app: App) -> None:
     many_grants(company)
     choose("write")

@@ -247,6 +247,42 @@ def test_back_in_the_group_gets_a_new_link_and_the_old_one_only_shows(nobody, be
     assert nobody.post(f"{stage.link(made, ben)}/approval", {"code": stage.code(made, ben)}).status_code == 303
 
 
+def test_what_was_set_is_told_to_those_who_may_see_it_and_who_owns_the_app(nobody, login_as, company, ben, ana, rita):
+    """Finance sets the cost centre, which Ana's step does not see."""
+    fields = (stage.text_field("role", requester=stage.WRITE), stage.text_field("cost"), stage.text_field("note"))
+    policy = stage.rule(
+        company.finance, ana, entitlements=fields, see=({"role": stage.READ, "cost": stage.WRITE}, {"role": stage.READ})
+    )
+    made = factories.request(rita, factories.app("Salesforce", policy=policy, owner=company.adam),
+                             given={"role": ["Writer"]})  # fmt: skip
+    of_ben = stage.link(made, ben)
+    factories.decide(made, ben, given={"cost": ["4711"]})
+    of_ana = stage.link(made, ana)
+    assert "Role: Writer, Cost: 4711 · Request" in words(nobody.get(of_ben)), "while it is with the next"
+    factories.decide(made, ana)
+    page = f"/approvals/{made.public_id}"
+    for told in (words(nobody.get(of_ben)), words(login_as(ben).get(of_ben)), words(login_as(ben).get(page))):
+        assert "Role: Writer, Cost: 4711 · Request" in told
+        assert "tell Adam Weiss, who owns Salesforce" in told
+    for told in (words(nobody.get(of_ana)), words(login_as(ana).get(page))):
+        assert "Role: Writer · Request" in told
+        assert "4711" not in told
+    for person in (rita, company.adam):
+        told = words(login_as(person).get(page))
+        assert "Writer" not in told and "4711" not in told, "who was not asked reads it on the request's page"
+    assert "Adam Weiss, who owns" not in told
+
+
+def test_a_group_that_owns_the_app_is_named_and_whoever_left_is_not(nobody, company, ana, ben, rita, adam):
+    of_a_group = factories.request(rita, factories.app("Salesforce", ana, owner=company.finance))
+    of_nobody = factories.request(rita, factories.app("Benevity", ana, owner=ben))
+    stage.deactivate(ben, adam)
+    for made in (of_a_group, of_nobody):
+        factories.decide(made, ana)
+    assert "or tell Finance, which owns Salesforce." in words(nobody.get(stage.link(of_a_group, ana)))
+    assert "to write a comment." in words(nobody.get(stage.link(of_nobody, ana)))
+
+
 # ---------- Signed in as somebody else ----------
 
 

@@ -23,6 +23,7 @@ from webapp.presentation import now, read_as, times
 from webapp.queries import approvals, cases, chains, directory, faces, story
 from webapp.queries.cases import Case
 from webapp.queries.chains import Who
+from webapp.queries.dashboard import in_words
 from webapp.queries.sessions import live_browser
 from webapp.signin import anyone, me, people, signed_in
 from webapp.text import whole_number
@@ -404,6 +405,7 @@ def _page(
         address = reader.address or f"/approvals/{case.request.public_id}"
         return htmx.redirect_whole_page(make_response("", status), address)
     if state is not None:
+        context |= {"details": _set_values(case, reader), "owner": story.owner_of(case.app)}
         body = render_template("approver/settled.html", settlement=state, **context)
         return make_response(body, status)
     step = case.open_step
@@ -422,6 +424,16 @@ def _page(
         "others": [who.name for one in steps if one.state == "open" for who in one.asked if who.id != reader.person.id],
     }
     return make_response(render_template("approver/decide.html", **context), status)
+
+
+def _set_values(case: Case, reader: Reader) -> str:
+    """What is set among the fields that the reader may see: by a link, those of its step and no others."""
+    assert reader.person is not None
+    if reader.invited is None:
+        positions = story.positions_of(case, reader.person.id)
+    else:
+        positions = [step.position for step in case.steps if step.id == reader.invited.invitation.step_id]
+    return in_words(case.policy.sheet_for_steps(positions, case.request.values))
 
 
 def _form(case: Case, reader: Reader, position: int, errors: dict[str, str], *, said: bool) -> dict[str, Any]:

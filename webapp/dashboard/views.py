@@ -18,8 +18,8 @@ from webapp.queries.chains import Who
 from webapp.queries.dashboard import Line
 from webapp.signin import me, people, signed_in
 from webapp.text import whole_number
-from webapp.workflow.entitlements import Field, Sheet
-from webapp.workflow.states import RequestState, Visibility
+from webapp.workflow.entitlements import Sheet
+from webapp.workflow.states import RequestState
 
 bp = Blueprint("dashboard", __name__)
 
@@ -151,12 +151,7 @@ def _sheet(case: Case, stand: Standing) -> Sheet:
         return case.policy.sheet_for_owner(values)
     if stand.is_requester:
         return case.policy.sheet_for_requester(values)
-    mine = [case.policy.sheet_for_step(position, values) for position in story.positions_of(case, me().id)]
-    best: dict[str, Field] = {}
-    for sheet in mine:
-        for one in sheet.visible:
-            best[one.entitlement.id] = Field(one.entitlement, Visibility.READ, one.current)
-    return Sheet(tuple(best.values()))
+    return case.policy.sheet_for_steps(story.positions_of(case, me().id), values)
 
 
 def _everybody(case: Case, steps: list[chains.ChainStep]) -> list[Who]:

@@ -206,10 +206,10 @@ def next_due(person_id: int) -> datetime | None:
 
 
 def owner_of(app: App) -> Who | None:
-    """Who answers for the app: a person or a group."""
+    """Who answers for the app: a person who is still here, or a group."""
     if app.owner_person_id is not None:
         person = db.session.get_one(Person, app.owner_person_id)
-        return Who(person.id, person.public_id, person.name)
+        return Who(person.id, person.public_id, person.name) if person.active else None
     if app.owner_group_id is not None:
         group = db.session.get_one(Group, app.owner_group_id)
         return Who(0, group.public_id, group.name)

@@ -5,7 +5,7 @@ A saved rule is canonical JSON text, so the same rule always has the same hash.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -107,6 +107,11 @@ class Policy:
     def sheet_for_step(self, position: int, values: Mapping[str, SetValue]) -> Sheet:
         """The fields as the approver of the step at `position` sees them."""
         return self._sheet(values, self.steps[position].see)
+
+    def sheet_for_steps(self, positions: Collection[int], values: Mapping[str, SetValue]) -> Sheet:
+        """What the approvers of any of these steps see, to read."""
+        seen = {one.entitlement.id for at in positions for one in self.sheet_for_step(at, values).visible}
+        return self._sheet(values, dict.fromkeys(seen, Visibility.READ))
 
     def sheet_for_owner(self, values: Mapping[str, SetValue]) -> Sheet:
         """Every field, to read: for those who answer for the app."""
