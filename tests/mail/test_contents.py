@@ -91,6 +91,7 @@ def test_the_approver_reads_who_asks_for_what_why_and_until_when(
         "You get this mail because you decide on Salesforce. Adam Weiss looks after Salesforce.",
     )
     never_says(mail, "Cost centre")
+    never_says(mail, "gave no reason")
     invitation = db.session.query(Invitation).one()
     code = links.code(invitation.public_id, 1, invitation.key_id)
     assert f"{code[:3]} {code[3:]}" in mail.text
@@ -98,6 +99,12 @@ def test_the_approver_reads_who_asks_for_what_why_and_until_when(
     token = link_in(mail, "decide/").rpartition("/")[2]
     read = links.read_approval(token)
     assert read is not None and (read.invitation, read.round) == (invitation.public_id, 1)
+
+
+def test_without_words_the_mail_says_so_as_the_page_does(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    factories.request(company.rita, factories.app("Zoom", company.ana), message="")
+    drain()
+    says(smtp.one_to("ana@example.com"), "Rita gave no reason.")
 
 
 def test_code_and_link_are_never_in_subject_or_preheader(company: Company, smtp: SmtpServer, drain: Drain) -> None:

@@ -143,9 +143,9 @@ def everything() -> dict[str, list[Any]]:
     return found
 
 
-def cancel(made: AccessRequest, actor: Person) -> None:
+def cancel(made: AccessRequest, actor: Person, reason: str = "") -> None:
     choose("write")
-    requests.cancel(factories.case_of(made), actor=db.session.merge(actor), now=clock.now())
+    requests.cancel(factories.case_of(made), actor=db.session.merge(actor), reason=reason, now=clock.now())
     commit()
 
 

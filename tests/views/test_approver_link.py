@@ -119,6 +119,10 @@ def test_one_page_for_every_link_that_is_not_ours(app, nobody, login_as, ben, ot
         assert {answer.status_code for answer in answers} == {404}
         assert len({answer.data for answer in answers}) == 1, "the same bytes, so that nothing can be learnt"
         assert "This link is not valid" in words(answers[0])
+        way = (
+            'href="/sign-in?next=/approvals">Sign in<' if someone is nobody else 'href="/approvals">To your approvals<'
+        )
+        assert way in stage.source(answers[0])
     for path in ("approval", "denial", "code"):
         answers = [nobody.post(f"/decide/{bad}/{path}", {"code": as_code}) for bad in ("nonsense", unknown, flipped)]
         assert len({(answer.status_code, answer.data) for answer in answers}) == 1
@@ -216,6 +220,14 @@ def test_withdrawn(nobody, rita, ben, made):
     told = state_of(nobody, made, ben)
     assert "Withdrawn by Rita Lindqvist, just now" in told
     assert "Rita no longer asks for Salesforce." in told
+
+
+def test_withdrawn_in_their_place(nobody, ben, adam, made):
+    stage.cancel(made, adam, reason="We are closing this account.")
+    told = state_of(nobody, made, ben)
+    assert "Withdrawn by Adam Weiss, just now" in told
+    assert "Rita did not get Salesforce." in told
+    assert "Adam Weiss wrote: “We are closing this account.”" in told
 
 
 def test_no_longer_in_the_group(nobody, ben, adam, company, made):

@@ -111,7 +111,7 @@ def test_what_i_decided_says_what_came_of_it(login_as, rita, ana, ben, company):
     assert "Moving RL Rita Lindqvist You approved Now with Finance" in told
     assert "Yes RL Rita Lindqvist You approved Rita has it" in told
     assert "No RL Rita Lindqvist You denied Closed; Rita got your reason" in told
-    assert "Overruled RL Rita Lindqvist You approved Denied by somebody else" in told
+    assert "Overruled RL Rita Lindqvist You approved Denied by Ben Okafor" in told
     assert "Gone RL Rita Lindqvist You approved Withdrawn" in told
     assert "Late RL Rita Lindqvist You approved Expired later on" in told
     queue = words(browser.get("/approvals"))

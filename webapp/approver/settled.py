@@ -24,9 +24,16 @@ class Settlement:
 
 
 def settlement(
-    case: Case, steps: Sequence[ChainStep], reader: Person, invited: Invited | None, times: Times, *, has_session: bool
+    case: Case,
+    steps: Sequence[ChainStep],
+    reader: Person,
+    invited: Invited | None,
+    times: Times,
+    *,
+    has_session: bool,
+    withdrawn_by: str = "",
 ) -> Settlement | None:
-    """None when the reader may decide the open step now."""
+    """None when the reader may decide the open step now. `withdrawn_by`: who withdrew it in the asker's place."""
     asker, app = case.for_person.name, case.app.name
     first = asker.split()[0]
     state = case.request.state
@@ -36,8 +43,11 @@ def settlement(
     if state == "cancelled":
         return Settlement(
             "cancelled",
-            case.request.settled_note.rstrip(".") or f"Withdrawn by {asker}, {at}",
-            f"{first} no longer asks for {app}. There is nothing left for you to do.",
+            f"Withdrawn by {withdrawn_by or asker}, {at}",
+            f"{first} {'did not get' if withdrawn_by else 'no longer asks for'} {app}. "
+            "There is nothing left for you to do.",
+            case.request.settled_note,
+            withdrawn_by or asker,
         )
     if state == "expired" or case.is_overdue:
         step = next((one for one in steps if one.state in ("expired", "open")), None)

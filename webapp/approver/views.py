@@ -385,7 +385,10 @@ def _page(
     nothing was done, `done` what was."""
     assert reader.person is not None
     steps = chains.of_requests([case.request.id], reader=reader.person.id)[case.request.id]
-    state = settlement(case, steps, reader.person, reader.invited, times(), has_session=reader.has_session)
+    state = settlement(
+        case, steps, reader.person, reader.invited, times(), has_session=reader.has_session,
+        withdrawn_by=story.withdrawn_by(case.request),
+    )  # fmt: skip
     asker = Who(case.for_person.id, case.for_person.public_id, case.for_person.name)
     context: dict[str, Any] = {
         "case": case,

@@ -30,7 +30,7 @@ from webapp.queries.columns import read
 from webapp.queries.dashboard import in_words
 from webapp.queries.faces import AppFace
 from webapp.workflow.policy import loads
-from webapp.workflow.states import RequestState, StepState
+from webapp.workflow.states import RequestState, StepState, Verdict
 
 PAGE = 30
 # Written into the statement, so that the plan that PostgreSQL keeps for it can use the index of the open steps.
@@ -86,11 +86,25 @@ _WAITING_LATER = _WAITING.where(
     (Step.due_at > bindparam("after_due"))
     | ((Step.due_at == bindparam("after_due")) & (Step.id > bindparam("after_id")))
 )
+# One who decided reads the request's whole story, and there who said no.
+_LATER, _LATER_STEP, _DENIER = aliased(Decision), aliased(Step), aliased(Person)
+_DENIED_BY = (
+    select(_DENIER.name)
+    .join(_LATER, _LATER.person_id == _DENIER.id)
+    .join(_LATER_STEP, _LATER_STEP.id == _LATER.step_id)
+    .where(
+        _LATER_STEP.request_id == AccessRequest.id,
+        _LATER.verdict == Verdict.DENIED.value,
+        AccessRequest.state == RequestState.DENIED.value,
+    )
+    .correlate(AccessRequest).scalar_subquery()
+)  # fmt: skip
 _DECIDED = (
     select(
         Decision.id, Decision.verdict, Decision.created_at, AccessRequest.public_id, AccessRequest.state,
         *faces.COLUMNS, _ASKER.id.label("asker_id"), _ASKER.public_id.label("asker_public_id"),
         _ASKER.name.label("asker_name"), func.coalesce(_APPROVER.name, Group.name, "").label("now_with"),
+        func.coalesce(_DENIED_BY, "").label("denied_by"),
     )
     .join(Step, Step.id == Decision.step_id)
     .join(AccessRequest, AccessRequest.id == Step.request_id)
@@ -164,6 +178,7 @@ class Decided:
     verdict: str
     state: str
     now_with: str
+    denied_by: str
     at: datetime
 
 
@@ -175,7 +190,7 @@ def decided_by(person_id: int, *, before: int | None = None, limit: int = PAGE) 
     return [
         Decided(
             row.id, row.public_id, faces.face(row), Who(row.asker_id, row.asker_public_id, row.asker_name),
-            row.verdict, row.state, row.now_with, row.created_at,
+            row.verdict, row.state, row.now_with, row.denied_by, row.created_at,
         )
         for row in read(_DECIDED if before is None else _DECIDED_BEFORE, values)
     ]  # fmt: skip

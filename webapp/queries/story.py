@@ -8,7 +8,7 @@ from itertools import groupby
 from sqlalchemy import bindparam, func, select
 
 from webapp.extensions import db
-from webapp.models import App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
+from webapp.models import AccessRequest, App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
 from webapp.outbox import TRIES
 from webapp.queries.approvals import OPEN
 from webapp.queries.cases import Case
@@ -203,6 +203,14 @@ def next_due(person_id: int) -> datetime | None:
     """When the first of the steps that wait for this person is due."""
     due: datetime | None = read(_NEXT_DUE, {"person": person_id}).scalar()
     return due
+
+
+def withdrawn_by(request: AccessRequest) -> str:
+    """The name of whoever withdrew the request in place of the one who asked, else ""."""
+    by = request.settled_by_id
+    if request.state != RequestState.CANCELLED.value or by in (None, request.asked_by_id, request.for_person_id):
+        return ""
+    return db.session.get_one(Person, by).name
 
 
 def owner_of(app: App) -> Who | None:

@@ -60,7 +60,7 @@ _SETTLED = {
     RequestState.APPROVED: "This request has already been approved.",
     RequestState.DENIED: "This request has already been denied.",
     RequestState.EXPIRED: "The time for this request is over.",
-    RequestState.CANCELLED: "This request was cancelled by the person who asked.",
+    RequestState.CANCELLED: "This request was cancelled.",
 }
 
 
