@@ -6,6 +6,7 @@
 
   const byId = (id) => document.getElementById(id);
   const element = (target) => (typeof target === "string" ? document.querySelector(target) : target);
+  const tell = (field, what) => field.dispatchEvent(new Event(what, { bubbles: true }));
   const openDialog = () => document.querySelector("#dialog dialog:modal");
 
   /* ---------- Words for screen readers ---------- */
@@ -111,7 +112,7 @@
   document.addEventListener("click", ({ target }) => {
     const field = target.closest("[data-retry]") && byId(target.closest("[data-retry]").dataset.retry);
     field?.focus();
-    field?.dispatchEvent(new Event("change", { bubbles: true }));
+    if (field) tell(field, "change");
   });
 
   /* ---------- The dialog ---------- */
@@ -119,7 +120,8 @@
   let opener = null; // what had the focus when the dialog was opened
   let openerPlace = ""; // the id of what holds it, if it is swapped while the dialog is open
   let leaveFor = ""; // where the address bar goes when a dialog that came with its page closes
-  let rules = []; // where the answer to what was sent goes, once the password that was asked for is right
+  let asked = null; // what was sent when a password was asked for: htmx's context of it
+  let rules = []; // where its answer goes, once the password is right
   let files = {}; // and the files that were sent with it, by their fields' names
 
   const show = (dialog) => {
@@ -134,17 +136,22 @@
       byId("dialog").replaceChildren();
       if (leaveFor) history.replaceState(history.state, "", leaveFor);
       leaveFor = "";
-      putBack(opener);
+      const given = !dialog.querySelector("[data-again]") || dialog.returnValue === "done";
+      if (!given && isSetting(asked?.sourceElement)) failed(asked, "Not saved: your password was not given.");
+      else putBack(opener);
       giveFocusBack();
     });
   };
 
+  const savesItself = (form) => Boolean(form?.getAttribute("hx-trigger")?.includes("change"));
+  const isBox = (field) => field.matches("[type=checkbox], [type=radio]");
+
   // What saves itself was not saved: a switch or a choice shows what is so. Words that were typed stay.
   const putBack = (field) => {
-    if (!field?.isConnected || !field.form?.getAttribute("hx-trigger")?.includes("change")) return;
+    if (!field?.isConnected || !savesItself(field.form)) return;
     for (const one of field.form.elements) {
       if (one.name !== field.name) continue;
-      if (one.matches("[type=checkbox], [type=radio]")) one.checked = one.defaultChecked;
+      if (isBox(one)) one.checked = one.defaultChecked;
       if (one.matches("[type=file]")) one.value = "";
       for (const option of one.options ?? []) option.selected = option.defaultSelected;
     }
@@ -157,13 +164,16 @@
     openerPlace = opener.closest("[id]:not([id='" + (opener.id || "-") + "'])")?.id ?? "";
   };
 
-  const reachable = "a[href], button:not(:disabled), [tabindex='0']";
+  // Not what is in a closed <details>.
+  const reachableIn = (root) =>
+    [...(root?.querySelectorAll("a[href], button:not(:disabled), summary, [tabindex='0']") ?? [])]
+      .find((element) => element.checkVisibility());
 
   const giveFocusBack = () => {
     const next =
       (opener?.isConnected && opener) ||
       (opener?.id && byId(opener.id)) ||
-      (openerPlace && byId(openerPlace)?.querySelector(reachable)) ||
+      reachableIn(byId(openerPlace)) ||
       byId("main");
     next?.focus();
     opener = null;
@@ -222,6 +232,109 @@
     event.target.files = cut.files;
   }, true);
 
+  /* ---------- What was typed meanwhile ---------- */
+
+  // An answer takes the place of a part of the page. What is typed there and was not sent stays, and is saved as if it
+  // had just been changed: it was typed while the request was on its way, or stands in another form than was sent.
+
+  const onTheirWay = new Set(); // what htmx keeps of each request
+  const unsaved = new WeakSet(); // fields that are saved when they are left, as nothing more may be typed there
+
+  const isField = (element) =>
+    element.matches("textarea, select, input:not([type=hidden], [type=file], [type=password])");
+  const valueOf = (field) => (isBox(field) ? field.checked : field.value);
+  // A field without an id is known by what holds it.
+  const placeOf = (field) => field.closest("[id]")?.id;
+  const nameOf = (field) => [placeOf(field), field.name, isBox(field) && field.value].join(" ");
+
+  const drawnValueOf = (field) => {
+    if (isBox(field)) return field.defaultChecked;
+    if (field.options) return ([...field.options].find((one) => one.defaultSelected) ?? field.options[0])?.value;
+    return field.defaultValue;
+  };
+
+  // What was refused was not saved either. (Where it would be sent again, it would be refused again, and again.)
+  const wasRefused = ({ form }) => !savesItself(form) && form?.querySelector("[aria-invalid=true]");
+
+  const twinOf = (field, root) => {
+    const place = root.querySelector(`#${CSS.escape(placeOf(field))}`);
+    const box = isBox(field) ? `[value="${CSS.escape(field.value)}"]` : "";
+    const twin = field.id ? place : (place ?? root).querySelector(`[name="${CSS.escape(field.name)}"]${box}`);
+    return twin?.name === field.name ? twin : null;
+  };
+
+  const write = (value, twin, field) => {
+    if (isBox(twin)) return (twin.checked = value);
+    const found = !twin.options || [...twin.options].some((option) => option.value === value);
+    // Of very many people a select holds only some: the one that was found and chosen is put among them.
+    if (!found && byId(`${field.id}-q`)) twin.append(field.selectedOptions[0].cloneNode(true));
+    else if (!found) return;
+    twin.value = value;
+  };
+
+  // Writes what is unsaved in the target into what takes its place; returns those fields.
+  const carry = ({ target, fragment }, { sent, sourceElement }) => {
+    const old = element(target);
+    if (!old) return [];
+    for (const details of old.querySelectorAll("details[open][id]")) {
+      const twin = fragment.querySelector(`#${CSS.escape(details.id)}`);
+      if (twin && !details.contains(sourceElement)) twin.open = true;
+    }
+    const carried = [];
+    for (const field of [old, ...old.querySelectorAll("*")].filter(isField)) {
+      const value = valueOf(field);
+      const was = sent.get(nameOf(field));
+      const isSaved = was === undefined ? value === drawnValueOf(field) && !wasRefused(field) : value === was;
+      const twin = !isSaved && twinOf(field, fragment);
+      // Of radio buttons the one that is on turns the others off.
+      if (!twin || valueOf(twin) === value || (field.type === "radio" && !value)) continue;
+      write(value, twin, field);
+      if (valueOf(twin) === value) carried.push(twin);
+    }
+    return carried;
+  };
+
+  const saveCarried = (carried) => {
+    const changed = new Map(); // one field of each form, which is sent whole
+    for (const field of carried) {
+      tell(field, "input");
+      if ([...onTheirWay].some((ctx) => ctx.sent.get(nameOf(field)) === valueOf(field))) continue;
+      const isTyped = field === document.activeElement && field.matches("textarea, input") && !isBox(field);
+      if (isTyped) unsaved.add(field);
+      else changed.set(field.form, field);
+    }
+    for (const field of changed.values()) tell(field, "change");
+  };
+
+  document.addEventListener("change", (event) => unsaved.delete(event.target), true);
+  document.addEventListener("focusout", ({ target }) => {
+    if (unsaved.has(target)) tell(target, "change");
+  });
+
+  document.addEventListener("htmx:config:request", (event) => {
+    const { ctx } = event.detail;
+    // Words that are searched for are nothing unsaved: of them only stays what is typed from now on.
+    const fields = [...(ctx.request.form?.elements ?? []), ...document.querySelectorAll("[type=search]")];
+    ctx.sent = new Map(fields.filter(isField).map((field) => [nameOf(field), valueOf(field)]));
+    // With the password all of what was asked for is sent once more.
+    if (ctx.sourceElement.matches("[data-again]") && asked) ctx.sent = asked.sent;
+  });
+
+  document.addEventListener("htmx:before:request", (event) => {
+    const { ctx } = event.detail;
+    // What waited for its turn in a form that has been replaced is sent by the form in its place.
+    if (!ctx.sourceElement.isConnected && ctx.sourceEvent?.type === "change") event.preventDefault();
+    else onTheirWay.add(ctx);
+  });
+
+  // An answer whose place was taken by another answer takes the place of that one.
+  document.addEventListener("htmx:after:request", (event) => {
+    const { ctx } = event.detail;
+    if (ctx.target && !ctx.target.isConnected) ctx.target = byId(ctx.target.id) ?? ctx.target;
+  });
+
+  document.addEventListener("htmx:finally:request", (event) => onTheirWay.delete(event.detail.ctx));
+
   // Deny unfolds its reason: that is where the eye and the keyboard go next. An answer that comes with the reason
   // unfolded says itself what to look at.
   document.addEventListener("toggle", ({ target }) => {
@@ -246,7 +359,9 @@
   });
 
   // A password is asked for before something is done: its dialog sends all of it once more, in place of this form.
-  const keepRules = ({ sourceElement: source }) => {
+  const keepRules = (ctx) => {
+    const { sourceElement: source } = ctx;
+    if (!source.matches("[data-again]")) asked = ctx;
     const chosen = [...(source.elements ?? [])].filter((field) => field.type === "file");
     files = Object.fromEntries(chosen.map((field) => [field.name, field.files]));
     rules = [...source.attributes].filter(({ name }) => /^hx-(target|swap|status)/.test(name));
@@ -288,10 +403,11 @@
       if (status === 401 || status === 429) keepRules(ctx);
     }
     const target = element(ctx.target);
-    ctx.heldFocus = target?.id && target.contains(document.activeElement) ? target.id : "";
+    ctx.heldFocus = target?.id && target.contains(document.activeElement) && [target.id, document.activeElement.id];
+    ctx.carried = ctx.request.method === "POST" ? tasks.flatMap((task) => carry(task, ctx)) : [];
     ctx.leaves = target?.closest("#dialog") ? null : ctx.sourceElement?.closest?.("#dialog dialog");
     ctx.done = status < 300 || Boolean(ctx.sourceElement?.matches?.("[data-again]"));
-    if (ctx.done && target?.id === "toasts") ctx.leaves?.close();
+    if (ctx.done && target?.id === "toasts") ctx.leaves?.close("done");
     for (const task of tasks) {
       // While a dialog is open its own toasts are the only ones that can be seen and pressed.
       if (status >= 300 && element(task.target)?.id === "toasts") task.target = toastHost();
@@ -313,16 +429,20 @@
     const { ctx } = event.detail;
     const status = ctx.response?.status ?? 200;
     const target = element(ctx.target);
-    if (ctx.done && ctx.leaves?.isConnected) ctx.leaves.close();
-    if (status === 422) focusFirstError(target?.isConnected ? target : byId(target?.id) ?? document);
-    if (ctx.heldFocus) setTimeout(() => keepPlace(ctx.heldFocus));
+    if (ctx.done && ctx.leaves?.isConnected) ctx.leaves.close("done");
+    const carried = ctx.carried ?? [];
+    saveCarried(carried);
+    // Who types on is not taken away from there, and what is wrong may be right by now.
+    const goesOn = carried.some((field) => field === document.activeElement || field.matches("[aria-invalid=true]"));
+    if (status === 422 && !goesOn) focusFirstError(target?.isConnected ? target : byId(target?.id) ?? document);
+    if (ctx.heldFocus) setTimeout(() => keepPlace(...ctx.heldFocus));
   });
 
   // The control that was pressed may be gone: whoever works by keyboard stays where it was.
-  const keepPlace = (id) => {
-    const root = byId(id);
+  const keepPlace = (place, id) => {
+    const root = byId(place);
     if (!root || (document.activeElement && document.activeElement !== document.body)) return;
-    const next = root.querySelector(reachable) ?? root;
+    const next = byId(id)?.closest("details")?.querySelector("summary") ?? reachableIn(root) ?? root;
     if (next === root) root.tabIndex = -1;
     next.focus({ preventScroll: true });
   };

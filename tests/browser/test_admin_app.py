@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
+from tests.embedded.helpers import until
+
 from .cases import Cases
 from .site import PHONE, card, tile
 
@@ -367,4 +369,140 @@ def test_turning_approval_off_in_the_list_asks_first_and_is_done(window):
     expect(toast).to_contain_text(f"Nobody has to approve {name} any more.")
     expect(page).to_have_url(re.compile(r"/admin/apps\?q="))
     expect(of_the_list).not_to_be_checked()
+    assert page.evaluate("window.refused") == []
+
+
+class Held:
+    """Requests to these addresses wait until `let_go` is called; those that come later do not."""
+
+    def __init__(self, page: Page, addresses: str) -> None:
+        self.page, self.addresses, self.routes = page, addresses, []
+        page.route(addresses, lambda route: self.routes.append(route))
+
+    def one(self) -> Held:
+        """As soon as there is one."""
+        until(lambda: self.page.evaluate("1") and self.routes, 10)
+        return self
+
+    def let_go(self) -> None:
+        for route in self.routes:
+            route.continue_()
+        self.page.unroute(self.addresses)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_is_typed_while_a_save_is_on_its_way_stays_and_is_saved(window, refused):
+    page = rules_of_its_own(window)
+    others, words = page.locator("#denied-others"), page.locator("#denied-words")
+    held = Held(page, "**/outcomes/denied")
+    others.fill("nobody" if refused else "desk@example.com")
+    words.click()
+    held.one()
+    page.keyboard.type("Ask again in January.")
+    page.keyboard.press("Home")
+    page.evaluate("document.querySelector('#set-denied').dataset.mark = 'old'")
+    held.let_go()
+    expect(page.locator("#set-denied[data-mark]")).to_have_count(0)
+    expect(words).to_have_value("Ask again in January.")
+    expect(words).to_be_focused()
+    expect(page.locator("#denied-words-n")).to_contain_text("21 of")
+    page.keyboard.type("Please! ")
+    expect(words).to_have_value("Please! Ask again in January.")
+    if refused:
+        expect(page.locator("#denied-others-e")).to_be_visible()
+        others.fill("desk@example.com")
+    page.keyboard.press("Tab")
+    saved = re.compile(r"desk@example\.com.*Please! Ask again in January\.")
+    expect(page.locator("#set-denied [name=was]")).to_have_value(saved)
+    page.reload()
+    expect(words).to_have_value("Please! Ask again in January.")
+    expect(others).to_have_value("desk@example.com")
+    assert page.evaluate("window.refused") == []
+
+
+def days_of(page: Page, step: str):
+    return page.get_by_label(f"Days for {step}", exact=True)
+
+
+def test_what_was_typed_to_its_end_while_a_save_was_on_its_way_is_saved_by_leaving_it(window):
+    """Nothing more is typed after the answer, so that the browser itself sees no change."""
+    page = rules_of_its_own(window)
+    first, second = days_of(page, "Ana Moreau"), days_of(page, "Finance")
+    held = Held(page, "**/time-limit")
+    first.fill("5")
+    second.focus()
+    held.one()
+    second.fill("7")
+    held.let_go()
+    expect(page.locator("#set-steps .cs-saved")).to_be_visible()
+    expect(second).to_have_value("7")
+    expect(second).to_be_focused()
+    with page.expect_response("**/time-limit"):
+        page.keyboard.press("Tab")
+    expect(page.locator("#set-steps li", has_text="Finance").locator(".cs-saved")).to_be_visible()
+    page.reload()
+    expect(first).to_have_value("5")
+    expect(second).to_have_value("7")
+
+
+def test_two_saves_at_once_are_both_shown_and_sent_once(window):
+    page = rules_of_its_own(window)
+    first, second = days_of(page, "Ana Moreau"), days_of(page, "Finance")
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    held = Held(page, "**/time-limit")
+    first.fill("5")
+    second.focus()
+    held.one()
+    second.fill("7")
+    page.keyboard.press("Tab")
+    until(lambda: page.evaluate("1") and len(held.routes) == 2, 10)
+    with page.expect_response("**/time-limit"):
+        held.routes.pop(0).continue_()
+    expect(page.locator("#set-steps .cs-saved")).to_be_visible()
+    expect(second).to_have_value("7")
+    held.let_go()
+    expect(page.locator("#set-steps li", has_text="Finance").locator(".cs-saved")).to_be_visible()
+    expect(first).to_have_value("5")
+    expect(second).to_have_value("7")
+    assert len(sent) == 2
+
+
+def test_half_written_fields_stay_while_another_is_moved_or_saved(window):
+    page = rules_of_its_own(window)
+    new, fields = page.locator("#f-new"), page.locator("#set-fields [data-sort] > details")
+    new.locator("summary").click()
+    new.get_by_label("Name", exact=True).fill("Region")
+    new.get_by_label("Choices", exact=True).fill("North\nSouth")
+    new.get_by_role("button", name="Add field", exact=True).press("Enter")
+    expect(fields).to_have_count(2)
+    # The form is empty and closed, and whoever works by keyboard is at its head.
+    expect(new.locator("summary")).to_be_focused()
+    page.keyboard.press("Enter")
+    new.get_by_label("Name", exact=True).fill("Seat")
+    new.get_by_label("Who sets it", exact=True).select_option(label="Step 2: Finance")
+    new.get_by_label("Required before the last yes", exact=True).check()
+    plan, region = fields.nth(0), fields.nth(1)
+    plan.locator("summary").click()
+    plan.get_by_label("Help", exact=True).fill("As in the contract.")
+    region.locator("summary").click()
+    region.get_by_label("Help", exact=True).fill("Where you work.")
+    region.get_by_role("button", name="Save Region", exact=True).click()
+    expect(region.locator(".cs-saved")).to_be_visible()
+    expect(plan).to_have_attribute("open", "")
+    expect(plan.get_by_label("Help", exact=True)).to_have_value("As in the contract.")
+    region.get_by_role("button", name="Move Region up", exact=True).click()
+    expect(fields.first).to_contain_text("Region")
+    expect(region.get_by_label("Help", exact=True)).to_have_value("As in the contract.")  # it is Plan now
+    page.get_by_role("button", name="Move Finance up", exact=True).click()
+    expect(page.locator("#set-steps ol > li b").first).to_have_text("Finance")
+    expect(new).to_have_attribute("open", "")
+    expect(new.get_by_label("Name", exact=True)).to_have_value("Seat")
+    expect(new.get_by_label("Required before the last yes", exact=True)).to_be_checked()
+    expect(new.locator("#f-new-s option:checked")).to_have_text("Step 1: Finance")
+    # After Archive, too, the focus is on something that can be seen.
+    page.get_by_role("button", name="Archive Region", exact=True).press("Enter")
+    expect(fields).to_have_count(1)
+    expect(fields.first.locator("summary")).to_be_focused()
+    expect(new.get_by_label("Name", exact=True)).to_have_value("Seat")
     assert page.evaluate("window.refused") == []

@@ -87,7 +87,17 @@ def test_who_thinks_better_of_it_finds_what_is_so_and_what_was_typed(stale, case
     expect(dialog).to_be_visible()
     dialog.get_by_role("link", name="Cancel", exact=True).click()
     expect(note).to_have_value("For meetings with more than two.")
+    expect(note).to_be_focused()
+    line = page.locator("#set-note .cs-failed")
+    expect(line).to_contain_text("Not saved: your password was not given.")
+    expect(page.locator("#say")).to_contain_text("Not saved: your password was not given.")
     assert setting(cases, "Zoom", "note") == before
+    line.get_by_role("button", name="Try again", exact=True).click()
+    dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("#set-note .cs-saved")).to_be_visible()
+    expect(line).to_have_count(0)
+    assert setting(cases, "Zoom", "note") == "For meetings with more than two."
 
 
 def test_what_is_refused_then_is_told_at_its_control(stale, cases):

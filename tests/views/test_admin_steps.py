@@ -222,7 +222,10 @@ def test_nothing_is_changed_by_looking(admin, app_, where):
 def test_what_the_fields_say_of_the_steps_follows_without_a_reload(admin, app_, adam, ana, ben):
     licence = field(app_, adam)
     answer = flat(admin.post(f"{url(app_)}/steps/new", {"step": value(ben)}, htmx=True))
-    assert '<div hx-swap-oob="innerHTML:#f-new-s">' in answer and "Step 3: Ben Okafor" in answer
+    assert (
+        '<select class="form-select" id="f-new-s" name="setter" hx-swap-oob="true">' in answer
+        and "Step 3: Ben Okafor" in answer
+    )
     cell = f"{value(ana)}-{licence}"
     answer = flat(admin.post(f"{url(app_)}/visibility", {f"was-{cell}": "hidden", f"see-{cell}": "write"}, htmx=True))
     assert f'<p id="f-{licence}-w" hx-swap-oob="true">Text · Ana Moreau sets it</p>' in answer
