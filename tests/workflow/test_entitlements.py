@@ -13,6 +13,7 @@ from webapp.workflow.entitlements import (
     Field,
     SetValue,
     Value,
+    as_typed,
     fill,
     from_json,
     parse,
@@ -106,6 +107,7 @@ def test_any_input_is_a_value_that_can_be_stored_or_a_sentence(kind: str, given:
     if value is not None:
         assert json.loads(json.dumps(value, allow_nan=False)) == value
         assert isinstance(shown(value), str)
+        assert parse(entitlement, as_typed(value)) == value
 
 
 def fields(visibility: Visibility = Visibility.WRITE, **current: SetValue) -> list[Field]:
@@ -149,6 +151,12 @@ def test_a_required_field_that_the_person_may_not_write_is_no_fault_of_theirs() 
 )
 def test_a_value_in_words(value: Value, words: str) -> None:
     assert shown(value) == words
+
+
+@pytest.mark.parametrize("typed", ["5", "2.5", "-0,00001", "0.1", "999999999999.123456"])
+def test_a_number_comes_back_as_it_is_typed(typed: str) -> None:
+    value = parse(SEATS, [typed])
+    assert parse(SEATS, as_typed(value)) == value
 
 
 def test_values_come_back_as_they_were_stored() -> None:

@@ -27,6 +27,7 @@ from webapp.queries.dashboard import in_words
 from webapp.queries.sessions import live_browser
 from webapp.signin import anyone, me, people, signed_in
 from webapp.text import whole_number
+from webapp.workflow.entitlements import as_typed
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
 from webapp.workflow.policy import MESSAGE_LIMIT
 from webapp.workflow.states import Assurance, Channel, RequestState, Verdict
@@ -447,7 +448,7 @@ def _form(case: Case, reader: Reader, position: int, errors: dict[str, str], *, 
     for one in sheet.writable:
         key = one.entitlement.id
         sent = request.form.getlist(f"field-{key}") if request.method == "POST" else None
-        typed[key] = sent if sent is not None else _as_typed(one.current.value if one.current else None)
+        typed[key] = sent if sent is not None else as_typed(one.current.value if one.current else None)
     invitation = reader.invited.invitation if reader.invited else None
     must_sign_in = not reader.has_session and case.policy.assurance is Assurance.SIGN_IN
     by_code = not reader.has_session and not reader.remembered and not must_sign_in
@@ -475,14 +476,6 @@ def _form(case: Case, reader: Reader, position: int, errors: dict[str, str], *, 
         "tries": requests.WRONG_CODES,
         "sign_in_url": f"/sign-in?next={quote(f'/approvals/{case.request.public_id}')}",
     }
-
-
-def _as_typed(value: object) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, bool):
-        return ["yes" if value else "no"]
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
 
 def _sent_to_another(reader: Reader, case: Case, *, status: int = 200) -> AnyResponse:

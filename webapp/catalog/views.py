@@ -19,7 +19,7 @@ from webapp.signin import anyone, me, people
 from webapp.text import clean, whole_number
 from webapp.times import span
 from webapp.workflow.approvers import require_deciders, who_decides
-from webapp.workflow.entitlements import Sheet
+from webapp.workflow.entitlements import Sheet, as_typed
 from webapp.workflow.errors import BadValues, NobodyCanDecide
 from webapp.workflow.policy import MESSAGE_LIMIT, Policy
 from webapp.workflow.states import Tier
@@ -169,7 +169,7 @@ def _dialog(
     typed = {
         one.entitlement.id: given[one.entitlement.id]
         if one.entitlement.id in given  # emptied is emptied, too
-        else (_as_typed(one.current.value) if one.current is not None else [])
+        else as_typed(one.current.value if one.current else None)
         for one in sheet.writable
     }
     context = {
@@ -224,14 +224,6 @@ def _plan(app: App, policy: Policy) -> tuple[list[chain.Link], str, str, str]:
     return links, first, usual, ""
 
 
-def _as_typed(value: object) -> list[str]:
-    if isinstance(value, bool):
-        return ["yes" if value else "no"]
-    if isinstance(value, list):
-        return [str(one) for one in value]
-    return [str(value)]
-
-
 def _again(public_id: str, app: App) -> tuple[str, dict[str, list[str]]]:
     """The words and values of an earlier request of mine for the same app."""
     if not public_id:
@@ -239,7 +231,7 @@ def _again(public_id: str, app: App) -> tuple[str, dict[str, list[str]]]:
     case = access.own_request(public_id, me())
     if case.app.id != app.id:
         return "", {}
-    return case.request.message, {key: _as_typed(one.value) for key, one in case.request.values.items()}
+    return case.request.message, {key: as_typed(one.value) for key, one in case.request.values.items()}
 
 
 def _card_with_toast(app: App, sentence: str, *, href: str, label: str) -> str:

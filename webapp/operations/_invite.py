@@ -173,9 +173,12 @@ def notice(
     }
 
 
-def renew(conditions: Iterable[Any], *, now: datetime, limit: int | None = None) -> int:
+def renew(
+    conditions: Iterable[Any], *, now: datetime, limit: int | None = None, asked_by: int | None = None, **counted: Any
+) -> int:
     """A new round, with the present key, for the open invitations that these conditions choose: their link and code
-    are dead, and a mail with new ones follows. Returns how many were renewed."""
+    are dead, and a mail with new ones follows. `asked_by`: the person who asked for it; `counted`: further columns
+    to set. Returns how many were renewed."""
     conditions = list(conditions)
     chosen = db.session.execute(
         select(Invitation.id, Step.request_id)
@@ -190,13 +193,13 @@ def renew(conditions: Iterable[Any], *, now: datetime, limit: int | None = None)
     renewed = db.session.execute(
         update(Invitation)
         .where(Invitation.id.in_(requests), Invitation.live, *conditions)
-        .values(round=Invitation.round + 1, key_id=keyring().current, wrong_codes=0)
+        .values(round=Invitation.round + 1, key_id=keyring().current, wrong_codes=0, **counted)
         .returning(Invitation.id, Invitation.person_id, Invitation.step_id, Invitation.round),
         execution_options={"synchronize_session": False},
     ).all()
     for row in renewed:
         audit.record(
-            "code.renewed", at=now, actor=None, request=requests[row.id], person=row.person_id, round=row.round
+            "code.renewed", at=now, actor=asked_by, request=requests[row.id], person=row.person_id, round=row.round
         )
     outbox.post(
         [

@@ -11,7 +11,7 @@ from sqlalchemy import case as sql_case
 from sqlalchemy.exc import IntegrityError
 
 from webapp import audit, failpoints, outbox
-from webapp.extensions import db, keyring
+from webapp.extensions import db
 from webapp.models import (
     LIVE_GRANT,
     AccessRequest,
@@ -548,43 +548,29 @@ def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
     step = machine.require_open(case.snapshot())
     if step.overdue or step.id != invitation.step_id:
         raise Settled("The time for this decision is over.")
-    today = now.date().isoformat()
-    if (
-        changed(
-            update(Invitation)
-            .where(
-                Invitation.id == invitation.id,
-                Invitation.round == invitation.round,
-                Invitation.live,
-                (Invitation.codes_day != today) | (Invitation.codes_mailed < CODES_A_DAY),
-            )
-            .values(
-                round=Invitation.round + 1,
-                key_id=keyring().current,
-                wrong_codes=0,
-                codes_mailed=sql_case((Invitation.codes_day == today, Invitation.codes_mailed + 1), else_=1),
-                codes_day=today,
-            )
-        )
-        != 1
+    today, asked_for = now.date().isoformat(), invitation.round
+    if not _invite.renew(
+        [
+            Invitation.id == invitation.id,
+            Invitation.round == asked_for,
+            (Invitation.codes_day != today) | (Invitation.codes_mailed < CODES_A_DAY),
+        ],
+        now=now,
+        asked_by=invitation.person_id,
+        codes_mailed=sql_case((Invitation.codes_day == today, Invitation.codes_mailed + 1), else_=1),
+        codes_day=today,
     ):
-        asked_for = invitation.round
         db.session.refresh(invitation)
         if not invitation.live:
             raise NotYourTurn("This decision is not yours to make any more.")
         if invitation.round != asked_for:
             raise Conflict("A new code is on its way to you already.")
+        if invitation.codes_day != today or invitation.codes_mailed < CODES_A_DAY:
+            raise Settled("The time for this decision is over.")
         raise Conflict(
             f"You had {CODES_A_DAY} new codes today. The code in your newest mail may still work; "
             "signing in always does."
         )
-    audit.record(
-        "code.renewed", at=now, actor=invitation.person_id, request=case.request.id, round=invitation.round + 1
-    )
-    _invite.ask(
-        [(invitation.id, invitation.person_id, invitation.round + 1)], case.request.id, step.id, now=now,
-        data_json='{"new_code": true}',
-    )  # fmt: skip
 
 
 _MOVE = (

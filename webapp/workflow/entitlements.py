@@ -117,6 +117,18 @@ def fill(fields: Sequence[Field], given: Mapping[str, Sequence[str]], *, by: int
     return filled
 
 
+def as_typed(value: Value | None) -> list[str]:
+    """What a form would send for it: the reverse of `parse`."""
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    if isinstance(value, float):
+        # Six decimals is what `parse` takes; str() would write a small number as 1e-05.
+        return [f"{value:f}".rstrip("0").rstrip(".")]
+    return value if isinstance(value, list) else [str(value)]
+
+
 def shown(value: Value) -> str:
     """A value in words, for pages and mails."""
     if isinstance(value, bool):
