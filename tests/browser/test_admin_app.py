@@ -506,3 +506,22 @@ def test_half_written_fields_stay_while_another_is_moved_or_saved(window):
     expect(fields.first.locator("summary")).to_be_focused()
     expect(new.get_by_label("Name", exact=True)).to_have_value("Seat")
     assert page.evaluate("window.refused") == []
+
+
+def test_a_refused_switch_of_the_list_says_so_beside_itself(window):
+    """Somebody else was quicker: it shows how it is now, and why."""
+    page = rules_of_its_own(window)
+    key, name = page.url.rpartition("/")[2], page.get_by_role("heading", level=1).text_content().strip()
+    listed = window("Adam", viewport=PHONE)
+    listed.goto(f"/admin/apps?q={name.replace(' ', '+')}")
+    switch = listed.get_by_role("switch", name=f"Requestable: {name}", exact=True)
+    expect(switch).not_to_be_checked()
+    page.get_by_role("switch", name="Requestable", exact=True).check()
+    expect(page.locator("#set-requestable .cs-saved")).to_be_visible()
+    switch.press("Space")
+    expect(listed.locator(f"#r-{key}-e")).to_contain_text("was changed by somebody else")
+    expect(switch).to_be_checked()
+    expect(switch).to_have_attribute("aria-invalid", "true")
+    expect(switch).to_be_focused()
+    assert listed.locator("[data-toast]").count() == 0
+    assert listed.evaluate("document.documentElement.scrollWidth") == PHONE["width"]

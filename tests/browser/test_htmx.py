@@ -234,3 +234,26 @@ def test_a_wrong_code_is_seen_at_once_without_javascript_on_a_phone(window, case
     expect(page.get_by_label("Code from the mail", exact=True)).to_be_focused()
     leads = page.get_by_role("link", name="see what it needs", exact=True)
     expect(leads).to_have_attribute("href", "#code")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_who_steps_in_finds_somebody_and_keeps_what_was_written(window, cases, script):
+    page = window("Adam", java_script_enabled=script)
+    page.goto(f"/admin/requests/{cases.request_id('Ines', 'Salesforce')}")
+    why = page.locator("#why-reassign")
+    decider = page.get_by_label("Who decides it now", exact=True)
+    why.fill("Ben is away.")
+    find = page.get_by_label("Find a person or a group", exact=True)
+    find.fill("otto")
+    if script:
+        expect(decider.locator("option", has_text="Ana Moreau")).to_have_count(0)
+    find.press("Enter")
+    expect(decider.locator("option", has_text="Ana Moreau")).to_have_count(0)
+    expect(find).to_have_value("otto")
+    expect(why).to_have_value("Ben is away.")
+    decider.select_option(label="Otto Brandt")
+    find.fill("lena")
+    page.get_by_role("button", name="Find", exact=True).click()
+    expect(decider.locator("option", has_text="Lena Novak")).to_have_count(1)
+    expect(decider.locator("option:checked")).to_have_text("Otto Brandt")
+    expect(why).to_have_value("Ben is away.")

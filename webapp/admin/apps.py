@@ -179,7 +179,13 @@ def approvers() -> Response:
 
 
 # The empty option of each select of people and groups.
-BLANK = {"approver": "Nobody yet", "owner": "Nobody", "step": "A person or a group", "person": "Somebody"}
+BLANK = {
+    "approver": "Nobody yet",
+    "owner": "Nobody",
+    "step": "A person or a group",
+    "person": "Somebody",
+    "decider": "Choose",
+}
 
 
 def load(public_id: str) -> AppPage:
@@ -282,7 +288,7 @@ def _refuse(setting: Setting, public_id: str, wrong: dict[str, str], sentence: s
     if not setting.is_switch:
         section.values = section.values | setting.typed(request.form)
     if htmx.is_fragment():
-        return present(setting, page, section, said=sentence if "back" in request.form else "", status=status)
+        return present(setting, page, section, status=status)
     if "back" in request.form:
         back = local_path(request.form.get("back"), url_for("admin.apps"))
         return errors.answer(status, sentence, next_url=back, next_label="Back to the apps")
@@ -293,7 +299,7 @@ def present(setting: Setting, page: AppPage, section: Section, *, said: str = ""
     if "back" in request.form:
         back = local_path(request.form.get("back"), url_for("admin.apps"))
         return fragment(
-            "admin/_app_row.html", status, row=page.row, back=back, said=said, refused=status >= 400,
+            "admin/_app_row.html", status, row=page.row, back=back, said=said, errors=section.errors,
             saved="" if section.errors else setting.name,
         )  # fmt: skip
     values = _shown(page, {setting.name: section})

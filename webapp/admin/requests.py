@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from flask import Response, abort, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, errors, htmx
@@ -24,7 +25,8 @@ from webapp.transactions import choose
 from webapp.workflow.errors import WorkflowError
 
 from . import filters, tables
-from .views import bp, commit, fragment, go, undo
+from .apps import BLANK
+from .views import bp, commit, fragment, go, undo, words_of
 
 COLUMNS = ("Request", "App", "Person", "State", "With, or decided by", "Until, or when (UTC)", "Asked (UTC)", "Note")
 STATES = ("pending", "approved", "denied", "expired", "cancelled")
@@ -145,7 +147,7 @@ def _utc(at: datetime | None) -> str:
 @bp.get("/requests/<public_id>")
 @admins
 def manage_request(public_id: str) -> Response:
-    """What can be done to a pending request. With `who`, those who can be given it."""
+    """What can be done to a pending request."""
     return _page(_case(public_id))
 
 
@@ -166,10 +168,13 @@ def cancel_request(public_id: str) -> AnyResponse:
 @admins
 @fresh
 def reassign_request(public_id: str) -> AnyResponse:
-    """`approver` is "person:…" or "group:…"; with a reason."""
+    """`decider` is "person:…" or "group:…"; with a reason. With `find` nothing is done but to find them."""
+    if "find" in request.form:
+        undo()
+        return _page(_case(public_id), form="reassignment")
 
     def act(case: Case) -> str:
-        to = names.chosen(request.form.get("approver", ""))
+        to = names.chosen(request.form.get("decider", ""))
         if to is None:
             raise Invalid(approver="Please choose a person or a group.")
         override.reassign(case, to=to.approver, name=to.name, actor=me(), reason=request.form.get("reason", ""),
@@ -216,17 +221,20 @@ def _act(public_id: str, form: str, act: Callable[[Case], str]) -> AnyResponse:
 def _page(case: Case, status: int = 200, *, form: str = "", wrong: dict[str, str] | None = None) -> Response:
     """`form` is the one that was refused, redisplayed with what was typed."""
     own = me().id in (case.request.asked_by_id, case.request.for_person_id)
-    words = filters.word("who")
+    typed = request.form if form else MultiDict[str, str]()
+    q = words_of(typed.get("q", ""))
     steps = chains.of_requests([case.request.id]).get(case.request.id, [])
     values: dict[str, Any] = {
         "case": case,
         "reference": reference(case.request.public_id),
         "step": next((step for step in steps if step.state == "open" and not step.overdue), None),
         "own": own,
-        "who": words,
-        "choices": names.choices(words.split()[:8]),
+        "q": q,
+        "choices": names.choices(q.split()[:8]),
+        "chosen": names.chosen(typed["decider"]) if "decider" in typed else None,
+        "blank": BLANK,
         "form": form,
         "wrong": wrong or {},
-        "typed": request.form if form else {},
+        "typed": typed,
     }
     return fragment("admin/requests_manage.html", status, **values)
