@@ -3,17 +3,20 @@
 import pytest
 
 from tests import factories
-from tests.factories import Company
+from tests.factories import Company, rows
 from tests.operations.helpers import ROLE, SEAT, WRITE, policy, statements
 from webapp import clock, outbox
+from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person
-from webapp.operations import requests
+from webapp.operations import pending, people, requests
 from webapp.queries import cases, directory
 from webapp.transactions import choose
 from webapp.workflow.states import Channel, Verdict
 
 # A view adds its session's load, so these keep a margin below 16 and 18.
 SUBMIT, DECIDE = 12, 16
+# Of all pending requests of an app; one more request is as many more to approve, and none more to cancel.
+SETTLE, APPROVE_ONE = 16, 11
 
 
 @pytest.fixture
@@ -79,3 +82,50 @@ def test_the_last_yes_stays_in_the_budget(company: Company) -> None:
     app = factories.app("Salesforce", company.finance)
     made = factories.request(company.rita, app)
     assert decide(made, company.ben, Verdict.APPROVED) <= DECIDE
+
+
+def settle(company: Company, app: App, way: str) -> int:
+    choose("write")
+    actor, wanted = db.session.merge(company.adam), db.session.merge(app)
+    with statements() as counted:
+        pending.settle(wanted, way, reason="So.", actor=actor, now=clock.now())
+        outbox.commit()
+    return counted.total()
+
+
+def of_app(company: Company, name: str, askers: list[Person]) -> App:
+    app = factories.app(name, company.finance, company.ana)
+    for person in askers:
+        factories.request(person, app)
+    return app
+
+
+def test_cancelling_all_takes_as_many_statements_for_ten_as_for_one(company: Company, large: list[Person]) -> None:
+    few, many = of_app(company, "Few", large[:1]), of_app(company, "Many", large[:10])
+    assert settle(company, few, "cancel") == settle(company, many, "cancel") <= SETTLE
+    assert rows("requests", "state = 'cancelled'") == 11
+    assert rows("steps", "state = 'skipped'") == 22 and rows("invitations", "live") == 0
+    # The requester and two of Finance for each; those who were told of one are told of the others, too.
+    assert rows("notices", "kind = 'request-cancelled'") == 33
+
+
+def test_approving_all_takes_the_same_for_each(company: Company, large: list[Person]) -> None:
+    counts = [
+        settle(company, of_app(company, str(number), large[:number]), "approve") for number in (1, 2, 10)
+    ]  # fmt: skip
+    assert counts[1] - counts[0] == APPROVE_ONE and counts[2] - counts[1] == 8 * APPROVE_ONE
+
+
+def test_a_deactivation_cancels_all_that_the_person_had_asked_for(company: Company, large: list[Person]) -> None:
+    counts = []
+    for person, number in ((large[0], 1), (large[1], 6)):
+        for index in range(number):
+            factories.request(person, factories.app(f"{person.name} {index}", company.ana))
+        choose("write")
+        actor, leaver = db.session.merge(company.adam), db.session.merge(person)
+        with statements() as counted:
+            people.deactivate(leaver, actor=actor, now=clock.now())
+            outbox.commit()
+        counts.append(counted.total())
+    assert counts[0] == counts[1]
+    assert rows("requests", "state = 'cancelled'") == 7

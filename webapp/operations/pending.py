@@ -26,7 +26,8 @@ REASON_LIMIT = 200
 def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> int:
     """Does with the app's pending requests what `way` says; returns how many it touched.
 
-    "finish" leaves them alone, "approve" is the admin's named override, "cancel" ends them and tells people.
+    "finish" leaves them alone, "approve" is the admin's named override, "cancel" ends them and tells people. To cancel
+    takes as many statements for 500 as for one, to approve eleven for each.
     Raises Invalid, or Conflict when one is the actor's own, another is decided right now, there are too many, or one
     lacks a value that its rule requires and "approve" would give the app without it.
     """
@@ -42,28 +43,27 @@ def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> 
     if not reason:
         raise Invalid(why="Please say why. It stays in the record with your name, and people read it.")
     directory.lock()
-    ids = db.session.scalars(
-        select(AccessRequest.id)
+    waiting = db.session.execute(
+        select(AccessRequest.id, AccessRequest.asked_by_id, AccessRequest.for_person_id)
         .where(AccessRequest.app_id == app.id, AccessRequest.state == RequestState.PENDING.value)
         .order_by(AccessRequest.id)
         .limit(LIMIT + 1)
     ).all()
-    if len(ids) > LIMIT:
+    if len(waiting) > LIMIT:
         raise Conflict(f"More than {LIMIT} requests are pending. Let them finish.")
+    if any(actor.id in (row.asked_by_id, row.for_person_id) for row in waiting):
+        raise Conflict(f"You have asked for {app.name} yourself. Somebody else has to do this.")
+    if way == "cancel":
+        return requests.cancel_all([row.id for row in waiting], actor=actor, reason=reason, now=now)
     done, lacking = 0, list[list[str]]()
-    for id in ids:
-        case = cases.load(id=id)
+    for row in waiting:
+        case = cases.load(id=row.id)
         assert case is not None  # requests are never deleted
-        if actor.id in (case.request.asked_by_id, case.request.for_person_id):
-            raise Conflict(f"You have asked for {app.name} yourself. Somebody else has to do this.")
         # What was decided or ran out meanwhile needs nothing any more.
         with suppress(Settled):
-            if way == "cancel":
-                requests.cancel(case, actor=actor, reason=reason, now=now)
-            else:
-                missing = [one.name for one in case.policy.missing(case.request.values)]
-                _approve(case, reason=reason, actor=actor, now=now)
-                lacking += [missing] if missing else []
+            missing = [one.name for one in case.policy.missing(case.request.values)]
+            _approve(case, reason=reason, actor=actor, now=now)
+            lacking += [missing] if missing else []
             done += 1
     if lacking:
         raise Conflict(_without(lacking))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from webapp import audit, failpoints, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Invitation, Membership, Notice, Person, PersonSession
-from webapp.queries import cases, directory
+from webapp.queries import directory
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState
 
@@ -260,15 +260,13 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
     audit.record("person.deactivated", at=now, actor=actor.id, person=person.id)
     end_sessions(person.id, actor_id=actor.id, now=now)
     failpoints.at("person.in-deactivation")
-    for id in db.session.scalars(
+    asked = db.session.scalars(
         select(AccessRequest.id).where(
             or_(AccessRequest.for_person_id == person.id, AccessRequest.asked_by_id == person.id),
             AccessRequest.state == RequestState.PENDING.value,
         )
-    ).all():
-        case = cases.load(id=id)
-        if case is not None:
-            requests.cancel(case, actor=actor, reason=f"{person.name} was deactivated.", now=now)
+    ).all()
+    requests.cancel_all(asked, actor=actor, reason=f"{person.name} was deactivated.", now=now)
     rearrange(people=[person.id], groups=_groups_of(person), now=now)
 
 
