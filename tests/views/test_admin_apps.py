@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from webapp import clock, outbox
@@ -64,6 +66,28 @@ def test_an_outsider_changes_nothing(login_as, otto, ana):
 
 
 # The list
+
+
+def test_apps_are_found_by_their_owner(admin, ana, otto, company):
+    for name, owner in (("Zoom", ana), ("Concur", company.finance), ("Apptio", None), ("Trello", otto)):
+        factories.app(name, ana, owner=owner)
+    page = flat(admin.get("/admin/apps"))
+    choices = re.findall(r'<option value="(?:person|group):\w+">([^<]*)', page)
+    assert choices == ["Ana Moreau", "Finance", "Otto Brandt"]
+    assert ">Any owner</option>" in page
+    for owner, found in ((f"person:{ana.public_id}", "Zoom"), (f"group:{company.finance.public_id}", "Concur")):
+        page = flat(admin.get(f"/admin/apps?owner={owner}"))
+        assert f'<option value="{owner}" selected>' in page and "1 of 1, by name" in page and f">{found}<" in page
+        assert f"?state=requestable&owner={owner.replace(':', '%3A')}" in page
+    none = flat(admin.get(f"/admin/apps?owner=person:{ana.public_id}&q=concur"))
+    assert "No app of Ana Moreau matches “concur”" in none
+    # Who owns nothing, or is nobody, is no choice.
+    assert "4 of 4, by name" in flat(admin.get(f"/admin/apps?owner=person:{company.ben.public_id}"))
+
+
+def test_an_owner_has_no_owners_to_choose_from(login_as, ana):
+    factories.app("Zoom", owner=ana)
+    assert "Any owner" not in words(login_as(ana).get("/admin/apps"))
 
 
 def test_the_list_shows_owner_category_pending_and_people(admin, ana, rita, otto, company):
@@ -192,7 +216,7 @@ def test_the_list_takes_the_same_statements_with_1_30_and_300_apps(admin, ana, r
         with statements() as seen:
             assert admin.get("/admin/apps").status_code == 200
         counts.append(len(seen))
-    assert counts == [6, 6, 6]
+    assert counts == [7, 7, 7]
 
 
 # A new app

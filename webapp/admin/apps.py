@@ -38,10 +38,22 @@ def _list() -> dict[str, Any]:
     """What the templates of the list read."""
     owner, states = (None, queries.APP_STATES) if me().is_admin else (me().id, queries.OWNED_STATES)
     where = place(*states)
-    page = queries.apps(where.words, where.category, owner, state=where.state, after=where.after, before=where.before)
-    counts = queries.app_counts(where.words, where.category, owner, states=("", *states))
-    categories = [(one, one) for one in queries.categories(owner)]
-    return {"page": page, "place": where, "counts": counts, "categories": categories}
+    # Who is no admin sees what they, or their groups, own: there is nothing to choose.
+    owners = queries.app_owners() if me().is_admin else []
+    of = next((one for one in owners if one.value == where.owner), None)
+    where = replace(where, owner=of.value if of else "")
+    page = queries.apps(where.words, where.category, owner, of=of.approver if of else None, state=where.state,
+                        after=where.after, before=where.before)  # fmt: skip
+    counts = queries.app_counts(where.words, where.category, owner, of=of.approver if of else None,
+                                states=("", *states))  # fmt: skip
+    return {
+        "page": page,
+        "place": where,
+        "counts": counts,
+        "categories": [(one, one) for one in queries.categories(owner)],
+        "owners": [(one.value, f"{one.name}, {one.detail}" if one.detail else one.name) for one in owners],
+        "owner_name": of.name if of else "",
+    }
 
 
 @bp.get("/apps/new")

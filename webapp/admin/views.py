@@ -23,6 +23,7 @@ class Place:
     before: str
     state: str = ""
     category: str = ""
+    owner: str = ""
 
     @property
     def words(self) -> list[str]:
@@ -30,17 +31,17 @@ class Place:
 
     def at(self, **key: str) -> str:
         """The query string of a neighbouring page."""
-        values = {"q": self.q, "state": self.state, "category": self.category, **key}
+        values = {"q": self.q, "state": self.state, "category": self.category, "owner": self.owner, **key}
         return "?" + urlencode({name: value for name, value in values.items() if value})
 
     @property
     def is_whole(self) -> bool:
         """Whether all of the list is shown, page by page."""
-        return not (self.q or self.state or self.category)
+        return not (self.q or self.state or self.category or self.owner)
 
     @property
     def here(self) -> str:
-        names = ("q", "state", "category", "after", "before")
+        names = ("q", "state", "category", "owner", "after", "before")
         query = {name: value for name in names if (value := getattr(self, name))}
         return f"{request.path}?{urlencode(query)}" if query else request.path
 
@@ -55,6 +56,7 @@ def place(*states: str) -> Place:
         args.get("before", "")[:12],
         state if state in states else "",
         words_of(args.get("category", "")),
+        words_of(args.get("owner", "")),
     )
 
 

@@ -155,18 +155,20 @@ def _app_row(row: Row[Any]) -> AppRow:
 
 def apps(
     words: Sequence[str] = (), category: str = "", owner: int | None = None, *,
-    state: str = "", after: str = "", before: str = "",
+    of: Approver | None = None, state: str = "", after: str = "", before: str = "",
 ) -> Page[AppRow]:  # fmt: skip
     """The apps in use, by name, or with the state "archived" those out of use; with `owner`, those that this person
-    answers for."""
-    query = _app_rows().where(*_apps_in(state), *_apps_found(words, category, owner))
+    answers for, also through a group; with `of`, those of exactly this owner."""
+    query = _app_rows().where(*_apps_in(state), *_apps_found(words, category, owner, of))
     rows, count, back, more = paged(query, App, after=after, before=before)
     return Page([_app_row(row) for row in rows], count, back, more)
 
 
-def app_counts(words: Sequence[str], category: str, owner: int | None, *, states: Sequence[str]) -> dict[str, int]:
+def app_counts(
+    words: Sequence[str], category: str, owner: int | None, *, of: Approver | None = None, states: Sequence[str]
+) -> dict[str, int]:
     """How many of those found are in each state, "" standing for all in use; up to COUNTED + 1, in one statement."""
-    found = _apps_found(words, category, owner)
+    found = _apps_found(words, category, owner, of)
     counts = [
         select(func.count())
         .select_from(select(App.id).where(*_apps_in(state), *found).limit(COUNTED + 1).subquery())
@@ -187,12 +189,14 @@ def _apps_in(state: str) -> list[Any]:
     return in_use
 
 
-def _apps_found(words: Sequence[str], category: str, owner: int | None) -> list[Any]:
+def _apps_found(words: Sequence[str], category: str, owner: int | None, of: Approver | None) -> list[Any]:
     found: list[Any] = [App.search_text.like(like(word), escape="!") for word in words]
     if category:
         found.append(App.category == category)
     if owner is not None:
         found.append(owned_by(owner))
+    if of is not None:
+        found.append(App.owner_group_id == of.group if of.person is None else App.owner_person_id == of.person)
     return found
 
 
@@ -224,6 +228,18 @@ def categories(owner: int | None = None) -> list[str]:
             .limit(CHOICES)
         )
     )
+
+
+def app_owners() -> list[Named]:
+    """The people and groups that own an app, by name, up to CHOICES; `detail` as in `choices`."""
+    rows = db.session.execute(
+        union_all(
+            _people(Person.id.in_(select(App.owner_person_id))), _groups(Group.id.in_(select(App.owner_group_id)))
+        )
+        .order_by("sort_key", "id")
+        .limit(CHOICES)
+    )
+    return _told_apart([_named(row) for row in rows])
 
 
 def audience(app_id: int) -> list[tuple[str, str, bool]]:
@@ -311,9 +327,13 @@ def choices(words: Sequence[str] = ()) -> Choices:
     if cut:
         teams = teams[: max(CHOICES // 2, CHOICES - len(found))]
         found = found[: CHOICES - len(teams)]
+    return Choices(_told_apart(found), teams, cut)
+
+
+def _told_apart(found: list[Named]) -> list[Named]:
+    """`detail` only where two have one name."""
     names = Counter(one.name for one in found)
-    found = [one if names[one.name] > 1 else replace(one, detail="") for one in found]
-    return Choices(found, teams, cut)
+    return [one if names[one.name] > 1 else replace(one, detail="") for one in found]
 
 
 def chosen(value: str) -> Named | None:
