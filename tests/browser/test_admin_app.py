@@ -525,3 +525,40 @@ def test_a_refused_switch_of_the_list_says_so_beside_itself(window):
     expect(switch).to_be_focused()
     assert listed.locator("[data-toast]").count() == 0
     assert listed.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_only_what_counts_is_asked_for_and_what_is_not_saved_says_so(window, cases, scripted):
+    """By style sheet alone, so without JavaScript, too."""
+    page = rules_of(window, cases, "Salesforce", java_script_enabled=scripted)
+    audience = page.locator("#set-audience")
+    button, unsaved = audience.get_by_role("button", name="Save who sees it"), audience.get_by_text("Not saved yet.")
+    boxes = audience.get_by_role("group", name="The groups that see it")
+    for one in (button, unsaved, boxes):
+        expect(one).to_be_hidden()
+    audience.get_by_role("radio", name="Some groups").check()
+    for one in (button, unsaved, boxes):
+        expect(one).to_be_visible()
+    audience.get_by_role("checkbox", name="Finance").check()
+    audience.get_by_role("radio", name="Everyone").check()
+    for one in (button, unsaved, boxes):
+        expect(one).to_be_hidden()
+
+    page.locator("#f-new > summary").click()
+    new = page.locator("#f-new")
+    choices = new.get_by_label("Choices", exact=True)
+    choices.fill("Viewer\nEditor")
+    for kind, shown in (("Text", False), ("Several choices", True), ("Number", False), ("Yes or no", False)):
+        new.get_by_label("Kind", exact=True).select_option(label=kind)
+        expect(choices).to_be_visible(visible=shown)
+    new.get_by_label("Name", exact=True).fill("Zone")
+    new.get_by_role("button", name="Add field", exact=True).click()
+    expect(new).to_contain_text("Only a choice and several choices have these.")
+    expect(choices).to_have_value("Viewer\nEditor")
+
+
+def test_links_of_their_own_are_as_high_as_a_finger(window, cases):
+    page = rules_of(window, cases, "Salesforce", viewport=PHONE)
+    for name in ("See the mail to who decides", "See the mail when denied"):
+        box = page.get_by_role("link", name=name, exact=True).bounding_box()
+        assert box is not None and box["height"] >= 44
