@@ -191,7 +191,7 @@ TABLE = (
     get("/admin/requests/<public_id>", ADMINS, "/admin/requests/{request}"),
     post("/admin/requests/<public_id>/cancellation", ADMINS_GO, "/admin/requests/{request}/cancellation", reason="No."),
     post("/admin/requests/<public_id>/reassignment", ADMINS_GO,
-         "/admin/requests/{request}/reassignment", reason="Away.", approver="person:{invited}"),
+         "/admin/requests/{request}/reassignment", reason="Away.", decider="person:{invited}"),
     post("/admin/requests/<public_id>/extension", ADMINS_GO,
          "/admin/requests/{request}/extension", reason="Away.", days="30"),
     get("/admin/mail", ADMINS),

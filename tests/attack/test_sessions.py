@@ -272,7 +272,7 @@ def test_an_admin_cannot_bend_the_rule_of_their_own_open_request(app: Any, compa
     path = f"/admin/requests/{made.public_id}"
     for action, form in (
         ("cancellation", {"reason": "Mine."}),
-        ("reassignment", {"reason": "Mine.", "approver": f"person:{company.otto.public_id}"}),
+        ("reassignment", {"reason": "Mine.", "decider": f"person:{company.otto.public_id}"}),
         ("extension", {"reason": "Mine.", "days": "30"}),
     ):
         before = stage.everything()
