@@ -11,7 +11,8 @@ from sqlalchemy import insert, select, update
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import Heartbeat, Notice
-from webapp.queries import mails
+from webapp.operations import people
+from webapp.queries import mails, outbox_lines
 from webapp.transactions import choose
 from webapp.wiring import connect
 
@@ -98,6 +99,34 @@ def test_the_search_looks_at_recipients(admin, mail, ana, rita):
     assert is_fragment(partner) and "Approved: Figma for Rita Lindqvist to crm@partner.example" in plain(partner)
     assert "No mail matches" in plain(admin.get("/admin/mail?q=zebra"))
     assert "No mail matches" in plain(admin.get("/admin/mail?q=%25"))
+
+
+def test_mails_are_found_by_kind_and_days(admin, mail, adam, rita):
+    from datetime import UTC, datetime
+
+    choose("write")
+    people.change_settings(db.session.merge(adam), time_zone="Pacific/Auckland", now=clock.now())
+    outbox.commit()
+    many(2, rita)
+    put(mail, created_at=datetime(2026, 3, 1, 12, 30, tzinfo=UTC))  # 2 March, 01:30 there
+
+    def found(query):
+        return plain(admin.get(f"/admin/mail?{query}", htmx=True))
+
+    assert "2 of 2, newest first" in found("kind=test") and "Figma" not in found("kind=test")
+    assert "1 of 1" in found("kind=approval-asked") and "3 of 3" in found("kind=nonsense")
+    assert "Figma" in found("since=2026-03-02&until=2026-03-02")
+    nothing = found("since=2026-03-01&until=2026-03-01")
+    assert "No mail matches" in nothing and "Choose another kind, or other days." in nothing
+    assert "No mail matches" in found("kind=test&until=2026-03-02")
+    assert "3 of 3" in found("since=2026-02-30&until=nonsense")
+    page = words(admin.get("/admin/mail?kind=test&since=2026-03-02"))
+    assert '<option value="test" selected>Test mail</option>' in page and 'value="2026-03-02"' in page
+    assert "?state=sent&kind=test&since=2026-03-02" in page
+
+
+def test_every_kind_of_mail_can_be_chosen_and_is_named():
+    assert set(outbox_lines.KINDS) == set(outbox_lines._ABOUT)
 
 
 def test_pages_follow_each_other(admin, rita):

@@ -1,6 +1,7 @@
 """The outbox: what was due, what was sent, what was not, and why; and the banner when something is in trouble."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from flask import Response, abort, flash, g, url_for
@@ -37,14 +38,35 @@ class Search:
 
     q: str
     state: str
+    kind: str
+    since: date | None
+    until: date | None
 
     def at(self, **key: object) -> str:
         """The query string with some of it changed."""
-        return filters.query({"q": self.q, "state": self.state} | {name: str(value) for name, value in key.items()})
+        values = {
+            "q": self.q,
+            "state": self.state,
+            "kind": self.kind,
+            "since": self.since.isoformat() if self.since else "",
+            "until": self.until.isoformat() if self.until else "",
+        }
+        return filters.query(values | {name: str(value) for name, value in key.items()})
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether some mails of the state are not shown."""
+        return bool(self.q or self.kind or self.since or self.until)
 
 
 def _search() -> Search:
-    return Search(filters.word("q"), filters.one_of("state", tuple(queries.STATES)))
+    return Search(
+        q=filters.word("q"),
+        state=filters.one_of("state", tuple(queries.STATES)),
+        kind=filters.one_of("kind", tuple(queries.KINDS)),
+        since=filters.day("since"),
+        until=filters.day("until"),
+    )
 
 
 @bp.get("/mail")
@@ -52,9 +74,13 @@ def _search() -> Search:
 def mails() -> Response:
     """Every mail, newest first."""
     search = _search()
-    page = queries.page(search.state, search.q.split()[:8], before=filters.key("before"), after=filters.key("after"))
+    page = queries.page(
+        search.state, search.q.split()[:8], kind=search.kind, since=filters.begin(search.since),
+        until=filters.end(search.until), before=filters.key("before"), after=filters.key("after"),
+    )  # fmt: skip
     template = "admin/_mail.html" if htmx.is_fragment() else "admin/mail.html"
-    return fragment(template, page=page, search=search, tabs=TABS, server=_server())
+    kinds = list(queries.KINDS.items())
+    return fragment(template, page=page, search=search, tabs=TABS, kinds=kinds, server=_server())
 
 
 def _server() -> str:

@@ -22,6 +22,8 @@ class Notice(Base):
         Index("ix_notices_leased", "lease_until",
               sqlite_where=text("state = 'leased'"), postgresql_where=text("state = 'leased'")),
         Index("ix_notices_request", "request_id", "id"),
+        Index("ix_notices_kind", "kind", "id"),
+        Index("ix_notices_created", "created_at"),
         Index("ix_notices_dead", "settled_at",
               sqlite_where=text("state = 'dead'"), postgresql_where=text("state = 'dead'")),
         Index("ix_notices_held", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),

@@ -63,9 +63,19 @@ class Page:
     older: int
 
 
-def page(state: str, words: Sequence[str], *, before: int = 0, after: int = 0) -> Page:
-    """Newest first: those in `state` (of STATES) whose recipient's name or address has all the words."""
+def page(
+    state: str, words: Sequence[str], *, kind: str = "", since: datetime | None = None, until: datetime | None = None,
+    before: int = 0, after: int = 0,
+) -> Page:  # fmt: skip
+    """Newest first: those in `state` (of STATES) and of `kind` (of KINDS), made from `since` up to `until`, whose
+    recipient's name or address has all the words."""
     query = _rows(state, words)
+    if kind:
+        query = query.where(Notice.kind == kind)
+    if since is not None:
+        query = query.where(Notice.created_at >= since)
+    if until is not None:
+        query = query.where(Notice.created_at < until)
     counts = _counts(query, state)
     if after and not before:
         rows = list(db.session.execute(query.where(Notice.id > after).order_by(Notice.id).limit(PAGE + 1)))
@@ -122,6 +132,22 @@ def _counts(query: Select[Any], state: str) -> dict[str, int]:
     return dict(row._mapping)
 
 
+# To choose from.
+KINDS = {
+    "approval-asked": "Asked to decide",
+    "request-approved": "Approved",
+    "request-denied": "Denied",
+    "request-expired": "Expired",
+    "request-cancelled": "Withdrawn",
+    "request-settled": "Nothing left to do",
+    "request-comment": "Comment",
+    "code-closed": "Wrong codes",
+    "app-added": "App added",
+    "grant-removed": "App taken away",
+    "invitation": "Invitation",
+    "password-reset": "New password",
+    "test": "Test mail",
+}
 _ABOUT = {
     "approval-asked": "{asker} asks for {app} ({reference})",
     "request-approved": "Approved: {app} for {asker}",
