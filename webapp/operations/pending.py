@@ -55,7 +55,8 @@ def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> 
         raise Conflict(f"You have asked for {app.name} yourself. Somebody else has to do this.")
     if way == "cancel":
         return requests.cancel_all([row.id for row in waiting], actor=actor, reason=reason, now=now)
-    done, lacking = 0, list[list[str]]()
+    done = 0
+    lacking: list[list[str]] = []
     for row in waiting:
         case = cases.load(id=row.id)
         assert case is not None  # requests are never deleted
@@ -63,7 +64,8 @@ def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> 
         with suppress(Settled):
             missing = [one.name for one in case.policy.missing(case.request.values)]
             _approve(case, reason=reason, actor=actor, now=now)
-            lacking += [missing] if missing else []
+            if missing:
+                lacking.append(missing)
             done += 1
     if lacking:
         raise Conflict(_without(lacking))
