@@ -1,9 +1,14 @@
 """Cases, directories, chains and the number that waits: what they say, and in how many statements."""
 
+from typing import Any
+
+import psycopg
 import pytest
-from sqlalchemy import select
+from flask import Flask
+from sqlalchemy import event, select
 
 from tests import factories
+from tests.conftest import POSTGRESQL
 from tests.factories import Company
 from tests.operations.helpers import policy, statements
 from webapp import clock, outbox
@@ -52,6 +57,30 @@ def test_a_case_is_the_request_with_all_that_belongs_to_it_in_two_statements(
     ]  # fmt: skip
     assert cases.load(public_id="000000000000") is None
     assert cases.load(id=0) is None
+
+
+@pytest.mark.parametrize("engine", [POSTGRESQL])
+def test_a_case_that_is_settled_between_its_two_statements_is_read_again(app: Flask, made: AccessRequest) -> None:
+    id, url = made.id, app.extensions["settings"].database_url.replace("+psycopg", "")
+    db.session.rollback()
+    db.session.expunge_all()
+
+    ended: list[int] = []
+
+    def settle(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if "FROM requests" in statement and not ended:
+            ended.append(id)
+            with psycopg.connect(url) as somebody:
+                somebody.execute("UPDATE steps SET state = 'skipped' WHERE request_id = %s", [id])
+                somebody.execute("UPDATE requests SET state = 'cancelled', settled_at = now() WHERE id = %s", [id])
+
+    event.listen(db.engine, "after_cursor_execute", settle)
+    try:
+        case = cases.load(id=id)
+    finally:
+        event.remove(db.engine, "after_cursor_execute", settle)
+    assert case is not None and ended
+    assert (case.request.state, case.open_step) == ("cancelled", None)
 
 
 def test_a_case_is_read_anew_each_time(made: AccessRequest, company: Company) -> None:

@@ -70,7 +70,18 @@ _STEPS = (
 
 
 def load(*, public_id: str | None = None, id: int | None = None) -> Case | None:
-    """The case, in two statements; None if there is no such request."""
+    """The case, in two statements; None if there is no such request.
+
+    On PostgreSQL each statement sees what is committed when it begins. Settled between the two, a request would be
+    pending without an open step; then both are read again, and the second time they agree.
+    """
+    case = _load(public_id, id)
+    if case is not None and case.request.state == RequestState.PENDING.value and case.open_step is None:
+        case = _load(public_id, id)
+    return case
+
+
+def _load(public_id: str | None, id: int | None) -> Case | None:
     if id is None:
         row = db.session.execute(_BY_PUBLIC_ID, {"public_id": public_id}).first()
     else:
