@@ -130,16 +130,16 @@ def test_a_step_that_an_approval_settled_in_the_meantime_is_left_alone(
     """The sweep saw an overdue step; before it held the request, an approval that was in time moved it on."""
     made = factories.request(company.rita, factories.app("Salesforce", company.ana, company.finance))
     factories.overdue(made)
-    held = requests._steps_of
+    held = requests._held
 
-    def moved_on(ids: object) -> object:
+    def moved_on(rows: object) -> object:
         db.session.query(Step).filter_by(request_id=made.id, position=0).update({"state": "approved"})
         db.session.query(Step).filter_by(request_id=made.id, position=1).update(
             {"state": "open", "due_at": clock.now() + timedelta(days=3), "opened_at": clock.now()}
         )
-        return held(ids)  # type: ignore[arg-type]
+        return held(rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(requests, "_steps_of", moved_on)
+    monkeypatch.setattr(requests, "_held", moved_on)
     sweep()
     assert state(made) == "pending"
     assert [one for one, _ in steps(made)] == ["approved", "open"]

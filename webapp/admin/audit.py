@@ -1,7 +1,7 @@
 """The audit record: read, filtered, checked and taken along as a table."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -40,19 +40,8 @@ class Search:
     since: date | None
     until: date | None
 
-    @property
-    def values(self) -> dict[str, str]:
-        return {
-            "who": self.who,
-            "person": self.person,
-            "app": self.app,
-            "what": self.what,
-            "since": self.since.isoformat() if self.since else "",
-            "until": self.until.isoformat() if self.until else "",
-        }
-
-    def at(self, **key: int) -> str:
-        return filters.query(self.values | {name: str(value) for name, value in key.items()})
+    def at(self, **key: object) -> str:
+        return filters.query(asdict(self) | key)
 
     def filter(self) -> queries.Filter:
         """The ids for it; what matches nobody finds nothing."""

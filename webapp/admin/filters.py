@@ -1,5 +1,6 @@
 """What the long lists are filtered by, as it stands in their addresses."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 
@@ -49,7 +50,7 @@ def end(day: date | None) -> datetime | None:
     return begin(day + timedelta(days=1))
 
 
-def query(values: dict[str, str]) -> str:
+def query(values: Mapping[str, object]) -> str:
     """A query string of those that are set, with its question mark; "" for none."""
-    text = urlencode({name: value for name, value in values.items() if value})
+    text = urlencode({name: value for name, value in values.items() if value not in (None, "")})
     return f"?{text}" if text else ""

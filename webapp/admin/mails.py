@@ -1,6 +1,6 @@
 """The outbox: what was due, what was sent, what was not, and why; and the banner when something is in trouble."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -44,14 +44,7 @@ class Search:
 
     def at(self, **key: object) -> str:
         """The query string with some of it changed."""
-        values = {
-            "q": self.q,
-            "state": self.state,
-            "kind": self.kind,
-            "since": self.since.isoformat() if self.since else "",
-            "until": self.until.isoformat() if self.until else "",
-        }
-        return filters.query(values | {name: str(value) for name, value in key.items()})
+        return filters.query(asdict(self) | key)
 
     @property
     def is_narrowed(self) -> bool:

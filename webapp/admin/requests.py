@@ -1,7 +1,7 @@
 """Every request, and what an admin may do to one that is not their own."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -46,16 +46,7 @@ class Search:
 
     def at(self, **key: object) -> str:
         """The query string with some of it changed."""
-        values = {
-            "q": self.q,
-            "state": self.state,
-            "app": self.app,
-            "person": self.person,
-            "approver": self.approver,
-            "since": self.since.isoformat() if self.since else "",
-            "until": self.until.isoformat() if self.until else "",
-        }
-        return filters.query(values | {name: str(value) for name, value in key.items()})
+        return filters.query(asdict(self) | key)
 
     @property
     def is_empty(self) -> bool:

@@ -378,22 +378,14 @@ def cancel_all(ids: Iterable[int], *, actor: Person, reason: str, now: datetime)
     ).all()
     if not rows:
         return 0
-    steps = _steps_of([request.id for request, _ in rows])
-    moves = [
-        move
-        for request, _ in rows
-        for move in machine.cancel(
-            machine.Request(request.id, request.version, RequestState.PENDING, request.asked_by_id,
-                            request.for_person_id, tuple(steps[request.id]))
-        ).moves
-    ]  # fmt: skip
+    pending = _held(request for request, _ in rows)
+    closed = [step for one in pending.values() for step, _ in machine.cancel(one).moves]
     changed(
         update(AccessRequest)
-        .where(AccessRequest.id.in_(steps), AccessRequest.state == RequestState.PENDING.value)
+        .where(AccessRequest.id.in_(pending), AccessRequest.state == RequestState.PENDING.value)
         .values(state=RequestState.CANCELLED.value, version=AccessRequest.version + 1, settled_at=now,
                 settled_by_id=actor.id, settled_note=reason)
     )  # fmt: skip
-    closed = [step for step, _ in moves]
     changed(_SETTLE_STEPS, steps=closed, new_state=StepState.SKIPPED.value, at=now)
     ended = {request.id: (request.app_id, person) for request, person in rows}
     _tell_cancelled(ended, closed, actor=actor, reason=reason, now=now)
@@ -738,13 +730,11 @@ def expire_overdue(*, now: datetime, limit: int = 500, only: int | None = None) 
     overdue = db.session.execute(query).all()
     if not overdue:
         return 0
-    steps = _steps_of([row.id for row in overdue])
+    pending = _held(overdue)
     outcomes: dict[int, machine.Outcome] = {}
-    for row in overdue:
-        request = machine.Request(row.id, row.version, RequestState.PENDING, row.asked_by_id, row.for_person_id,
-                                  tuple(steps[row.id]))  # fmt: skip
+    for id, request in pending.items():
         with suppress(Settled):
-            outcomes[row.id] = machine.expire(request)
+            outcomes[id] = machine.expire(request)
     expired = set(
         db.session.scalars(
             update(AccessRequest)
@@ -767,23 +757,27 @@ def expire_overdue(*, now: datetime, limit: int = 500, only: int | None = None) 
             moves.setdefault(state, []).append(step_id)
     for state, ids in moves.items():
         changed(_SETTLE_STEPS, steps=ids, new_state=state.value, at=now)
-    _tell_expired(rows, {row.id: steps[row.id][0] for row in rows}, now=now)
+    _tell_expired(rows, {row.id: pending[row.id].steps[0] for row in rows}, now=now)
     return len(overdue)
 
 
-def _steps_of(request_ids: Sequence[int]) -> dict[int, list[machine.Step]]:
-    """request id → its open and waiting steps in order, as they are now that their requests are held.
+def _held(rows: Iterable[Any]) -> dict[int, machine.Request]:
+    """request id → the pending request that we hold, with its open and waiting steps in order as they are now.
 
     The join that found them may have seen a step that an approval settled just before we got hold of its request.
     """
-    steps: dict[int, list[machine.Step]] = {id: [] for id in request_ids}
+    held = {row.id: row for row in rows}
+    steps: dict[int, list[machine.Step]] = {id: [] for id in held}
     for row in db.session.execute(
         select(Step.id, Step.request_id, Step.position, Step.state, (Step.due_at <= db_now()).label("overdue"))
-        .where(Step.request_id.in_(steps), Step.state.in_((StepState.OPEN.value, StepState.WAITING.value)))
+        .where(Step.request_id.in_(held), Step.state.in_((StepState.OPEN.value, StepState.WAITING.value)))
         .order_by(Step.position, Step.id)
     ):
         steps[row.request_id].append(machine.Step(row.id, row.position, StepState(row.state), bool(row.overdue)))
-    return steps
+    return {
+        id: machine.Request(id, row.version, RequestState.PENDING, row.asked_by_id, row.for_person_id, tuple(steps[id]))
+        for id, row in held.items()
+    }
 
 
 def _tell_expired(rows: Sequence[Any], steps: Mapping[int, machine.Step], *, now: datetime) -> None:
