@@ -54,7 +54,7 @@ def main() -> int:
     back.set_defaults(work=_restore)
 
     long = commands.add_parser("soak", help="ten requests a second for hours")
-    long.add_argument("--minutes", type=float, default=60, help="on each database (60)")
+    long.add_argument("--minutes", type=float, default=60, help="on each database, with what is in the ledger (60)")
     long.set_defaults(work=_soak)
 
     for one in (race, queue, writing, back, long):
@@ -110,7 +110,7 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _write(ledger: Ledger, what: str, engine: str, seed: int, found: dict[str, Any]) -> int:
+def _write(ledger: Ledger, what: str, engine: str, seed: int, found: dict[str, Any], *, together: bool = True) -> int:
     """One line of the ledger, and what was found in words; how many violations."""
     violations = found.pop("violations")
     ledger.add(what, engine, seed, **found, violations=len(violations))
@@ -118,7 +118,7 @@ def _write(ledger: Ledger, what: str, engine: str, seed: int, found: dict[str, A
     for sentence in violations[:30]:
         say(f"  ! {sentence}")
     sums = ledger.sums(what, engine)
-    if len(ledger.of(what, engine)) > 1:
+    if together and len(ledger.of(what, engine)) > 1:
         say(f"  all runs together: { {name: round(number, 1) for name, number in sums.items()} }")
     return len(violations)
 
@@ -159,10 +159,17 @@ def _restore(options: argparse.Namespace) -> int:
 
 
 def _soak(options: argparse.Namespace) -> int:
-    """An interrupted soak counts for nothing; of finished ones the seconds add up."""
+    """In legs of ten minutes; those that are in the ledger count, an interrupted one does not."""
     ledger, seed, bad = Ledger(options.data), _seed(options), 0
     for engine in _engines(options):
-        bad += _write(ledger, "soak", engine, seed, load.soak(engine, options.minutes * 60, seed=seed, say=say))
+        missing = options.minutes * 60 - ledger.sums("soak", engine)["seconds"]
+        for leg in load.soak(engine, missing, seed=seed) if missing > 1 else ():
+            bad += _write(ledger, "soak", engine, seed, leg, together=False)
+        legs, sums = ledger.of("soak", engine), ledger.sums("soak", engine)
+        worst = max((percent for leg in legs for percent in leg["growth_percent"].values()), default=0)
+        say(f"{engine}, {sums['seconds'] / 60:.0f} of {options.minutes:.0f} minutes: {sums['requests']:,} requests, "
+            f"p95 {ledger.most('soak', engine, 'p95_ms'):.0f} ms in the worst leg, memory {worst:+} % at most, "
+            f"{sums['violations']} violations.")  # fmt: skip
     return int(bad > 0)
 
 

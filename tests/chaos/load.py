@@ -7,7 +7,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
+from math import ceil
 from statistics import quantiles
 from typing import Any
 
@@ -126,17 +127,17 @@ PAGES = ("/", "/catalog", "/catalog?q=app", "/approvals", "/requests", "/account
 
 
 def soak(engine: str, seconds: float, *, rate: float = 10, seed: int = 0,
-         say: Callable[[str], None] = print) -> dict[str, Any]:  # fmt: skip
-    """So many requests a second, for hours: seven in ten look, three write. Memory is compared with that after the
-    first tenth (a minute at least)."""
-    bad: list[str] = []
-    taken: list[float] = []
+         leg: float = 600) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """So many requests a second, for hours: seven in ten look, three write. Says after each leg what it has found;
+    memory is always compared with that after the first minutes of this stack."""
     with Stack(engine, sweep=None) as stack:
         company = people.found(stack.app, askers=60, apps=70)
         stack.start()
         crowd = Crowd(stack.app, company, stack.port, seed=seed)
         dice, gate = random.Random(seed), threading.Semaphore(0)
         stop = threading.Event()
+        bad: list[str] = []
+        taken: list[float] = []
 
         def live(dice: random.Random) -> None:
             while True:
@@ -156,38 +157,48 @@ def soak(engine: str, seconds: float, *, rate: float = 10, seed: int = 0,
         threads = [threading.Thread(target=live, args=(random.Random(dice.random()),), daemon=True) for _ in range(8)]
         for thread in threads:
             thread.start()
-        began, sent, early, said = time.monotonic(), 0, {}, 0.0
+        began, sent, seen = time.monotonic(), 0, 0
+        early: dict[int, tuple[str, int]] = {}
+        ends = [min(leg * (number + 1), seconds) for number in range(ceil(seconds / leg))]
         try:
-            while (gone := time.monotonic() - began) < seconds:
-                while sent < gone * rate:
-                    gate.release()
-                    sent += 1
-                crowd.look()
-                stack.tend()
-                if not early and gone > max(60.0, seconds / 10):
-                    early = memory(stack)
-                if gone - said > 600:
-                    said = gone
-                    say(f"{engine}: {gone / 60:.0f} minutes, {sent} requests, {len(bad)} violations.")
-                time.sleep(0.1)
+            for end in ends:
+                first = time.monotonic()
+                while (gone := time.monotonic() - began) < end:
+                    while sent < gone * rate:
+                        gate.release()
+                        sent += 1
+                    crowd.look()
+                    stack.tend()
+                    if not early and gone > max(60.0, min(seconds / 10, 360.0)):
+                        early = memory(stack)
+                    time.sleep(0.1)
+                pages, wrong, acts = len(taken), len(bad), crowd.history[seen:]
+                seen += len(acts)
+                yield _leg(
+                    time.monotonic() - first,
+                    taken[:pages] + [one.until - one.at for one in acts],
+                    bad[:wrong] + [f"{one.what} was answered {one.status}: {one.words}" for one in acts if one.unknown],
+                    early, memory(stack),
+                    judged=end >= 1800,
+                )  # fmt: skip
+                del taken[:pages], bad[:wrong]
         finally:
             stop.set()
             gate.release(len(threads))
-        late = memory(stack)
-        taken += [one.until - one.at for one in crowd.history]
-        bad += [f"{one.what} was answered {one.status}: {one.words}" for one in crowd.history if one.unknown]
-        growth = {
-            name: round((late[pid][1] / early[pid][1] - 1) * 100, 1)
-            for pid, (name, _) in early.items() if pid in late
-        }  # fmt: skip
-        if set(early) - set(late):
-            bad.append("A process ended and was started again.")
-        grown = {name: percent for name, percent in growth.items() if percent >= 5}
-        if grown and seconds >= 1800:
-            bad.append(f"Memory grew by {grown} %.")
-        p95 = quantiles(taken, n=20)[18] * 1000
-        if p95 > 300:
-            bad.append(f"p95 is {p95:.0f} ms.")
+
+
+def _leg(seconds: float, taken: list[float], bad: list[str], early: dict[int, tuple[str, int]],
+         late: dict[int, tuple[str, int]], *, judged: bool) -> dict[str, Any]:  # fmt: skip
+    """What is written down of a leg; growth only counts against it when it is `judged`."""
+    growth = {name: round((late[pid][1] / early[pid][1] - 1) * 100, 1)
+              for pid, (name, _) in early.items() if pid in late}  # fmt: skip
+    p95 = quantiles(taken, n=20)[18] * 1000
+    if set(early) - set(late):
+        bad.append("A process ended and was started again.")
+    if judged and (grown := {name: percent for name, percent in growth.items() if percent >= 5}):
+        bad.append(f"Memory grew by {grown} %.")
+    if p95 > 300:
+        bad.append(f"p95 is {p95:.0f} ms.")
     return {"seconds": round(seconds), "requests": len(taken), "p95_ms": round(p95, 1), "growth_percent": growth,
             "violations": bad}  # fmt: skip
 

@@ -2,14 +2,15 @@
 
     python -m tests.model --engine postgresql --runs 2000 --steps 50
 
-Each batch has a seed of its own, made of --seed and its number, and is written down when it is done: stopped and
-started again it goes on, until as many runs are together. The engines are core, sqlite and postgresql.
+Each batch has a seed of its own (--seed and what follows it) and is written down when it is done: stopped and
+started again it goes on with other seeds, until as many runs are together. The engines are core, sqlite and postgresql.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import random
 import sys
@@ -37,17 +38,18 @@ def main() -> int:
     first = options.seed if options.seed is not None else random.randrange(2**32)
     print(f"seed {first}; {done['runs']:,} of {options.runs:,} runs were there already", flush=True)
     with _system(options.engine) as machine:
-        number = 0
+        told = {row["seed"] for row in _rows(options)}
+        seeds = (number for number in itertools.count(first) if number not in told)
         while done["runs"] < options.runs:
-            began = time.monotonic()
+            began, number = time.monotonic(), next(seeds)
             batch = min(BATCH, options.runs - done["runs"])
             Decisions.told.clear()
-            _tell(machine, first + number, batch, options.steps)
+            _tell(machine, number, batch, options.steps)
             row = {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "engine": options.engine,
                 "steps": options.steps,
-                "seed": first + number,
+                "seed": number,
                 "runs": Decisions.told.pop("stories"),
                 "events": sum(Decisions.told.values()),
                 "seconds": round(time.monotonic() - began),
@@ -57,7 +59,6 @@ def main() -> int:
                 file.write(json.dumps(row) + "\n")
             done += Counter(runs=row["runs"], events=row["events"])
             print(f"{done['runs']:,} runs, {done['events']:,} events; seed {row['seed']} held", flush=True)
-            number += 1
     _sum_up(options)
     return 0
 
