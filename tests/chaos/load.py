@@ -22,6 +22,7 @@ from tests.chaos.people import Caller
 from tests.chaos.stack import Stack, Stuck
 from webapp import clock
 from webapp.extensions import db
+from webapp.jobs import BATCH
 from webapp.models import Notice, db_now
 from webapp.text import public_id
 from webapp.transactions import choose
@@ -31,7 +32,8 @@ MB = 1024 * 1024
 
 
 def drain(engine: str, number: int, *, workers: int = 3) -> dict[str, Any]:
-    """So many due mails, one in a hundred of them undeliverable, drained by several workers."""
+    """So many due mails, one in a hundred of them undeliverable, drained by several workers. `behind` says how many
+    places at most a mail reached the server later than its turn was."""
     bad: list[str] = []
     with Stack(engine, workers=workers, sweep=2) as stack:
         with stack.app.app_context():
@@ -39,7 +41,7 @@ def drain(engine: str, number: int, *, workers: int = 3) -> dict[str, Any]:
             poison = [
                 factories.person(f"Otto{n} Brandt", email=f"{POISON[n % 3]}-{n}@example.com").id for n in range(15)
             ]
-            _due(good, poison, number)
+            turns = _due(good, poison, number)
         undeliverable = sum(n % 100 == 50 for n in range(number))
         began = time.monotonic()
         stack.start()
@@ -62,17 +64,21 @@ def drain(engine: str, number: int, *, workers: int = 3) -> dict[str, Any]:
             bad.append(f"{twice} mails went out twice.")
         if len(mails) != number - undeliverable:
             bad.append(f"{len(mails)} of {number - undeliverable} mails reached the server.")
+        behind = max((place - turns[one] for place, one in enumerate(mails)), default=0)
+        if behind > 3 * BATCH * workers:
+            bad.append(f"A mail was overtaken by {behind} others.")
         growth = max((max(some) - some[len(some) // 5]) / MB for some in memory.values())
         if number >= 5_000 and growth > 20:
             bad.append(f"A worker's memory grew by {growth:.0f} MB.")
     return {"mails": number, "undeliverable": undeliverable, "seconds": round(seconds, 1),
             "rate": round(len(mails) / seconds, 1), "growth_mb": round(growth, 1), "workers": workers,
-            "violations": bad}  # fmt: skip
+            "behind": behind, "violations": bad}  # fmt: skip
 
 
-def _due(good: list[int], poison: list[int], number: int) -> None:
+def _due(good: list[int], poison: list[int], number: int) -> dict[str, int]:
+    """public id → the turn of each mail that can be delivered"""
     choose("write")
-    now = clock.now()
+    now, turns = clock.now(), {}
     for begin in range(0, number, 1000):
         rows = [
             {
@@ -82,7 +88,11 @@ def _due(good: list[int], poison: list[int], number: int) -> None:
             for n in range(begin, min(begin + 1000, number))
         ]  # fmt: skip
         db.session.execute(insert(Notice).values(due_at=db_now()), rows)
+        for row in rows:
+            if row["person_id"] not in poison:
+                turns[row["public_id"]] = len(turns)
     db.session.commit()
+    return turns
 
 
 def _sent(stack: Stack) -> int:
