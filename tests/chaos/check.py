@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -35,7 +35,9 @@ class State:
 
     requests: dict[int, Any]
     steps: dict[int, Any]
+    invitations: list[Any]
     decisions: list[Any]
+    comments: list[Any]
     grants: list[Any]
     notices: dict[str, Any]
     people: dict[int, Any]
@@ -58,7 +60,9 @@ def load(app: Flask) -> State:
         return State(
             requests={row.id: row for row in rows("requests")},
             steps={row.id: row for row in rows("steps")},
+            invitations=rows("invitations"),
             decisions=rows("decisions"),
+            comments=rows("comments"),
             grants=rows("grants"),
             notices={row.public_id: row for row in rows("notices")},
             people={row.id: row for row in rows("people")},
@@ -78,6 +82,7 @@ def everything(
         *tables(state),
         *_notices(state, mails, worker_ends, database_gone),
         *_told(state, history, database_gone),
+        *_told_by_admins(state, history),
     ]
 
 
@@ -89,6 +94,7 @@ def tables(state: State) -> list[str]:
         *_decisions(state),
         *_replayed(state),
         *_grants(state),
+        *_posted(state),
     ]
 
 
@@ -163,10 +169,44 @@ class _Request:
     decisions: dict[int, tuple[int, str]] = field(default_factory=dict)
 
 
+@dataclass
+class _People:
+    """Who could decide what at one line of the record, worked out from the lines before it."""
+
+    active: dict[int, bool] = field(default_factory=dict)
+    admins: set[int] = field(default_factory=set)
+    members: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    owners: dict[int, dict[str, Any] | None] = field(default_factory=dict)
+
+    def hear(self, line: dict[str, Any]) -> None:
+        kind, facts, person = line["kind"], line["facts"], line["person"]
+        if kind == "person.created":
+            self.active[person] = True
+            self.admins |= {person} if facts["is_admin"] else set()
+        elif kind in ("person.deactivated", "person.reactivated"):
+            self.active[person] = kind == "person.reactivated"
+        elif kind == "group.member_added":
+            self.members[facts["group"]].add(person)
+        elif kind == "group.member_removed":
+            self.members[facts["group"]].discard(person)
+        elif kind == "app.created":
+            self.owners[line["app"]] = facts["owner"]
+
+    def able(self, approver: dict[str, Any], request: _Request) -> set[int]:
+        """Those behind the approver of a frozen rule; if nobody is left, the owner; then the admins."""
+        for one in (approver, self.owners.get(request.app)):
+            some = {one["person"]} if one and one["person"] else self.members[one["group"]] if one else set()
+            if left := {person for person in some if self.active.get(person)} - {request.person}:
+                return left
+        return {person for person in self.admins if self.active.get(person)} - {request.person}
+
+
 def _replayed(state: State) -> Iterator[str]:
     """The record, told from the beginning, ends at what the tables say, and was allowed at each line."""
     requests: dict[int, _Request] = {}
-    active: dict[int, bool] = {}
+    people = _People()
+    active = people.active
+    frozen = {id: json.loads(one.body)["steps"] for id, one in state.revisions.items()}
     rules: dict[int, tuple[int, str]] = {}
     grants: dict[tuple[int, int], int] = Counter()
     for number, line in enumerate(state.events, start=1):
@@ -180,20 +220,21 @@ def _replayed(state: State) -> Iterator[str]:
                 yield f"Line {number}: somebody deactivated asked."
         elif request is not None:
             yield from _request_moves(number, line, request, active)
+            if kind == "step.opened" or (kind == "step.reassigned" and line["actor"] is None):
+                able = people.able(frozen[request.revision][request.at], request)
+                if request.asked != able:
+                    yield f"Line {number}: {sorted(request.asked)} were asked, the rule says {sorted(able)}."
         if kind == "policy.saved":
             before = rules.get(line["app"])
             if before is not None and (facts["before"]["number"], facts["before"]["hash"]) != before:
                 yield f"Line {number}: the rule before it is not the one that was saved last."
             rules[line["app"]] = facts["after"]["number"], facts["after"]["hash"]
-        elif kind == "person.created":
-            active[line["person"]] = True
         elif kind in ("person.deactivated", "person.reactivated"):
-            wanted = kind == "person.reactivated"
-            if active.get(line["person"]) is wanted:
+            if active.get(line["person"]) is (kind == "person.reactivated"):
                 yield f"Line {number}: {kind}, but that was so already."
-            active[line["person"]] = wanted
         elif kind == "grant.added":
             grants[line["app"], line["person"]] += 1
+        people.hear(line)
     now = {id: (one.for_person_id, one.app_id, one.policy_revision_id, one.state) for id, one in state.requests.items()}
     told = {id: (one.person, one.app, one.revision, one.state) for id, one in requests.items()}
     yield from _differences("request", now, told)
@@ -266,6 +307,22 @@ def _grants(state: State) -> Iterator[str]:
             yield f"Request {id} gave {number} grants."
 
 
+def _posted(state: State) -> Iterator[str]:
+    """Whoever was asked has a mail that asks, and what ended is told to whom the frozen rule says."""
+    asking = {(one.invitation_id, one.round) for one in state.notices.values() if one.kind == "approval-asked"}
+    for one in state.invitations:
+        for number in range(1, one.round + 1):
+            if (one.id, number) not in asking:
+                yield f"Person {one.person_id} was asked on step {one.step_id}, round {number}, and has no mail."
+    told = {(one.request_id, one.kind, one.person_id or one.address) for one in state.notices.values()}
+    for request in state.requests.values():
+        rule = json.loads(state.revisions[request.policy_revision_id].body)["outcomes"].get(request.state)
+        if rule is not None:
+            for to in [*([request.for_person_id] if rule["requester"] else []), *rule["others"]]:
+                if (request.id, f"request-{request.state}", to) not in told:
+                    yield f"Nobody told {to} that request {request.id} is {request.state}."
+
+
 def _notices(
     state: State, mails: list[dict[str, Any]], worker_ends: list[float], database_gone: list[tuple[float, float]]
 ) -> Iterator[str]:
@@ -273,6 +330,7 @@ def _notices(
     record: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for mail in mails:
         record[mail["id"]].append(mail)
+    until = _asked_until(state)
     for name, notice in state.notices.items():
         if notice.state not in ("sent", "dead", "obsolete"):
             yield f"The mail {name} ({notice.kind}) is {notice.state} at rest, after {notice.tries} tries."
@@ -287,7 +345,10 @@ def _notices(
             continue
         if len({one["same"] for one in copies}) > 1:
             yield f"The mail {name} went out {len(copies)} times with another date, boundary or link."
-        yield from _still_so(state, found, copies)
+        to = found.address or state.people[found.person_id].email
+        if any(one["to"] != [to] for one in copies):
+            yield f"The mail {name} is for {to} and went to {[one['to'] for one in copies]}."
+        yield from _still_so(state, found, copies, until)
     causes = sorted([*worker_ends, *(at for begin, _ in database_gone for at in (begin, begin))])
     spent: set[int] = set()
     again = [pair for copies in record.values() for pair in pairwise(copies)]
@@ -311,14 +372,48 @@ def _notices(
             spent.add(place)
 
 
-def _still_so(state: State, notice: Any, copies: list[dict[str, Any]]) -> Iterator[str]:
-    """Who is asked for a decision is asked while it is open."""
+def _asked_until(state: State) -> dict[tuple[int, int, int], list[tuple[float, float]]]:
+    """(request, step's position, person) → from when until when they were asked, as the record tells it."""
+    found: dict[tuple[int, int, int], list[tuple[float, float]]] = defaultdict(list)
+    now: dict[int, tuple[int, dict[int, float]]] = {}
+    for line in state.events:
+        kind, facts, id = line["kind"], line["facts"], line["request"]
+        at = _seconds(line["at"])
+        assert at is not None
+        if kind in ("step.opened", "step.reassigned"):
+            asked = set(facts["asked"] if kind == "step.opened" else facts["after"]["asked"])
+        elif kind in ("step.approved", "step.denied", "request.expired", "request.cancelled"):
+            asked = set()
+        else:
+            continue
+        position, since = now.get(id, (0, {}))
+        for person in set(since) - asked:
+            found[id, position, person].append((since.pop(person), at))
+        now[id] = (facts["step"] if kind.startswith("step.") else position, since)
+        since.update(dict.fromkeys(asked - set(since), at))
+    for id, (position, since) in now.items():
+        for person, at in since.items():
+            found[id, position, person].append((at, float("inf")))
+    return found
+
+
+def _still_so(
+    state: State,
+    notice: Any,
+    copies: list[dict[str, Any]],
+    until: dict[tuple[int, int, int], list[tuple[float, float]]],
+) -> Iterator[str]:
+    """Who is asked for a decision is asked while it is theirs."""
     if notice.kind != "approval-asked":
         return
-    settled = _seconds(state.steps[notice.step_id].settled_at)
+    some = until[notice.request_id, state.steps[notice.step_id].position, notice.person_id]
     for mail in copies:
-        if settled is not None and mail["at"] > settled + ON_ITS_WAY:
-            yield f"The mail {notice.public_id} asked for a decision {mail['at'] - settled:.1f} s after it was made."
+        begun = [end for begin, end in some if begin <= mail["at"]]
+        if not begun:
+            yield f"The mail {notice.public_id} asked somebody for a decision who was never asked for it."
+        elif mail["at"] > begun[-1] + ON_ITS_WAY:
+            late = mail["at"] - begun[-1]
+            yield f"The mail {notice.public_id} asked for a decision {late:.1f} s after that was over."
 
 
 def _seconds(value: Any) -> float | None:
@@ -332,6 +427,7 @@ def _seconds(value: Any) -> float | None:
 def _told(state: State, history: list[Told], database_gone: list[tuple[float, float]]) -> Iterator[str]:
     """What people were told is so is so, what they were refused is not, and nothing broke."""
     by_name = {one.public_id: one for one in state.requests.values()}
+    by_name_of = {one.id: one.public_id for one in state.requests.values()}
     decided = {(one.step_id, one.person_id): one.verdict for one in state.decisions}
     for one in history:
         if one.status >= 500 and not (
@@ -385,3 +481,35 @@ def _told(state: State, history: list[Told], database_gone: list[tuple[float, fl
         done, unknown = sum(one.done for one in added[key]), sum(one.unknown for one in added[key])
         if not done <= free[key] <= done + unknown:
             yield f"App and person {key}: {done} told that it was added, {unknown} unknown, {free[key]} grants."
+    commented = Counter((by_name_of[one.request_id], one.person_id) for one in state.comments)
+    yield from _counted(history, "comment", commented, lambda one: (one.request, one.who))
+
+
+def _told_by_admins(state: State, history: list[Told]) -> Iterator[str]:
+    """Rules, groups and people are as often changed as somebody was told so."""
+    lines = [one for one in state.events if one["actor"] is not None]
+    for what, kind in (
+        ("deactivate", "person.deactivated"), ("reactivate", "person.reactivated"),
+        ("leave", "group.member_removed"), ("join", "group.member_added"),
+    ):  # fmt: skip
+        there = Counter(one["person"] for one in lines if one["kind"] == kind)
+        yield from _counted(history, what, there, lambda one: one.person)
+    # Whoever wishes what is so already is told that it is saved, and nothing is.
+    saved = Counter(one["app"] for one in lines if one["kind"] == "policy.saved")
+    days = {(one.app_id, json.loads(one.body)["days"]) for one in state.revisions.values()}
+    for app, number in saved.items():
+        told = sum(one.app == app and (one.done or one.unknown) for one in history if one.what == "rule")
+        if number > told:
+            yield f"The rule of app {app} was saved {number} times, and {told} were told so."
+    for one in history:
+        if one.what == "rule" and one.done and (one.app, one.days) not in days:
+            yield f"Person {one.who} was told that app {one.app} has {one.days} days: there is no such rule."
+
+
+def _counted(history: list[Told], what: str, there: Counter[Any], key: Callable[[Told], Any]) -> Iterator[str]:
+    """Each thing is there as often as people were told that it was done, and at most once more for each unknown."""
+    done = Counter(key(one) for one in history if one.what == what and one.done)
+    unknown = Counter(key(one) for one in history if one.what == what and one.unknown)
+    for one in done.keys() | unknown.keys() | there.keys():
+        if not done[one] <= there[one] <= done[one] + unknown[one]:
+            yield f"{what} {one}: {done[one]} told that it is done, {unknown[one]} unknown, {there[one]} times so."

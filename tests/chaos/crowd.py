@@ -238,9 +238,9 @@ class Crowd:
         group, members = dice.choice(list(self.company.groups.items()))
         person = dice.choice(members)
         home = f"/admin/groups/{group}/members"
-        self.send("group", admin, f"{home}/{person.public_id}/removal", person=person.id)
+        self.send("leave", admin, f"{home}/{person.public_id}/removal", person=person.id)
         for _ in range(20):
-            back = self.send("group", admin, home, form={"person": person.public_id}, person=person.id)
+            back = self.send("join", admin, home, form={"person": person.public_id}, person=person.id)
             if back.done or back.status == 409:
                 return
             time.sleep(0.3)

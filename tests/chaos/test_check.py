@@ -41,8 +41,11 @@ def state(app: Flask, made: AccessRequest) -> State:
 
 @pytest.fixture
 def mails(state: State) -> list[dict[str, Any]]:
-    at = time.time() - 60
-    return [{"id": name, "to": ["x"], "at": at, "answered": True, "same": ""} for name in state.notices]
+    at = time.time()
+    return [
+        {"id": name, "to": [state.people[one.person_id].email], "at": at, "answered": True, "same": ""}
+        for name, one in state.notices.items()
+    ]
 
 
 @pytest.fixture
@@ -80,6 +83,62 @@ def test_who_decides_has_to_have_been_asked(state: State) -> None:
     assert any("was not among those asked" in one for one in check.tables(replace(state, events=stranger)))
 
 
+def with_events(state: State, kind: str, **changes: Any) -> State:
+    """The record with other facts in each line of this kind."""
+    told = [{**one, "facts": {**one["facts"], **changes}} if one["kind"] == kind else one for one in state.events]
+    return replace(state, events=told)
+
+
+def test_those_who_are_asked_are_those_of_the_frozen_rule(state: State, company: Company) -> None:
+    otto = with_events(state, "step.opened", asked=[company.ana.id, company.otto.id])
+    assert any("the rule says" in one for one in check.tables(otto))
+    # She left before she was asked: then it was the admin's turn.
+    opened = next(number for number, one in enumerate(state.events) if one["kind"] == "step.opened")
+    gone = {**state.events[0], "kind": "person.deactivated", "person": company.ana.id, "facts": {}}
+    left = replace(state, events=[*state.events[:opened], gone, *state.events[opened:]])
+    assert any(f"the rule says [{company.adam.id}]" in one for one in check.tables(left))
+
+
+def test_whoever_is_asked_and_whoever_asked_get_their_mails(state: State) -> None:
+    for kind, words in (("approval-asked", "has no mail"), ("request-approved", "Nobody told")):
+        some = {name: one for name, one in state.notices.items() if one.kind != kind}
+        assert len(some) < len(state.notices)
+        assert any(words in one for one in check.tables(replace(state, notices=some)))
+
+
+def test_a_mail_goes_to_its_one_recipient(state: State, mails: list[dict[str, Any]], history: list[Told]) -> None:
+    for to in (["otto@example.com"], [*mails[0]["to"], "otto@example.com"], []):
+        assert any("and went to" in one for one in found(state, [{**mails[0], "to": to}, *mails[1:]], history))
+
+
+def test_nobody_is_asked_long_after_it_was_over_or_without_being_asked(
+    state: State, mails: list[dict[str, Any]], history: list[Told]
+) -> None:
+    late = [{**one, "at": one["at"] + check.ON_ITS_WAY + 5} for one in mails]
+    assert any("after that was over" in one for one in found(state, late, history))
+    early = [{**one, "at": one["at"] - 3600} for one in mails]
+    assert any("was never asked" in one for one in found(state, early, history))
+
+
+def test_what_admins_and_those_who_comment_were_told(
+    state: State, mails: list[dict[str, Any]], history: list[Told], made: AccessRequest, company: Company
+) -> None:
+    now = time.time()
+    said = Told("comment", company.rita.id, now, now, 303, True, request=made.public_id)
+    assert any("comment" in one for one in found(state, mails, [*history, said]))
+    written = [*state.comments, type("Row", (), {"request_id": made.id, "person_id": company.rita.id})]
+    assert found(replace(state, comments=written), mails, [*history, said]) == []
+    assert any("0 told" in one for one in found(replace(state, comments=written), mails, history))
+    for what in ("deactivate", "reactivate", "leave", "join"):
+        told = Told(what, company.adam.id, now, now, 303, True, person=company.ben.id)
+        assert any(f"{what} {company.ben.id}: 1 told" in one for one in found(state, mails, [*history, told]))
+        assert found(state, mails, [*history, replace(told, status=0, done=False)]) == []
+    rule = Told("rule", company.adam.id, now, now, 303, True, app=made.app_id, days=77)
+    assert any("no such rule" in one for one in found(state, mails, [*history, rule]))
+    saved = [{**one, "actor": company.adam.id} if one["kind"] == "policy.saved" else one for one in state.events]
+    assert any("was saved 1 times" in one for one in found(replace(state, events=saved), mails, history))
+
+
 def test_a_mail_that_the_server_never_had(state: State, mails: list[dict[str, Any]], history: list[Told]) -> None:
     assert any("never had it" in one for one in found(state, mails[1:], history))
 
@@ -87,14 +146,14 @@ def test_a_mail_that_the_server_never_had(state: State, mails: list[dict[str, An
 def test_a_mail_twice_needs_a_kill_or_a_lost_answer_of_its_own(
     state: State, mails: list[dict[str, Any]], history: list[Told]
 ) -> None:
-    later = [*mails, *({**one, "at": one["at"] + 20} for one in mails)]
+    later = [*mails, *({**one, "at": one["at"] + 9} for one in mails)]
     kill = mails[0]["at"] + 0.1
     assert len(found(state, later, history)) == len(mails) == 2
     assert len(found(state, later, history, worker_ends=[kill])) == 1
     assert found(state, later, history, worker_ends=[kill, kill]) == []
     lost = [{**one, "answered": False} for one in mails] + later[len(mails) :]
     assert found(state, lost, history) == []
-    other = [*mails, {**mails[0], "at": mails[0]["at"] + 20, "same": "another link"}]
+    other = [*mails, {**mails[0], "at": mails[0]["at"] + 9, "same": "another link"}]
     assert any("another date" in one for one in found(state, other, history, worker_ends=[kill]))
 
 
