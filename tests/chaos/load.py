@@ -67,6 +67,8 @@ def drain(engine: str, number: int, *, workers: int = 3) -> dict[str, Any]:
         behind = max((place - turns[one] for place, one in enumerate(mails)), default=0)
         if behind > 3 * BATCH * workers:
             bad.append(f"A mail was overtaken by {behind} others.")
+        if late := _tried_again(stack, poison):
+            bad.append(f"{late} mails that nothing was wrong with had to wait for another try.")
         growth = max((max(some) - some[len(some) // 5]) / MB for some in memory.values())
         if number >= 5_000 and growth > 20:
             bad.append(f"A worker's memory grew by {growth:.0f} MB.")
@@ -99,6 +101,14 @@ def _sent(stack: Stack) -> int:
     with stack.app.app_context():
         choose("read")
         return db.session.scalar(select(func.count()).where(Notice.state == "sent")) or 0
+
+
+def _tried_again(stack: Stack, poison: list[int]) -> int:
+    """Mails to people who can be reached that did not go out at the first try."""
+    with stack.app.app_context():
+        choose("read")
+        late = select(func.count()).where(Notice.person_id.not_in(poison), Notice.tries > 1)
+        return db.session.scalar(late) or 0
 
 
 def writers(seconds: float, *, many: int = 16, seed: int = 0) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from tests import factories
+from tests.chaos import check
 from tests.chaos.people import Answer, Caller, sign_in
 from tests.chaos.stack import Stack
 from webapp import clock, outbox
@@ -57,6 +58,8 @@ class Races:
                 self._one_step(many, trials)
             if pairs:
                 self._pairs(pairs)
+            # Grants, steps, those who were asked and the record of all that happened in them.
+            self.bad += check.tables(check.load(self.app))
 
     # So many deciders on one step
 

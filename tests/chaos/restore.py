@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,21 @@ def restore(engine: str, *, seed: int, seconds: float = 10) -> dict[str, Any]:
         crowd = _at_work(stack, company, seed)
         _work(stack, crowd, seconds)
         copy: list[Path] = []
+        due: set[str] = set()
+
+        def save() -> None:
+            """For a moment nobody sends: what is due in the copy goes out after it was made."""
+            time.sleep(1)
+            due.update(_names_of(stack, "due"))
+            saving.start()
+
         saving = threading.Thread(target=lambda: copy.append(stack.backup()))
-        saving.start()
+        stack.without_workers(save)
         _work(stack, crowd, seconds)
         saving.join()
+        stack.until(
+            lambda: due & {one["id"] for one in stack.mails()}, 60, "something that is due in the copy goes out"
+        )
         # What is due when the plug is pulled: the server says no to everything.
         stack.smtp_faults(rcpt4=1.0)
         _work(stack, crowd, 2)
@@ -54,6 +66,9 @@ def restore(engine: str, *, seed: int, seconds: float = 10) -> dict[str, Any]:
         if process.wait(PATIENCE) != 0:
             return {"violations": [f"`restored` ended with {process.returncode}: {stack.last_words()}"]}
         held = _count(stack, "held")
+        gone_out = len(_names_of(stack, "held") & set(before))
+        if not gone_out:
+            bad.append("Nothing was held that had gone out already, so nothing was tried.")
         bad += _state(stack, "right after the restore")
         stack.start()
         with stack.app.app_context():
@@ -76,7 +91,7 @@ def restore(engine: str, *, seed: int, seconds: float = 10) -> dict[str, Any]:
             bad.append("The held mails could not be let go.")
         stack.until(lambda: _count(stack, "due", "leased", "held") == 0, 60, "what was held goes out")
         bad += _state(stack, "at the end")
-    return {"held": held, "mails": len(before), "violations": bad}
+    return {"held": held, "gone_out": gone_out, "mails": len(before), "violations": bad}
 
 
 def _at_work(stack: Stack, company: people.Company, seed: int) -> Crowd:
@@ -99,6 +114,12 @@ def _until_idle(crowd: Crowd) -> None:
 
 def _state(stack: Stack, when: str) -> list[str]:
     return [f"{sentence} ({when})" for sentence in check.tables(check.load(stack.app))]
+
+
+def _names_of(stack: Stack, state: str) -> set[str]:
+    with stack.app.app_context():
+        choose("read")
+        return set(db.session.scalars(select(Notice.public_id).where(Notice.state == state)))
 
 
 def _count(stack: Stack, *states: str) -> int:

@@ -241,14 +241,18 @@ class Round:
         self.report.catch_up = max(self.report.catch_up, time.monotonic() - began)
 
     def _settled_since(self, back: float) -> bool:
-        """Whether everything that was due when the broker came back is sent; what a dead worker holds has its lease."""
+        """Whether everything that was due when the broker came back is sent, and what was overdue has ended; what a
+        dead worker holds has its lease."""
         try:
             with self.stack.app.app_context():
                 choose("read")
-                oldest = db.session.scalar(select(func.min(Notice.due_at)).where(Notice.state == "due"))
+                oldest = db.session.scalars(
+                    select(func.min(Notice.due_at)).where(Notice.state == "due").union_all(
+                        select(func.min(Step.due_at)).where(Step.state == "open"))
+                ).all()  # fmt: skip
         except SQLAlchemyError:
             return False
-        return oldest is None or oldest.timestamp() > back
+        return all(one is None or one.timestamp() > back for one in oldest)
 
     def _flush(self) -> None:
         self.stack.flush_broker()
