@@ -117,6 +117,7 @@ def run_tokens(given: argparse.Namespace) -> bool:
         accepted == gone == guessed[0] == 0
         and set(answers.statuses) <= {308, 404, 405}  # of empty tokens and "/" in them: other addresses
         and len(answers.pages) == 1
+        and answers.one_class
         and unchanged
         and guessed[1] == 5 * given.guessed
         and guessed[2] == given.guessed

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.conftest import SQLITE
+from tests import factories
+from tests.conftest import SQLITE, Browser
 from tests.test_routes import ROLES, TABLE, UNSAFE, Row, World, routes
 from tests.views import stage
 from webapp.extensions import limiter
@@ -107,6 +108,23 @@ def test_what_belongs_to_others_is_not_there_for_an_outsider(world: World) -> No
                 assert answer.status_code == 404, (row.name, method)
                 tried += 1
     assert tried > 50
+    assert stage.everything() == before
+
+
+@pytest.mark.parametrize("engine", [SQLITE])
+def test_who_owns_one_app_finds_no_other(world: World) -> None:
+    """From the url map: each route that keeps an app, and those of a request for it, by the owner of another."""
+    olaf = factories.person("Olaf Holm")
+    factories.app("Zoom", owner=olaf)
+    world._keep("owner of another", Browser(world.app, olaf))
+    before = stage.everything()
+    tried = 0
+    for row in TABLE:
+        if row.at.startswith(("/admin/apps/{", "/requests/{", "/approvals/{")):
+            for headers in ({}, {"HX-Request": "true"}):
+                assert world.ask(row, "owner of another", **headers).status_code == 404, row.name
+                tried += 1
+    assert tried > 70
     assert stage.everything() == before
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from flask import Flask
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
@@ -117,9 +117,23 @@ class Answers:
     elsewhere: int = 0
     times: dict[str, list[float]] = field(default_factory=dict)
 
+    @property
+    def one_class(self) -> bool:
+        """Whether forged and signed tokens take the same time: the medians lie well within the middle half."""
+        (low, one, high), (_, other, _) = (self.quartiles(name) for name in self.times)
+        return abs(one - other) <= max((high - low) / 4, 0.2)
+
     def quartiles(self, name: str) -> tuple[float, float, float]:
         found = statistics.quantiles(self.times[name], n=4)
         return (found[0], found[1], found[2])
+
+
+# Every address that takes a token, and what its form has beside the code.
+ACTIONS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("/decide/{}", {}), ("/decide/{}/approval", {"reason": "No"}), ("/decide/{}/denial", {"reason": "No"}),
+    ("/decide/{}/code", {"reason": "No"}), ("/password/{}", {}),
+    ("/password/{}", {"password": "quite another one 1", "again": "quite another one 1"}),
+)  # fmt: skip
 
 
 class Wire:
@@ -129,13 +143,14 @@ class Wire:
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
         self._cookie, self._csrf = cookie, csrf
 
-    def ask(self, token: str, action: str, code: str) -> tuple[int, str, float]:
-        """Status, body and milliseconds of a GET, or of a POST with everything that a real one has."""
-        path = f"/decide/{quote(token, safe='', errors='replace')}{action}"
+    def ask(self, token: str, action: str, **form: str) -> tuple[int, str, float]:
+        """Status, body and milliseconds of a GET, or with a form of a POST with everything that a real one has.
+        `action` is an address with {} for the token."""
+        path = action.format(quote(token, safe="", errors="replace"))
         headers = {"Cookie": self._cookie, "Content-Type": "application/x-www-form-urlencoded"}
-        body = f"csrf_token={quote(self._csrf)}&code={code}&reason=No" if action else None
+        body = urlencode({"csrf_token": self._csrf, **form}) if form else None
         began = time.perf_counter()
-        self._connection.request("POST" if action else "GET", path, body, headers)
+        self._connection.request("POST" if form else "GET", path, body, headers)
         answer = self._connection.getresponse()
         content = answer.read().decode()
         return answer.status, content, (time.perf_counter() - began) * 1000
@@ -160,21 +175,21 @@ def by_http(app: Flask, address: str, victim: Any, tokens: list[str], *, code: s
     limiter.enabled = False
     try:
         for number in range(count):
-            if number % 5 == 0:
-                name, token = dice.choice(list(known.items()))
-            else:
-                name, token = "", next(made)
-            status, body, took = wire.ask(token, dice.choice(("", "/approval", "/denial", "/code")), code)
+            token = dice.choice(list(known.values())) if number % 5 == 0 else next(made)
+            action, form = dice.choice(ACTIONS)
+            if action.startswith("/password/") and number % 5 == 0:
+                token = dice.choice([tokens[0], tokens[2]])  # ours, for something else
+            status, body, _ = wire.ask(token, action, **({"code": code} | form if form else {}))
             answers.statuses[status] += 1
             if "This link is not valid" in body:
                 answers.pages.add(body)
             else:
-                answers.elsewhere += 1  # a "/" or nothing at all: another address, which is 404 as well
+                answers.elsewhere += 1  # a password's link; a "/" or nothing at all: other addresses, 404 as well
         # The same number of each, in turns, by GET: what takes longer would tell them apart.
         forged = links.approval_token(*victim)[:-3] + "AAA"
         for _ in range(min(count, 1000)):
             for name, token in (("forged", forged), ("signed, unknown", known["nobody's invitation"])):
-                _, _, took = wire.ask(token, "", code)
+                _, _, took = wire.ask(token, "/decide/{}")
                 answers.times[name].append(took)
     finally:
         limiter.enabled = True
