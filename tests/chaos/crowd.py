@@ -187,8 +187,9 @@ class Crowd:
     def _comment(self, dice: random.Random) -> None:
         if self.open:
             step = dice.choice(self.open)
+            # The same words again would be one comment.
             self.send("comment", step.asker, f"/requests/{step.request}/comments", request=step.request,
-                      form={"comment": "Is there any news?"})  # fmt: skip
+                      form={"comment": f"Is there any news? {dice.random()}"})  # fmt: skip
 
     # What admins do
 
