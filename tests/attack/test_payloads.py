@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from tests import factories
+from tests.conftest import Browser
 from tests.smtp_server import Accepted
+from tests.views import stage
+from webapp import links
 
 from . import payloads
+from .robots import Sight
 
 
 def test_the_corpus_is_large_enough() -> None:
@@ -19,8 +25,8 @@ def test_the_corpus_is_large_enough() -> None:
 def test_a_sample_of_each_family_in_pages_mails_tables_and_logs(
     app: Any, company: Any, smtp: Any, address: str, chromium: Any
 ) -> None:
-    """Every twenty-ninth of the corpus; all of it by `python -m tests.attack input`."""
-    found = payloads.throw(app, company, payloads.corpus()[::29], smtp, chromium, address)
+    """Every forty-third of the corpus; all of it by `python -m tests.attack input`."""
+    found = payloads.throw(app, company, payloads.corpus()[::43], smtp, chromium, address)
     assert found.wrong == []
     assert found.pages > 15 and found.mails > 20 and found.cells > 500 and found.lines > 300
 
@@ -29,6 +35,48 @@ def test_what_is_hard_to_read_breaks_no_field_on_either_engine(app: Any, company
     words = ["\0", "a\0b", "\U0001fffe", "\ud800", "Z" + "\u0301" * 200, "İstanbul", *payloads.ADDRESSES[::6]]
     found = payloads.throw(app, company, words, smtp, None, address)
     assert found.wrong == []
+
+
+# Kinds of fields that somebody can type into.
+TYPED = ("text", "search", "email", "url", "tel", "number", "date", "password", "textarea")
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_every_field_of_every_form_gets_the_payloads(app: Any, company: Any, smtp: Any, address: str) -> None:
+    """Whoever adds a field is asked here to throw the corpus into it. The fields are those of the pages themselves."""
+    plain, free = factories.app("Plain", company.ana, owner=company.ben), factories.app("Free")
+    made, _ = factories.request(company.rita, plain), factories.grant(company.rita, free)
+    fields = set()
+    for person in (company.adam, company.ana, company.rita):
+        fields |= fields_of(app, Browser(app, person), "/", "/account", "/admin", f"/approvals/{made.public_id}",
+                            f"/admin/people/{company.rita.public_id}", f"/admin/apps/{plain.public_id}",
+                            f"/catalog/{plain.public_id}/request")  # fmt: skip
+    token = links.password_token(company.otto.public_id, company.otto.password_round)
+    fields |= fields_of(app, Browser(app), "/sign-in", stage.link(made, company.ana), f"/password/{token}")
+    assert len(fields) > 60
+    found = payloads.throw(app, company, [f"payload number {number}" for number in range(5)], smtp, None, address)
+    assert found.wrong == []
+    assert sorted(fields - found.fields) == []
+
+
+def fields_of(app: Any, browser: Browser, *starts: str) -> set[tuple[str, str]]:
+    """(route, field) of every form on every page that is reached from these, two pages of a route at most."""
+    seen: Counter[str] = Counter()
+    todo, found = list(starts), set()
+    while todo:
+        path = todo.pop(0)
+        rule = payloads.rule_of(app, path, "GET")
+        if not path.startswith("/") or not rule or rule.startswith("/static") or seen[rule] >= 2:
+            continue
+        seen[rule] += 1
+        answer = browser.get(path, buffered=True)
+        if answer.mimetype == "text/html":
+            sight = Sight(answer.text)
+            todo += sorted(sight.addresses)
+            for form in sight.forms:
+                found |= {(payloads.rule_of(app, form.action or path, form.method), name)
+                          for name, kind, _ in form.fields if name and kind in TYPED}  # fmt: skip
+    return found
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
