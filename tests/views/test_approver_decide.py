@@ -58,6 +58,15 @@ def test_the_next_approver_reads_what_was_decided_before(login_as, rita, ana, be
     assert "Ana Moreau approved" in told
 
 
+def test_of_a_long_talk_the_newest_words_stand_beside_the_decision(login_as, rita, ana, made):
+    for number in range(101):
+        stage.comment(made, rita, f"comment number {number};")
+    answer = login_as(ana).get(f"/approvals/{made.public_id}")
+    assert "comment number 100;" in words(answer) and "comment number 0;" not in words(answer)
+    assert "More was written than stands here." in words(answer)
+    assert f'href="/requests/{made.public_id}#story"' in stage.source(answer)
+
+
 def test_ana_approves_and_finance_is_asked(login_as, ana, made):
     answer = login_as(ana).post(url(made, "approval"), {"comment": "Fine."})
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/approvals/{made.public_id}")

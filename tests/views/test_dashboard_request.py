@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -237,6 +238,32 @@ def test_a_comment_answers_the_story_to_htmx(login_as, rita, made):
     assert 'id="story"' in stage.source(answer)
     assert "Is it coming?" in words(answer)
     assert "4711" not in words(answer), "a fragment hides what the page hides"
+
+
+def test_a_long_talk_is_read_in_parts_and_nothing_of_it_is_lost(login_as, rita, made):
+    for number in range(1, 251):
+        stage.comment(made, rita, f"comment number {number};")
+    browser, path, seen, parts = login_as(rita), f"/requests/{made.public_id}", [], []
+    while path:
+        answer = browser.get(path)
+        told = words(answer)
+        parts.append(told)
+        seen.append([int(number) for number in re.findall(r"comment number (\d+);", told)])
+        earlier = re.search(r'href="([^"#]+)#story">Earlier<', stage.source(answer))
+        path = earlier and earlier[1]
+    assert [number for part in seen for number in part] == list(range(250, 0, -1))
+    assert [len(part) for part in seen] == [100, 100, 50]
+    # Each moment stands in one part: the first of all with the oldest comments, a comment's mails beside it.
+    assert [part.count("You asked for") for part in parts] == [0, 0, 1]
+    assert [part.count("People were told.") for part in parts] == [100, 100, 50]
+    assert ["Newest" in part for part in parts] == [False, True, True]
+
+
+def test_a_part_that_is_not_there_is_no_error(login_as, rita, made):
+    stage.comment(made, rita, "Is it coming?")
+    for odd in ("0", "-1", "x", "9" * 19, "9" * 18):
+        answer = login_as(rita).get(f"/requests/{made.public_id}?before={odd}")
+        assert answer.status_code == 200 and "Is it coming?" in words(answer)
 
 
 def test_a_comment_that_is_sent_twice_stands_once(login_as, rita, ben, made):

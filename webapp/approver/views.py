@@ -417,13 +417,14 @@ def _page(
     context |= _form(case, reader, step.position, errors or {}, said=bool(note or done))
     if htmx.is_fragment():
         return make_response(render_template("approver/_decision.html", **context), status)
-    also = approvals.also_has(case.for_person.id)
+    also, talk = approvals.also_has(case.for_person.id), story.comments(case.request.id)
     context |= {
         "also": [faces.face(row) for row in also],
         "also_here": sum(1 for row in also if row.category == case.app.category),
         "earlier": approvals.asked_before(case.app.id, case.for_person.id, without=case.request.id),
         "decisions": [one for one in steps if one.decided_by is not None],
-        "comments": story.comments(case.request.id),
+        "comments": talk.moments,
+        "more_was_written": bool(talk.earlier),
         "names": {asker.id: asker.name} | {one.decided_by.id: one.decided_by.name for one in steps if one.decided_by},
         "others": [who.name for one in steps if one.state == "open" for who in one.asked if who.id != reader.person.id],
     }

@@ -64,7 +64,7 @@ def all_requests() -> str:
 def one(public_id: str) -> str:
     """A request's own page."""
     case, stand = access.request_to_see(public_id, me())
-    return _story(case, stand)
+    return _story(case, stand, before=whole_number(request.args.get("before", "")) or 0)
 
 
 @bp.post("/requests/<public_id>/cancellation")
@@ -112,8 +112,8 @@ def comment(public_id: str) -> AnyResponse | str:
     return redirect(f"/requests/{public_id}#story", 303)
 
 
-def _story(case: Case, stand: Standing, *, comment: str = "", error: str = "") -> str:
-    context = _story_context(case, stand) | {"comment": comment, "comment_error": error}
+def _story(case: Case, stand: Standing, *, comment: str = "", error: str = "", before: int = 0) -> str:
+    context = _story_context(case, stand, before) | {"comment": comment, "comment_error": error}
     if htmx.is_fragment():
         return render_template("dashboard/_story.html", **context)
     steps = chains.of_requests([case.request.id], reader=me().id).get(case.request.id, [])
@@ -132,13 +132,15 @@ def _story(case: Case, stand: Standing, *, comment: str = "", error: str = "") -
     )  # fmt: skip
 
 
-def _story_context(case: Case, stand: Standing) -> dict[str, Any]:
+def _story_context(case: Case, stand: Standing, before: int = 0) -> dict[str, Any]:
     sheet = _sheet(case, stand)
-    moments = story.of(case, reader=me(), sheet=sheet, sees_everything=stand.sees_everything)
+    part = story.of(case, reader=me(), sheet=sheet, sees_everything=stand.sees_everything, before=before)
     return {
         "case": case,
         "sheet": sheet,
-        "days": story.days(moments, times()),
+        "days": story.days(part.moments, times()),
+        "earlier": part.earlier,
+        "is_earlier": bool(before),
         "comment": "",
         "comment_error": "",
     }

@@ -33,6 +33,8 @@ MAILS = {
 }
 # A group of a hundred gets a hundred mails; the page shows so many and says how many more.
 MAILS_SHOWN = 20
+# A long talk is read in parts of so many comments.
+COMMENTS_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,20 @@ class Moment:
     more_mails: int = 0
 
 
-def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool) -> list[Moment]:
-    """Newest first, in three statements, as far as the reader may see: of fields those of their sheet; addresses
-    outside of the company, and what their mail servers say, only owners and admins."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the story, newest first. `earlier`, when there is more: the comment that this part begins with."""
+
+    moments: list[Moment]
+    earlier: int = 0
+
+
+def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, before: int = 0) -> Part:
+    """The newest part, or the one before the comment `before`, in three statements, as far as the reader may see: of
+    fields those of their sheet; addresses outside of the company, and what their mail servers say, only owners and
+    admins."""
     request = case.request
+    talk = comments(request.id, before=before)
     asker = Who(case.asked_by.id, case.asked_by.public_id, case.asked_by.name)
     moments = [Moment(request.created_at, "asked", asker, f"asked for {case.app.name}.", request.message)]
     names = _step_names(case)
@@ -95,41 +107,66 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool) -> li
                    decision.verdict == "denied",
                    {name: value for name, value in decision.set_values.items() if name in seen})
         )  # fmt: skip
-    moments += comments(request.id)
+    moments += talk.moments
     if request.state == RequestState.EXPIRED.value and request.settled_at is not None:
         moments.append(Moment(request.settled_at, "expired", None, "The time was over, and nobody had answered."))
     if request.state == RequestState.CANCELLED.value and request.settled_at is not None:
         text = request.settled_note or "The request was withdrawn."
         moments.append(Moment(request.settled_at, "cancelled", None, text))
-    moments += _mails(case, reader, sees_everything)
+    moments += _mails(case, reader, sees_everything, talk)
     # A mail goes out because of something, so at the same instant it comes after it.
-    return sorted(moments, key=lambda one: (one.at, one.kind == "mailed"), reverse=True)
+    told = [one for one in moments if one.kind == "commented" or talk.holds(one.at)]
+    return Part(sorted(told, key=lambda one: (one.at, one.kind == "mailed"), reverse=True), talk.earlier)
 
 
-def comments(request_id: int) -> list[Moment]:
-    """What people wrote on a request beside deciding it, oldest first."""
-    rows = db.session.execute(
-        select(Comment.body, Comment.created_at, Person.id, Person.public_id, Person.name)
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """The newest comments, or the newest before one of them, oldest first, and the time that they stand for."""
+
+    moments: list[Moment]
+    since: datetime | None = None
+    until: datetime | None = None
+    # The oldest one shown, when there are earlier ones.
+    earlier: int = 0
+
+    def holds(self, at: datetime) -> bool:
+        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+
+def comments(request_id: int, *, before: int = 0) -> Talk:
+    """What people wrote on a request beside deciding it."""
+    query = (
+        select(Comment.id.label("comment"), Comment.body, Comment.created_at, Person.id, Person.public_id, Person.name)
         .join(Person, Person.id == Comment.person_id)
         .where(Comment.request_id == request_id)
-        .order_by(Comment.id)
-        .limit(200)
+        .order_by(Comment.id.desc())
+        .limit(COMMENTS_SHOWN + 2)
     )
-    return [
-        Moment(row.created_at, "commented", Who(row.id, row.public_id, row.name), "wrote a comment.", row.body)
-        for row in rows
-    ]
+    rows = list(db.session.execute(query.where(Comment.id <= before) if before else query))
+    until = rows.pop(0).created_at if rows and rows[0].comment == before else None
+    more, rows = len(rows) > COMMENTS_SHOWN, rows[COMMENTS_SHOWN - 1 :: -1]
+    return Talk(
+        [
+            Moment(row.created_at, "commented", Who(row.id, row.public_id, row.name), "wrote a comment.", row.body)
+            for row in rows
+        ],
+        since=rows[0].created_at if more else None,
+        until=until,
+        earlier=rows[0].comment if more else 0,
+    )
 
 
-def _mails(case: Case, reader: Person, sees_everything: bool) -> list[Moment]:
+def _mails(case: Case, reader: Person, sees_everything: bool, talk: Talk) -> list[Moment]:
+    within = [Notice.created_at >= talk.since] if talk.since is not None else []
+    within += [Notice.created_at < talk.until] if talk.until is not None else []
     rows = db.session.execute(
         select(Notice.kind, Notice.role, Notice.person_id, Notice.address, Notice.state, Notice.due_at,
                Notice.settled_at, Notice.tries, Notice.error, Notice.created_at, Person.name)
         .outerjoin(Person, Person.id == Notice.person_id)
-        .where(Notice.request_id == case.request.id)
-        .order_by(Notice.id)
+        .where(Notice.request_id == case.request.id, *within)
+        .order_by(Notice.id.desc())
         .limit(1000)
-    ).all()  # fmt: skip
+    ).all()[::-1]  # fmt: skip
     moments = []
     for (at, asking), group in groupby(rows, key=lambda row: (row.created_at, row.kind == "approval-asked")):
         mails = [
