@@ -17,16 +17,35 @@ FEW = settings(
 )
 
 
+def happened(*events: str) -> None:
+    """The stories had these in them: else they would agree about nothing."""
+    for event in events:
+        assert Decisions.told[f"{event}: done"] > 0, (event, Decisions.told)
+
+
+def refused(event: str, *reasons: str) -> None:
+    """And those who may not tried it."""
+    for reason in reasons:
+        assert Decisions.told[f"{event}: {reason}"] > 0, (event, reason, Decisions.told)
+
+
 def test_the_pure_core_does_as_the_book_says() -> None:
+    Decisions.told.clear()
     run_state_machine_as_test(
         lambda: Decisions(Core()), settings=settings(FEW, max_examples=60, stateful_step_count=30)
     )
+    happened("submit", "approve", "deny", "cancel", "sweep", "save_rule", "deactivate", "reactivate", "add_member")
+    refused("approve", "own", "settled", "not yours")
+    refused("deny", "own", "incomplete")
 
 
 @pytest.mark.slow
 def test_the_operations_do_as_the_book_says(engine: str, engines: Engines) -> None:
+    Decisions.told.clear()
     database = Database(lambda: engines.app(engine))
     run_state_machine_as_test(
         lambda: Operations(database), settings=settings(FEW, max_examples=8, stateful_step_count=40)
     )
     database.stop()
+    happened("submit", "approve", "cancel", "sweep", "save_rule", "deactivate", "add", "reassign", "post_office")
+    refused("approve", "own", "settled", "not yours")
