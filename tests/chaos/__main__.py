@@ -170,6 +170,10 @@ def _soak(options: argparse.Namespace) -> int:
         say(f"{engine}, {sums['seconds'] / 60:.0f} of {options.minutes:.0f} minutes: {sums['requests']:,} requests, "
             f"p95 {ledger.most('soak', engine, 'p95_ms'):.0f} ms in the worst leg, memory {worst:+} % at most, "
             f"{sums['violations']} violations.")  # fmt: skip
+        if options.minutes >= 30 and not any(leg.get("judged", True) for leg in legs):
+            # Memory is judged from the half hour on of a stack that was not stopped.
+            say("  ! Memory was not judged: nothing went on for half an hour without being stopped.")
+            bad += 1
     return int(bad > 0)
 
 

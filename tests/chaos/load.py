@@ -220,7 +220,7 @@ def _leg(seconds: float, taken: list[float], bad: list[str], early: dict[int, tu
     if p95 > 300:
         bad.append(f"p95 is {p95:.0f} ms.")
     return {"seconds": round(seconds), "requests": len(taken), "p95_ms": round(p95, 1), "growth_percent": growth,
-            "violations": bad}  # fmt: skip
+            "judged": judged, "violations": bad}  # fmt: skip
 
 
 def memory(stack: Stack) -> dict[int, tuple[str, int]]:
