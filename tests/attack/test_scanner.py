@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+from .robots import PLAIN, Robot
 from .scanner import digits, gauntlet
 
 
 def test_no_plain_scanner_decides_and_the_link_still_works(app: Any, company: Any, smtp: Any, address: str) -> None:
+    Robot.statuses.clear()
     result = gauntlet(app, company, smtp, address, mails=5, chromium=None)
+    assert not [status for status in Robot.statuses if status >= 500]
+    assert result.visits == dict.fromkeys((behave.__name__ for behave in PLAIN), 5)
     assert (result.decisions, result.failures) == (0, 0)
     assert result.decided_after == 5
     assert result.extra == 0, "no mails that nobody asked for"

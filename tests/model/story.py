@@ -135,9 +135,9 @@ class Decisions(RuleBasedStateMachine):
         request = self.book.requests[number]
         step = self.book.open_step(request)
         able = sorted(self.book.deciders(step["approver"], request)[1]) if step else []
-        if able and which // 7 % 4:
+        if able and which // 7 % 4 != 3:
             return able[hash_of(name) % len(able)]
-        return name if which // 28 % 2 else str(request["person"])
+        return str(request["person"]) if which // 28 % 2 else name
 
     def seen(self, number: int, which: int) -> int:
         """Mostly the step that is open; else one that the person has had on the screen for too long."""

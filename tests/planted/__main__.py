@@ -43,31 +43,42 @@ def planted() -> list[Planted]:
     return found
 
 
-def applies(one: Planted, where: Path = PROJECT, *, check: bool = True) -> str:
-    """What git says against applying it in `where`, "" when it goes; without `check` it is applied."""
+def applies(one: Planted, where: Path = PROJECT, *, check: bool = True, reverse: bool = False) -> str:
+    """What git says against applying it in `where`, "" when it goes; without `check` it is applied, or taken out."""
     # Lines move when others change: one line around a change is enough to know the place.
-    command = ["git", "apply", *(["--check"] if check else []), "-C1", "-v", str(one.file)]
+    how = [*(["--check"] if check else []), *(["--reverse"] if reverse else [])]
+    command = ["git", "apply", *how, "-C1", "-v", str(one.file)]
     done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
     return done.stderr if done.returncode else ""
 
 
+def _test(where: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--tb=no", *tests],
+        cwd=where, capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+
+
 def caught_by(one: Planted) -> str:
-    """The first test that fails with the mistake in; "" when none does. Raises RuntimeError if it cannot be tried."""
+    """The first test that fails with the mistake in and holds without it; "" when none fails.
+
+    Raises RuntimeError if it cannot be tried.
+    """
     scratch = Path(tempfile.mkdtemp(prefix="planted-"))
     try:
         copy = scratch / "countersign"
         shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
         if refused := applies(one, copy, check=False):
             raise RuntimeError(f"the patch no longer applies: {refused.strip()}")
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--tb=no", *one.tests],
-            cwd=copy, capture_output=True, text=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
+        done = _test(copy, *one.tests)
+        failed = re.search(r"^FAILED (.+?)(?: - .*)?$", done.stdout, re.M)
+        if failed:
+            applies(one, copy, check=False, reverse=True)
+            if _test(copy, failed[1]).returncode != 0:
+                raise RuntimeError(f"{failed[1]} fails without the mistake, too")
+            return failed[1]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    failed = re.search(r"^FAILED (\S+)", done.stdout, re.M)
-    if failed:
-        return failed[1]
     if done.returncode != 0:
         raise RuntimeError(f"the tests did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return ""
