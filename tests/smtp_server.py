@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cached_property
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -24,7 +25,8 @@ class Accepted:
     peer: tuple[str, int]
     at: float
 
-    @property
+    # Once: the big attacks look through thousands of mails for each of thousands.
+    @cached_property
     def message(self) -> EmailMessage:
         return message_from_bytes(self.content, policy=policy.default)  # type: ignore[return-value]
 
@@ -41,7 +43,7 @@ class Accepted:
         assert part is not None
         return str(part.get_content()).replace("\r\n", "\n")
 
-    @property
+    @cached_property
     def subject(self) -> str:
         return str(self.message["Subject"])
 
