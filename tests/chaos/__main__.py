@@ -82,8 +82,8 @@ def _seed(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Rounds until the goal is reached or the time is over; what earlier runs did counts."""
-    ledger, bad = Ledger(options.data), 0
+    """Rounds until the goal is reached or the time is over; what earlier runs did counts. 2: not reached yet."""
+    ledger, bad, missing = Ledger(options.data), 0, False
     seed = _seed(options)
     for engine in _engines(options):
         until = time.monotonic() + options.minutes * 60
@@ -107,7 +107,10 @@ def _run(options: argparse.Namespace) -> int:
                 break
         if not options.small:
             _tell(ledger, engine)
-    return 1 if bad else 0
+            missing |= not _reached(ledger, engine)
+    if missing and not bad:
+        say("The goal is not reached yet: the same command goes on from here.")
+    return 1 if bad else 2 if missing else 0
 
 
 def _write(ledger: Ledger, what: str, engine: str, seed: int, found: dict[str, Any], *, together: bool = True) -> int:

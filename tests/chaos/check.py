@@ -27,6 +27,19 @@ FINAL = ("approved", "denied", "expired", "cancelled")
 # Seconds between the look that finds a mail still so and the server's taking it, on a busy machine.
 ON_ITS_WAY = 10.0
 TRIES = 8
+# The one point between the server's yes and the mark.
+BEFORE_MARK = "mail.before-mark"
+# Seconds that a process of gunicorn lives on when its master is killed.
+ORPHANED = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A process of this kind (web, master, worker, broker) was killed at that time, by a point or at random ("")."""
+
+    at: float
+    kind: str
+    point: str = ""
 
 
 @dataclass
@@ -74,14 +87,15 @@ def load(app: Flask) -> State:
 
 
 def everything(
-    state: State, mails: list[dict[str, Any]], history: list[Told], *, worker_ends: list[float],
+    state: State, mails: list[dict[str, Any]], history: list[Told], *, ends: list[End],
     database_gone: list[tuple[float, float]],
 ) -> list[str]:  # fmt: skip
-    """All checks. `worker_ends`: when a worker was killed; `database_gone`: from when until when."""
+    """All checks. `ends`: what was killed; `database_gone`: from when until when."""
     return [
         *tables(state),
-        *_notices(state, mails, worker_ends, database_gone),
-        *_told(state, history, database_gone),
+        *_notices(state, mails, ends, database_gone),
+        *_answered(history, ends, database_gone),
+        *_told(state, history),
         *_told_by_admins(state, history),
     ]
 
@@ -324,7 +338,7 @@ def _posted(state: State) -> Iterator[str]:
 
 
 def _notices(
-    state: State, mails: list[dict[str, Any]], worker_ends: list[float], database_gone: list[tuple[float, float]]
+    state: State, mails: list[dict[str, Any]], ends: list[End], database_gone: list[tuple[float, float]]
 ) -> Iterator[str]:
     """Each sent, dead or obsolete; each sent one in the server's record; no more doubles than causes."""
     record: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -349,7 +363,10 @@ def _notices(
         if any(one["to"] != [to] for one in copies):
             yield f"The mail {name} is for {to} and went to {[one['to'] for one in copies]}."
         yield from _still_so(state, found, copies, until)
-    causes = sorted([*worker_ends, *(at for begin, _ in database_gone for at in (begin, begin))])
+    causes = sorted([
+        *(one.at for one in ends if one.kind == "worker" and one.point in ("", BEFORE_MARK)),
+        *(at for begin, _ in database_gone for at in (begin, begin)),
+    ])  # fmt: skip
     spent: set[int] = set()
     again = [pair for copies in record.values() for pair in pairwise(copies)]
     # Taken by the server and never marked: each of these has to have a cause, too.
@@ -424,16 +441,26 @@ def _seconds(value: Any) -> float | None:
     return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
 
 
-def _told(state: State, history: list[Told], database_gone: list[tuple[float, float]]) -> Iterator[str]:
-    """What people were told is so is so, what they were refused is not, and nothing broke."""
-    by_name = {one.public_id: one for one in state.requests.values()}
-    by_name_of = {one.id: one.public_id for one in state.requests.values()}
-    decided = {(one.step_id, one.person_id): one.verdict for one in state.decisions}
+def _answered(history: list[Told], ends: list[End], database_gone: list[tuple[float, float]]) -> Iterator[str]:
+    """Nothing broke, and whoever got no answer lost it to a kill."""
     for one in history:
         if one.status >= 500 and not (
             one.status == 503 and any(begin - 1 <= one.until and one.at <= end + 5 for begin, end in database_gone)
         ):
             yield f"{one.what} by {one.who} was answered {one.status}: {one.words}"
+        if one.status == 0 and not any(
+            one.at - (ORPHANED if end.kind == "master" else 0.5) <= end.at <= one.until + 0.5
+            for end in ends
+            if end.kind in ("web", "master")
+        ):
+            yield f"{one.what} by {one.who} got no answer, from {one.at:.2f} to {one.until:.2f}, and nobody was killed."
+
+
+def _told(state: State, history: list[Told]) -> Iterator[str]:
+    """What people were told is so is so, and what they were refused is not."""
+    by_name = {one.public_id: one for one in state.requests.values()}
+    by_name_of = {one.id: one.public_id for one in state.requests.values()}
+    decided = {(one.step_id, one.person_id): one.verdict for one in state.decisions}
     asked: dict[tuple[int, int], list[Told]] = defaultdict(list)
     for one in history:
         if one.what == "ask":

@@ -131,7 +131,7 @@ def writers(seconds: float, *, many: int = 16, seed: int = 0) -> dict[str, Any]:
             stack.until(lambda: _open(stack) == 0, 60, "all mails are settled")
         if "locked" in stack.log.read_text():
             bad.append("Somebody was told that the database is locked; it is in the log.")
-        bad += check.everything(check.load(stack.app), stack.mails(), crowd.history, worker_ends=[], database_gone=[])
+        bad += check.everything(check.load(stack.app), stack.mails(), crowd.history, ends=[], database_gone=[])
         taken = [one.until - one.at for one in crowd.history]
     return {"writers": many, "seconds": seconds, "forms": len(taken), "rate": round(len(taken) / seconds, 1),
             "p99_ms": round(quantiles(taken, n=100)[98] * 1000), "violations": bad}  # fmt: skip
@@ -199,7 +199,7 @@ def soak(engine: str, seconds: float, *, rate: float = 10, seed: int = 0,
                     taken[:pages] + [one.until - one.at for one in acts],
                     bad[:wrong] + [f"{one.what} was answered {one.status}: {one.words}" for one in acts if one.unknown],
                     early, memory(stack),
-                    judged=end >= 1800,
+                    rate=rate, judged=end >= 1800,
                 )  # fmt: skip
                 del taken[:pages], bad[:wrong]
         finally:
@@ -208,7 +208,7 @@ def soak(engine: str, seconds: float, *, rate: float = 10, seed: int = 0,
 
 
 def _leg(seconds: float, taken: list[float], bad: list[str], early: dict[int, tuple[str, int]],
-         late: dict[int, tuple[str, int]], *, judged: bool) -> dict[str, Any]:  # fmt: skip
+         late: dict[int, tuple[str, int]], *, rate: float, judged: bool) -> dict[str, Any]:  # fmt: skip
     """What is written down of a leg; growth only counts against it when it is `judged`."""
     growth = {name: round((late[pid][1] / early[pid][1] - 1) * 100, 1)
               for pid, (name, _) in early.items() if pid in late}  # fmt: skip
@@ -217,6 +217,9 @@ def _leg(seconds: float, taken: list[float], bad: list[str], early: dict[int, tu
         bad.append("A process ended and was started again.")
     if judged and (grown := {name: percent for name, percent in growth.items() if percent >= 5}):
         bad.append(f"Memory grew by {grown} %.")
+    if len(taken) < 0.9 * rate * seconds:
+        # Some of the crowd find nothing to decide or to cancel when it is their turn.
+        bad.append(f"There were {len(taken) / seconds:.1f} requests a second in place of {rate:g}.")
     if p95 > 300:
         bad.append(f"p95 is {p95:.0f} ms.")
     return {"seconds": round(seconds), "requests": len(taken), "p95_ms": round(p95, 1), "growth_percent": growth,

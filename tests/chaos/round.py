@@ -88,7 +88,7 @@ class Round:
         self.plan, self.say = plan, say
         self.dice = random.Random(seed)
         self.report = Report(seed, engine)
-        self.worker_ends: list[float] = []
+        self.ends: list[check.End] = []
         self._admins: list[threading.Thread] = []
         self._upgraded = 0
         self._shape: Any = None
@@ -194,19 +194,19 @@ class Round:
             elif point == "policy.in-save":
                 self._aside(self.crowd.change_rule)
             if self._wait(3.0, lambda: len(self.stack.killed(point)) > before):
-                self._note_kill(WHERE[point])
-                self.report.points[point] += 1
+                self._note_kill_at(point)
                 return
         self.stack.disarm(point)
         if len(self.stack.killed(point)) > before:
-            self._note_kill(WHERE[point])
-            self.report.points[point] += 1
+            self._note_kill_at(point)
         else:
             self.report.faults[f"{point} not reached"] += 1
 
-    def _note_kill(self, kind: str) -> None:
-        if kind == "worker":
-            self.worker_ends.append(time.time())
+    def _note_kill_at(self, point: str) -> None:
+        # Whoever dies renames the file, which its ctime tells.
+        newest = max(file.stat().st_ctime for file in self.stack.killed(point))
+        self.ends.append(check.End(newest, WHERE[point], point))
+        self.report.points[point] += 1
 
     def _random_kill(self) -> None:
         kinds = ["worker", "web", "master", "broker"]
@@ -225,7 +225,7 @@ class Round:
             process = self.dice.choice(some)
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-                self._note_kill(kind)
+                self.ends.append(check.End(time.time(), kind))
         self.report.kills[kind] += 1
 
     def _redis_down(self, seconds: float) -> None:
@@ -355,7 +355,7 @@ class Round:
         state = check.load(self.stack.app)
         end = time.time()
         report.violations += check.everything(
-            state, mails, self.crowd.history, worker_ends=self.worker_ends,
+            state, mails, self.crowd.history, ends=self.ends,
             database_gone=[(float(one[0] or 0), float(one[1] or end)) for one in self.stack.outages["database"]],
         )  # fmt: skip
         report.requests, report.decisions = len(state.requests), len(state.decisions)
@@ -370,7 +370,7 @@ class Round:
         folder.mkdir(parents=True, exist_ok=True)
         self.crowd.write(folder / "history.jsonl")
         (folder / "violations").write_text("\n".join(self.report.violations))
-        (folder / "ends").write_text(f"{self.worker_ends}\n{self.stack.outages}\n")
+        (folder / "ends").write_text(f"{self.ends}\n{self.stack.outages}\n")
         for file in (self.stack.log, self.stack.mail / "record.jsonl", *self.stack.folder.glob("chaos.db*")):
             with contextlib.suppress(FileNotFoundError):
                 shutil.copy(file, folder / file.name)

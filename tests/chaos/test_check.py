@@ -58,7 +58,7 @@ def history(state: State, company: Company, made: AccessRequest) -> list[Told]:
 
 
 def found(state: State, mails: list[dict[str, Any]], history: list[Told], **known: Any) -> list[str]:
-    return check.everything(state, mails, history, **({"worker_ends": [], "database_gone": []} | known))
+    return check.everything(state, mails, history, **({"ends": [], "database_gone": []} | known))
 
 
 def test_what_is_right_is_left_alone(state: State, mails: list[dict[str, Any]], history: list[Told]) -> None:
@@ -132,7 +132,8 @@ def test_what_admins_and_those_who_comment_were_told(
     for what in ("deactivate", "reactivate", "leave", "join"):
         told = Told(what, company.adam.id, now, now, 303, True, person=company.ben.id)
         assert any(f"{what} {company.ben.id}: 1 told" in one for one in found(state, mails, [*history, told]))
-        assert found(state, mails, [*history, replace(told, status=0, done=False)]) == []
+        unknown = replace(told, status=0, done=False)
+        assert found(state, mails, [*history, unknown], ends=[check.End(now, "web")]) == []
     rule = Told("rule", company.adam.id, now, now, 303, True, app=made.app_id, days=77)
     assert any("no such rule" in one for one in found(state, mails, [*history, rule]))
     saved = [{**one, "actor": company.adam.id} if one["kind"] == "policy.saved" else one for one in state.events]
@@ -147,20 +148,30 @@ def test_a_mail_twice_needs_a_kill_or_a_lost_answer_of_its_own(
     state: State, mails: list[dict[str, Any]], history: list[Told]
 ) -> None:
     later = [*mails, *({**one, "at": one["at"] + 9} for one in mails)]
-    kill = mails[0]["at"] + 0.1
+    kill = check.End(mails[0]["at"] + 0.1, "worker")
     assert len(found(state, later, history)) == len(mails) == 2
-    assert len(found(state, later, history, worker_ends=[kill])) == 1
-    assert found(state, later, history, worker_ends=[kill, kill]) == []
+    assert len(found(state, later, history, ends=[kill])) == 1
+    assert found(state, later, history, ends=[kill, kill]) == []
+    at_a_point = [replace(kill, point=check.BEFORE_MARK)] * 2
+    assert found(state, later, history, ends=at_a_point) == []
+    for elsewhere in (replace(kill, point="mail.claimed"), replace(kill, kind="web"), replace(kill, at=kill.at - 60)):
+        assert len(found(state, later, history, ends=[elsewhere] * 2)) == 2
     lost = [{**one, "answered": False} for one in mails] + later[len(mails) :]
     assert found(state, lost, history) == []
     other = [*mails, {**mails[0], "at": mails[0]["at"] + 9, "same": "another link"}]
-    assert any("another date" in one for one in found(state, other, history, worker_ends=[kill]))
+    assert any("another date" in one for one in found(state, other, history, ends=[kill]))
 
 
 def test_what_people_were_told(state: State, mails: list[dict[str, Any]], history: list[Told]) -> None:
     asked, decided = history
     assert any("was never told so" in one for one in found(state, mails, [asked]))
-    assert found(state, mails, [asked, replace(decided, status=0, done=False)]) == []  # nobody knows: either is right
+    # Nobody knows, so either is right.
+    nobody_knows = [asked, replace(decided, status=0, done=False)]
+    killed = [check.End(decided.until, "web")]
+    assert found(state, mails, nobody_knows, ends=killed) == []
+    assert any("got no answer" in one for one in found(state, mails, nobody_knows))
+    for other in (replace(killed[0], kind="worker"), replace(killed[0], at=decided.until + 5)):
+        assert any("got no answer" in one for one in found(state, mails, nobody_knows, ends=[other]))
     refused = replace(decided, status=409, done=False)
     assert any("was never told so" in one for one in found(state, mails, [asked, refused]))
     twice = [asked, decided, replace(decided)]
