@@ -164,7 +164,7 @@ class Database:
 
     def new_code(self, person: str, number: int) -> None:
         case = self._case(number)
-        if case.open_step is None:
+        if case.open_step is None or case.is_overdue:
             raise Settled("There is no open step.")
         invitation = db.session.scalars(
             select(Invitation).where(
