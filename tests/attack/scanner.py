@@ -14,8 +14,9 @@ from sqlalchemy import text
 from tests import factories
 from tests.factories import Company
 from tests.smtp_server import Accepted, SmtpServer
+from tests.views import stage
 from webapp.extensions import broker, db, limiter
-from webapp.models import AccessRequest
+from webapp.models import AccessRequest, App
 
 from .installation import code_in, link_in, send
 from .robots import IN_A_BROWSER, PLAIN, Robot, types_six_digits
@@ -34,18 +35,57 @@ class Result:
     failures: int = 0
 
 
-def mailed(company: Company, smtp: SmtpServer, count: int, name: str = "App") -> list[tuple[AccessRequest, Accepted]]:
-    """That many requests, each with the mail that its approver got."""
-    made = []
-    apps = [factories.app(f"{name} {number}", company.ana) for number in range((count + 4) // 5)]
+# What the approver has to do: how the app asks for it.
+KINDS = ("code", "sign-in", "second step", "field")
+ROLE = "Reader"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, how its app is decided, and the mail that Ana got."""
+
+    request: AccessRequest
+    kind: str
+    mail: Accepted
+
+
+def mailed(
+    company: Company, smtp: SmtpServer, count: int, name: str = "App", kinds: Sequence[str] = KINDS
+) -> list[Asked]:
+    """That many requests that Ana is asked to decide, of each kind in turn."""
+    askers = (company.rita, company.otto, company.ben, company.chloe, company.adam)
+    apps: dict[str, App] = {}
+    made: list[tuple[AccessRequest, str]] = []
     for number in range(count):
-        asker = (company.rita, company.otto, company.ben, company.chloe, company.adam)[number % 5]
-        made.append(factories.request(asker, apps[number // 5]))
+        # Nobody asks twice for one app: five askers and the kinds begin anew together.
+        kind, asker = kinds[number % len(kinds)], askers[number % 5]
+        named = f"{name} {kind} {number // (5 * len(kinds))}"
+        if named not in apps:
+            apps[named] = _app(company, named, kind)
+        made.append((factories.request(asker, apps[named]), kind))
+        if kind == "second step":
+            factories.decide(made[-1][0], company.chloe if asker is company.ben else company.ben, comment="Fine.")
     send()
-    by_reference = {
-        request.reference: mail for request in made for mail in smtp.mails if request.reference in mail.subject
-    }
-    return [(request, by_reference[request.reference]) for request in made]
+    newest = _newest(company, smtp)
+    return [Asked(request, kind, newest[request.reference]) for request, kind in made]
+
+
+def _newest(company: Company, smtp: SmtpServer) -> dict[str, Accepted]:
+    """A request's reference → the newest mail about it that Ana got."""
+    to_ana = (mail for mail in smtp.mails if mail.recipients == [company.ana.email])
+    return {mail.subject.rpartition("(")[2].rstrip(")"): mail for mail in to_ana}
+
+
+def _app(company: Company, name: str, kind: str) -> App:
+    ana = company.ana
+    field = stage.text_field("role", required=True)
+    policy = {
+        "code": stage.rule(ana),
+        "sign-in": stage.signed_in_only(ana),
+        "second step": stage.rule(company.finance, ana),
+        "field": stage.rule(ana, see=({"role": stage.WRITE},), entitlements=(field,)),
+    }[kind]
+    return factories.app(name, policy=policy)
 
 
 def gauntlet(
@@ -67,8 +107,9 @@ def gauntlet(
     limiter.enabled = False
     try:
         made = mailed(company, smtp, mails)
-        seen = len(smtp.mails)
-        paths = [link_in(mail) for _, mail in made]
+        factories.with_password(company.ana)
+        seen, decided = len(smtp.mails), factories.rows("decisions")
+        paths = [link_in(one.mail) for one in made]
         for behave in plain:
             for path in paths:
                 behave(address, path)
@@ -85,12 +126,12 @@ def gauntlet(
                 say(f"{visit.__name__}: {len(chosen)} mails in a browser")
         send()
         result.extra = len(smtp.mails) - seen
-        result.decisions = factories.rows("decisions")
+        result.decisions = factories.rows("decisions") - decided
         result.failures = _settled()
-        # Now the people, each with the link and the code of the first mail, on another network.
-        for request, mail in made:
-            _decide(address, link_in(mail), code_in(mail))
-            result.decided_after += _approved(request)
+        # Now the person, each time with the link of the first mail and its code or the password, on another network.
+        for one in made:
+            _decide(address, one, one.mail, company)
+            result.decided_after += _approved(one, company)
     finally:
         limiter.enabled = True
         broker().flushdb()
@@ -103,45 +144,66 @@ def digits(company: Company, smtp: SmtpServer, address: str, *, mails: int) -> R
     result = Result(mails=mails)
     limiter.enabled = False
     try:
-        made = mailed(company, smtp, mails, "Digits")
-        for _, mail in made:
-            types_six_digits(address, link_in(mail))
-        result.decisions = factories.rows("decisions", "channel = 'code'")
+        # Where only a sign-in decides, there is no code to close.
+        made = mailed(company, smtp, mails, "Digits", [kind for kind in KINDS if kind != "sign-in"])
+        decided = factories.rows("decisions")
+        for one in made:
+            types_six_digits(address, link_in(one.mail))
+        result.decisions = factories.rows("decisions") - decided
         send()
-        for request, mail in made:
-            told = [one for one in smtp.mails if request.reference in one.subject]
-            assert "somebody typed five wrong codes" in " ".join(told[-1].text.split())
+        newest = _newest(company, smtp)
+        for one in made:
+            told = newest[one.request.reference]
+            assert "somebody typed five wrong codes" in " ".join(told.text.split())
             robot = Robot(address)
-            robot.ask("POST", f"{link_in(mail)}/code", robot.see(link_in(mail)).forms[0].filled(False))
+            robot.ask("POST", f"{link_in(one.mail)}/code", robot.see(link_in(one.mail)).forms[0].filled(False))
         send()
-        for request, mail in made:
-            newest = [one for one in smtp.mails if request.reference in one.subject][-1]
-            assert link_in(newest) != link_in(mail)
-            _decide(address, link_in(newest), code_in(newest))
-            result.decided_by_a_new_code += _approved(request)
+        newest = _newest(company, smtp)
+        for one in made:
+            mail = newest[one.request.reference]
+            assert link_in(mail) != link_in(one.mail)
+            _decide(address, one, mail, company)
+            result.decided_by_a_new_code += _approved(one, company)
     finally:
         limiter.enabled = True
         broker().flushdb()
     return result
 
 
-def _decide(address: str, path: str, code: str) -> None:
+def _decide(address: str, asked: Asked, mail: Accepted, company: Company) -> None:
+    """What the person does who has the mail: from its link, with its code, or signing in where the page says so."""
     robot = Robot(address)
-    form = robot.see(path).forms[0].filled(False)
-    robot.ask("POST", f"{path}/approval", form | {"code": code})
+    page = robot.see(link_in(mail))
+    given = {"code": code_in(mail)} if asked.kind != "sign-in" else {}
+    if asked.kind == "sign-in":
+        door = next(one for one in page.addresses if one.startswith("/sign-in"))
+        typed = robot.see(door).forms[0].filled(False)
+        answer = robot.ask("POST", "/sign-in", typed | {"email": company.ana.email, "password": factories.PASSWORD})
+        page = robot.see(answer.headers["Location"])
+    if asked.kind == "field":
+        given["field-role"] = ROLE
+    form = next(one for one in page.forms if one.action.endswith("/approval"))
+    robot.ask("POST", form.action, form.filled(False) | given)
 
 
-def _approved(request: AccessRequest) -> bool:
+def _approved(asked: Asked, company: Company) -> bool:
+    """Whether the request is approved, in the last step by Ana, by the channel of its kind, with the field she set."""
     db.session.rollback()
     found = db.session.execute(
         text(
-            "SELECT r.state, d.channel FROM requests r JOIN steps s ON s.request_id = r.id "
-            "JOIN decisions d ON d.step_id = s.id WHERE r.id = :id"
+            "SELECT r.state, d.person_id, d.channel, d.set_json FROM requests r JOIN steps s ON s.request_id = r.id "
+            "JOIN decisions d ON d.step_id = s.id WHERE r.id = :id ORDER BY s.position"
         ),
-        {"id": request.id},
+        {"id": asked.request.id},
     ).all()
     db.session.rollback()
-    return [tuple(row) for row in found] == [("approved", "code")]
+    state, person, channel, given = found[-1] if found else ("", 0, "", "")
+    return (
+        len(found) == (2 if asked.kind == "second step" else 1)
+        and (state, person) == ("approved", company.ana.id)
+        and channel == ("browser" if asked.kind == "sign-in" else "code")
+        and (asked.kind != "field" or ROLE in given)
+    )
 
 
 def _settled() -> int:
