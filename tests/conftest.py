@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -216,7 +217,17 @@ class Client(FlaskClient):
         if has_app_context():
             # A transaction that the test left open would hold up the request on SQLite.
             db.session.rollback()
-        return contextvars.Context().run(super().open, *args, **kwargs)
+        answer = contextvars.Context().run(super().open, *args, **kwargs)
+        if answer.mimetype == "text/html":
+            _check_forms(answer.text)
+        return answer
+
+
+def _check_forms(page: str) -> None:
+    """Tests send the CSRF token by themselves, so that a page which forgets it would not be noticed."""
+    for form in re.findall(r"<form\b.*?</form>", page, re.S):
+        if re.match(r"""[^>]*\smethod=["']?post\b""", form, re.I):
+            assert 'name="csrf_token"' in form, form
 
 
 class Browser:
