@@ -320,6 +320,33 @@ def test_an_expiry_is_nobodys_no(company: Company, smtp: SmtpServer, drain: Drai
     says(bens, "The request of Rita Lindqvist for NetSuite got no answer", "there is nothing left for you to do")
 
 
+@pytest.mark.parametrize("ending", ["denied", "expired"])
+def test_an_end_at_a_later_step_tells_nobody_more_than_they_may_see(
+    company: Company, smtp: SmtpServer, drain: Drain, ending: str
+) -> None:
+    told = OutcomeRule(others=("it-desk@example.com",))
+    rule = two_steps(company, outcomes={RequestState.DENIED: told, RequestState.EXPIRED: told})
+    first, second = rule.steps
+    rule = rule.with_steps(replace(first, see={**first.see, "cost": WRITE}), second)
+    made = factories.request(company.rita, factories.app("Concur", policy=rule), given={"role": ["Sales user"]})
+    given = {"region": ["EMEA"], "cost": ["4711"]}
+    factories.decide(made, company.ana, comment="Her manager agrees.", given=given)
+    drain()
+    if ending == "denied":
+        factories.decide(made, company.ben, Verdict.DENIED, "No seat is free.")
+    else:
+        factories.overdue(made)
+        choose("write")
+        requests.expire_overdue(now=clock.now())
+        outbox.commit()
+    drain()
+    hers = smtp.one_to("rita@example.com")
+    says(hers, "Ana wrote", "Her manager agrees.", "Sales user, chosen by you", "EMEA, set by Ana")
+    never_says(hers, "4711", "Cost centre")
+    desk = smtp.one_to("it-desk@example.com")
+    never_says(desk, "Her manager agrees.", "No seat is free.", "I need it for my work.", "4711", "http://localhost")
+
+
 def test_a_withdrawal_is_told_to_those_who_were_asked(company: Company, smtp: SmtpServer, drain: Drain) -> None:
     made = factories.request(company.rita, factories.app("Salesforce", company.finance))
     drain()
@@ -373,7 +400,9 @@ def test_an_admins_override_is_called_that(company: Company, smtp: SmtpServer, d
 
 def test_an_added_app_comes_with_its_words(company: Company, smtp: SmtpServer, drain: Drain) -> None:
     rule = Policy(
-        approval_required=False, outcomes={RequestState.APPROVED: OutcomeRule(words="Sign in with your e-mail.")}
+        approval_required=False,
+        entitlements=(replace(ROLE, default="Sales user"), replace(COST, default="4711")),
+        outcomes={RequestState.APPROVED: OutcomeRule(words="Sign in with your e-mail.")},
     )
     app = factories.app("Apptio", policy=rule, launch_url="https://apptio.example.com/")
     choose("write")
@@ -382,8 +411,9 @@ def test_an_added_app_comes_with_its_words(company: Company, smtp: SmtpServer, d
     drain()
     mail = smtp.one_to("rita@example.com")
     assert mail.subject == "You have Apptio"
-    says(mail, "ou added it on", "Sign in with your e-mail.", "Open Apptio",
+    says(mail, "ou added it on", "Sign in with your e-mail.", "Sales user", "Open Apptio",
          "https://apptio.example.com/", "because you added Apptio")  # fmt: skip
+    never_says(mail, "4711", "Cost centre")
 
 
 def test_invitation_and_reset_carry_a_link_that_sets_the_password(
