@@ -1,14 +1,16 @@
 """Groups change while requests wait for them."""
 
 import pytest
+from flask import Flask
 
 from tests import factories
 from tests.factories import Company
 from tests.operations.helpers import asked, events, kinds, mails, state, steps
 from webapp import clock, outbox
 from webapp.extensions import db
-from webapp.models import Group, Person
-from webapp.operations import groups
+from webapp.keys import KeyRing
+from webapp.models import Group, Invitation, Person
+from webapp.operations import groups, requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.transactions import choose
 from webapp.workflow.errors import NotYourTurn
@@ -52,6 +54,29 @@ def test_who_leaves_can_no_longer_decide_and_comes_back_with_a_new_round(company
     assert mails(before) == [("approval-asked", "approver", "ben")]
 
 
+def test_who_comes_back_has_all_tries_and_a_link_of_the_present_key(
+    app: Flask, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    choose("write")
+    invitation = db.session.query(Invitation).filter_by(person_id=company.ben.id).one()
+    for _ in range(requests.WRONG_CODES):
+        requests.count_wrong_code(factories.case_of(made), invitation, now=clock.now())
+    outbox.commit()
+    remove(company.finance, company.ben, company.adam)
+    keys = KeyRing(("quite another secret of this installation", app.extensions["settings"].secret_key))
+    with monkeypatch.context() as patch:
+        patch.setitem(app.extensions, "keyring", keys)
+        choose("write")
+        groups.add_member(company.finance, company.ben, actor=company.adam, now=clock.now())
+        db.session.flush()
+        db.session.refresh(invitation)
+        assert (invitation.live, invitation.round, invitation.wrong_codes) == (True, 2, 0)
+        assert invitation.key_id == keys.current
+        # Not committed: the record of this test is verified with the key that it began with.
+        db.session.rollback()
+
+
 def test_an_empty_group_falls_to_the_owner_and_a_filled_one_takes_it_back(company: Company) -> None:
     app = factories.app("Salesforce", company.finance, owner=company.ana)
     made = factories.request(company.rita, app)
@@ -64,6 +89,17 @@ def test_an_empty_group_falls_to_the_owner_and_a_filled_one_takes_it_back(compan
     assert steps(made) == [("open", "approver")]
     assert asked(made) == {"otto": 1}
     assert mails(before) == [("approval-asked", "approver", "otto")]
+
+
+def test_whoever_owns_the_app_and_leaves_the_group_decides_as_its_owner(company: Company) -> None:
+    solo = factories.group("Solo", company.ana)
+    made = factories.request(company.rita, factories.app("Salesforce", solo, owner=company.ana))
+    before = len(mails())
+    remove(solo, company.ana, company.adam)
+    assert (steps(made), asked(made)) == ([("open", "owner")], {"ana": 1})
+    assert len(mails()) == before
+    add(solo, company.otto, company.adam)
+    assert (steps(made), asked(made)) == ([("open", "approver")], {"otto": 1})
 
 
 def test_a_group_whose_only_member_asks_falls_to_the_owner(company: Company) -> None:

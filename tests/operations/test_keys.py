@@ -39,3 +39,15 @@ def test_nothing_happens_while_the_key_is_there(company: Company) -> None:
     factories.request(company.rita, factories.app("Benevity", company.ana))
     choose("write")
     assert keys.renew_orphaned(now=clock.now()) == 0
+
+
+def test_while_the_old_key_is_still_there_nobody_gets_another_link(
+    app: Flask, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factories.request(company.rita, factories.app("Benevity", company.ana))
+    both = KeyRing(("quite another secret of this installation", app.extensions["settings"].secret_key))
+    with monkeypatch.context() as patch:
+        patch.setitem(app.extensions, "keyring", both)
+        choose("write")
+        assert keys.renew_orphaned(now=clock.now()) == 0
+        db.session.rollback()

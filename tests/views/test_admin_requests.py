@@ -8,11 +8,11 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from webapp import audit, clock, outbox
 from webapp.admin.requests import COLUMNS
-from webapp.extensions import db
+from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Comment, Invitation, Notice, Step
 from webapp.operations import people
 from webapp.queries import request_lines
@@ -228,6 +228,17 @@ def test_a_group_is_asked_as_a_whole_and_who_was_asked_before_gets_a_new_link(ad
     admin.post(url(asked, "/reassignment"), REASON | {"decider": f"person:{company.ben.public_id}"})
     assert invitations(asked) == {ana.id: (False, 3), company.ben.id: (True, 2), company.chloe.id: (False, 2)}
     assert mails_to(company.ben, "approval-asked", asked) == 2
+
+
+def test_whoever_gets_it_back_has_a_code_that_works(admin, asked, ana, ben):
+    choose("write")
+    # Closed by wrong ones, and of a key that was replaced meanwhile.
+    db.session.execute(update(Invitation).values(wrong_codes=5, key_id="older"))
+    db.session.commit()
+    for person in (ben, ana):
+        admin.post(url(asked, "/reassignment"), REASON | {"decider": f"person:{person.public_id}"})
+    invitation = stage.invitation(asked, ana)
+    assert (invitation.live, invitation.wrong_codes, invitation.key_id) == (True, 0, keyring().current)
 
 
 @pytest.mark.parametrize("htmx", [False, True])
