@@ -76,6 +76,23 @@ def test_a_change_is_made_to_the_rule_in_force_not_to_the_one_that_was_read(comp
     assert (rule.days, rule.comment_required) == (9, True)
 
 
+def test_who_has_asked_for_an_app_neither_gives_it_away_nor_archives_or_restores_it(company: Company) -> None:
+    app = factories.app("Salesforce", company.ana, owner=company.otto)
+    factories.request(company.adam, app)
+    eve = factories.person("Eve", admin=True)
+    lines, yours = len(events()), "asked for Salesforce yourself"
+    with pytest.raises(Conflict, match=yours):
+        apps.set_owner(app, owner=Approver(person=company.ben.id), actor=company.adam, now=clock.now())
+    with pytest.raises(Conflict, match=yours):
+        apps.archive(app, actor=company.adam, now=clock.now())
+    apps.archive(app, actor=eve, now=clock.now())
+    outbox.commit()
+    with pytest.raises(Conflict, match=yours):
+        apps.restore(app, actor=company.adam, now=clock.now())
+    outbox.commit()
+    assert kinds(lines) == ["app.archived"]
+
+
 def test_an_app_that_needs_approval_is_requestable_only_with_a_step(company: Company) -> None:
     app = factories.app("Salesforce", policy=Policy(), requestable=False)
     with pytest.raises(Conflict, match="Name an approver"):

@@ -1,5 +1,8 @@
 """Deciding: who is told, what is written, and what is left alone."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
@@ -26,7 +29,7 @@ from tests.operations.helpers import (
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Grant, Person
-from webapp.operations import apps, people, requests
+from webapp.operations import apps, groups, people, requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import directory
 from webapp.text import sha256
@@ -401,6 +404,19 @@ def test_the_next_step_falls_to_the_owner_when_its_approver_went_meanwhile(compa
     assert asked(made) == {"otto": 1}
 
 
+def test_each_step_has_the_time_that_the_rule_gives_it_from_when_it_opens(company: Company) -> None:
+    first, second = policy(company.ana, company.finance).steps
+    rule = policy(days=9).with_steps(replace(first, days=7), second)
+    made = factories.request(company.rita, factories.app("Salesforce", policy=rule))
+    for days, decider in ((7, company.ana), (9, company.ben)):
+        step = open_step(made)
+        assert step.due_at is not None and step.opened_at is not None
+        # A clock of its own on SQLite counts in milliseconds.
+        assert abs(step.due_at - step.opened_at - timedelta(days=days)) < timedelta(seconds=1)
+        decide(made, decider)
+    assert state(made) == "approved"
+
+
 def test_comments_stay_out_of_the_record(company: Company) -> None:
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     requests.comment(factories.case_of(made), actor=company.rita, body=" By Friday,\r\nplease. ", now=clock.now())
@@ -426,6 +442,15 @@ def test_a_comment_is_mailed_to_the_requester_and_to_those_who_can_answer(compan
     before = factories.rows("notices")
     comment(made, company.ben, "I look at it.")
     assert mails(before) == [("request-comment", "approver", "chloe"), ("request-comment", "requester", "rita")]
+
+
+def test_whoever_left_the_group_reads_no_comment_any_more(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    groups.remove_member(company.finance, company.ben, actor=company.adam, now=clock.now())
+    outbox.commit()
+    before = factories.rows("notices")
+    comment(made, company.rita, "My manager is ill, so please decide today.")
+    assert mails(before) == [("request-comment", "approver", "chloe")]
 
 
 def test_a_comment_on_a_settled_request_is_mailed_to_those_who_decided(company: Company) -> None:

@@ -10,12 +10,12 @@ from sqlalchemy import event, select
 from tests import factories
 from tests.conftest import POSTGRESQL
 from tests.factories import Company
-from tests.operations.helpers import policy, statements
+from tests.operations.helpers import open_step, policy, statements
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Group, Person
 from webapp.operations import groups, people
-from webapp.queries import approvals, cases, chains, directory
+from webapp.queries import approvals, cases, chains, directory, story
 from webapp.transactions import choose
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState, StepState, Tier, Verdict
@@ -142,12 +142,14 @@ def test_what_waits_for_a_person_is_open_live_and_in_time(made: AccessRequest, c
     assert counts == {"ben": 2, "chloe": 1, "ana": 0, "rita": 0, "adam": 0}
     factories.overdue(second)
     assert waits_for(company.ben) == 1
+    assert story.next_due(company.ben.id) == open_step(made).due_at
     choose("write")
     groups.remove_member(
         db.session.get_one(Group, company.finance.id), company.ben, actor=company.adam, now=clock.now()
     )
     outbox.commit()
     assert waits_for(company.ben) == 0
+    assert story.next_due(company.ben.id) is None
     factories.decide(made, company.chloe)
     assert (waits_for(company.chloe), waits_for(company.ana)) == (0, 1)
 

@@ -38,6 +38,8 @@ def test_only_what_is_live_and_in_time_waits(login_as, rita, ana, ben, company, 
     factories.overdue(made["Late"])
     stage.cancel(made["Gone"], rita)
     factories.decide(made["Done"], ana)
+    factories.request(rita, factories.app("Left", company.finance))
+    stage.leave(company.finance, ben, adam)
     assert waiting(login_as(ana).get("/approvals")) == ["Rita Lindqvist asks for Open"]
     assert "1 person waits for you." in words(login_as(ana).get("/approvals"))
     assert waiting(login_as(ben).get("/approvals")) == []

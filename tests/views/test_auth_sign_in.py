@@ -158,12 +158,13 @@ def test_strange_input_is_no_more_than_wrong(door):
         assert "<b>@" not in answer.text
 
 
-def test_a_deactivation_in_the_middle_wins(door, rita, monkeypatch):
+@pytest.mark.parametrize("meanwhile", [{"active": False}, {"password_round": 5}], ids=["deactivated", "reset"])
+def test_what_happens_while_the_password_is_checked_wins(door, rita, monkeypatch, meanwhile):
     real = passwords.fits
 
     def fits(*args):
         with db.engine.begin() as connection:
-            connection.execute(update(Person).values(active=False).where(Person.id == rita.id))
+            connection.execute(update(Person).values(**meanwhile).where(Person.id == rita.id))
         return real(*args)
 
     monkeypatch.setattr(passwords, "fits", fits)
