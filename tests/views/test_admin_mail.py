@@ -6,10 +6,11 @@ import re
 from datetime import timedelta
 
 import pytest
+from rq import Queue
 from sqlalchemy import insert, select, update
 
 from webapp import clock, outbox
-from webapp.extensions import db
+from webapp.extensions import broker, db
 from webapp.models import Heartbeat, Notice
 from webapp.operations import people
 from webapp.queries import mails, outbox_lines
@@ -165,6 +166,8 @@ def test_the_list_takes_the_same_statements_with_1_30_and_300_mails(admin, rita)
 
 def test_a_mail_that_was_given_up_is_sent_again(admin, mail, adam):
     dead(mail)
+    queue = Queue(outbox.QUEUE, connection=broker())
+    rung = queue.count
     answer = admin.post(f"/admin/mail/{mail.public_id}/sending")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/mail")
     again = now(mail)
@@ -173,6 +176,7 @@ def test_a_mail_that_was_given_up_is_sent_again(admin, mail, adam):
     last = events("mail.sent_again")[-1]
     assert (last["actor"], last["mail"], last["person"]) == (adam.id, mail.id, mail.person_id)
     assert "The mail is on its way again." in plain(admin.get("/admin/mail"))
+    assert queue.count == rung + 1
     assert outbox.claim(10)[0].id == mail.id
 
 
