@@ -92,7 +92,6 @@ def _sqlite_connect(connection: Any, record: Any) -> None:
         "foreign_keys = ON",
         "recursive_triggers = ON",  # else INSERT OR REPLACE passes the append-only triggers
         "temp_store = MEMORY",
-        "cache_size = -16000",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -27,8 +27,8 @@ FINAL = ("approved", "denied", "expired", "cancelled")
 # Seconds between the look that finds a mail still so and the server's taking it, on a busy machine.
 ON_ITS_WAY = 10.0
 TRIES = 8
-# The one point between the server's yes and the mark.
-BEFORE_MARK = "mail.before-mark"
+# Where the one that sends has no mail between the server's yes and the mark.
+NO_MAIL_IN_HAND = ("mail.claimed", "mail.after-rcpt", "mail.after-mark")
 # Seconds that a process of gunicorn lives on when its master is killed.
 ORPHANED = 5.0
 
@@ -364,7 +364,7 @@ def _notices(
             yield f"The mail {name} is for {to} and went to {[one['to'] for one in copies]}."
         yield from _still_so(state, found, copies, until)
     causes = sorted([
-        *(one.at for one in ends if one.kind == "worker" and one.point in ("", BEFORE_MARK)),
+        *(one.at for one in ends if one.kind == "worker" and one.point not in NO_MAIL_IN_HAND),
         *(at for begin, _ in database_gone for at in (begin, begin)),
     ])  # fmt: skip
     spent: set[int] = set()

@@ -152,7 +152,7 @@ def test_a_mail_twice_needs_a_kill_or_a_lost_answer_of_its_own(
     assert len(found(state, later, history)) == len(mails) == 2
     assert len(found(state, later, history, ends=[kill])) == 1
     assert found(state, later, history, ends=[kill, kill]) == []
-    at_a_point = [replace(kill, point=check.BEFORE_MARK)] * 2
+    at_a_point = [replace(kill, point="mail.before-mark")] * 2
     assert found(state, later, history, ends=at_a_point) == []
     for elsewhere in (replace(kill, point="mail.claimed"), replace(kill, kind="web"), replace(kill, at=kill.at - 60)):
         assert len(found(state, later, history, ends=[elsewhere] * 2)) == 2
