@@ -50,12 +50,12 @@ class Postgres:
         self._users = users
         self.url: str = server.get_uri()
 
-    def new_database(self, name: str) -> str:
-        """Make an empty database, in place of one of the same name; answers its address."""
+    def new_database(self, name: str, template: str = "template1") -> str:
+        """Make a database, empty or a copy of another, in place of one of the same name; answers its address."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             quoted = sql.Identifier(name)
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted))
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(quoted))
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(quoted, sql.Identifier(template)))
         return str(self._server.get_uri(database=name))
 
     def keep_what_was_acknowledged(self) -> None:

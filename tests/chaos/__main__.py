@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import load, restore
+from tests.chaos import load, restore, upgrades
 from tests.chaos.ledger import Ledger
 from tests.chaos.races import Races
 from tests.chaos.round import WHERE, Plan, Round, rounds
@@ -157,7 +157,7 @@ def _restore(options: argparse.Namespace) -> int:
         seconds = 2 if options.small else 10
         bad += _write(ledger, "restore", engine, seed, restore.restore(engine, seed=seed, seconds=seconds))
         if not options.small:
-            bad += _write(ledger, "upgrade", engine, seed, restore.upgrade(engine, seed=seed))
+            bad += _write(ledger, "upgrade", engine, seed, upgrades.upgrade(engine, seed=seed))
     return int(bad > 0)
 
 

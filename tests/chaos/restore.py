@@ -1,26 +1,23 @@
-"""A backup while everybody works, a restore in the middle of it, and an upgrade that is killed."""
+"""A backup while everybody works, and a restore in the middle of it."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import func, select
 
 from tests.chaos import check, people
 from tests.chaos.crowd import Crowd
 from tests.chaos.people import Caller
-from tests.chaos.round import shape
 from tests.chaos.stack import Stack
 from webapp.extensions import db
 from webapp.models import Notice
 from webapp.transactions import choose
 
-VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
 # Seconds for one command, on a machine that is busy with other things.
 PATIENCE = 300
 
@@ -126,79 +123,3 @@ def _count(stack: Stack, *states: str) -> int:
     with stack.app.app_context():
         choose("read")
         return db.session.scalar(select(func.count()).where(Notice.state.in_(states))) or 0
-
-
-def upgrade(engine: str, *, seed: int) -> dict[str, Any]:
-    """A database of the first version, with people in it, is upgraded; the upgrade is killed at each of its steps in
-    turn and run again. Nothing is lost, and the tables are those of a new installation."""
-    bad: list[str] = []
-    dice = random.Random(seed)
-    with Stack(engine, seed=seed, workers=0) as stack:
-        expected = shape(stack.env["DATABASE_URL"])
-        steps = len(list(VERSIONS.glob("0*.py"))) - 1
-        for kill_at in range(1, steps + 1):
-            database = stack.database(f"upgrade_{kill_at}")
-            if stack.run_command("db", "upgrade", "0001", database=database).wait(PATIENCE) != 0:
-                return {"violations": [f"The first version could not be made. {stack.last_words()}"]}
-            names = _fill(database, dice)
-            points = stack.folder / f"points-{kill_at}"
-            points.mkdir()
-            (points / "migration.in-upgrade").write_text(str(kill_at))
-            for code in (-9, 0):
-                process = stack.run_command("upgrade", database=database, points=points)
-                if process.wait(PATIENCE) != code:
-                    bad.append(f"Killed at step {kill_at}: the upgrade ended with {process.returncode}, not {code}.")
-            if shape(database) != expected:
-                bad.append(f"Killed at step {kill_at}: other tables than a new installation has.")
-            if _names(database) != names:
-                bad.append(f"Killed at step {kill_at}: people are missing.")
-            if engine == "sqlite":
-                copies = list(stack.folder.glob(f"upgrade_{kill_at}-before-*.db"))
-                if len(copies) != 1 or _names(f"sqlite:///{copies[0]}") != names:
-                    bad.append(f"Killed at step {kill_at}: the copies are {copies}.")
-    return {"steps": steps, "violations": bad}
-
-
-def _fill(database: str, dice: random.Random) -> list[str]:
-    """Rows as the first version knew them."""
-    names = sorted(f"Person {dice.randrange(10_000)}" for _ in range(5))
-    engine = create_engine(database.replace("postgresql://", "postgresql+psycopg://", 1))
-    with engine.begin() as connection:
-        for number, name in enumerate(names):
-            connection.execute(
-                text(
-                    "INSERT INTO people (public_id, email, name, sort_key, search_text, about, password_round, "
-                    "is_admin, active, theme, created_at) VALUES (:id, :email, :name, "
-                    "CAST(:key AS TEXT), CAST(:words AS TEXT), '', 0, :yes, :yes, '', '2026-01-02 03:04:05+00:00')"
-                ),
-                {
-                    "id": f"{number:012}",
-                    "email": f"p{number}@example.com",
-                    "name": name,
-                    "key": name,
-                    "words": name,
-                    "yes": True,
-                },
-            )
-            connection.execute(
-                text(
-                    "INSERT INTO notices (public_id, kind, role, person_id, round, data_json, state, due_at, "
-                    "created_at, tries, error) SELECT public_id, 'test', 'requester', id, 0, '{}', 'due', created_at, "
-                    "created_at, 0, '' FROM people WHERE public_id = :id"
-                ),
-                {"id": f"{number:012}"},
-            )
-    engine.dispose()
-    return names
-
-
-def _names(database: str) -> list[str]:
-    """The names of those who have a mail."""
-    engine = create_engine(database.replace("postgresql://", "postgresql+psycopg://", 1))
-    with engine.connect() as connection:
-        found = connection.execute(
-            text("SELECT people.name FROM people JOIN notices ON notices.person_id = people.id ORDER BY 1")
-        )
-        names = [str(one) for one in found.scalars()]
-    engine.dispose()
-    return names

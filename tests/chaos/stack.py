@@ -170,6 +170,13 @@ class Stack:
             return self.postgres.new_database(name)
         return f"sqlite:///{self.folder / name}.db"
 
+    def copied(self, name: str, to: str) -> str:
+        """The address of a copy of a database of ours that nobody uses at the moment."""
+        if self.postgres is not None:
+            return self.postgres.new_database(to, template=name)
+        shutil.copy(self.folder / f"{name}.db", self.folder / f"{to}.db")
+        return f"sqlite:///{self.folder / to}.db"
+
     def _end_postgres_with_us(self) -> None:
         """PostgreSQL is nobody's child: when we are killed, the one that reads our pipe ends it."""
         file = shlex.quote(str(self.folder / "postgres" / "data" / "postmaster.pid"))
