@@ -70,7 +70,8 @@ class Supervisor:
     ) -> None:
         self.parts = parts
         self.folder = folder
-        self.environment = environment
+        # glibc gives each thread a heap of its own, and what its largest page once took stays with each.
+        self.environment = {"MALLOC_ARENA_MAX": "2", **environment}
         self.say = say
         self.descriptors = descriptors
         self.stopping = False
