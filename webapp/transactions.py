@@ -92,6 +92,8 @@ def _sqlite_connect(connection: Any, record: Any) -> None:
         "foreign_keys = ON",
         "recursive_triggers = ON",  # else INSERT OR REPLACE passes the append-only triggers
         "temp_store = MEMORY",
+        # For each connection, and thrown away whenever another one writes; the system keeps the file in memory anyway.
+        "cache_size = -512",
     ):
         connection.execute(f"PRAGMA {pragma}")
 
