@@ -23,7 +23,7 @@ from tests.views import stage
 from webapp import links
 from webapp.embedded import mailstore
 from webapp.extensions import broker, db
-from webapp.models import Icon, Notice, PersonSession
+from webapp.models import Notice, PersonSession
 from webapp.transactions import choose
 
 ROLES = ("nobody", "outsider", "requester", "approver", "owner", "admin")
@@ -254,13 +254,7 @@ class World:
         made = factories.request(company.rita, asked)
         stage.shift("requests", "created_at", timedelta(hours=-25))
         stage.shift("notices", "created_at", timedelta(hours=-25))
-        choose("write")
-        icon = Icon(content_type="image/png", sha256="0" * 64, body=b"png")
-        db.session.add(icon)
-        db.session.flush()
-        shown = db.session.merge(wanted)
-        shown.icon_id, shown.icon_hash = icon.id, icon.sha256
-        db.session.commit()
+        factories.with_icon(wanted, body=b"png", sha256="0" * 64)
         people = {
             "nobody": None,
             "outsider": company.otto,

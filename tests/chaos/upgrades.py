@@ -25,8 +25,6 @@ from tests.views import stage
 from webapp import create_app
 from webapp.config import PROJECT, Settings
 from webapp.extensions import db
-from webapp.models import Icon
-from webapp.transactions import choose
 from webapp.workflow.states import Verdict
 
 VERSIONS = PROJECT / "migrations" / "versions"
@@ -109,13 +107,7 @@ def _work_done() -> None:
     factories.with_password(company.ana)
     factories.session_of(company.ana)
     slow = factories.app("Salesforce", company.finance, company.ana, owner=company.otto)
-    choose("write")
-    icon = Icon(content_type="image/png", sha256="5" * 64, body=b"\x89PNG\x00")
-    db.session.add(icon)
-    db.session.flush()
-    shown = db.session.merge(slow)
-    shown.icon_id, shown.icon_hash = icon.id, icon.sha256
-    db.session.commit()
+    factories.with_icon(slow, body=b"\x89PNG\x00", sha256="5" * 64)
     quick = factories.app("Figma", company.ana)
     factories.grant(company.rita, factories.app("Apptio"))
     pending = factories.request(company.rita, slow, message="Größe 42, a naïve wish.")

@@ -15,6 +15,7 @@ from sqlalchemy import text, update
 from tests import factories
 from tests.factories import Company
 from tests.smtp_server import Accepted, SmtpServer
+from tests.views import stage
 from webapp import clock, links, outbox
 from webapp.extensions import db
 from webapp.models import Invitation, Notice, Organisation, Person
@@ -307,9 +308,7 @@ def test_an_expiry_is_nobodys_no(company: Company, smtp: SmtpServer, drain: Drai
     made = factories.request(company.rita, factories.app("NetSuite", company.finance))
     drain()
     factories.overdue(made)
-    choose("write")
-    requests.expire_overdue(now=clock.now())
-    outbox.commit()
+    stage.sweep()
     drain()
     hers = smtp.one_to("rita@example.com")
     assert hers.subject == "Nobody answered your request for NetSuite in time"
@@ -336,9 +335,7 @@ def test_an_end_at_a_later_step_tells_nobody_more_than_they_may_see(
         factories.decide(made, company.ben, Verdict.DENIED, "No seat is free.")
     else:
         factories.overdue(made)
-        choose("write")
-        requests.expire_overdue(now=clock.now())
-        outbox.commit()
+        stage.sweep()
     drain()
     hers = smtp.one_to("rita@example.com")
     says(hers, "Ana wrote", "Her manager agrees.", "Sales user, chosen by you", "EMEA, set by Ana")
