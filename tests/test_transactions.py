@@ -109,6 +109,41 @@ def test_a_writing_transaction_holds_sqlite_from_its_first_statement(app: Flask,
     db.session.rollback()
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_writer_gets_its_turn_though_others_hardly_ever_pause(app: Flask, company: Company) -> None:
+    db.session.rollback()
+    choose("write")
+    turns, held, stop = [0], threading.Event(), threading.Event()
+
+    def hold() -> None:
+        raw = sqlite3.connect(db_file, timeout=10, isolation_level=None)
+        while not stop.is_set():
+            raw.execute("BEGIN IMMEDIATE")
+            turns[0] += 1
+            held.set()
+            stop.wait(0.02)
+            held.clear()
+            raw.execute("ROLLBACK")
+            stop.wait(0.001)
+        raw.close()
+
+    db_file = db.engine.url.database or ""
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        for _ in range(10):
+            held.wait()
+            db.session.execute(text("SELECT 1"))
+            db.session.rollback()
+    finally:
+        stop.set()
+        thread.join(20)
+    # One that asks ten times a second waits for about fifty turns of the other before each of its own.
+    print("TURNS", turns[0])
+    print("TURNS", turns[0])
+    assert turns[0] < 120
+
+
 def test_reading_leaves_no_transaction_open_and_what_was_read_stays_usable(company: Company) -> None:
     choose("write")
     db.session.rollback()

@@ -13,9 +13,8 @@ from sqlalchemy import text
 from tests import factories
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.factories import Company, rows
-from webapp import audit, outbox
+from webapp import audit, outbox, transactions
 from webapp.extensions import db
-from webapp.transactions import choose
 
 
 def cut_all(app: Flask) -> None:
@@ -87,12 +86,12 @@ def test_gone_behind_the_answer_does_not_spoil_it(
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
-def test_a_file_that_somebody_holds_is_a_page_that_says_so(app: Flask, company: Company, login_as: Any) -> None:
+def test_a_file_that_somebody_holds_is_a_page_that_says_so(
+    app: Flask, company: Company, login_as: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted, rita = factories.app("Salesforce", company.ana), login_as(company.rita)
     db.session.rollback()
-    choose("read")
-    with db.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+    monkeypatch.setattr(transactions, "WAIT", 0.05)
     holder = sqlite3.connect(db.engine.url.database or "", isolation_level=None)
     try:
         holder.execute("BEGIN IMMEDIATE")
