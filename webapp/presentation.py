@@ -43,7 +43,8 @@ def init(app: Flask) -> None:
         draw_ago=_time(Times.ago),
         draw_due=_time(Times.due),
         draw_due_short=_time(Times.due_short),
-        remembered=lru_cache(maxsize=4096),
+        # A link with a time in it, of a kilobyte, is soon asked for no more.
+        remembered=lru_cache(maxsize=512),
     )
     env.filters["mark"] = _marks(env)
     app.context_processor(reader)

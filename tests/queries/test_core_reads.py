@@ -194,6 +194,24 @@ def test_chains_take_two_statements_for_any_number_of_requests(company: Company)
     assert chains.of_requests([]) == {}
 
 
+def test_chains_of_many_lengths_are_few_statements_for_the_drivers_to_keep(company: Company) -> None:
+    rule = policy(company.finance, company.ana)
+    made = [factories.request(company.rita, factories.app(f"App {number}", policy=rule)) for number in range(9)]
+    ids = [one.id for one in made]
+    texts: set[str] = set()
+
+    def keep(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        texts.add(statement)
+
+    event.listen(db.engine, "before_cursor_execute", keep)
+    try:
+        for number in range(1, 10):
+            assert list(chains.of_requests(ids[:number])) == ids[:number]
+    finally:
+        event.remove(db.engine, "before_cursor_execute", keep)
+    assert len(texts) == 2 * len((1, 2, 4, 8, 16))
+
+
 def test_a_step_that_fell_to_the_admins_says_so_in_its_chain(made: AccessRequest, company: Company) -> None:
     deactivate(company.ben, company.adam)
     deactivate(company.chloe, company.adam)

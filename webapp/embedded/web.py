@@ -56,10 +56,11 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """The application is loaded and stays: the garbage collector need not walk through it again and again, which
-    takes a tenth of a page's time. What requests leave behind is still collected, in larger lots."""
+    takes a tenth of a page's time. What requests leave behind is still collected, in larger lots: of 20,000 they would
+    take two megabytes, and be no quicker."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(5_000, 20, 50)
 
 
 _listener = os.environ.get("COUNTERSIGN_LISTENER")
