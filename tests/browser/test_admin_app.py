@@ -81,13 +81,15 @@ def with_steps(page: Page, *names: str) -> list[str]:
 
 
 def drag(page: Page, grip, onto) -> None:
-    """By mouse, in steps, as hands do."""
+    """By mouse, in steps, as hands do, which let go when the line has followed."""
     grip.scroll_into_view_if_needed()
     start, end = grip.bounding_box(), onto.bounding_box()
     page.mouse.move(start["x"] + 5, start["y"] + 5)
     page.mouse.down()
     page.mouse.move(start["x"] + 8, start["y"] + 12, steps=3)
-    page.mouse.move(end["x"] + 8, end["y"] + end["height"] * 0.75, steps=10)
+    x, y = end["x"] + 8, end["y"] + end["height"] * 0.75
+    page.mouse.move(x, y, steps=10)
+    page.wait_for_function("([x, y]) => document.elementFromPoint(x, y).closest('.is-ghost')", arg=[x, y])
     page.mouse.up()
 
 

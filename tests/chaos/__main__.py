@@ -113,16 +113,13 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if bad else 2 if missing else 0
 
 
-def _write(ledger: Ledger, what: str, engine: str, seed: int, found: dict[str, Any], *, together: bool = True) -> int:
+def _write(ledger: Ledger, what: str, engine: str, seed: int, found: dict[str, Any]) -> int:
     """One line of the ledger, and what was found in words; how many violations."""
     violations = found.pop("violations")
     ledger.add(what, engine, seed, **found, violations=len(violations))
     say(f"{what}, {engine}: {found}, {len(violations)} violations.")
     for sentence in violations[:30]:
         say(f"  ! {sentence}")
-    sums = ledger.sums(what, engine)
-    if together and len(ledger.of(what, engine)) > 1:
-        say(f"  all runs together: { {name: round(number, 1) for name, number in sums.items()} }")
     return len(violations)
 
 
@@ -135,6 +132,7 @@ def _races(options: argparse.Namespace) -> int:
         races.run(deciders=deciders, pairs=options.pairs)
         found = {"trials": dict(races.done), "seconds": round(time.monotonic() - began), "violations": races.bad}
         bad += _write(ledger, "races", engine, seed, found)
+        say(f"  all runs in the ledger: {dict(ledger.sums('races', engine))}")
     return int(bad > 0)
 
 
@@ -167,7 +165,7 @@ def _soak(options: argparse.Namespace) -> int:
     for engine in _engines(options):
         missing = options.minutes * 60 - ledger.sums("soak", engine)["seconds"]
         for leg in load.soak(engine, missing, seed=seed) if missing > 1 else ():
-            bad += _write(ledger, "soak", engine, seed, leg, together=False)
+            bad += _write(ledger, "soak", engine, seed, leg)
         legs, sums = ledger.of("soak", engine), ledger.sums("soak", engine)
         worst = max((percent for leg in legs for percent in leg["growth_percent"].values()), default=0)
         say(f"{engine}, {sums['seconds'] / 60:.0f} of {options.minutes:.0f} minutes: {sums['requests']:,} requests, "
