@@ -27,7 +27,7 @@ from rq.exceptions import StopRequested
 from webapp import create_app, jobs, logs, smtp
 from webapp.broker import connect
 from webapp.config import Settings, SettingsError
-from webapp.embedded.process import die_with_parent
+from webapp.embedded.process import collect_what_is_new, die_with_parent
 from webapp.outbox import QUEUE
 from webapp.transactions import choose
 
@@ -196,7 +196,9 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         logs.configure(settings.log_level)
-        Process(create_app(settings, web=False), settings).run()
+        process = Process(create_app(settings, web=False), settings)
+        collect_what_is_new()
+        process.run()
     except (SettingsError, TooOld) as error:
         print(error, file=sys.stderr, flush=True)
         return 1

@@ -1,8 +1,9 @@
-"""What a child process does so that it never outlives its parent."""
+"""What a process of ours does when it begins: it never outlives its parent, and collects garbage cheaply."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -24,3 +25,12 @@ def die_with_parent(send: signal.Signals = signal.SIGTERM, *, parent: int | None
         _libc.prctl(_PR_SET_PDEATHSIG, int(send), 0, 0, 0)
     if parent is not None and os.getppid() != parent:
         os._exit(1)
+
+
+def collect_what_is_new() -> None:
+    """Once the application is loaded, which stays: the garbage collector need not walk through it again and again,
+    which takes a tenth of a page's time, nor wait until there is a quarter as much garbage. What work leaves behind
+    is collected in larger lots than Python's: of 20,000 they would take two megabytes, and be no quicker."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 50)

@@ -6,7 +6,6 @@ log on. It never holds a link's token, nor a query string.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import re
@@ -14,7 +13,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from webapp.embedded.process import die_with_parent
+from webapp.embedded.process import collect_what_is_new, die_with_parent
 
 _TOKEN = re.compile(r"(/(?:decide|password)/)[^/?#\s\"']+")
 
@@ -55,12 +54,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """The application is loaded and stays: the garbage collector need not walk through it again and again, which
-    takes a tenth of a page's time. What requests leave behind is still collected, in larger lots: of 20,000 they would
-    take two megabytes, and be no quicker."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(5_000, 20, 50)
+    collect_what_is_new()
 
 
 _listener = os.environ.get("COUNTERSIGN_LISTENER")
