@@ -1,5 +1,7 @@
 """Cases, directories, chains and the number that waits: what they say, and in how many statements."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -11,11 +13,12 @@ from tests import factories
 from tests.conftest import POSTGRESQL
 from tests.factories import Company
 from tests.operations.helpers import open_step, policy, statements
+from tests.views import stage
 from webapp import clock, outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, Group, Person
+from webapp.models import AccessRequest, Group, Notice, Person
 from webapp.operations import groups, people
-from webapp.queries import approvals, cases, chains, directory, story
+from webapp.queries import approvals, cases, chains, directory, mails, story
 from webapp.transactions import choose
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState, StepState, Tier, Verdict
@@ -198,18 +201,38 @@ def test_chains_of_many_lengths_are_few_statements_for_the_drivers_to_keep(compa
     rule = policy(company.finance, company.ana)
     made = [factories.request(company.rita, factories.app(f"App {number}", policy=rule)) for number in range(9)]
     ids = [one.id for one in made]
-    texts: set[str] = set()
+    with texts() as found:
+        for number in range(1, 10):
+            assert list(chains.of_requests(ids[:number])) == ids[:number]
+    assert len(found) == 2 * len((1, 2, 4, 8, 16))
+
+
+def test_batches_of_many_lengths_are_few_statements_for_the_drivers_to_keep(company: Company) -> None:
+    for number in range(9):
+        made = factories.request(company.rita, factories.app(f"App {number}", company.ana, owner=company.ben))
+        stage.comment(made, company.rita, "It is for the fair.")
+    ids = list(db.session.scalars(select(Notice.id)))
+    with texts() as found:
+        for number in range(1, len(ids) + 1):
+            assert set(mails.load(ids[:number])) == set(ids[:number])
+    # notices, comments, people, and two for the chains, of six lengths at most; and the organisation
+    assert 16 < len(ids) <= 32
+    assert len(found) <= 5 * len((1, 2, 4, 8, 16, 32)) + 1
+
+
+@contextmanager
+def texts() -> Iterator[set[str]]:
+    """The texts of the statements that are run."""
+    found: set[str] = set()
 
     def keep(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        texts.add(statement)
+        found.add(statement)
 
     event.listen(db.engine, "before_cursor_execute", keep)
     try:
-        for number in range(1, 10):
-            assert list(chains.of_requests(ids[:number])) == ids[:number]
+        yield found
     finally:
         event.remove(db.engine, "before_cursor_execute", keep)
-    assert len(texts) == 2 * len((1, 2, 4, 8, 16))
 
 
 def test_a_step_that_fell_to_the_admins_says_so_in_its_chain(made: AccessRequest, company: Company) -> None:

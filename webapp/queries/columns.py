@@ -1,6 +1,6 @@
-"""How the lists read: columns in place of objects."""
+"""How the lists read: columns in place of objects, and few lengths of IN."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import CursorResult, Executable
@@ -12,11 +12,12 @@ def read(statement: Executable, values: Mapping[str, Any]) -> CursorResult[*tupl
     """Runs a statement that asks for columns only, in the session's transaction but past its loader of objects,
     which would take a third of the time. A list among the values is for an IN."""
     db.session.flush()
-    values = {name: _filled(value) if isinstance(value, list) else value for name, value in values.items()}
+    values = {name: filled(value) if isinstance(value, list) else value for name, value in values.items()}
     return db.session.connection().execute(statement, values)
 
 
-def _filled(ids: list[Any]) -> list[Any]:
-    """The list, its last member repeated up to 1, 2, 4, 8 … members: both drivers keep a prepared statement for each
-    length of an IN, in each connection, and the lengths of the chains would take as much memory as all else."""
-    return ids + ids[-1:] * ((1 << (len(ids) - 1).bit_length()) - len(ids)) if ids else ids
+def filled(members: Iterable[Any]) -> list[Any]:
+    """For an IN: the last member repeated up to 1, 2, 4, 8 … members. Both drivers keep a prepared statement for each
+    length, in each connection, and the lengths of the chains would take as much memory as all else."""
+    some = list(members)
+    return some + some[-1:] * ((1 << (len(some) - 1).bit_length()) - len(some)) if some else some

@@ -25,6 +25,7 @@ from webapp.models import (
 from webapp.models.base import Id
 from webapp.queries import chains
 from webapp.queries.chains import ChainStep
+from webapp.queries.columns import filled
 from webapp.transactions import alone
 from webapp.workflow.entitlements import SetValue
 from webapp.workflow.policy import Policy, loads
@@ -79,7 +80,7 @@ def load(ids: Collection[int]) -> dict[int, Facts]:
             PolicyRevision.id == func.coalesce(AccessRequest.policy_revision_id, App.policy_revision_id),
         )
         .outerjoin(Group, Group.id == App.owner_group_id)
-        .where(Notice.id.in_(ids))
+        .where(Notice.id.in_(filled(ids)))
         .execution_options(populate_existing=True)
     ).all()
     organisation = db.session.scalars(select(Organisation).execution_options(populate_existing=True)).one()
@@ -105,7 +106,7 @@ def _add_comments(found: dict[int, Facts]) -> None:
     """The comment that each "request-comment" is about."""
     about = {id: one.notice.data["comment"] for id, one in found.items() if one.notice.kind == "request-comment"}
     if about:
-        query = select(Comment).where(Comment.id.in_(about.values())).execution_options(populate_existing=True)
+        query = select(Comment).where(Comment.id.in_(filled(about.values()))).execution_options(populate_existing=True)
         said = {one.id: one for one in db.session.scalars(query)}
         for id, comment in about.items():
             found[id].comment = said.get(comment)
@@ -123,7 +124,8 @@ def _names(ids: Iterable[int | None]) -> dict[int, str]:
     wanted = {one for one in ids if one is not None}
     if not wanted:
         return {}
-    return {row.id: row.name for row in db.session.execute(select(Person.id, Person.name).where(Person.id.in_(wanted)))}
+    people = select(Person.id, Person.name).where(Person.id.in_(filled(wanted)))
+    return {row.id: row.name for row in db.session.execute(people)}
 
 
 @dataclass(frozen=True, slots=True)
