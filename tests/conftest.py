@@ -18,7 +18,7 @@ from flask import session as flask_session
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from flask_wtf.csrf import generate_csrf
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from tests import factories
 from tests.factories import Company
@@ -27,7 +27,7 @@ from tests.valkey import start_valkey
 from webapp import anchors, create_app
 from webapp.config import Settings
 from webapp.extensions import broker, db, limiter
-from webapp.models import Base, Person
+from webapp.models import Base, EventHead, Person
 from webapp.transactions import choose
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -89,6 +89,7 @@ class Engines:
         self._postgres_url = postgres_url
         self._apps: dict[str, Flask] = {}
         self._limits: dict[str, Any] = {}
+        self._casts: dict[str, Cast] = {}
 
     def app(self, engine: str) -> Flask:
         if engine not in self._apps:
@@ -116,15 +117,26 @@ class Engines:
             choose("write")
             upgrade()
             db.engine.dispose()
-        if engine == SQLITE:
-            shutil.copy(data / "test.db", data / "empty.db")
+            if engine == SQLITE:
+                shutil.copy(data / "test.db", data / "empty.db")
+            self._casts[engine] = Cast(factories.company())
+            db.session.remove()
         return app
+
+    def stop(self) -> None:
+        for app in self._apps.values():
+            with app.app_context():
+                db.engine.dispose()
+
+    def company(self, engine: str) -> Company:
+        """The cast, in the database that `app` emptied. The operations made it, once: most tests want it."""
+        return self._casts[engine].put()
 
     def _empty(self, app: Flask, engine: str) -> None:
         with app.app_context():
             anchors.path().unlink(missing_ok=True)  # of the record that is emptied
             if engine == SQLITE:
-                db.engine.dispose()
+                db.engine.dispose()  # of the file that goes
                 data = self._folder / SQLITE
                 for leftover in data.glob("test.db*"):
                     leftover.unlink()
@@ -132,20 +144,49 @@ class Engines:
                 return
             choose("write")
             with db.engine.begin() as connection:
-                # Past the append-only triggers; only a superuser may.
-                connection.execute(text("SET LOCAL session_replication_role = replica"))
-                for table in Base.metadata.sorted_tables:
-                    if table.name not in ("event_head", "organisation"):
-                        connection.execute(table.delete())
-                connection.execute(text(f"UPDATE event_head SET seq = 0, mac = '{'0' * 64}'"))
-                connection.execute(text("UPDATE organisation SET name = 'Countersign', time_zone = 'UTC', sender = ''"))
-                connection.execute(text("UPDATE organisation SET first_steps_hidden_at = NULL"))
+                connection.execute(EMPTY)
+
+
+# Tables that have their one row from the start.
+SINGLE = ("event_head", "organisation")
+# Past the append-only triggers, which only a superuser may; and in one way to the server and back.
+EMPTY = text(
+    "DO $$ BEGIN SET LOCAL session_replication_role = replica; "
+    + "".join(f"DELETE FROM {table.name}; " for table in Base.metadata.sorted_tables if table.name not in SINGLE)
+    + f"UPDATE event_head SET seq = 0, mac = '{'0' * 64}'; "
+    + "UPDATE organisation SET name = 'Countersign', time_zone = 'UTC', sender = '', first_steps_hidden_at = NULL; "
+    + "END $$"
+)
+
+
+class Cast:
+    """A company as rows, to be put into an empty database: the operations would take longer than most tests."""
+
+    def __init__(self, company: Company) -> None:
+        self._who = {name: (type(one), one.id) for name, one in vars(company).items()}
+        self._head = db.session.execute(select(EventHead.seq, EventHead.mac)).mappings().one()
+        every = {table: db.session.execute(table.select()).mappings().all()
+                 for table in Base.metadata.sorted_tables if table.name not in SINGLE}  # fmt: skip
+        self._rows = {table: [dict(row) for row in rows] for table, rows in every.items() if rows}
+
+    def put(self) -> Company:
+        choose("write")
+        for table, rows in self._rows.items():
+            db.session.execute(table.insert(), rows)
+        db.session.execute(EventHead.__table__.update(), self._head)
+        company = Company(**{name: db.session.get_one(kind, id) for name, (kind, id) in self._who.items()})
+        db.session.commit()
+        return company
 
 
 @pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory, redis_url: str, request: pytest.FixtureRequest) -> Engines:
+def engines(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, request: pytest.FixtureRequest
+) -> Iterator[Engines]:
     # Asked for only when a test needs it: starting PostgreSQL takes a second.
-    return Engines(tmp_path_factory.mktemp("engines"), redis_url, lambda: request.getfixturevalue("postgres_url"))
+    engines = Engines(tmp_path_factory.mktemp("engines"), redis_url, lambda: request.getfixturevalue("postgres_url"))
+    yield engines
+    engines.stop()
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])
@@ -163,9 +204,11 @@ def app(engine: str, engines: Engines) -> Iterator[Flask]:
         choose("write")
         yield app
         db.session.remove()
-    with app.app_context():
-        # What a test left open would hold up the next one.
-        db.engine.dispose()
+    if engine == SQLITE:
+        with app.app_context():
+            # What a test left open would hold up the next one. PostgreSQL's connections are kept: each new one has
+            # to learn all tables again.
+            db.engine.dispose()
 
 
 @pytest.fixture
@@ -175,9 +218,9 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def company(app: Flask) -> Company:
+def company(app: Flask, engine: str, engines: Engines) -> Company:
     """The cast: Rita requests, Ana approves, Ben and Chloe are Finance, Otto is an outsider, Adam is the admin."""
-    return factories.company()
+    return engines.company(engine)
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def test_what_a_wrong_machine_writes_down_has_the_right_date(
     machine: Machine, company: Company, skew: timedelta
 ) -> None:
     app = factories.app("Salesforce", company.ana)
+    before = len(events())
     with machine(skew):
         made = factories.request(company.rita, app)
         factories.decide(made, company.ana)
@@ -91,7 +92,8 @@ def test_what_a_wrong_machine_writes_down_has_the_right_date(
     assert is_now(db.session.get_one(AccessRequest, made.id).created_at)
     assert is_now(db.session.get_one(AccessRequest, made.id).settled_at)
     assert is_now(db.session.scalars(select(Decision.created_at)).one())
-    assert all(is_now(datetime.fromisoformat(line["at"])) for line in events())
+    assert len(events()) > before + 1
+    assert all(is_now(datetime.fromisoformat(line["at"])) for line in events()[before:])
 
 
 @pytest.mark.parametrize("skew", [TEN, timedelta(days=2)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -15,6 +16,13 @@ from tests.conftest import POSTGRESQL, SQLITE
 from tests.factories import Company, rows
 from webapp import audit, outbox, transactions
 from webapp.extensions import db
+
+
+@pytest.fixture(autouse=True)
+def no_dead_connection_is_left(app: Flask) -> Iterator[None]:
+    """The next test goes on with the connections of this one."""
+    yield
+    db.engine.dispose()
 
 
 def cut_all(app: Flask) -> None:
