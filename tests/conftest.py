@@ -36,6 +36,11 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 SECRET = "a secret that only these tests know"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first: as the last ones, one process would do them and the other be idle."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def worker_name() -> str:
     return os.environ.get("PYTEST_XDIST_WORKER", "main")
