@@ -157,5 +157,6 @@ def _end_transaction() -> None:
     try:
         db.session.rollback()
     except SQLAlchemyError:
-        # The connection itself is gone; the page about it needs no database.
+        # The connection itself is gone; the page about it needs no database, whoever was signed in.
         db.session.remove()
+        signin.forget()

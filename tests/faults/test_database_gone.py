@@ -14,8 +14,9 @@ from sqlalchemy import text
 from tests import factories
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.factories import Company, rows
-from webapp import audit, outbox, transactions
+from webapp import access, audit, outbox, transactions
 from webapp.extensions import db
+from webapp.workflow import machine
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,26 @@ def test_gone_behind_the_answer_does_not_spoil_it(
     assert answer.status_code == (303 if form else 200)
     monkeypatch.undo()
     assert rita.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("engine", [POSTGRESQL])
+def test_gone_behind_a_refusal_does_not_spoil_it(
+    app: Flask, company: Company, login_as: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is signed in cannot be looked up again for the page that says so."""
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    ana = login_as(company.ana)
+    decide, refuse, rita = machine.decide, access.refuse_to_decide, company.rita.id
+
+    def cut(*given: Any) -> None:
+        refuse(*given)
+        cut_all(app)
+
+    monkeypatch.setattr(machine, "decide", lambda *given, **named: decide(*given, **named | {"actor": rita}))
+    monkeypatch.setattr(access, "refuse_to_decide", cut)
+    answer = ana.post(f"/requests/{made.public_id}/approval")
+    assert answer.status_code == 403
+    assert "You cannot decide your own request." in answer.text
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
