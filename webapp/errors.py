@@ -35,6 +35,8 @@ _SENTENCES = {
     429: "Too many tries in a short time. Wait a minute, then try again. Nothing was lost.",
     503: "The database does not answer right now, so nothing was changed. Please try again in a minute.",
 }
+# The driver's own error is what SQLite says when a transaction cannot even begin.
+_GONE = (OperationalError, InterfaceError, PendingRollbackError, sqlite3.OperationalError)
 _UNSURE = (
     "The database went away at the moment of saving, so we do not know whether this was saved. "
     "Look whether it is there before you send it again."
@@ -47,8 +49,7 @@ def init(app: Flask) -> None:
     app.register_error_handler(Conflict, _conflict)
     app.register_error_handler(WorkflowError, _conflict)
     app.register_error_handler(Invalid, _invalid)
-    # The driver's own error is what SQLite says when a transaction cannot even begin.
-    for gone in (OperationalError, InterfaceError, PendingRollbackError, sqlite3.OperationalError):
+    for gone in _GONE:
         app.register_error_handler(gone, _database)
     app.register_error_handler(Exception, _broken)
     app.teardown_appcontext(_leave)
@@ -131,6 +132,8 @@ def _database(error: Exception) -> Response:
 
 def _broken(error: Exception) -> Response:
     original: Any = error.original_exception if isinstance(error, InternalServerError) else error
+    if isinstance(original, _GONE):  # while the page of a refusal was drawn
+        return _database(original)
     log.error("broken", exc_info=original or error, extra={"path": request.path})
     signin.forget()
     _end_transaction()

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from tests import factories
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.factories import Company, rows
-from webapp import access, audit, outbox, transactions
+from webapp import access, audit, errors, outbox, transactions
 from webapp.extensions import db
 from webapp.workflow import machine
 
@@ -112,6 +112,24 @@ def test_gone_behind_a_refusal_does_not_spoil_it(
     answer = ana.post(f"/requests/{made.public_id}/approval")
     assert answer.status_code == 403
     assert "You cannot decide your own request." in answer.text
+
+
+@pytest.mark.parametrize("engine", [POSTGRESQL])
+def test_gone_while_a_refusal_is_drawn_is_a_page_that_says_so(
+    app: Flask, company: Company, login_as: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rita, end = login_as(company.rita), errors._end_transaction
+
+    def cut() -> None:
+        end()
+        cut_all(app)
+
+    assert rita.get("/catalog/nothing/request").status_code == 404
+    monkeypatch.setattr(errors, "_end_transaction", cut)
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)  # as in a server
+    answer = rita.get("/catalog/nothing/request")
+    assert answer.status_code == 503
+    assert "so nothing was changed" in answer.text
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
