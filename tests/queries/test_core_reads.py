@@ -1,7 +1,5 @@
 """Cases, directories, chains and the number that waits: what they say, and in how many statements."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -13,7 +11,7 @@ from tests import factories
 from tests.conftest import POSTGRESQL
 from tests.factories import Company
 from tests.operations.helpers import open_step, policy, statements
-from tests.views import stage
+from tests.views import admin_helpers, stage
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Group, Notice, Person
@@ -201,10 +199,10 @@ def test_chains_of_many_lengths_are_few_statements_for_the_drivers_to_keep(compa
     rule = policy(company.finance, company.ana)
     made = [factories.request(company.rita, factories.app(f"App {number}", policy=rule)) for number in range(9)]
     ids = [one.id for one in made]
-    with texts() as found:
+    with admin_helpers.statements() as texts:
         for number in range(1, 10):
             assert list(chains.of_requests(ids[:number])) == ids[:number]
-    assert len(found) == 2 * len((1, 2, 4, 8, 16))
+    assert len(set(texts)) == 2 * len((1, 2, 4, 8, 16))
 
 
 def test_batches_of_many_lengths_are_few_statements_for_the_drivers_to_keep(company: Company) -> None:
@@ -212,27 +210,12 @@ def test_batches_of_many_lengths_are_few_statements_for_the_drivers_to_keep(comp
         made = factories.request(company.rita, factories.app(f"App {number}", company.ana, owner=company.ben))
         stage.comment(made, company.rita, "It is for the fair.")
     ids = list(db.session.scalars(select(Notice.id)))
-    with texts() as found:
+    with admin_helpers.statements() as texts:
         for number in range(1, len(ids) + 1):
             assert set(mails.load(ids[:number])) == set(ids[:number])
     # notices, comments, people, and two for the chains, of six lengths at most; and the organisation
     assert 16 < len(ids) <= 32
-    assert len(found) <= 5 * len((1, 2, 4, 8, 16, 32)) + 1
-
-
-@contextmanager
-def texts() -> Iterator[set[str]]:
-    """The texts of the statements that are run."""
-    found: set[str] = set()
-
-    def keep(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        found.add(statement)
-
-    event.listen(db.engine, "before_cursor_execute", keep)
-    try:
-        yield found
-    finally:
-        event.remove(db.engine, "before_cursor_execute", keep)
+    assert len(set(texts)) <= 5 * len((1, 2, 4, 8, 16, 32)) + 1
 
 
 def test_a_step_that_fell_to_the_admins_says_so_in_its_chain(made: AccessRequest, company: Company) -> None:
