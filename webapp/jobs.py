@@ -21,6 +21,8 @@ from webapp.transactions import reading
 BATCH = 20
 EXPIRE_BATCH = 500
 DRAIN_SECONDS = 200
+# A sweep that sends looks this often for what is overdue meanwhile.
+EXPIRE_SECONDS = 10
 # With this much of the lease used up, what is left of a batch is given back: a message may take almost half of it.
 BATCH_SECONDS = outbox.LEASE_SECONDS / 2
 # While the mail server is out of reach, what was claimed waits this long for somebody to try again.
@@ -41,30 +43,28 @@ _sending = threading.Lock()
 def drain() -> None:
     """Sends what is due until nothing is left, or 200 s are over: then it rings for somebody to go on."""
     with _sending:
-        _drain()
+        if _drain(DRAIN_SECONDS):
+            outbox.ring()
 
 
-def _drain() -> None:
-    until = time.monotonic() + DRAIN_SECONDS
+def _drain(seconds: float) -> bool:
+    """True: the time was over before the queue was empty."""
+    until = time.monotonic() + seconds
     while not stopping.is_set():
         claims = outbox.claim(BATCH)
         if claims:
             failpoints.at("mail.claimed")
         if not claims or not _send(claims):
-            return
+            return False
         if time.monotonic() > until:
-            outbox.ring()
-            return
+            return True
+    return False
 
 
 def sweep() -> None:
     """Ends what is overdue, anchors the record, then sends what no bell announced."""
     db.session.connection()  # from here on our clock goes by the database's
-    while not stopping.is_set():
-        looked_at = requests.expire_overdue(now=clock.now(), limit=EXPIRE_BATCH)
-        outbox.commit()
-        if looked_at < EXPIRE_BATCH:
-            break
+    _expire()
     while not stopping.is_set() and keys.renew_orphaned(now=clock.now()):
         outbox.commit()
     db.session.rollback()
@@ -75,11 +75,22 @@ def sweep() -> None:
     db.session.commit()
     anchor()
     # A drain that is under way finds what this sweep would; waiting for it would hold up the next expiry.
-    if _sending.acquire(blocking=False):
+    while _sending.acquire(blocking=False):
         try:
-            _drain()
+            is_more = _drain(EXPIRE_SECONDS)
         finally:
             _sending.release()
+        if not is_more:
+            return
+        _expire()
+
+
+def _expire() -> None:
+    while not stopping.is_set():
+        looked_at = requests.expire_overdue(now=clock.now(), limit=EXPIRE_BATCH)
+        outbox.commit()
+        if looked_at < EXPIRE_BATCH:
+            return
 
 
 def anchor() -> None:

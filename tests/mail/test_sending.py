@@ -18,7 +18,7 @@ from tests.smtp_server import SmtpServer
 from webapp import clock, jobs, mail, outbox
 from webapp import smtp as smtp_module
 from webapp.extensions import broker, db
-from webapp.models import Grant, Heartbeat, Invitation, Notice, Person
+from webapp.models import AccessRequest, Grant, Heartbeat, Invitation, Notice, Person
 from webapp.operations import groups, people, requests
 from webapp.transactions import choose
 from webapp.workflow.states import Verdict
@@ -424,6 +424,27 @@ def test_an_expiry_in_flight_is_found_by_the_sweep(company: Company, smtp: SmtpS
     ]  # fmt: skip
     jobs.sweep()
     assert len(smtp.mails) == 1
+
+
+def test_a_sweep_with_much_to_send_ends_what_is_overdue_meanwhile(
+    company: Company, smtp: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = asked(company, 3)[-1].id
+    monkeypatch.setattr(jobs, "BATCH", 1)
+    monkeypatch.setattr(jobs, "EXPIRE_SECONDS", -1)
+    real = jobs._send
+
+    def send(claims: Any) -> bool:
+        monkeypatch.setattr(jobs, "_send", real)
+        choose("write")
+        factories.overdue(db.session.get_one(AccessRequest, last))
+        return real(claims)
+
+    monkeypatch.setattr(jobs, "_send", send)
+    choose("write")
+    jobs.sweep()
+    assert [mail.subject for mail in smtp.mails][-1] == "Nobody answered your request for App 02 in time"
+    assert len(smtp.mails) == 3
 
 
 def test_the_sweep_forgets_old_heartbeats_and_a_beat_renews(app: Flask) -> None:
