@@ -110,6 +110,8 @@ class Process:
         """Works until SIGTERM or SIGINT. Raises TooOld."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        # Before it is needed: whoever starts a thread in a signal's handler may wait for the thread that it interrupts.
+        threading.Thread(target=_end_in_time, daemon=True).start()
         for thread in (self.beater, self.sweeper):
             thread.start()
         log.info("The worker runs.", extra={"worker": self.name})
@@ -145,7 +147,6 @@ class Process:
             return
         # Only the other threads ever wait for this event, so that setting it here never waits for ourselves.
         jobs.stopping.set()
-        threading.Thread(target=_end_in_time, daemon=True).start()
         if self.worker is not None:
             self.worker.stop()
 
@@ -182,6 +183,7 @@ def refuse_too_old(connection: Redis) -> None:
 
 
 def _end_in_time() -> None:
+    jobs.stopping.wait()
     time.sleep(CUT_AFTER)
     smtp.hang_up()
     time.sleep(END_AFTER - CUT_AFTER)
