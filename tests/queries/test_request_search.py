@@ -190,7 +190,12 @@ def test_each_filter_is_served_by_an_index(app: Flask, company: Company) -> None
         (Filter(words=["rare"]), {"ix_requests_created", "ix_requests_words"}),
     ):
         plans = explained(partial(request_search.find, wanted))
-        assert expected <= set(names(plans)), wanted
+        used = set(names(plans))
+        if (
+            "ix_requests_app_state" in used
+        ):  # PostgreSQL 18 may skip from app to app in it, which serves a state as well
+            used.add("ix_requests_state")
+        assert expected <= used, wanted
         assert "'Seq Scan', 'Parallel Aware': False, 'Async Capable': False, 'Relation Name': 'requests'" not in str(
             plans
         )
