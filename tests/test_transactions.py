@@ -139,8 +139,6 @@ def test_a_writer_gets_its_turn_though_others_hardly_ever_pause(app: Flask, comp
         stop.set()
         thread.join(20)
     # One that asks ten times a second waits for about fifty turns of the other before each of its own.
-    print("TURNS", turns[0])
-    print("TURNS", turns[0])
     assert turns[0] < 120
 
 

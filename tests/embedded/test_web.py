@@ -71,7 +71,7 @@ def test_the_garbage_collector_leaves_the_loaded_application_alone():
     try:
         web.post_worker_init(None)
         assert gc.get_freeze_count() > 10_000
-        assert gc.get_threshold()[0] > before[0], "a page does not wait for it"
+        assert gc.get_threshold()[0] > before[0]
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
