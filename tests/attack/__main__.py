@@ -4,23 +4,27 @@
     python -m tests.attack tokens --process 1000000 --http 10000 --seed 1
     python -m tests.attack input                           # the whole corpus through every field, in a real browser
 
-With --database postgresql on PostgreSQL, else on SQLite.
+The last one goes through the corpus leg by leg, writes down each that held, and goes on with the others when it is
+started again. With --database postgresql on PostgreSQL, else on SQLite.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import os
 import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 from tests import factories
+from tests.chaos.ledger import Ledger
 from tests.chromium import launch
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.views import stage
@@ -28,6 +32,9 @@ from webapp import links
 
 from .installation import installation, serving
 from .robots import Robot
+
+# Payloads in one fresh installation: in a larger one every list is long, and walking through it all that takes time.
+LEG = 40
 
 
 def main() -> int:
@@ -42,7 +49,8 @@ def main() -> int:
     tokens.add_argument("--http", type=int, default=10_000)
     tokens.add_argument("--guessed", type=int, default=100, help="requests whose code is guessed at")
     tokens.add_argument("--seed", type=int, default=None)
-    attacks.add_parser("input", help="hostile words through every field")
+    words = attacks.add_parser("input", help="hostile words through every field")
+    words.add_argument("--data", type=Path, default=Path("var/attack"), help="where the legs that held are kept")
     given = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     began = time.monotonic()
@@ -128,16 +136,39 @@ def run_tokens(given: argparse.Namespace) -> bool:
 def run_input(given: argparse.Namespace) -> bool:
     from . import payloads
 
-    with installation(given.database) as (app, smtp), serving(app) as address, sync_playwright() as playwright:
-        company = factories.company()
-        chromium = launch(playwright)
-        found = payloads.throw(app, company, payloads.corpus(), smtp, chromium, address)
-        chromium.close()
-    print(f"{found.payloads} payloads, answers {dict(sorted(found.statuses.items()))}; looked at: {found.pages} pages "
-          f"and {found.mails} mails in a browser, {found.cells:,} cells, {found.lines:,} lines of the log")  # fmt: skip
-    for sentence, times in Counter(found.wrong).most_common(40):
+    corpus, ledger = payloads.corpus(), Ledger(given.data)
+    what, wrong = named(corpus), Counter[str]()
+    for first in left(ledger, given.database, corpus):
+        words, began = corpus[first : first + LEG], time.monotonic()
+        with installation(given.database) as (app, smtp), serving(app) as address, sync_playwright() as playwright:
+            chromium = launch(playwright)
+            found = payloads.throw(app, factories.company(), words, smtp, chromium, address)
+            chromium.close()
+        wrong.update(found.wrong)
+        if not found.wrong:
+            ledger.add(what, given.database, first, payloads=found.payloads, statuses=found.statuses,
+                       pages=found.pages, mails=found.mails, cells=found.cells, lines=found.lines)  # fmt: skip
+        print(f"payloads {first} to {first + len(words) - 1}: {'BROKEN' if found.wrong else 'held'} after "
+              f"{time.monotonic() - began:,.0f} s", flush=True)  # fmt: skip
+    sums = ledger.sums(what, given.database)
+    answers = {name.removeprefix("statuses "): n for name, n in sorted(sums.items()) if name.startswith("statuses ")}
+    print(f"{sums['payloads']} of {len(corpus)} payloads held, answers {answers}; looked at: {sums['pages']:,} pages "
+          f"and {sums['mails']:,} mails in a browser, {sums['cells']:,} cells, "
+          f"{sums['lines']:,} lines of the log")  # fmt: skip
+    for sentence, times in wrong.most_common(40):
         print(f"  {times} times: {sentence}")
-    return not found.wrong
+    return not wrong
+
+
+def named(corpus: list[str]) -> str:
+    """What the ledger calls the legs of this corpus; those of another one have another name."""
+    return f"input {hashlib.sha256(repr(corpus).encode()).hexdigest()[:8]}"
+
+
+def left(ledger: Ledger, database: str, corpus: list[str]) -> Iterator[int]:
+    """Where the legs begin that have not held yet: the place of a leg's first payload in the corpus is its seed."""
+    done = {leg["seed"] for leg in ledger.of(named(corpus), database)}
+    return (first for first in range(0, len(corpus), LEG) if first not in done)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import factories
+from tests.chaos.ledger import Ledger
 from tests.conftest import Browser
 from tests.smtp_server import Accepted
 from tests.views import stage
 from webapp import links
 
+from . import __main__ as command
 from . import payloads
 from .robots import Sight
 
@@ -89,3 +92,15 @@ def test_what_would_run_is_seen(app: Any, smtp: Any, chromium: Any) -> None:
         found = payloads.Findings()
         payloads.look_at_mails_in_a_browser(chromium, smtp, found)
         assert found.wrong, words
+
+
+def test_the_command_goes_on_with_the_legs_that_have_not_held(tmp_path: Path) -> None:
+    corpus = payloads.corpus()
+    ledger, every = Ledger(tmp_path), list(range(0, len(corpus), command.LEG))
+    assert list(command.left(ledger, "sqlite", corpus)) == every
+    for first in every[1:]:
+        ledger.add(command.named(corpus), "sqlite", first, payloads=len(corpus[first : first + command.LEG]))
+    again = Ledger(tmp_path)
+    assert list(command.left(again, "sqlite", corpus)) == [0]
+    assert list(command.left(again, "postgresql", corpus)) == every
+    assert list(command.left(again, "sqlite", [*corpus, "one more"])) == every  # another corpus begins from nothing
