@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from flask import Flask, has_app_context
 from flask import session as flask_session
@@ -193,7 +194,10 @@ def fast_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < 2**30:
         yield tmp_path_factory.mktemp("engines")
         return
-    with tempfile.TemporaryDirectory(prefix="countersign-test-", dir=memory) as folder:
+    for left_over in memory.glob("countersign-test-*"):
+        if not psutil.pid_exists(int(left_over.name.split("-")[2])):  # of a run that was killed
+            shutil.rmtree(left_over, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"countersign-test-{os.getpid()}-", dir=memory) as folder:
         yield Path(folder)
 
 
