@@ -110,8 +110,10 @@ class Process:
         """Works until SIGTERM or SIGINT. Raises TooOld."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
-        # Before it is needed: whoever starts a thread in a signal's handler may wait for the thread that it interrupts.
-        threading.Thread(target=_end_in_time, daemon=True).start()
+        asked, asks = os.pipe()
+        os.set_blocking(asks, False)
+        signal.set_wakeup_fd(asks, warn_on_full_buffer=False)
+        threading.Thread(target=_end_in_time, args=(asked, threading.get_ident()), daemon=True).start()
         for thread in (self.beater, self.sweeper):
             thread.start()
         log.info("The worker runs.", extra={"worker": self.name})
@@ -182,9 +184,19 @@ def refuse_too_old(connection: Redis) -> None:
         raise TooOld(f"REDIS_URL leads to Redis {words}. Countersign needs Redis 6.2 or newer, or Valkey.")
 
 
-def _end_in_time() -> None:
-    jobs.stopping.wait()
-    time.sleep(CUT_AFTER)
+def _end_in_time(asked: int, main: int) -> None:
+    """The end of the process, from the moment that a signal's number can be read from `asked`.
+
+    Python runs a signal's handler in the thread `main`, before that takes its next step. While it waits for somebody,
+    only a signal of its own wakes it: not one that the system gave to another thread, nor one that came just before
+    the wait began. So it is woken until it has heard.
+    """
+    while os.read(asked, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
+        pass  # RQ's alarm for jobs that take too long
+    cut = time.monotonic() + CUT_AFTER
+    while not jobs.stopping.wait(0.05) and time.monotonic() < cut:
+        signal.pthread_kill(main, signal.SIGTERM)
+    time.sleep(max(cut - time.monotonic(), 0))
     smtp.hang_up()
     time.sleep(END_AFTER - CUT_AFTER)
     # A database or broker that hangs: what is not done by now is found by the next sweep.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import socketserver
 import subprocess
@@ -78,6 +80,20 @@ def test_sigterm_cuts_a_conversation_that_hangs(company: Company, smtp: SmtpServ
     until(lambda: ("leased", 1) in states())
     assert running.stop() < 4
     assert states() == [("due", 0)] * 3
+
+
+def test_sigterm_ends_it_whichever_of_its_threads_gets_it(company: Company, smtp: SmtpServer, worker: Make) -> None:
+    """The system chooses one; the main thread, where Python runs the handlers, may then wait on undisturbed."""
+    running = worker(**NEVER).start()
+    until(listening)
+    smtp.hang = 30
+    factories.request(company.rita, factories.app("Salesforce", company.ana))
+    until(lambda: ("leased", 1) in states())
+    assert running.process is not None
+    # On Linux a thread's number in place of the process's asks for that thread.
+    os.kill(max(thread.id for thread in psutil.Process(running.pid).threads()), signal.SIGTERM)
+    running.process.wait(4)
+    assert states() == [("due", 0)]
 
 
 def test_it_ends_with_its_parent_when_embedded(app: Flask, smtp: SmtpServer, worker: Make) -> None:
