@@ -9,6 +9,7 @@ Ends with 1 when one is not caught, or no longer applies. The checkout itself is
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -84,8 +85,13 @@ def caught_by(one: Planted) -> str:
     return ""
 
 
-def main(words: list[str]) -> int:
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.planted", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("words", nargs="*", help="only those whose name holds one of these")
+    words = parser.parse_args().words
     wanted = [one for one in planted() if not words or any(word in one.file.name for word in words)]
+    if not wanted:
+        parser.error(f"No planted mistake has one of these in its name: {', '.join(words)}.")
     bad = 0
     for one in wanted:
         began = time.monotonic()
@@ -102,4 +108,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
