@@ -122,6 +122,8 @@ def beat(name: str) -> None:
 def _send(claims: Sequence[Claim]) -> bool:
     """One batch over one connection. False: the mail server is out of reach, or we have to end."""
     began = time.monotonic()
+    if not (claims := still_so(claims)):
+        return True
     with reading():
         facts = mails.load([one.id for one in claims])
     with smtp.connect() as connection:
@@ -141,13 +143,30 @@ def _send(claims: Sequence[Claim]) -> bool:
     return True
 
 
+def still_so(claims: Sequence[Claim]) -> Sequence[Claim]:
+    """The rest of a batch without what is no longer so, which goes in one transaction: after a queue was long,
+    that is most of it, and writers would hold up each mark. Each mail is looked at once more before it is sent."""
+    if len(claims) == 1:
+        return claims
+    while claims:
+        now = mails.standings([one.id for one in claims], claims[0].lease)
+        claims = [one for one in claims if one.id in now]
+        reasons = {one: why for one in claims if (why := mails.why_obsolete(now[one.id]))}
+        if not reasons:
+            break
+        outbox.mark_obsolete(reasons)
+        # Without them, others of the batch may be no longer so: nobody is told the end of what they never heard of.
+        claims = [one for one in claims if one not in reasons]
+    return claims
+
+
 def _send_one(claim: Claim, batch: dict[int, Facts], connection: smtp.Connection) -> None:
     """Looks whether the notice is ours and still so, sends it, and marks it. No transaction is open meanwhile."""
-    now = mails.standing(claim.id, claim.lease)
+    now = mails.standings([claim.id], claim.lease).get(claim.id)
     if now is None:
         return  # the lease ran out, and whoever has it now goes on
     if reason := mails.why_obsolete(now):
-        outbox.mark_obsolete(claim, reason)
+        outbox.mark_obsolete({claim: reason})
         return
     facts = batch[claim.id]
     if facts.request is not None and facts.request.version != now.version:

@@ -7,7 +7,7 @@ held until an admin lets it go or drops it.
 import logging
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from webapp import audit, failpoints
 from webapp.extensions import broker, db
 from webapp.models import Notice, db_now
 from webapp.models.base import Id
+from webapp.queries.columns import filled
 from webapp.transactions import alone
 
 QUEUE = "countersign"
@@ -111,12 +112,12 @@ def claim(limit: int) -> list[Claim]:
     return [Claim(row.id, lease, row.tries) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
 
 
-def held(claim: Claim) -> Any:
-    """The condition "this notice is still ours": every look and every mark carries it."""
+def held(claims: Sequence[Claim]) -> Any:
+    """The condition "this notice is still ours", of one batch: every look and every mark carries it."""
     return and_(
-        Notice.id == claim.id,
+        Notice.id.in_(filled(one.id for one in claims)),
         Notice.state == "leased",
-        Notice.lease == claim.lease,
+        Notice.lease == claims[0].lease,
         Notice.lease_until > db_now(),
     )
 
@@ -136,17 +137,26 @@ def mark_sent(claim: Claim) -> bool:
         return bool(connection.execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease}).rowcount)
 
 
-def mark_obsolete(claim: Claim, reason: str) -> bool:
-    """What it would say is no longer so; it is never sent."""
-    return _mark(claim, held(claim), state="obsolete", error=reason, settled_at=db_now())
+def mark_obsolete(reasons: Mapping[Claim, str]) -> int:
+    """What these of one batch would say is no longer so, and why; they are never sent. In one transaction, for any
+    number of them. Answers how many were still ours."""
+    marked = 0
+    for reason in set(reasons.values()):
+        some = [claim for claim, why in reasons.items() if why == reason]
+        marked += _mark(some, state="obsolete", error=reason, settled_at=db_now())
+    db.session.commit()
+    return marked
 
 
 def mark_failed(claim: Claim, error: str, *, for_good: bool = False) -> bool:
     """Not accepted: due again after a capped back-off with jitter, or dead after the last try or `for_good`."""
     if for_good or claim.tries >= TRIES:
-        return _mark(claim, held(claim), state="dead", error=error[:500], settled_at=db_now())
-    seconds = int(DELAYS[claim.tries - 1] * random.uniform(0.8, 1.2))  # nosec
-    return _mark(claim, held(claim), state="due", error=error[:500], due_at=db_now(seconds))
+        marked = _mark([claim], state="dead", error=error[:500], settled_at=db_now())
+    else:
+        seconds = int(DELAYS[claim.tries - 1] * random.uniform(0.8, 1.2))  # nosec
+        marked = _mark([claim], state="due", error=error[:500], due_at=db_now(seconds))
+    db.session.commit()
+    return bool(marked)
 
 
 def give_back(claims: Sequence[Claim], *, seconds: int = 0) -> None:
@@ -163,10 +173,10 @@ def give_back(claims: Sequence[Claim], *, seconds: int = 0) -> None:
         db.session.commit()
 
 
-def _mark(claim: Claim, condition: Any, **values: Any) -> bool:
+def _mark(claims: Sequence[Claim], **values: Any) -> int:
+    """How many of them were still ours, and are marked; to be committed."""
     result = db.session.execute(
-        update(Notice).where(condition).values(lease_until=None, **values),
+        update(Notice).where(held(claims)).values(lease_until=None, **values),
         execution_options={"synchronize_session": False},
     )
-    db.session.commit()
-    return bool(result.rowcount)  # type: ignore[attr-defined]
+    return int(result.rowcount)  # type: ignore[attr-defined]

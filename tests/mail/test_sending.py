@@ -14,6 +14,7 @@ from sqlalchemy import text, update
 
 from tests import factories
 from tests.factories import Company
+from tests.operations.helpers import statements
 from tests.smtp_server import SmtpServer
 from webapp import clock, jobs, mail, outbox
 from webapp import smtp as smtp_module
@@ -250,6 +251,25 @@ def test_a_lost_lease_is_not_sent(company: Company, smtp: SmtpServer, monkeypatc
     assert {one[1] for one in notices()} == {"sent"}
 
 
+def test_a_lease_that_is_lost_while_the_batch_is_sent(
+    company: Company, smtp: SmtpServer, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(company, 2)
+    real = jobs._send_one
+
+    def lose_second(claim: Any, facts: Any, connection: Any) -> None:
+        real(claim, facts, connection)
+        if claim.id == min(facts):
+            choose("write")
+            db.session.execute(update(Notice).where(Notice.state == "leased").values(lease="another worker's"))
+            db.session.commit()
+
+    monkeypatch.setattr(jobs, "_send_one", lose_second)
+    drain()
+    assert len(smtp.mails) == 1
+    assert [one[1] for one in notices()] == ["sent", "leased"]
+
+
 def test_stopping_gives_back_what_was_not_tried(company: Company, smtp: SmtpServer, drain: Drain) -> None:
     asked(company, 3)
 
@@ -293,6 +313,24 @@ def test_nobody_is_asked_what_was_cancelled(company: Company, smtp: SmtpServer, 
     assert smtp.mails == []
     assert reason() == "The request was cancelled in the meantime."
     assert reason("request-cancelled") == "No mail about this request had reached this person."
+
+
+def test_what_is_no_longer_so_takes_no_turn_for_each(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    """A long queue of it waits for writers once in a batch, and for the mail server not at all."""
+    made = asked(company, 9)
+    choose("write")
+    for one in made:
+        requests.cancel(factories.case_of(one), actor=company.rita, now=clock.now())
+        outbox.commit()
+    with statements() as counted:
+        drain()
+    assert smtp.connections == 0
+    assert [one[1] for one in notices()] == ["obsolete"] * 18
+    assert (reason(), reason("request-cancelled")) == (
+        "The request was cancelled in the meantime.", "No mail about this request had reached this person.",
+    )  # fmt: skip
+    # Two claims, and a mark for each reason; a look before, between and after.
+    assert counted["UPDATE"] + counted["WITH"] <= 4 and counted["SELECT"] <= 3, counted
 
 
 def test_nobody_is_asked_what_was_decided(company: Company, smtp: SmtpServer, drain: Drain) -> None:

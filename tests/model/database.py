@@ -13,7 +13,7 @@ from sqlalchemy import select
 from tests import factories
 from tests.model import replay
 from tests.model.book import Book, Who
-from webapp import audit, clock, outbox
+from webapp import audit, clock, jobs, outbox
 from webapp.extensions import broker, db
 from webapp.models import AccessRequest, App, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
 from webapp.operations import apps, grants, groups, override, pending, people, requests
@@ -194,14 +194,14 @@ class Database:
 
     def post_office(self) -> None:
         """As a worker does, up to the conversation with the mail server, which is somebody else's test."""
-        for claim in outbox.claim(10_000):
+        for claim in jobs.still_so(outbox.claim(10_000)):
             choose("read")
-            now = mails.standing(claim.id, claim.lease)
+            now = mails.standings([claim.id], claim.lease).get(claim.id)
             db.session.rollback()
             choose("write")
             assert now is not None, "the lease was lost"
             reason = mails.why_obsolete(now)
-            assert outbox.mark_obsolete(claim, reason) if reason else outbox.mark_sent(claim)
+            assert outbox.mark_obsolete({claim: reason}) if reason else outbox.mark_sent(claim)
 
     def admin_cancel(self, actor: str, number: int, reason: str) -> None:
         override.cancel(self._case(number), actor=self._person(actor), reason=reason, now=clock.now())

@@ -266,7 +266,7 @@ def test_an_admin_gets_a_test_mail(app, admin, adam, ana):
     assert message.subject.startswith("A test mail from") and "Adam, this is the test mail" in message.body
     assert "because you asked for it" in message.body and "/admin/mail" in message.html
     claim = outbox.claim(10)[0]
-    assert mails.why_obsolete(mails.standing(claim.id, claim.lease)) == ""
+    assert mails.why_obsolete(mails.standings([claim.id], claim.lease)[claim.id]) == ""
 
 
 # The banner
