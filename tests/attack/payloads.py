@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
+from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
 
 from tests import factories
@@ -23,7 +24,7 @@ from tests.smtp_server import SmtpServer
 from tests.views import stage
 from webapp import links, logs
 from webapp.extensions import db, limiter
-from webapp.models import AccessRequest, Grant, Person
+from webapp.models import AccessRequest, App, Grant, Person
 from webapp.text import clean, one_line
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Approver, Policy, StepRule
@@ -337,6 +338,9 @@ def _look_at_mails(smtp: SmtpServer, found: Findings) -> None:
     from tests.mail.test_hostile import HEADERS as KNOWN
     from tests.mail.test_hostile import Tags
 
+    # What an admin gave as the link that opens an app: nobody else's words are ever a link.
+    opening = {one for one in db.session.scalars(select(App.launch_url)) if one}
+    db.session.rollback()
     for mail in smtp.mails:
         tags = Tags(mail.html)
         names = mail.message.keys()
@@ -346,7 +350,7 @@ def _look_at_mails(smtp: SmtpServer, found: Findings) -> None:
             found.wrong.append(f"a mail with the tags {sorted(set(tags.tags))}")
         if any(name.startswith("on") for name in tags.attributes):
             found.wrong.append(f"a mail with the attributes {sorted(tags.attributes)}")
-        if not all(where.startswith("http://localhost/") for where in tags.addresses):
+        if not all(where.startswith("http://localhost/") for where in set(tags.addresses) - opening):
             found.wrong.append(f"a mail that leads to {sorted(tags.addresses)}")
 
 
