@@ -226,6 +226,7 @@ def test_somebody_ends_only_sessions_of_their_own(company: Company) -> None:
     outbox.commit()
     open_ones = db.session.query(PersonSession).filter_by(ended_at=None).all()
     assert [one.public_id for one in open_ones] == [theirs]
+    assert [one["person"] for one in events("session.ended")] == [company.rita.id]
 
 
 def test_what_a_browser_says_of_itself_is_cut_and_on_one_line(company: Company) -> None:

@@ -85,6 +85,16 @@ def test_the_dialog_says_how_long_it_usually_takes(login_as, rita, otto, ben, ch
     assert "Ana usually answers in 5 hours." in words(login_as(rita).get(f"/catalog/{benevity.public_id}/request"))
 
 
+def test_how_long_a_group_takes_is_not_what_its_members_take_alone(login_as, rita, otto, ben, chloe, ana, company):
+    shared = factories.app("Salesforce", company.finance)
+    for hours, app in ((5, shared), (1, factories.app("Jira", ben))):
+        for person in (otto, ana, company.adam):
+            made = factories.request(person, app)
+            stage.shift("steps", "opened_at", timedelta(hours=-hours), f"request_id = {made.id}")
+            factories.decide(made, ben)
+    assert "Finance usually answers in 5 hours." in words(login_as(rita).get(f"/catalog/{shared.public_id}/request"))
+
+
 def test_the_dialog_tells_a_stand_in(login_as, rita, ana, adam, company):
     app = factories.app("Apptio", rita, owner=adam)
     assert "The owner of the app Until " in words(login_as(rita).get(f"/catalog/{app.public_id}/request"))
