@@ -194,7 +194,7 @@ def fast_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < 2**30:
         yield tmp_path_factory.mktemp("engines")
         return
-    for left_over in memory.glob("countersign-test-*"):
+    for left_over in memory.glob("countersign-test-*-*"):
         if not psutil.pid_exists(int(left_over.name.split("-")[2])):  # of a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"countersign-test-{os.getpid()}-", dir=memory) as folder:
