@@ -104,6 +104,15 @@ def test_the_owner_and_an_admin_see_every_field(login_as, adam, made):
         assert "Decide" not in told.split()
 
 
+def test_only_the_requester_reminds_and_withdraws(login_as, rita, adam, ana):
+    made = factories.request(rita, factories.app("Apptio", ana, owner=adam))
+    stage.shift("requests", "created_at", timedelta(hours=-25))
+    offered = {"Cancel request", "Ask Ana again"}
+    for person, theirs in ((rita, offered), (ana, set()), (adam, set())):
+        told = page(login_as, person, made)
+        assert {one for one in offered if one in told} == theirs
+
+
 def test_an_admin_who_asks_is_a_requester_like_any_other(login_as, adam, ana):
     policy = rule(ana, see=({"cost": WRITE},), entitlements=(FIELDS[2],))
     made = factories.request(adam, factories.app("Apptio", policy=policy, owner=adam))
