@@ -363,6 +363,13 @@ def password_again_on_a_page(page: Page, cases: Cases) -> None:
     expect(page.get_by_role("heading", name="Please enter your password again", exact=True)).to_be_visible()
 
 
+def held_mails(page: Page, cases: Cases) -> None:
+    """As after a restore."""
+    cases.change("UPDATE notices SET state = 'held' WHERE id IN (SELECT id FROM notices ORDER BY id DESC LIMIT 2)")
+    page.goto("/admin/mail?state=held")
+    expect(page.get_by_role("button", name="Send", exact=True)).to_have_count(2)
+
+
 SCREENS = [
     Screen("sign-in", None, "/sign-in"),
     Screen("sign-in-refused", None, wrong_sign_in),
@@ -471,6 +478,7 @@ SCREENS = [
     Screen("admin-request-step-in", "Adam", at(lambda cases: f"/admin/requests/{cases.request_id('Rita', 'Figma')}")),
     Screen("admin-mail", "Adam", "/admin/mail"),
     Screen("admin-mail-nothing-found", "Adam", "/admin/mail?q=zebra"),
+    Screen("admin-mail-held", "Adam", held_mails),
     Screen("admin-audit", "Adam", "/admin/audit"),
     Screen("admin-audit-nothing-found", "Adam", "/admin/audit?who=zebra"),
     Screen("admin-groups", "Adam", "/admin/groups"),
