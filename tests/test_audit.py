@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tests import factories
 from tests.factories import Company, rows
-from webapp import audit, clock, outbox
+from webapp import audit, clock, failpoints, outbox
 from webapp.extensions import broker, db, settings
 from webapp.keys import KeyRing, key_id
 from webapp.operations import people, requests
@@ -194,6 +194,26 @@ def test_what_was_rolled_back_is_not_told_mailed_or_rung(
     outbox.commit()
     assert (rows("events"), rung) == (lines + 1, [])
     assert verify() == (lines + 1, None)
+
+
+@pytest.mark.parametrize("point", ["audit.in-append", "commit.before", "commit.after"])
+def test_a_change_and_its_line_are_there_together_or_not_at_all(
+    company: Company, lines: int, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else looks at the database from each point at which the process may die."""
+    seen: list[tuple[int, int]] = []
+
+    def look(reached: str) -> None:
+        if reached == point:
+            with db.engine.connect() as other:
+                dark = "SELECT count(*) FROM people WHERE theme = 'dark'"
+                seen.append(tuple(other.scalar(text(one)) for one in (dark, "SELECT count(*) FROM events")))
+
+    monkeypatch.setattr(failpoints, "at", look)
+    people.change_theme(company.rita, theme="dark", now=clock.now())
+    choose("read")  # of the one who looks: the transaction at hand has begun as a writer
+    outbox.commit()
+    assert seen == [(1, lines + 1) if point == "commit.after" else (0, lines)]
 
 
 def test_a_refused_operation_leaves_no_line_even_if_somebody_commits_after_it(company: Company, lines: int) -> None:
