@@ -15,7 +15,7 @@ from flask_migrate import upgrade
 from werkzeug.serving import make_server
 
 from tests.conftest import POSTGRESQL, Client, make_settings
-from tests.postgres import shared_folder, start_postgres
+from tests.postgres import start_postgres
 from tests.smtp_server import Accepted, SmtpServer
 from tests.valkey import start_valkey
 from webapp import create_app, jobs
@@ -51,7 +51,8 @@ def installation(engine: str) -> Iterator[tuple[Flask, SmtpServer]]:
         after.callback(valkey.stop)
         url = f"sqlite:///{folder / 'test.db'}"
         if engine == POSTGRESQL:
-            server = start_postgres(shared_folder())
+            folder.chmod(0o711)  # as root PostgreSQL runs as another user, who has to reach its folder
+            server = start_postgres(folder / "postgres")
             after.callback(server.stop)
             url = server.new_database("attack").replace("postgresql://", "postgresql+psycopg://", 1)
         smtp = SmtpServer().start()
