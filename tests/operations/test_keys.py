@@ -20,6 +20,8 @@ def test_an_open_invitation_gets_a_new_round_when_its_key_is_removed(
     open_one = factories.request(company.rita, factories.app("Benevity", company.ana))
     settled = factories.request(company.rita, factories.app("Salesforce", company.ana))
     factories.decide(settled, company.ana)
+    late = factories.request(company.rita, factories.app("Jira", company.ana))
+    factories.overdue(late)
     with monkeypatch.context() as patch:
         patch.setitem(app.extensions, "keyring", KeyRing(("quite another secret of this installation",)))
         choose("write")
@@ -30,7 +32,7 @@ def test_an_open_invitation_gets_a_new_round_when_its_key_is_removed(
         mails = db.session.execute(
             text("SELECT request_id, count(*) FROM notices WHERE kind = 'approval-asked' GROUP BY request_id")
         )
-        assert {row[0]: row[1] for row in mails} == {open_one.id: 2, settled.id: 1}
+        assert {row[0]: row[1] for row in mails} == {open_one.id: 2, settled.id: 1, late.id: 1}
         # Not committed: the record of this test is verified with the key that was removed.
         db.session.rollback()
 
