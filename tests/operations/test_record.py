@@ -14,10 +14,11 @@ import pytest
 from tests import factories
 from tests.factories import Company, approver, case_of
 from tests.operations.helpers import events
+from tests.views import stage
 from tests.views.test_admin_audit import kinds_in_the_code
 from webapp import clock, outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, Invitation, Notice, Organisation, Person, Step
+from webapp.models import Notice, Organisation, Person
 from webapp.operations import apps, entitlements, grants, groups, icons, mails, organisation, override, people, requests
 from webapp.queries import directory
 from webapp.transactions import choose
@@ -151,29 +152,30 @@ def life_of_requests(of: Company) -> None:
         requests.remind(case_of(made), actor=of.rita, now=later)
     later += timedelta(minutes=11)
     with line("code.mailed_again", of.ana, request=made):
-        requests.mail_same_code(case_of(made), invitation(made, of.ana), now=later)
+        requests.mail_same_code(case_of(made), stage.invitation(made, of.ana), now=later)
     with line("code.renewed", of.ana, request=made, person=of.ana):
-        requests.mail_new_code(case_of(made), invitation(made, of.ana), now=later)
+        requests.mail_new_code(case_of(made), stage.invitation(made, of.ana), now=later)
     with line("code.closed", None, request=made, person=of.ana):
+        tried = stage.invitation(made, of.ana)
         for _ in range(5):
-            requests.count_wrong_code(case_of(made), invitation(made, of.ana), now=now())
+            requests.count_wrong_code(case_of(made), tried, now=now())
     with line("step.extended", of.adam, person=of.rita, **about):
         override.extend(case_of(made), days="30", actor=of.adam, reason="On leave.", now=now())
     with line("step.reassigned", of.adam, person=of.rita, **about):
         directory.lock()
         override.reassign(case_of(made), to=approver(of.otto), name="Otto", actor=of.adam, reason="Gone.", now=now())
     with line("step.approved", of.otto, person=of.rita, **about):
-        decide(made, of.otto, Verdict.APPROVED)
+        factories.decide(made, of.otto)
     with line("step.reassigned", None, request=made):
         groups.remove_member(of.finance, of.chloe, actor=of.adam, now=now())
     with line("grant.added", of.ben, person=of.rita, **about):
-        decide(made, of.ben, Verdict.APPROVED)
+        factories.decide(made, of.ben)
     made = factories.request(of.rita, factories.app("Jira", of.ana))
     with line("step.denied", of.ana, request=made, person=of.rita):
-        decide(made, of.ana, Verdict.DENIED)
+        factories.decide(made, of.ana, Verdict.DENIED)
     made = factories.request(of.rita, factories.app("GitHub", of.ana, of.otto))
     with line("step.opened", None, request=made):
-        decide(made, of.ana, Verdict.APPROVED)
+        factories.decide(made, of.ana)
     made = factories.request(of.rita, factories.app("Figma", of.ana))
     with line("request.cancelled", of.rita, request=made, person=of.rita):
         requests.cancel(case_of(made), actor=of.rita, now=now())
@@ -205,22 +207,6 @@ def mails_and_the_company(of: Company) -> None:
         organisation.change(ours, name=None, time_zone="Asia/Tokyo", sender=None, now=now())
     with line("organisation.changed", of.adam):
         organisation.hide_first_steps(ours, actor=of.adam, now=now())
-
-
-def invitation(made: AccessRequest, person: Person) -> Invitation:
-    return (
-        db.session.query(Invitation)
-        .filter_by(person_id=person.id, live=True)
-        .join(Step, Step.id == Invitation.step_id)
-        .filter(Step.request_id == made.id)
-        .populate_existing()
-        .one()
-    )
-
-
-def decide(made: AccessRequest, actor: Person, verdict: Verdict) -> None:
-    factories.decide(made, actor, verdict)
-    choose("write")
 
 
 @pytest.mark.parametrize("story", [changes_of_an_app, changes_of_people, life_of_requests, mails_and_the_company])
