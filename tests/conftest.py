@@ -42,6 +42,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
+@contextlib.contextmanager
+def as_if_made_by(app: Flask, revision: str) -> Iterator[None]:
+    """The app's database, for so long, as another version of the code would have left it."""
+    with app.app_context():
+        choose("write")
+        before = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+
+        def write(number: str) -> None:
+            db.session.execute(text("UPDATE alembic_version SET version_num = :number"), {"number": number})
+            db.session.commit()
+
+        write(revision)
+        try:
+            yield
+        finally:
+            db.session.rollback()
+            choose("write")
+            write(before)
+
+
 @pytest.fixture(scope="session")
 def worker_name() -> str:
     return os.environ.get("PYTEST_XDIST_WORKER", "main")

@@ -194,7 +194,7 @@ def test_an_sqlite_file_is_copied_before_it_is_changed(
     upgrade()
     choose("write")
     db.session.execute(text("UPDATE organisation SET name = 'Before'"))
-    db.session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    db.session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     db.session.commit()
     db.engine.dispose()
     changed: list[bool] = []
@@ -222,7 +222,7 @@ def test_half_a_copy_is_not_taken_for_one(empty: Flask, tmp_path: Path, monkeypa
     """The disk was full, or somebody pulled the plug, while the copy was written."""
     upgrade()
     choose("write")
-    db.session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    db.session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     db.session.commit()
     db.engine.dispose()
     monkeypatch.setattr("webapp.cli.migrate_upgrade", lambda: None)

@@ -1,4 +1,4 @@
-"""flask --app wsgi …: create-admin, organisation, demo, upgrade, audit verify, audit anchor."""
+"""flask --app wsgi …: create-admin, organisation, demo, upgrade, check, audit verify, audit anchor."""
 
 import sqlite3
 import sys
@@ -6,14 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import click
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from flask import Flask, current_app
+from flask import Flask
 from flask.cli import AppGroup
 from flask_migrate import upgrade as migrate_upgrade
 from sqlalchemy.exc import OperationalError
 
-from webapp import anchors, audit, clock, outbox
+from webapp import anchors, audit, checks, clock, outbox, schema
 from webapp.extensions import db, settings
 from webapp.models import Organisation
 from webapp.operations import mails, people, requests
@@ -26,7 +24,7 @@ audit_commands = AppGroup("audit", help="The append-only record.")
 
 
 def init(app: Flask) -> None:
-    for command in (create_admin, demo, organisation, restored, upgrade, audit_commands):
+    for command in (check, create_admin, demo, organisation, restored, upgrade, audit_commands):
         app.cli.add_command(command)
 
 
@@ -83,15 +81,16 @@ def upgrade() -> None:
     url = db.engine.url  # not the setting: a relative path is resolved there
     try:
         with db.engine.connect() as connection:
-            present = MigrationContext.configure(connection).get_current_revision()
+            present, state = schema.revision(connection), schema.state(connection)
     except OperationalError as error:
-        raise click.ClickException(f"The database {url!r} does not let us in: {error.orig}") from None
-    newest = ScriptDirectory(str(Path(current_app.root_path) / "migrations")).get_current_head()
-    if present == newest:
+        raise click.ClickException(f"Cannot connect to the database {url!r}: {error.orig}") from None
+    if state == "newer":
+        raise click.ClickException(schema.SENTENCES["newer"])
+    if state == "ok":
         click.echo("The database is up to date.")
         return
     if url.get_backend_name() == "sqlite" and present is not None and url.database:
-        copy = Path(url.database).with_name(f"{Path(url.database).stem}-before-{newest}.db")
+        copy = Path(url.database).with_name(f"{Path(url.database).stem}-before-{schema.newest()}.db")
         if not copy.exists():
             _copy(Path(url.database), copy)
             click.echo(f"A copy of the database is in {copy}.")
@@ -106,6 +105,17 @@ def _copy(source: Path, copy: Path) -> None:
     with closing(sqlite3.connect(source)) as connection:
         connection.execute("VACUUM INTO ?", (str(partial),))
     partial.replace(copy)
+
+
+@click.command("check")
+def check() -> None:
+    """Looks at what the installation needs, one line each; exits with 1 if something is wrong."""
+    findings = list(checks.run())
+    width = max(len(one.name) for one in findings)
+    for one in findings:
+        click.echo(f"{'ok' if one.ok else 'FAILED':6}  {one.name:{width}}  {one.words}")
+    if not all(one.ok for one in findings):
+        sys.exit(1)
 
 
 @click.command("restored")

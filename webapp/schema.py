@@ -1,0 +1,51 @@
+"""Whether the database has the tables that this version of the code expects, by its migration number."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from webapp.config import PROJECT
+
+State = Literal["ok", "older", "newer"]
+
+SENTENCES = {
+    "older": "The database is of an earlier version of Countersign. An upgrade is needed: countersign upgrade",
+    "newer": "This database is of a newer version of Countersign. Install that version, or restore the backup that "
+    "was made before the upgrade.",
+}
+
+
+@cache
+def _known() -> tuple[str | None, frozenset[str]]:
+    """The newest migration that comes with the code, and all of them."""
+    scripts = ScriptDirectory(str(Path(PROJECT) / "migrations"))
+    return scripts.get_current_head(), frozenset(one.revision for one in scripts.walk_revisions())
+
+
+def newest() -> str | None:
+    """The migration that this code expects."""
+    return _known()[0]
+
+
+def revision(connection: Connection) -> str | None:
+    """The migration that the database has; None before the first."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def state(connection: Connection) -> State:
+    """How the database compares with the code. One that the code does not know was made by later code."""
+    present = revision(connection)
+    expected, known = _known()
+    if present == expected:
+        return "ok"
+    return "older" if present is None or present in known else "newer"
+
+
+def problem(engine: Engine) -> str:
+    """What to do before this code may work on the database, or "". Raises SQLAlchemyError when it is out of reach."""
+    with engine.connect() as connection:
+        return SENTENCES.get(state(connection), "")
