@@ -1,0 +1,6 @@
+"""The mails: one function for each kind, their words, and how they are put together for the mail server."""
+
+from webapp.mail.kinds import MAILS, render
+from webapp.mail.mime import Mail, Unmailable
+
+__all__ = ["MAILS", "Mail", "Unmailable", "render"]

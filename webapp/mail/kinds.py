@@ -1,0 +1,328 @@
+"""One function per mail, rendered from templates/email/<kind>/. The same notice gives the same bytes each time."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import flask_mail
+from flask import current_app
+
+from webapp import links
+from webapp.models import Invitation
+from webapp.queries.chains import ChainStep
+from webapp.queries.mails import Facts
+from webapp.workflow.states import Assurance, RequestState, Tier
+
+from .mime import Mail, Unmailable, sender_address
+from .wording import (
+    LABEL_WIDTH,
+    NAME,
+    Row,
+    chain_of,
+    comments,
+    deciders,
+    deciding_step,
+    first_name,
+    line,
+    lines,
+    own_words,
+    recipient,
+    row,
+    silence,
+    times_of,
+    values,
+    who_decided,
+    why,
+    wrap,
+)
+
+
+def render(facts: Facts) -> flask_mail.Message:
+    """The mail of a notice. Raises Unmailable; KeyError for a kind that nobody wrote."""
+    return MAILS[facts.notice.kind](facts)
+
+
+def approval_asked(facts: Facts) -> flask_mail.Message:
+    """To one approver: who asks for what, why, until when; the link, and the code where the rule allows one."""
+    request, app, rule, invitation, step = facts.request, facts.app, facts.policy, facts.invitation, facts.step
+    assert request and app and rule and invitation and step and facts.person and step.due_at
+    token, code = ("example", "000000") if facts.example else _link_and_code(facts.notice.round, invitation)
+    return _mail(
+        facts,
+        approver_subject=True,
+        link=links.url(f"/decide/{token}"),
+        code=f"{code[:3]} {code[3:]}" if rule.assurance is Assurance.CODE else "",
+        again=bool(facts.notice.data.get("again")),
+        same=bool(facts.notice.data.get("same")),
+        new_code=bool(facts.notice.data.get("new_code")),
+        due=times_of(facts).due(step.due_at),
+        deciders=deciders(step, facts.person.id),
+        for_group=line(step.group_name) if step.tier == Tier.APPROVER else "",
+        tier=step.tier,
+        approver=line(step.person.name if step.person else step.group_name),
+        message=request.message,
+        rows=values(facts, rule.sheet_for_step(step.position, request.values)) + comments(facts, "{} {}"),
+        chain=chain_of(facts),
+    )
+
+
+def _link_and_code(round: int, invitation: Invitation) -> tuple[str, str]:
+    try:
+        return (
+            links.approval_token(invitation.public_id, round, invitation.key_id),
+            links.code(invitation.public_id, round, invitation.key_id),
+        )
+    except KeyError:
+        raise Unmailable("The key of its link is no longer among this installation's keys.") from None
+
+
+def code_closed(facts: Facts) -> flask_mail.Message:
+    """To the approver whose code was closed by wrong ones: it may be somebody else who types."""
+    invitation, step = facts.invitation, facts.step
+    assert invitation and step and step.due_at
+    try:
+        token = links.approval_token(invitation.public_id, facts.notice.round, invitation.key_id)
+    except KeyError:
+        raise Unmailable("The key of its link is no longer among this installation's keys.") from None
+    return _mail(
+        facts,
+        approver_subject=True,
+        link=links.url(f"/decide/{token}"),
+        when=times_of(facts).due(facts.notice.created_at),
+        due=times_of(facts).due(step.due_at),
+    )
+
+
+def request_approved(facts: Facts) -> flask_mail.Message:
+    """To the requester: you have it. To approvers and other addresses: they have it."""
+    last = deciding_step(facts)
+    assert facts.policy and facts.app and facts.request
+    sheets = {"requester": facts.policy.sheet_for_requester, "other": facts.policy.sheet_for_owner}
+    sheet = sheets.get(facts.notice.role)
+    rows = values(facts, sheet(facts.request.values)) if sheet else []
+    return _outcome(
+        facts,
+        RequestState.APPROVED,
+        step=last,
+        rows=rows + (comments(facts, "{} wrote") if facts.notice.role != "other" else []),
+        launch=_launch(facts.app.launch_url),
+    )
+
+
+def request_denied(facts: Facts) -> flask_mail.Message:
+    """To the requester: who said no and why, and how to ask again."""
+    last = deciding_step(facts)
+    assert facts.policy and facts.request
+    rows: list[Row] = []
+    if facts.notice.role == "requester":
+        rows = own_words(facts) + values(facts, facts.policy.sheet_for_requester(facts.request.values))
+    if facts.notice.role != "other":
+        rows += comments(facts, "{} wrote", but=last)
+    return _outcome(facts, RequestState.DENIED, step=last, rows=rows)
+
+
+def request_expired(facts: Facts) -> flask_mail.Message:
+    """The time was up: nobody's no."""
+    step = next((one for one in facts.steps if one.state == "expired"), None)
+    assert facts.policy and facts.request
+    rows: list[Row] = []
+    if facts.notice.role == "requester":
+        rows = own_words(facts) + values(facts, facts.policy.sheet_for_requester(facts.request.values))
+    if facts.notice.role != "other":
+        rows += comments(facts, "{} wrote")
+    due = step.due_at if step else facts.request.settled_at
+    assert due is not None
+    return _outcome(
+        facts,
+        RequestState.EXPIRED,
+        step=step,
+        rows=rows,
+        due=times_of(facts).due(due),
+        silence=silence(step) if step else "Nobody answered",
+    )
+
+
+def request_cancelled(facts: Facts) -> flask_mail.Message:
+    """To everybody who was asked, and to the requester when somebody else withdrew it."""
+    request = facts.request
+    assert request and request.settled_at and facts.for_person
+    by = request.settled_by_id
+    return _outcome(
+        facts,
+        RequestState.CANCELLED,
+        step=None,
+        rows=[],
+        by=line(facts.names.get(by, "")) if by not in (None, request.asked_by_id, request.for_person_id) else "",
+        when=times_of(facts).due(request.settled_at),
+        reason=request.settled_note,
+    )
+
+
+def request_settled(facts: Facts) -> flask_mail.Message:
+    """To the other members of a group: one of you decided, nothing is left to do."""
+    step = facts.step
+    assert step and step.decided_by
+    return _mail(
+        facts,
+        approver_subject=True,
+        link=_request_link(facts),
+        rows=[],
+        chain=chain_of(facts),
+        **who_decided(facts, step),
+    )
+
+
+def request_comment(facts: Facts) -> flask_mail.Message:
+    """What somebody wrote on a request, to the others whom it concerns."""
+    said = facts.comment
+    if said is None:
+        raise Unmailable("The comment is no longer there.")
+    return _mail(
+        facts,
+        approver_subject=facts.notice.role == "approver",
+        link=_request_link(facts),
+        writer=line(facts.names.get(said.person_id, "")),
+        when=times_of(facts).due(said.created_at),
+        comment=said.body,
+        chain=chain_of(facts),
+    )
+
+
+def app_added(facts: Facts) -> flask_mail.Message:
+    """To whoever added an app that needs no approval."""
+    assert facts.app and facts.policy and facts.grant
+    launch = _launch(facts.app.launch_url)
+    rule = facts.policy.outcomes.get(RequestState.APPROVED)
+    return _mail(
+        facts,
+        link=launch or links.url("/"),
+        launch=launch,
+        when=times_of(facts).due(facts.grant.created_at),
+        words=rule.words if rule else "",
+        rows=values(facts, facts.policy.sheet_for_requester(facts.grant.values)),
+    )
+
+
+def grant_removed(facts: Facts) -> flask_mail.Message:
+    """To whoever had the app, and to who looks after it: it was taken away, by whom and why."""
+    assert facts.app and facts.grant and facts.grant.removed_at
+    return _mail(
+        facts,
+        link=links.url("/catalog") if facts.notice.role == "requester" else "",
+        by=line(facts.names.get(facts.grant.removed_by_id or 0, "")) or "An admin",
+        holder=line(facts.names.get(facts.grant.person_id, "")),
+        when=times_of(facts).due(facts.grant.removed_at),
+        reason=facts.grant.removed_reason,
+    )
+
+
+def invitation(facts: Facts) -> flask_mail.Message:
+    """Welcome: set your password."""
+    return _mail(facts, link=_password_link(facts), email=recipient(facts))
+
+
+def password_reset(facts: Facts) -> flask_mail.Message:
+    """Set a new password."""
+    return _mail(facts, link=_password_link(facts), email=recipient(facts))
+
+
+def test(facts: Facts) -> flask_mail.Message:
+    """To the admin who wants to see that mail works."""
+    return _mail(facts, link=links.url("/admin/mail"))
+
+
+MAILS: dict[str, Callable[[Facts], flask_mail.Message]] = {
+    "approval-asked": approval_asked,
+    "code-closed": code_closed,
+    "request-approved": request_approved,
+    "request-denied": request_denied,
+    "request-expired": request_expired,
+    "request-cancelled": request_cancelled,
+    "request-settled": request_settled,
+    "request-comment": request_comment,
+    "app-added": app_added,
+    "grant-removed": grant_removed,
+    "invitation": invitation,
+    "password-reset": password_reset,
+    "test": test,
+}
+
+
+def _outcome(
+    facts: Facts, state: RequestState, *, step: ChainStep | None, rows: list[Row], launch: str = "", **context: Any
+) -> flask_mail.Message:
+    """What the mails about a request's end have in common. Other addresses get no link: nobody signs in there."""
+    assert facts.policy and facts.request
+    rule = facts.policy.outcomes.get(state)
+    role = facts.notice.role
+    if step is not None and step.decided_by is not None:
+        context |= who_decided(facts, step)
+    return _mail(
+        facts,
+        approver_subject=role == "approver",
+        link=launch if launch and role == "requester" else "" if role == "other" else _request_link(facts),
+        launch=launch,
+        words=rule.words if rule else "",
+        rows=rows,
+        chain=chain_of(facts),
+        **context,
+    )
+
+
+def _mail(facts: Facts, *, approver_subject: bool = False, **context: Any) -> flask_mail.Message:
+    """Renders the three templates of the notice's kind and addresses the mail."""
+    notice, person, request = facts.notice, facts.person, facts.request
+    sender = line(facts.organisation.sender) or NAME
+    requester = facts.for_person
+    common: dict[str, Any] = {
+        "role": notice.role,
+        "sender": sender,
+        "why": why(facts),
+        "app": line(facts.app.name) if facts.app else "",
+        "reader": first_name(person.name) if person else "",
+        "reference": request.reference if request else "",
+        "asker": line(facts.asked_by.name) if facts.asked_by else "",
+        "asker_first": first_name(facts.asked_by.name) if facts.asked_by else "",
+        "requester": line(requester.name) if requester else "",
+        "requester_first": first_name(requester.name) if requester else "",
+        # They asked for it themselves; else somebody else asked for them.
+        "own": request is None or request.asked_by_id == request.for_person_id,
+        # The mail goes to the very person who gets the app.
+        "yours": person is not None and requester is not None and person.id == requester.id,
+        "wrap": wrap,
+        "row": row,
+        "width": LABEL_WIDTH,
+    }  # fmt: skip
+    context |= {key: lines(context[key]) for key in ("message", "comment", "words", "reason") if key in context}
+    environment = current_app.jinja_env
+
+    def part(name: str, **more: Any) -> str:
+        # Not render_template: its context processors look for somebody who is signed in.
+        return environment.get_template(name).render(common | context | more)
+
+    own = "email/_approver_subject.txt" if approver_subject else f"email/{notice.kind}/subject.txt"
+    subject = line(part(own))
+    return Mail(
+        notice,
+        sender=(sender, sender_address()),
+        to=(line(person.name), person.email) if person else ("", notice.address or ""),
+        subject=subject,
+        body=part(f"email/{notice.kind}/body.txt").strip() + "\n",
+        html=part(f"email/{notice.kind}/body.html", subject=subject),
+        thread=request.public_id if request else "",
+    )
+
+
+def _launch(url: str) -> str:
+    return url if urlsplit(url).scheme in ("https", "http") else ""
+
+
+def _request_link(facts: Facts) -> str:
+    assert facts.request
+    return links.url(f"/requests/{facts.request.public_id}")
+
+
+def _password_link(facts: Facts) -> str:
+    assert facts.person
+    token = links.password_token(facts.person.public_id, facts.notice.round, facts.notice.created_at)
+    return links.url(f"/password/{token}")

@@ -1,0 +1,129 @@
+"""A mail as it goes over the wire: its headers, its addresses in ASCII, and its two parts."""
+
+from datetime import UTC
+from email import policy
+from email.charset import QP, Charset
+from email.header import Header
+from email.mime.base import MIMEBase
+from email.mime.multipart import MIMEMultipart
+from email.mime.nonmultipart import MIMENonMultipart
+from email.utils import format_datetime, parseaddr, quote
+from typing import Any
+from urllib.parse import urlsplit
+
+import flask_mail
+
+from webapp.extensions import settings
+from webapp.models import Notice
+from webapp.text import one_line
+
+
+class Unmailable(Exception):
+    """No try will ever send this; `str(error)` says why."""
+
+
+class Mail(flask_mail.Message):
+    """Flask-Mail's message, put together so that the same notice gives the same bytes: its own would draw a random
+    boundary, take the host's name and time zone, and leave a display name's comma unquoted."""
+
+    def __init__(
+        self,
+        notice: Notice,
+        *,
+        sender: tuple[str, str],
+        to: tuple[str, str],
+        subject: str,
+        body: str,
+        html: str,
+        thread: str,
+    ) -> None:
+        # Not Flask-Mail's own __init__: it draws a message id, for which it asks the DNS for this machine's name.
+        self.subject, self.body = subject, body
+        self.alts = {"html": html}
+        self.sender, self.recipients = ascii_address(sender[1]), [ascii_address(to[1])]
+        self.reply_to, self.charset = None, None
+        self.cc, self.bcc, self.attachments, self.mail_options, self.rcpt_options = [], [], [], [], []
+        self.date = notice.created_at.timestamp()
+        self._names = {"From": sender[0], "To": to[0]}
+        self._boundary = f"=_{notice.public_id}"
+        self.msgId = message_id(notice.public_id)
+        self.extra_headers = {
+            "Date": format_datetime(notice.created_at.astimezone(UTC)),
+            "Message-ID": self.msgId,
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "All",
+        }
+        if thread:
+            # A message that never was: every mail about the request answers it, so mail programs show one thread.
+            root = message_id(f"request.{thread}")
+            self.extra_headers |= {"In-Reply-To": root, "References": root}
+
+    def _message(self) -> MIMEBase:
+        message = MIMEMultipart("alternative", boundary=self._boundary)
+        message.policy = policy.compat32.clone(linesep="\r\n")
+        headers: dict[str, Any] = {
+            "Subject": _header("Subject", self.subject),
+            "From": _mailbox("From", self._names["From"], str(self.sender)),
+            "To": _mailbox("To", self._names["To"], str(self.recipients[0])),
+            **(self.extra_headers or {}),
+        }
+        for name, value in headers.items():
+            message[name] = value
+        message.attach(_text(self.body or "", "plain"))
+        message.attach(_text(self.html or "", "html"))
+        return message
+
+
+def _text(content: str, subtype: str) -> MIMEBase:
+    # Quoted-printable: no server rewrites it on the way, and "=_" of the boundary cannot occur in it.
+    charset = Charset("utf-8")
+    charset.body_encoding = QP
+    part = MIMENonMultipart("text", subtype, charset="utf-8")
+    part.set_payload(content, charset)
+    return part
+
+
+def _header(name: str, text: str) -> Header:
+    return Header(text, "us-ascii" if _is_plain(text) else "utf-8", header_name=name)
+
+
+def _is_plain(text: str) -> bool:
+    # What only looks like an encoded word is encoded, so that it is read as it was written; and so is what has
+    # no place to be folded at.
+    return text.isascii() and "=?" not in text and all(len(word) <= 50 for word in text.split())
+
+
+def _mailbox(header: str, name: str, address: str) -> Header:
+    if not name:
+        return Header(address, "us-ascii", header_name=header)
+    if _is_plain(name):
+        return Header(f'"{quote(name)}" <{address}>', "us-ascii", header_name=header)
+    encoded = Header(name, "utf-8", header_name=header)
+    encoded.append(f"<{address}>", "us-ascii")
+    return encoded
+
+
+def ascii_address(given: str) -> str:
+    """The address in ASCII, its domain in IDNA. Raises Unmailable."""
+    local, _, domain = given.rpartition("@")
+    try:
+        ascii_domain = domain.encode("idna").decode()
+    except UnicodeError:
+        ascii_domain = ""
+    if (
+        not local.isascii()
+        or not local.isprintable()
+        or not ascii_domain
+        or any(sign in given for sign in ' <>,;:"()\\')
+    ):
+        raise Unmailable(f"“{one_line(given)}” is an address that no mail can be sent to from here.")
+    return f"{local}@{ascii_domain}"
+
+
+def sender_address() -> str:
+    return parseaddr(settings().mail_default_sender)[1]
+
+
+def message_id(name: str) -> str:
+    host = urlsplit(settings().base_url).hostname or "localhost"
+    return f"<{name}@{f'[IPv6:{host}]' if ':' in host else host}>"
