@@ -296,4 +296,5 @@ def test_ago_never_goes_wrong_when_the_clocks_change() -> None:
     now = datetime(2026, 10, 25, 1, 10, tzinfo=UTC)  # 02:10 for the second time
     times = Times(zone("Europe/Berlin"), now)
     assert times.ago(now - timedelta(minutes=50)) == "50 minutes ago"
-    assert times.ago(now - timedelta(hours=2)) == "2 hours ago"
+    assert times.ago(now - timedelta(hours=1)) == "today, 02:10 CEST"
+    assert times.ago(now - timedelta(hours=2)) == "today, 01:10"

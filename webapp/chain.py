@@ -51,7 +51,7 @@ def links(
     """The chain of one request for one reader (a person's id: they are told "you"; None for a stranger)."""
     yours = reader == requester.id
     first = "You" if yours else _first(requester.name)
-    chain = [_face("is-done", requester, f"{first} asked", (capital(times.at(asked_at)),), pip="check")]
+    chain = [_face("is-done", requester, f"{first} asked", (capital(times.ago(asked_at)),), pip="check")]
     chain += [_step(step, state, settled_at, times, reader) for step in steps]
     chain.append(_end(app, first, yours, state, settled_at, times))
     return chain
@@ -94,7 +94,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
     mine = any(who.id == reader for who in step.asked)
     if step.decided_by is not None:
         decider = "You" if step.decided_by.id == reader else step.decided_by.name
-        when = capital(times.at(step.decided_at)) if step.decided_at else ""
+        when = capital(times.ago(step.decided_at)) if step.decided_at else ""
         override = ", as an admin" if step.channel == "admin" else ""
         place = f"{when}, for {step.group_name}" if step.group_name and not override else f"{when}{override}"
         if step.verdict == "approved":
@@ -122,7 +122,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
 
 
 def _end(app: AppLike, first: str, yours: bool, state: str, settled_at: datetime | None, times: Times) -> Link:
-    when = (capital(times.at(settled_at)),) if settled_at else ()
+    when = (capital(times.ago(settled_at)),) if settled_at else ()
     if state == "approved":
         return _app("is-done", app, f"You have {app.name}" if yours else f"{first} has it", when, pip="check")
     if state == "pending":

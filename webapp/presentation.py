@@ -21,7 +21,6 @@ from webapp.workflow.entitlements import shown
 def init(app: Flask) -> None:
     app.jinja_env.filters.update(
         ago=lambda instant: times().ago(instant),
-        at=lambda instant: times().at(instant),
         capital=capital,
         clock=lambda instant: times().clock(instant),
         day=lambda instant: times().day(instant),

@@ -23,10 +23,14 @@ def zone(name: str) -> ZoneInfo:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Words for one reader: `now` is aware, `zone` theirs."""
+    """Words for one reader: `now` is aware, `zone` theirs. One function for each kind of time: `ago` for what is
+    past, `due` and `due_short` for deadlines, `day` and `clock` for a history, `full` on hover, `utc()` for exports.
+
+    `mailed`: an email is read later and in other places, so it names the zone, and says no "today"."""
 
     zone: ZoneInfo
     now: datetime
+    mailed: bool = False
 
     def local(self, instant: datetime) -> datetime:
         return instant.astimezone(self.zone)
@@ -38,26 +42,17 @@ class Times:
     def full(self, instant: datetime) -> str:
         """ "Monday 23 November 2026, 14:12"."""
         at = self.local(instant)
-        return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}, {_clock(at)}"
+        return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}, {self._clock(at)}"
 
     def due(self, instant: datetime) -> str:
         """A deadline: "Friday 27 November, 09:41"; with the year when it is another one."""
         at = self.local(instant)
-        year = "" if at.year == self.local(self.now).year else f" {at.year}"
-        return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]}{year}, {_clock(at)}"
+        return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]}{self._year(at)}, {self._clock(at)}"
 
     def due_short(self, instant: datetime) -> str:
-        """A deadline where there is little room: "Fri 27 Nov, 09:41"."""
+        """A deadline where there is little room: "Fri 27 Nov, 09:41"; with the year when it is another one."""
         at = self.local(instant)
-        return f"{_DAYS[at.weekday()][:3]} {at.day} {_MONTHS[at.month - 1][:3]}, {_clock(at)}"
-
-    def until(self, instant: datetime) -> str:
-        """A deadline in a word or two: "today 17:00", "Friday" within six days, else "27 November"."""
-        at, now = self.local(instant), self.local(self.now)
-        days = (at.date() - now.date()).days
-        if days == 0:
-            return f"today {_clock(at)}"
-        return _DAYS[at.weekday()] if 0 < days <= 6 else f"{at.day} {_MONTHS[at.month - 1]}"
+        return f"{_DAYS[at.weekday()][:3]} {at.day} {_MONTHS[at.month - 1][:3]}{self._year(at)}, {self._clock(at)}"
 
     def day(self, instant: datetime) -> str:
         """A heading: "Today, Tuesday 24 November", or without today, or with another year."""
@@ -65,53 +60,54 @@ class Times:
         words = f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]}"
         if at.date() == now.date():
             return f"Today, {words}"
-        return words if at.year == now.year else f"{words} {at.year}"
+        return f"{words}{self._year(at)}"
 
     def clock(self, instant: datetime) -> str:
         """ "14:12"."""
-        return f"{self.local(instant):%H:%M}"
-
-    def at(self, instant: datetime) -> str:
-        """ "today 09:41", "Monday 14:12" within six days, else "17 Nov 10:05"."""
-        at, now = self.local(instant), self.local(self.now)
-        days = (now.date() - at.date()).days
-        if days == 0:
-            return f"today {at:%H:%M}"
-        if 0 < days <= 6:
-            return f"{_DAYS[at.weekday()]} {at:%H:%M}"
-        year = "" if at.year == now.year else f" {at.year}"
-        return f"{at.day} {_MONTHS[at.month - 1][:3]}{year} {at:%H:%M}"
+        return self._clock(self.local(instant))
 
     def ago(self, instant: datetime) -> str:
-        """ "just now", "25 minutes ago", "yesterday at 14:12", "on Friday at 16:03", "on 3 November"."""
+        """What is past: "just now", "25 minutes ago", "today, 09:41", "yesterday, 14:12", "17 November", or
+        "17 November 2025"; in an email "Tue 17 Nov, 14:12 CET"."""
+        if self.mailed:
+            return self.due_short(instant)
         at, now = self.local(instant), self.local(self.now)
         passed = self.now - instant
         if passed < timedelta(minutes=1):
-            return "just now"
+            # Another machine's clock may be a little ahead.
+            return "just now" if passed > timedelta(minutes=-10) else self.due(instant)
         if passed < timedelta(hours=1):
             return _count(int(passed.total_seconds() // 60), "minute") + " ago"
         days = (now.date() - at.date()).days
-        if days == 0:
-            return _count(int(passed.total_seconds() // 3600), "hour") + " ago"
-        if days == 1:
-            return f"yesterday at {at:%H:%M}"
-        if days <= 6:
-            return f"on {_DAYS[at.weekday()]} at {at:%H:%M}"
-        year = "" if at.year == now.year else f" {at.year}"
-        return f"on {at.day} {_MONTHS[at.month - 1]}{year}"
+        if days <= 1:
+            return f"{'yesterday' if days else 'today'}, {self._clock(at)}"
+        return f"{at.day} {_MONTHS[at.month - 1]}{self._year(at)}"
 
     def left(self, instant: datetime) -> str:
-        """ "3 days left", "7 hours left", "5 minutes left", or "The time is over"."""
+        """ "3 days left", "7 hours left", "5 minutes left", or "Overdue"."""
         seconds = int((instant - self.now).total_seconds())
         if seconds <= 0:
-            return "The time is over"
+            return "Overdue"
         return f"{span(seconds)} left"
 
+    def _year(self, at: datetime) -> str:
+        return "" if at.year == self.local(self.now).year else f" {at.year}"
 
-def _clock(at: datetime) -> str:
-    """The time of day; in the hour that comes twice when summer time ends, with which of the two it is."""
-    twice = at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
-    return f"{at:%H:%M} {at:%Z}" if twice else f"{at:%H:%M}"
+    def _clock(self, at: datetime) -> str:
+        """The time of day. With its zone in emails, and in the hour that comes twice when summer time ends."""
+        twice = at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
+        return f"{at:%H:%M} {_zone(at)}" if self.mailed or twice else f"{at:%H:%M}"
+
+
+def utc(instant: datetime | None) -> str:
+    """For exports: "2026-11-24T13:12:00Z"; "" for None."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if instant else ""
+
+
+def _zone(at: datetime) -> str:
+    """ "CET"; "UTC+05:45" where a zone has no letters of its own."""
+    name, offset = f"{at:%Z}", f"{at:%z}"
+    return name if name.isalpha() else f"UTC{offset[:3]}:{offset[3:5]}"
 
 
 def span(seconds: float) -> str:

@@ -442,9 +442,9 @@ def test_dates_are_in_the_readers_zone(company: Company, smtp: SmtpServer, drain
     db.session.commit()
     drain()
     assert made.id
-    says(smtp.one_to("ben@example.com"), "Monday 5 May 2031, 14:30")
+    says(smtp.one_to("ben@example.com"), "Monday 5 May 2031, 14:30 EDT")
     chloes = smtp.one_to("chloe@example.com")
-    says(chloes, "Tuesday 6 May 2031, 03:30")
+    says(chloes, "Tuesday 6 May 2031, 03:30 JST")
     assert str(chloes.message["From"]) == "Example Apps <countersign@example.com>"
 
 

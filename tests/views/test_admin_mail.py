@@ -72,7 +72,7 @@ def test_each_state_has_its_words_and_its_tab(admin, mail, ana):
 
     put(mail, error="451 mailbox busy", tries=2, due_at=clock.now() + timedelta(minutes=5))
     page = plain(admin.get("/admin/mail?state=trying"))
-    assert "Being retried" in page and "451 mailbox busy. Try 2 of 8." in page and "again today" in page
+    assert "Being retried" in page and "451 mailbox busy. Try 2 of 8." in page and "again just now" in page
     assert "None of these" in plain(admin.get("/admin/mail?state=due"))
 
     dead(mail)

@@ -391,7 +391,7 @@ def test_the_page_says_what_somebody_has_with_which_fields_and_why(admin, login_
     factories.decide(made, ben)
     login_as(rita).post(f"/catalog/{factories.app('Zoom').public_id}/grant")
     page = stage.words(admin.get(url(rita)))
-    assert "Role Writer by Rita Lindqvist, today" in page and "Region EMEA by Ana Moreau, today" in page
+    assert "Role Writer by Rita Lindqvist, just now" in page and "Region EMEA by Ana Moreau, just now" in page
     assert f"Approved by Ana Moreau and Ben Okafor just now, request {made.reference}." in page
     assert "Zoom Added by Rita just now. No approval was needed." in page
 

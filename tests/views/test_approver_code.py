@@ -43,7 +43,7 @@ def test_link_and_code_decide(nobody, ana, made, verdict):
     answer = nobody.post(f"{address}/{verdict}", {"code": stage.code(made, ana), "reason": "Use the other."})
     assert (answer.status_code, answer.headers["Location"]) == (303, address)
     assert stage.decisions(made) == [("Ana", {"approval": "approved", "denial": "denied"}[verdict], "code")]
-    assert "by you, today" in words(nobody.get(address))
+    assert "by you, just now" in words(nobody.get(address))
     assert "countersign_decisions" not in str(answer.headers), "nothing is remembered that nobody ticked"
 
 
@@ -67,7 +67,7 @@ def test_a_replay_hears_how_it_stands(nobody, ana, made):
     for verdict in ("approval", "denial"):
         answer = nobody.post(f"{address}/{verdict}", form)
         assert answer.status_code == 409
-        assert "Approved by you, today" in words(answer)
+        assert "Approved by you, just now" in words(answer)
         assert nobody.post(f"{address}/{verdict}", form, htmx=True).headers["HX-Redirect"] == address
     assert stage.everything() == before
 

@@ -73,7 +73,7 @@ def test_ana_approves_and_finance_is_asked(login_as, ana, made):
     assert stage.decisions(made) == [("Ana", "approved", "browser")]
     assert stage.mails()[-2:] == [("approval-asked", "Ben"), ("approval-asked", "Chloe")]
     told = words(login_as(ana).get(f"/approvals/{made.public_id}"))
-    assert "You approved this, today" in told
+    assert "You approved this, just now" in told
     assert "Now with Finance. There is nothing left for you to do." in told
     assert "You wrote: “Fine.”" in told
 
@@ -86,7 +86,7 @@ def test_the_last_yes_gives_the_app(login_as, rita, ana, ben, made):
     assert ("request-settled", "Chloe") in stage.mails()
     assert ("request-approved", "Rita") in stage.mails()
     told = words(login_as(ben).get(f"/approvals/{made.public_id}"))
-    assert "Approved by you, today" in told
+    assert "Approved by you, just now" in told
     assert "Rita Lindqvist has Salesforce." in told
 
 
@@ -197,10 +197,10 @@ def test_a_second_press_hears_how_it_stands(login_as, ana, made, first, second, 
     if htmx:
         assert answer.headers["HX-Redirect"] == f"/approvals/{made.public_id}"
     elif first == "denial":
-        assert "Denied by you, today" in words(answer)
+        assert "Denied by you, just now" in words(answer)
         assert "This request has already been denied." in words(answer)
     else:
-        assert "You approved this, today" in words(answer)
+        assert "You approved this, just now" in words(answer)
         assert "This step has already been decided, and the request has moved on." in words(answer)
     assert stage.everything() == before
 
@@ -341,7 +341,7 @@ def test_an_override_is_told_as_that(login_as, ana, ben, adam, made):
     )  # fmt: skip
     commit()
     told = words(login_as(ben).get(f"/approvals/{made.public_id}"))
-    assert "Denied by Adam Weiss, today" in told
+    assert "Denied by Adam Weiss, just now" in told
     assert ", as an admin" in told
     assert ", for Finance" not in told
 
@@ -352,7 +352,7 @@ def test_settled_by_another_member_says_by_whom(login_as, rita, ben, chloe, comp
     answer = login_as(chloe).post(url(made, "denial"), {"reason": "No."})
     assert answer.status_code == 409
     told = words(answer)
-    assert "Approved by Ben Okafor, today" in told
+    assert "Approved by Ben Okafor, just now" in told
     assert "for Finance" in told
     assert "There is nothing left for you to do." in told
 

@@ -181,27 +181,27 @@ def test_decided_by_another_member_says_by_whom_and_who_has_it_now(nobody, ben, 
     factories.decide(made, chloe)
     told = state_of(nobody, made, ben)
     assert "Now with Ana Moreau" in told
-    assert "Chloe Tan approved the step that you were asked for, today" in told
+    assert "Chloe Tan approved the step that you were asked for, just now" in told
 
 
 def test_decided_by_me_and_moved_on(nobody, ben, made):
     factories.decide(made, ben, comment="Fine.")
     told = state_of(nobody, made, ben)
-    assert "You approved this, today" in told
+    assert "You approved this, just now" in told
     assert "Now with Ana Moreau. There is nothing left for you to do." in told
 
 
 def test_approved_in_the_end(nobody, ben, chloe, ana, made):
     factories.decide(made, chloe)
     factories.decide(made, ana)
-    assert "Approved by Ana Moreau, today" in state_of(nobody, made, ben)
-    assert "Approved by you, today" in state_of(nobody, made, ana)
+    assert "Approved by Ana Moreau, just now" in state_of(nobody, made, ben)
+    assert "Approved by you, just now" in state_of(nobody, made, ana)
 
 
 def test_denied(nobody, ben, chloe, made):
     factories.decide(made, chloe, Verdict.DENIED, "Too dear.")
     told = state_of(nobody, made, ben)
-    assert "Denied by Chloe Tan, today" in told
+    assert "Denied by Chloe Tan, just now" in told
     assert "for Finance" in told
     assert "Chloe Tan wrote: “Too dear.”" in told
 

@@ -17,6 +17,7 @@ from webapp.queries import audit_lines as queries
 from webapp.queries.audit_lines import Line
 from webapp.signin import admins, me
 from webapp.text import reference
+from webapp.times import utc
 from webapp.transactions import choose, reading
 
 from . import filters, tables
@@ -73,7 +74,10 @@ def audit() -> Response:
     """The record, newest first."""
     search = _search()
     page = queries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
-    days = [(day, [(line, tell(line, page.names)) for line in lines]) for day, lines in groupby(page.lines, key=_day)]
+    days = [
+        (day, [(line, tell(line, page.names, times().due)) for line in lines])
+        for day, lines in groupby(page.lines, key=_day)
+    ]
     values: dict[str, Any] = {"page": page, "days": days, "search": search}
     if htmx.is_fragment():
         return fragment("admin/_audit.html", **values)
@@ -141,7 +145,7 @@ def _row(line: Line, told: Told, names: queries.Names) -> list[str]:
     app = line.app if line.app is not None else asked.app if asked else 0
     return [
         str(line.seq),
-        line.at.strftime("%Y-%m-%d %H:%M:%S"),
+        utc(line.at),
         "Countersign" if line.actor is None else actor.name if actor else "",
         told.sentence.striptags(),
         "; ".join(f"{one.label}: {one.before} → {one.after}" for one in told.changes),

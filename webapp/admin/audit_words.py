@@ -6,6 +6,7 @@ somebody who was erased still reads.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from webapp.presentation import count
 from webapp.queries.audit_lines import Line, Names
 from webapp.text import reference
+from webapp.times import utc
 from webapp.workflow.entitlements import shown
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility
@@ -47,9 +49,9 @@ class Told:
     changes: list[Change] = field(default_factory=list)
 
 
-def tell(line: Line, names: Names) -> Told:
-    """The line in words."""
-    words = _Words(line, names)
+def tell(line: Line, names: Names, when: Callable[[datetime], str] = utc) -> Told:
+    """The line in words. `when` writes a time: as the reader's pages do, or as exports do."""
+    words = _Words(line, names, when)
     sentence = SENTENCES.get(line.kind)
     if sentence is None:
         return Told(words.say("{who} did what this version has no words for ({kind}).", kind=line.kind))
@@ -59,8 +61,8 @@ def tell(line: Line, names: Names) -> Told:
 class _Words:
     """One line with the names for it."""
 
-    def __init__(self, line: Line, names: Names) -> None:
-        self.line, self.names, self.facts = line, names, line.facts
+    def __init__(self, line: Line, names: Names, when: Callable[[datetime], str]) -> None:
+        self.line, self.names, self.when, self.facts = line, names, when, line.facts
 
     def say(self, pattern: str, **more: Any) -> Markup:
         """`pattern` is ours; all that is put in is escaped. Knows {who}, {person}, {app} and {request}."""
@@ -178,7 +180,7 @@ class _Words:
         if isinstance(value, list):
             return ", ".join(str(one) for one in value)
         if key == "due_at":
-            return str(value)[:16].replace("T", " ") + " UTC"
+            return self.when(datetime.fromisoformat(value))
         return shown(value)
 
     def rules(self) -> tuple[Policy | None, Policy | None]:

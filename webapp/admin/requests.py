@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from flask import Response, abort, request
@@ -21,6 +21,7 @@ from webapp.queries.request_lines import Line
 from webapp.queries.request_search import Filter
 from webapp.signin import admins, me
 from webapp.text import reference
+from webapp.times import utc
 from webapp.transactions import choose
 from webapp.workflow.errors import WorkflowError
 
@@ -115,8 +116,8 @@ def _row(line: Line) -> list[str]:
         line.person.name,
         line.shown_state.capitalize(),
         _whom(line),
-        _utc(step.due_at if step else line.settled_at),
-        _utc(line.created_at),
+        utc(step.due_at if step else line.settled_at),
+        utc(line.created_at),
         note,
     ]
 
@@ -129,10 +130,6 @@ def _whom(line: Line) -> str:
     if step.tier == "approver":
         return step.person.name if step.person else step.group_name
     return {"owner": "The app’s owner", "admins": "The admins"}.get(step.tier, "Nobody")
-
-
-def _utc(at: datetime | None) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
 @bp.get("/requests/<public_id>")

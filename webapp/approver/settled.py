@@ -60,7 +60,7 @@ def settlement(
         )
     if state in ("approved", "denied") and last is not None and last.decided_by is not None:
         who = "you" if last.decided_by.id == reader.id else last.decided_by.name
-        when = times.at(last.decided_at) if last.decided_at else ""
+        when = times.ago(last.decided_at) if last.decided_at else ""
         place = f", for {last.group_name}" if last.group_name else ""
         if last.channel == "admin":
             place = ", as an admin"
@@ -89,7 +89,7 @@ def settlement(
         now_with = f"Now with {holder(open_step)}"
         if mine is not None:
             verb = "approved" if mine.verdict == "approved" else "denied"
-            when = times.at(mine.decided_at) if mine.decided_at else ""
+            when = times.ago(mine.decided_at) if mine.decided_at else ""
             return Settlement(
                 "pending",
                 f"You {verb} this, {when}",
@@ -102,7 +102,7 @@ def settlement(
         settled = next((step for step in steps if step.id == asked_for), None)
         lead = "This decision is not yours to make (any more)."
         if settled is not None and settled.decided_by is not None:
-            when = times.at(settled.decided_at) if settled.decided_at else ""
+            when = times.ago(settled.decided_at) if settled.decided_at else ""
             lead = f"{settled.decided_by.name} approved the step that you were asked for, {when}."
         return Settlement("pending", now_with + (f": {who}" if who and open_step.group_name else ""), lead)
     if invited is not None and not invited.is_newest and not has_session:

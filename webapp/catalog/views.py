@@ -271,7 +271,7 @@ def _who_has_it(card: catalog.Card, names: Mapping[Any, str]) -> str:
     if card.tier == Tier.NOBODY.value or card.holder is None or card.due_at is None:
         return "Nobody can decide this now"
     stand_in = {Tier.OWNER.value: "the owner", Tier.ADMINS.value: "the admins"}
-    return f"With {stand_in.get(card.tier) or names.get(card.holder, 'somebody')} until {times().until(card.due_at)}"
+    return f"With {stand_in.get(card.tier) or names.get(card.holder, 'somebody')} due {times().due_short(card.due_at)}"
 
 
 def _key(after: str) -> tuple[str, int] | None:

@@ -32,7 +32,7 @@ class Row:
 def times_of(facts: Facts) -> Times:
     """The recipient's zone, and the moment of the cause as "now", so that a retry says the same."""
     own = facts.person.time_zone if facts.person else None
-    return Times(zone(own or facts.organisation.time_zone), facts.notice.created_at)
+    return Times(zone(own or facts.organisation.time_zone), facts.notice.created_at, mailed=True)
 
 
 def why(facts: Facts) -> str:

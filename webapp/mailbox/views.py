@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -102,8 +101,7 @@ def _show(opened: Mail | None) -> Response:
             recipients=mailstore.recipients(folder),
             # Opening a mail keeps the reader's place in the list.
             place=f"?{urlencode(chosen)}" if chosen else "",
-            when=lambda at: _when(times.local(at), times.local(times.now)),
-            exactly=lambda at: f"{times.local(at):%-d %B %Y, %H:%M:%S}",
+            times=times,
         )
     )
     response.headers["Content-Security-Policy"] = _PAGE_CSP
@@ -121,13 +119,3 @@ def _private(response: Response) -> Response:
 def _folder() -> Path:
     folder: Path = current_app.extensions["settings"].data / "mailbox"
     return folder
-
-
-def _when(at: datetime, now: datetime) -> str:
-    """A mail's time for the list: "09:41", "Mon 10:22", "3 Nov" or "3 Nov 2025"."""
-    days = (now.date() - at.date()).days
-    if days == 0:
-        return f"{at:%H:%M}"
-    if 0 < days < 7:
-        return f"{at:%a %H:%M}"
-    return f"{at:%-d %b}" if at.year == now.year else f"{at:%-d %b %Y}"
