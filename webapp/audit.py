@@ -7,15 +7,14 @@ Events hold ids, settings and SHA-256 of free text, never names, addresses or th
 
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, event, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, insert, select, update
 
-from webapp import failpoints
+from webapp import failpoints, uncommitted
 from webapp.extensions import db, keyring
 from webapp.models import Event, EventHead
 
@@ -50,7 +49,7 @@ def record(
 ) -> None:
     """Notes one change, for the transaction at hand. `actor` None is Countersign itself; `facts` is plain JSON,
     with `before` and `after` where a setting changed."""
-    db.session().info.setdefault("events", []).append(Draft(kind, at, actor, request, app, person, facts))
+    uncommitted.keep(Draft(kind, at, actor, request, app, person, facts))
 
 
 # Built once, and run past the session: every change pays for these three.
@@ -60,9 +59,8 @@ _LINES = insert(_EVENTS)
 _NEW_HEAD = update(EventHead).where(EventHead.id == 1).values(seq=bindparam("last"), mac=bindparam("last_mac"))
 
 
-def seal() -> None:
+def seal(drafts: Sequence[Draft]) -> None:
     """Writes what was recorded. Call it only right before the commit."""
-    drafts: list[Draft] = db.session().info.pop("events", [])
     if not drafts:
         return
     connection = db.session.connection()
@@ -93,12 +91,6 @@ def seal() -> None:
     connection.execute(_LINES, rows)
     failpoints.at("audit.in-append")
     connection.execute(_NEW_HEAD, {"last": seq, "last_mac": mac})
-
-
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
-    """What was rolled back did not happen, so it is not told."""
-    session.info.pop("events", None)
 
 
 def canonical(seq: int, draft: Draft) -> str:

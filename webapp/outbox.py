@@ -13,10 +13,9 @@ from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Queue
-from sqlalchemy import String, and_, bindparam, event, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import String, and_, bindparam, insert, or_, select, update
 
-from webapp import audit, failpoints
+from webapp import audit, failpoints, uncommitted
 from webapp.extensions import broker, db
 from webapp.models import Notice, db_now
 from webapp.models.base import Id
@@ -39,21 +38,27 @@ log = logging.getLogger("countersign.outbox")
 def post(rows: Sequence[dict[str, Any]]) -> None:
     """Adds notices (column values; due at once) to the transaction at hand, in one statement."""
     if rows:
-        db.session().info["bell"] = True
+        wake()
         db.session.flush()
         db.session.connection().execute(_POST, list(rows))
 
 
-@event.listens_for(Session, "after_rollback")
-def _no_bell(session: Session) -> None:
-    session.info.pop("bell", None)
+@dataclass(frozen=True, slots=True)
+class _Wake:
+    """The mark that a worker has to be told after the commit."""
+
+
+def wake() -> None:
+    """The commit of the transaction at hand tells a worker that something is due."""
+    uncommitted.keep(_Wake())
 
 
 def commit() -> None:
     """The one commit of every change: seals the audit record, commits, then rings the bell if a mail is due."""
     db.session.flush()
-    bell = db.session().info.pop("bell", False)
-    audit.seal()
+    kept = uncommitted.take()
+    bell = any(isinstance(one, _Wake) for one in kept)
+    audit.seal([one for one in kept if isinstance(one, audit.Draft)])
     failpoints.at("commit.before")
     db.session.commit()
     failpoints.at("commit.after")

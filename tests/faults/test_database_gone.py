@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -15,6 +15,7 @@ from tests import factories
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.factories import Company, rows
 from webapp import access, audit, errors, outbox, transactions
+from webapp.audit import Draft
 from webapp.extensions import db
 from webapp.workflow import machine
 
@@ -63,8 +64,8 @@ def test_gone_at_the_commit_is_not_called_unchanged(
     wanted, rita = factories.app("Salesforce", company.ana), login_as(company.rita)
     seal = audit.seal
 
-    def cut() -> None:
-        seal()
+    def cut(drafts: Sequence[Draft]) -> None:
+        seal(drafts)
         cut_all(app)
 
     monkeypatch.setattr(audit, "seal", cut)

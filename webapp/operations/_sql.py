@@ -1,9 +1,13 @@
 """How changes are written: rows and conditional UPDATEs, past the session's objects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, Update
+from sqlalchemy import CursorResult, Executable, Table, Update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from webapp.extensions import db
 
@@ -18,3 +22,33 @@ def changed(statement: Update, **values: Any) -> int:
     """The row count of a conditional UPDATE, which every caller looks at or may ignore.
     `values` are for the statement's own parameters."""
     return run(statement, values).rowcount
+
+
+@cache
+def _insert_if_free(table: Table, dialect: str) -> Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+
+
+def run_if_free(table: Table, **values: Any) -> bool:
+    """Adds a row unless another one is in its place; False: there is one. As `unless_taken`, in one statement instead
+    of three, for what people wait for most often."""
+    db.session.flush()
+    connection = db.session.connection()
+    return connection.execute(_insert_if_free(table, connection.dialect.name), values).first() is not None
+
+
+@contextmanager
+def unless_taken(refusal: Exception) -> Iterator[None]:
+    """For rows that another transaction may have written first: what the block adds or changes stands in a savepoint.
+
+    Where it collides, only the block is undone, and `refusal` is raised; what the transaction did before stays, with
+    its audit entries and notices. Set attributes inside the block: before it they would be flushed without the
+    savepoint.
+    """
+    try:
+        with db.session.begin_nested():
+            yield
+            db.session.flush()
+    except IntegrityError:
+        raise refusal from None

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 
 from webapp import audit, failpoints
 from webapp.extensions import db
@@ -19,6 +18,7 @@ from webapp.workflow.policy import SCHEMA, WORDS_LIMIT, Approver, OutcomeRule, P
 from webapp.workflow.states import RequestState, Visibility
 
 from ._rearrange import rearrange
+from ._sql import unless_taken
 from .errors import Conflict, Invalid
 from .people import address
 
@@ -53,12 +53,8 @@ def create(
         owner = Approver(person=actor.id)
     if owner is not None:
         app.owner_person_id, app.owner_group_id = owner.person, owner.group
-    db.session.add(app)
-    try:
-        db.session.flush()
-    except IntegrityError:
-        db.session.rollback()
-        raise Invalid(name=f"There is an app called {name} already.") from None
+    with unless_taken(Invalid(name=f"There is an app called {name} already.")):
+        db.session.add(app)
     audit.record("app.created", at=now, actor=actor.id if actor else None, app=app.id, requestable=requestable,
                  owner=_plain(owner))  # fmt: skip
     save_policy(app, policy or Policy(), actor=actor, now=now)
@@ -98,13 +94,9 @@ def change_details(
     if wrong:
         raise Invalid(**wrong)
     before = _details(app)
-    app.describe(name=name, description=description, category=category)
-    app.launch_url = launch_url
-    try:
-        db.session.flush()
-    except IntegrityError:
-        db.session.rollback()
-        raise Invalid(name=f"There is an app called {name} already.") from None
+    with unless_taken(Invalid(name=f"There is an app called {name} already.")):
+        app.describe(name=name, description=description, category=category)
+        app.launch_url = launch_url
     after = _details(app)
     differs = [key for key in after if before[key] != after[key]]
     audit.record(
@@ -155,12 +147,8 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
         created_by_id=actor.id if actor else None,
         created_at=now,
     )
-    db.session.add(revision)
-    try:
-        db.session.flush()
-    except IntegrityError:
-        db.session.rollback()
-        raise Conflict("Somebody else saved this rule at the same moment. Look at it and save again.") from None
+    with unless_taken(Conflict("Someone else saved this rule at the same moment. Look at it and save again.")):
+        db.session.add(revision)
     failpoints.at("policy.in-save")
     app.policy_revision_id = revision.id
     audit.record(
@@ -344,12 +332,8 @@ def archive(app: App, *, actor: Person, now: datetime) -> None:
 def restore(app: App, *, actor: Person, now: datetime) -> None:
     """In use again, not requestable yet. Raises Conflict, as when another app has its name now."""
     refuse_own(app, actor)
-    app.archived_at = None
-    try:
-        db.session.flush()
-    except IntegrityError:
-        db.session.rollback()
-        raise Conflict("There is another app of this name now. Rename that one first.") from None
+    with unless_taken(Conflict("There is another app of this name now. Rename that one first.")):
+        app.archived_at = None
     audit.record("app.restored", at=now, actor=actor.id, app=app.id)
 
 
@@ -369,6 +353,7 @@ def set_audience(app: App, *, groups: Iterable[int], actor: Person | None, now: 
     """The groups that see the app; none: everyone. Raises Conflict."""
     if actor is not None:
         refuse_own(app, actor)
+    hold(app)
     groups = sorted(set(groups))
     before = sorted(db.session.scalars(select(Audience.group_id).where(Audience.app_id == app.id)))
     app.for_everyone = not groups

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import IntegrityError
 
 from webapp import audit
 from webapp.extensions import db
@@ -14,6 +13,7 @@ from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState, StepState
 
 from ._rearrange import rearrange
+from ._sql import unless_taken
 from .errors import Conflict, Invalid
 
 MEMBERS_LIMIT = 100
@@ -22,7 +22,6 @@ MEMBERS_LIMIT = 100
 def create(*, name: str, actor: Person | None, now: datetime) -> Group:
     """Raises Invalid."""
     group = Group(created_at=now)
-    db.session.add(group)
     _call(group, name)
     audit.record("group.created", at=now, actor=actor.id if actor else None, group=group.id)
     return group
@@ -34,12 +33,9 @@ def _call(group: Group, name: str) -> None:
         raise Invalid(name="Please give the group a name.")
     if len(name) > 80:
         raise Invalid(name="A group's name can have up to 80 characters.")
-    group.rename(name)
-    try:
-        db.session.flush()
-    except IntegrityError:
-        db.session.rollback()
-        raise Invalid(name=f"There is a group called {name} already.") from None
+    with unless_taken(Invalid(name=f"There is a group called {name} already.")):
+        group.rename(name)
+        db.session.add(group)
 
 
 def rename(group: Group, *, name: str, actor: Person, now: datetime) -> None:

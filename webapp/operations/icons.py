@@ -4,12 +4,12 @@ import hashlib
 from datetime import datetime
 
 from sqlalchemy import delete, exists, or_, select
-from sqlalchemy.exc import IntegrityError
 
 from webapp import audit
 from webapp.extensions import db
 from webapp.models import App, Icon, Person
 
+from ._sql import unless_taken
 from .apps import hold
 from .errors import Conflict
 
@@ -34,12 +34,8 @@ def upload(app: App, body: bytes, content_type: str, *, actor: Person, now: date
     picture = next((one for one in held if one.sha256 == digest), None)
     if picture is None:
         picture = Icon(content_type=content_type, sha256=digest, body=body)
-        db.session.add(picture)
-        try:
-            db.session.flush()
-        except IntegrityError:
-            db.session.rollback()
-            raise Conflict("Somebody else uploaded the same picture at this moment. Upload it again.") from None
+        with unless_taken(Conflict("Someone else uploaded the same picture at this moment. Upload it again.")):
+            db.session.add(picture)
     _change(app, icon=app.icon, picture=picture, actor=actor, now=now)
 
 

@@ -41,7 +41,7 @@ def let_go(*, actor: Person, now: datetime) -> int:
     number = changed(update(Notice).where(Notice.state == "held").values(**_DUE_AGAIN))
     if number:
         audit.record("mail.let_go", at=now, actor=actor.id, mails=number)
-        db.session().info["bell"] = True
+        outbox.wake()
     return number
 
 
@@ -70,7 +70,7 @@ def send_again(notice: Notice, *, actor: Person, now: datetime) -> None:
         raise Conflict(_NOT_AGAIN.get(state or "", "This mail is not here any more."))
     audit.record("mail.sent_again", at=now, actor=actor.id, request=notice.request_id, person=notice.person_id,
                  mail=notice.id, mail_kind=notice.kind)  # fmt: skip
-    db.session().info["bell"] = True
+    outbox.wake()
 
 
 def send_test(*, actor: Person, now: datetime) -> None:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from zoneinfo import available_timezones
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from webapp import audit, failpoints, outbox
 from webapp.extensions import db
@@ -17,7 +16,7 @@ from webapp.workflow.states import RequestState
 
 from . import _invite, requests
 from ._rearrange import rearrange
-from ._sql import changed
+from ._sql import changed, unless_taken
 from .errors import Conflict, Invalid
 
 THEMES = ("", "light", "dark")
@@ -48,12 +47,8 @@ def create(*, email: str, name: str, actor: Person | None, now: datetime, is_adm
     name = _name(name)
     person = Person(email=address(email), is_admin=is_admin, about=one_line(about)[:120], created_at=now)
     person.rename(name)
-    db.session.add(person)
-    try:
-        db.session.flush()
-    except IntegrityError:
-        db.session.rollback()
-        raise Invalid(email=f"{address(email)} is in the list of people already.") from None
+    with unless_taken(Invalid(email=f"{person.email} is in the list of people already.")):
+        db.session.add(person)
     audit.record(
         "person.created",
         at=now,
@@ -127,15 +122,11 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
     if before == wanted:
         return
     moved = person.email != email
-    person.email, person.about = email, about
-    person.rename(name)
-    if moved:
-        person.password_round += 1
-    try:
-        db.session.flush()
-    except IntegrityError:
-        db.session.rollback()
-        raise Invalid(email=f"{email} is in the list of people already.") from None
+    with unless_taken(Invalid(email=f"{email} is in the list of people already.")):
+        person.email, person.about = email, about
+        person.rename(name)
+        if moved:
+            person.password_round += 1
     audit.record(
         "person.changed",
         at=now,

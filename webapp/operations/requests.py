@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, exists, insert, select, tuple_, update
 from sqlalchemy import case as sql_case
-from sqlalchemy.exc import IntegrityError
 
 from webapp import audit, failpoints, outbox
 from webapp.extensions import db
@@ -38,7 +37,7 @@ from webapp.workflow.policy import MESSAGE_LIMIT, Approver, OutcomeRule, Policy,
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
 from . import _invite
-from ._sql import changed, run
+from ._sql import changed, run, run_if_free, unless_taken
 from .errors import Conflict, Invalid
 
 ASK_AGAIN_AFTER = timedelta(hours=24)
@@ -69,12 +68,8 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
     _check_what_stands(app, revision, person, now=now)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
     grant.values = values
-    db.session.add(grant)
-    try:
-        db.session.flush()
-    except IntegrityError:
-        db.session.rollback()
-        raise Conflict(f"You have {app.name} already.") from None
+    with unless_taken(Conflict(f"You have {app.name} already.")):
+        db.session.add(grant)
     audit.record("grant.added", at=now, actor=person.id, app=app.id, person=person.id, before=None,
                  after=_for_the_record(policy, grant.values))  # fmt: skip
     outbox.post([_invite.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
@@ -120,12 +115,8 @@ def submit(
         created_at=now,
     )
     request.values = values
-    db.session.add(request)
-    try:
-        db.session.flush()
-    except IntegrityError:
-        db.session.rollback()
-        raise Conflict(f"You have asked for {app.name} already.") from None
+    with unless_taken(Conflict(f"You have asked for {app.name} already.")):
+        db.session.add(request)
     audit.record(
         "request.submitted",
         at=now,
@@ -670,15 +661,10 @@ def _grant(case: Case, values: dict[str, SetValue], *, actor: Person, now: datet
         .execution_options(populate_existing=True)
     ).first()
     if existing is None:
-        db.session.add(
-            Grant(app_id=app, person_id=person, request_id=case.request.id, created_at=now, state="active",
-                  values_json=dump_values(values))
-        )  # fmt: skip
-        try:
-            db.session.flush()
-        except IntegrityError:
-            db.session.rollback()
-            raise Conflict("The app was added at the same moment. Please decide once more.") from None
+        given = run_if_free(Grant.metadata.tables["grants"], app_id=app, person_id=person, request_id=case.request.id,
+                            created_at=now, state="active", values_json=dump_values(values))  # fmt: skip
+        if not given:
+            raise Conflict("The app was added at the same moment. Decide again.")
         kind, before = "grant.added", None
     else:
         before = _for_the_record(case.policy, existing.values)
