@@ -31,13 +31,14 @@ from webapp.queries.cases import Case
 from webapp.text import clean, sha256, word_list
 from webapp.workflow import machine
 from webapp.workflow.approvers import Deciders, require_deciders, who_decides
-from webapp.workflow.entitlements import SetValue, Sheet, fill, shown, to_json
+from webapp.workflow.entitlements import SetValue, Sheet, fill, shown
 from webapp.workflow.errors import BadValues, NotYourTurn, Settled
-from webapp.workflow.policy import MESSAGE_LIMIT, Approver, OutcomeRule, Policy, loads
+from webapp.workflow.policy import MESSAGE_LIMIT, Approver, OutcomeRule, loads
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
 from . import _invite
 from ._sql import changed, run, run_if_free, unless_taken
+from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid
 
 ASK_AGAIN_AFTER = timedelta(hours=24)
@@ -50,9 +51,6 @@ SAME_MAILS_A_DAY = 3
 SAME_MAIL_AFTER = timedelta(minutes=10)
 SAME_MAIL = '{"same": true}'
 TOO_LATE = "Somebody else was faster, or the time is over. Here is how it stands now."
-
-# A form's values: entitlement id → what was sent for it.
-Given = Mapping[str, Sequence[str]]
 
 
 def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) -> Grant:
@@ -71,7 +69,7 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
     with unless_taken(Conflict(f"You have {app.name} already.")):
         db.session.add(grant)
     audit.record("grant.added", at=now, actor=person.id, app=app.id, person=person.id, before=None,
-                 after=_for_the_record(policy, grant.values))  # fmt: skip
+                 after=for_the_record(policy, grant.values))  # fmt: skip
     outbox.post([_invite.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
     return grant
 
@@ -94,8 +92,8 @@ def submit(
         raise Invalid(message="Please say why you need it: the approver decides by your words.")
     values = policy.defaults()
     sheet = policy.sheet_for_requester(values)
-    filled = fill(sheet.fields, _cleaned(given), by=person.id, at=now.isoformat(timespec="seconds"))
-    values = _taken(sheet, values, filled)
+    filled = fill(sheet.fields, cleaned(given), by=person.id, at=now.isoformat(timespec="seconds"))
+    values = taken(sheet, values, filled)
     directory.lock()
     owner = _check_what_stands(app, revision, person, now=now)
     found = directory.look_up([*(step.approver for step in policy.steps), owner])
@@ -127,7 +125,7 @@ def submit(
         revision=revision.id,
         message=sha256(message) if message else None,
         before=None,
-        after=_for_the_record(policy, values),
+        after=for_the_record(policy, values),
     )
     _invite.lay_out(request.id, policy, deciders[0], now=now)
     return request
@@ -177,25 +175,6 @@ def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, no
     return Approver(row.owner_person_id, row.owner_group_id)
 
 
-def _cleaned(given: Given) -> Given:
-    return {key: [clean(text) for text in texts] for key, texts in given.items()}
-
-
-def _taken(sheet: Sheet, values: dict[str, SetValue], filled: dict[str, SetValue]) -> dict[str, SetValue]:
-    """The values once one person has filled in their fields: what they left empty is empty."""
-    emptied = {one.entitlement.id for one in sheet.writable} - set(filled)
-    return {key: one for key, one in (values | filled).items() if key not in emptied}
-
-
-def _for_the_record(policy: Policy, values: Mapping[str, SetValue]) -> dict[str, Any]:
-    """Values as the audit record keeps them: of free text the SHA-256 only."""
-    plain = to_json(values)
-    for entitlement in policy.entitlements:
-        if entitlement.kind == "text" and entitlement.id in plain:
-            plain[entitlement.id]["value"] = sha256(str(plain[entitlement.id]["value"]))
-    return plain
-
-
 def decide(
     case: Case,
     *,
@@ -243,8 +222,8 @@ def decide(
         if given is None:
             _require_complete(sheet)
         else:
-            filled = fill(sheet.fields, _cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds"))
-            values = _taken(sheet, values, filled)
+            filled = fill(sheet.fields, cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds"))
+            values = taken(sheet, values, filled)
     carry_out(case, outcome, step, actor=actor, verdict=verdict, comment=comment, channel=channel, values=values,
               now=now)  # fmt: skip
     if following is not None and outcome.opened == following.id:
@@ -341,8 +320,8 @@ def _record_decision(
         step=step.position,
         channel=channel.value,
         comment=sha256(comment) if comment else None,
-        before=_for_the_record(case.policy, {key: before[key] for key in differs if key in before}),
-        after=_for_the_record(case.policy, {key: values[key] for key in differs if key in values}),
+        before=for_the_record(case.policy, {key: before[key] for key in differs if key in before}),
+        after=for_the_record(case.policy, {key: values[key] for key in differs if key in values}),
         state=outcome.state.value,
     )
 
@@ -667,11 +646,11 @@ def _grant(case: Case, values: dict[str, SetValue], *, actor: Person, now: datet
             raise Conflict("The app was added at the same moment. Decide again.")
         kind, before = "grant.added", None
     else:
-        before = _for_the_record(case.policy, existing.values)
+        before = for_the_record(case.policy, existing.values)
         existing.values = values
         kind = "grant.updated"
     audit.record(kind, at=now, actor=actor.id, request=case.request.id, app=app, person=person,
-                 before=before, after=_for_the_record(case.policy, values))  # fmt: skip
+                 before=before, after=for_the_record(case.policy, values))  # fmt: skip
 
 
 def _outcome_notices(
