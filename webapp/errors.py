@@ -77,6 +77,9 @@ def answer(
 
 
 def _http(error: HTTPException) -> Response:
+    if error.response is not None:  # abort(an answer of ours)
+        _end_transaction()
+        return make_response(error.response)
     status = error.code or 500
     if status == 404 and not htmx.is_fragment():
         _end_transaction()
@@ -85,8 +88,6 @@ def _http(error: HTTPException) -> Response:
         response = answer(404, "This is not here (any more). Reload the page to see what is.")
     elif status == 500:
         return _broken(error)
-    elif error.response is not None:
-        return make_response(error.response)
     else:
         # A sentence of our own (abort(403, "…")) is for people; werkzeug's descriptions are not.
         own = error.description if error.description != type(error).description else None

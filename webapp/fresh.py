@@ -12,7 +12,6 @@ from typing import Any, TypeVar, cast
 
 from flask import Response, g, make_response, render_template, request, session
 from flask_limiter import RateLimitExceeded
-from flask_login import login_user
 from werkzeug.datastructures import ImmutableMultiDict
 
 from webapp import clock, htmx, outbox, passwords, signin
@@ -74,8 +73,8 @@ def _ask_if_stale() -> Response | None:
 
 
 def ask_unless_right(given: str, then: str = "") -> Response | None:
-    """None if it is the password: this session has proved itself, and a new transaction begins. Else the question
-    again; `then` is the address that it leads to, if what asked only reads."""
+    """None if it is the password: this session has proved itself, and a new transaction has asked for the right to go
+    on. Else the question again; `then` is the address that it leads to, if what asked only reads."""
     try:
         wrong = _prove(given)
     except RateLimitExceeded as error:
@@ -96,10 +95,12 @@ def _prove(given: str) -> str:
     if not fits or person.password_hash is None:
         g.wrong_password = True
         return WRONG if given else "Please type your password."
+    # Hashing took a while, in which this person may have lost the right to do this, or this session.
+    signin.ask_again()
     operations.confirm_password(person.id, round=person.password_round, hash=person.password_hash)
     operations.prove(user.session.public_id, person_id=person.id, now=clock.now())
     outbox.commit()
-    login_user(signin.load(user.session.public_id))
+    signin.ask_again()
     return ""
 
 

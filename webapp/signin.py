@@ -13,14 +13,15 @@ from urllib.parse import quote
 
 from flask import Flask, Response, abort, g, make_response, redirect, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, event, select
+from sqlalchemy.orm import Session, SessionTransaction
 
 from webapp import clock, htmx
 from webapp.extensions import db, login
 from webapp.logs import mask
 from webapp.models import Organisation, Person, PersonSession
 from webapp.operations import people as people_operations
-from webapp.queries import owned
+from webapp.queries import directory, owned, sessions
 from webapp.queries.approvals import waiting_for
 from webapp.security import SAFE, here, own_path
 
@@ -72,7 +73,8 @@ def init(app: Flask) -> None:
 def load(public_id: str) -> SignedIn | None:
     """The session with its person, their time zone, how many requests wait for them and whether they own an app: one
     statement."""
-    row = db.session.execute(_SIGNED_IN, {"public_id": public_id, "now": clock.now()}).first()
+    values = {"public_id": public_id, "now": clock.now()}
+    row = db.session.execute(_SIGNED_IN, values, execution_options={"populate_existing": True}).first()
     if row is None:
         return None
     zone = row.Person.time_zone or row.organisation_zone or "UTC"
@@ -129,12 +131,61 @@ def _end_row() -> None:
         people_operations.end_session(user.session.public_id, person_id=user.person.id, now=clock.now())
 
 
-def _audience(name: str, guard: Callable[[], Response | None] | None) -> Callable[[View], View]:
+# ---------- Who may use a view ----------
+
+# Of the database session: what is committed needs a right, and whether that was looked at in this transaction.
+_NEEDED, _HELD = "right needed", "right held"
+
+
+def hold(*, alone: bool = False) -> None:
+    """Loads who is signed in, in the transaction that is to make the change, so that it stays true until the commit.
+
+    Who takes an admin's right, an app, a membership or an account away waits for it, or was first and is seen;
+    likewise who ends the session or sets the password. With `alone` the view may change people, groups and owners.
+    """
+    public_id = str(session.get("_user_id", ""))
+    directory.lock(exclusive=alone)
+    # In a statement of its own: one that waits for a row sees the others as they were before.
+    sessions.hold_person_of(public_id)
+    g._login_user = load(public_id) or login.anonymous_user()  # where Flask-Login keeps whom it has found
+
+
+def ask_again() -> None:
+    """Asks once more whether this view is for this person, in a new transaction: after `with reading()`, a commit or
+    a rollback, before anything is changed. Ends the request if it is not."""
+    g.ask_guard()
+
+
+@event.listens_for(Session, "before_commit")
+def _refuse_without_right(session: Session) -> None:
+    # A view that lost the transaction in which its right was looked at has to call `ask_again`.
+    if session.info.get(_NEEDED) and not session.info.get(_HELD):
+        raise RuntimeError("Nothing is committed in a transaction that did not ask for the right to do it.")
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _let_go(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop(_HELD, None)
+
+
+def _audience(name: str, guard: Callable[[], Response | None] | None, *, alone: bool = False) -> Callable[[View], View]:
+    def ask_guard() -> None:
+        writes = request.method not in SAFE
+        if writes:
+            db.session().info[_NEEDED] = guard is not None
+            hold(alone=alone)
+        if guard is not None and (answer := guard()) is not None:
+            abort(answer)
+        if writes:
+            db.session().info[_HELD] = True
+
     def mark(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if guard is not None and (answer := guard()) is not None:
-                return answer
+            g.ask_guard = ask_guard
+            if guard is not None:
+                ask_guard()
             return view(*args, **kwargs)
 
         guarded.audience = name  # type: ignore[attr-defined]
@@ -196,10 +247,10 @@ def _keeper_only() -> Response | None:
 anyone = _audience("anyone", None)
 people = _audience("people", _sign_in_first)
 # Whoever answers for an app at all, and admins: for lists, which then hold only what is theirs.
-owners = _audience("owners", _owner_only)
+owners = _audience("owners", _owner_only, alone=True)
 # Those who answer for the very app whose `public_id` is in the address, and admins.
-keepers = _audience("keepers", _keeper_only)
-admins = _audience("admins", _admin_only)
+keepers = _audience("keepers", _keeper_only, alone=True)
+admins = _audience("admins", _admin_only, alone=True)
 
 
 def check_every_route_has_an_audience(app: Flask) -> None:

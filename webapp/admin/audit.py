@@ -15,7 +15,7 @@ from webapp.fresh import fresh
 from webapp.presentation import times
 from webapp.queries import audit_lines as queries
 from webapp.queries.audit_lines import Line
-from webapp.signin import admins, me
+from webapp.signin import admins, ask_again, me
 from webapp.text import reference
 from webapp.times import utc
 from webapp.transactions import choose, reading
@@ -98,6 +98,7 @@ def verify_audit() -> AnyResponse:
     with reading():  # a million lines take a while, and nobody else may have to wait for it
         known, unusable = _anchors()
         lines, broken = record.verify(anchors.compare(known), newest=BY_BUTTON)
+    ask_again()
     now = clock.now()
     record.record("audit.verified", at=now, actor=actor, lines=lines, holds=broken is None,
                   broken=broken.seq if broken else None, newest=lines == BY_BUTTON)  # fmt: skip

@@ -8,7 +8,7 @@ from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
-from webapp.signin import keepers, me
+from webapp.signin import ask_again, keepers, me
 from webapp.transactions import reading
 
 from .apps import change
@@ -28,6 +28,7 @@ def upload_picture(public_id: str) -> AnyResponse:
             picture = pictures.square(given.read(pictures.BYTES + 1) if given else b"")
         except pictures.BadPicture as error:
             wrong = str(error)
+    ask_again()
 
     def act(app: App, page: AppPage) -> None:
         if wrong:

@@ -14,7 +14,7 @@ from webapp.fresh import fresh
 from webapp.operations import override
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as names
-from webapp.queries import audit_lines, cases, chains, directory
+from webapp.queries import audit_lines, cases, chains
 from webapp.queries import request_lines as queries
 from webapp.queries.cases import Case
 from webapp.queries.request_lines import Line
@@ -191,7 +191,6 @@ def _case(public_id: str) -> Case:
 
 
 def _act(public_id: str, form: str, act: Callable[[Case], str]) -> AnyResponse:
-    directory.lock()
     case = _case(public_id)
     try:
         said = act(case)

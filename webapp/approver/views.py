@@ -20,12 +20,12 @@ from webapp.operations import people as people_operations
 from webapp.operations import requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.presentation import now, read_as, times
-from webapp.queries import approvals, cases, chains, directory, faces, story
+from webapp.queries import approvals, cases, chains, faces, story
 from webapp.queries.cases import Case
 from webapp.queries.chains import Who
 from webapp.queries.dashboard import in_words
 from webapp.queries.sessions import live_browser
-from webapp.signin import anyone, me, people, signed_in
+from webapp.signin import anyone, ask_again, hold, me, people, signed_in
 from webapp.text import whole_number
 from webapp.workflow.entitlements import as_typed
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
@@ -130,7 +130,6 @@ def deny(public_id: str) -> AnyResponse:
 
 
 def _decide_signed_in(public_id: str, verdict: Verdict) -> AnyResponse:
-    directory.lock()
     return _decide(access.request_to_decide(public_id), Reader(me(), has_session=True), verdict, Channel.BROWSER)
 
 
@@ -226,7 +225,7 @@ def _case_behind(reader: Reader) -> Case:
 
 
 def _decide_by_link(token: str, verdict: Verdict) -> AnyResponse:
-    directory.lock()
+    hold()
     reader = _reader(token)
     if reader is None or reader.invited is None:
         return _invalid()
@@ -332,7 +331,7 @@ def _decide_or_try_again(case: Case, *, step_id: int | None, **verdict: Any) -> 
             return
         except Conflict:
             db.session.rollback()
-            directory.lock()
+            ask_again()
             case = _fresh(case)
             step = case.open_step
             if step is None or step.id != shown or case.is_overdue:

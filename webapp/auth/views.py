@@ -259,6 +259,7 @@ def change_password() -> AnyResponse:
     if not valid or wrong:
         return _account_again(422, **wrong)
     hash = passwords.hash_password(form.password.data)
+    signin.ask_again()
     people_operations.set_password(person.id, hash=hash, round=person.password_round, now=clock.now())
     signin.begin(person.id, remember=bool(session.permanent))
     outbox.commit()

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select, update
 from webapp import audit, failpoints, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Invitation, Membership, Notice, Person, PersonSession
-from webapp.queries import directory
+from webapp.queries import directory, sessions
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState
 
@@ -207,6 +207,7 @@ def prove(public_id: str, *, person_id: int, now: datetime) -> None:
 
 def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
     """Ends one of the person's own sessions; False when there is none of that id."""
+    sessions.hold_person(person_id)
     ended = changed(
         update(PersonSession)
         .where(
@@ -223,6 +224,7 @@ def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
 
 def end_sessions(person_id: int, *, actor_id: int, now: datetime) -> int:
     """Signs a person out everywhere, remembered browsers included; returns how many sessions ended."""
+    sessions.hold_person(person_id)
     ended = changed(
         update(PersonSession)
         .where(PersonSession.person_id == person_id, PersonSession.ended_at.is_(None))

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, literal, null, select, text, union_all
+from sqlalchemy import bindparam, event, literal, null, select, text, union_all
+from sqlalchemy.orm import Session, SessionTransaction
 
 from webapp.extensions import db
 from webapp.models import Membership, Person
@@ -16,6 +17,7 @@ from webapp.workflow.policy import Approver
 # Any number, as long as nothing else in this database uses it.
 _LOCK = 7_204_613_001
 _ALONE = text(f"SELECT pg_advisory_xact_lock({_LOCK})")
+_HELD = "directory"
 _TOGETHER = text(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
 
 
@@ -23,11 +25,24 @@ def lock(*, exclusive: bool = False) -> None:
     """Holds people, groups and owners still until the end of the transaction.
 
     Those who resolve approvers share the lock, those who change people, groups or owners take it alone;
-    so nobody is invited by a list that is just being changed. SQLite has one writer anyway.
+    so nobody is invited by a list that is just being changed. SQLite has one writer anyway. Taken again in the same
+    transaction it costs nothing. Whoever has it shared must not ask for it alone: two who do would wait for each other.
     """
-    connection = db.session.connection()
-    if connection.dialect.name == "postgresql":
+    connection, info = db.session.connection(), db.session().info
+    if connection.dialect.name == "postgresql" and info.get(_HELD) not in ("alone", "alone" if exclusive else "shared"):
         connection.execute(_ALONE if exclusive else _TOGETHER)
+        info[_HELD] = "alone" if exclusive else "shared"
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _forget(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop(_HELD, None)
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget_what_a_savepoint_took(session: Session, _: SessionTransaction) -> None:
+    session.info.pop(_HELD, None)
 
 
 @dataclass(frozen=True, slots=True)
