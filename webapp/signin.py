@@ -145,9 +145,12 @@ def hold(*, alone: bool = False) -> None:
     """
     public_id = str(session.get("_user_id", ""))
     directory.lock(exclusive=alone)
-    # In a statement of its own: one that waits for a row sees the others as they were before.
-    sessions.hold_person_of(public_id)
-    g._login_user = load(public_id) or login.anonymous_user()  # where Flask-Login keeps whom it has found
+    user = None
+    if public_id:
+        # In a statement of its own: one that waits for a row sees the others as they were before.
+        sessions.hold_person_of(public_id)
+        user = load(public_id)
+    g._login_user = user or login.anonymous_user()  # where Flask-Login keeps whom it has found
 
 
 def ask_again() -> None:
