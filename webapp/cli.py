@@ -51,15 +51,19 @@ def create_admin(email: str, name: str, password: str) -> None:
 @click.option("--name", help="The company's name.")
 @click.option("--time-zone", help="For people who have not set their own, for example Europe/Berlin.")
 @click.option("--sender", help="The name that mails come from; the address is MAIL_DEFAULT_SENDER.")
-def organisation(name: str | None, time_zone: str | None, sender: str | None) -> None:
+@click.option("--outcome-domains", help="Domains that emails about outcomes may go to beside those of people, parted "
+              'by commas; "" for none.')  # fmt: skip
+def organisation(name: str | None, time_zone: str | None, sender: str | None, outcome_domains: str | None) -> None:
     """Shows the company's settings, and changes those that are given."""
     row = db.session.get_one(Organisation, 1)
     try:
-        company.change(row, name=name, time_zone=time_zone, sender=sender, now=clock.now())
+        company.change(row, name=name, time_zone=time_zone, sender=sender, outcome_domains=outcome_domains,
+                       now=clock.now())  # fmt: skip
     except Invalid as error:
         raise click.ClickException(str(error)) from None
     outbox.commit()
     click.echo(f"Name: {row.name}\nTime zone: {row.time_zone}\nSender: {row.sender or 'Countersign'}")
+    click.echo(f"More domains for outcome emails: {', '.join(row.outcome_domains.split()) or 'none'}")
 
 
 @click.command("demo")

@@ -206,6 +206,9 @@ def mails_and_the_company(of: Company) -> None:
     with line("organisation.changed", None):
         organisation.change(ours, name=None, time_zone="Asia/Tokyo", sender=None, now=now())
     with line("organisation.changed", of.adam):
+        organisation.change(ours, name=None, time_zone=None, sender=None, outcome_domains="partner.example",
+                            actor=of.adam, now=now())  # fmt: skip
+    with line("organisation.changed", of.adam):
         organisation.hide_first_steps(ours, actor=of.adam, now=now())
 
 

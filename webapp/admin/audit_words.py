@@ -259,6 +259,7 @@ LABELS = {
     "address": "Address",
     "email": "Address",
     "first_steps": "Led through the first steps",
+    "outcome_domains": "More domains for outcome emails",
 }
 
 

@@ -38,6 +38,9 @@ class App(Base):
     for_everyone: Mapped[bool] = mapped_column(default=True)
     owner_person_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"), index=True)
     owner_group_id: Mapped[int | None] = mapped_column(Id, ForeignKey("groups.id"), index=True)
+    # Who turned Requestable on, and who chose the audience in a way that let themselves in.
+    requestable_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+    audience_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
     # The rule in force. No foreign key: revisions point here, and SQLite cannot add one later.
     policy_revision_id: Mapped[int | None] = mapped_column(Id)
     created_at: Mapped[datetime]

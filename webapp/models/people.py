@@ -30,6 +30,8 @@ class Person(Base):
     theme: Mapped[str] = mapped_column(String(5), default="")
     created_at: Mapped[datetime]
     deactivated_at: Mapped[datetime | None]
+    # The admin who last had a link to set the password mailed, to an address of their choice.
+    vouched_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
 
     def rename(self, name: str) -> None:
         """Sets the name and what is derived from it; the e-mail must be set already."""
@@ -97,6 +99,7 @@ class Membership(Base):
 
     group_id: Mapped[int] = mapped_column(Id, ForeignKey("groups.id"), primary_key=True)
     person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"), primary_key=True, index=True)
+    added_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
 
 
 class Organisation(Base):
@@ -109,6 +112,10 @@ class Organisation(Base):
     name: Mapped[str] = mapped_column(String(120))
     time_zone: Mapped[str] = mapped_column(String(64))
     sender: Mapped[str] = mapped_column(String(120), default="", server_default=text("''"))
+    # Outcome emails may go to these domains, too; those of active people are always allowed. Lower case, by spaces.
+    outcome_domains: Mapped[str] = mapped_column(default="", server_default=text("''"))
+    # When a worker last looked whether everyone was asked who can decide.
+    asked_checked_at: Mapped[datetime | None]
     # An admin does not want to be led through the first steps any more.
     first_steps_hidden_at: Mapped[datetime | None]
 

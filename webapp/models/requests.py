@@ -143,6 +143,8 @@ class Invitation(Base):
     requested_at: Mapped[datetime | None]
     person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"))
     round: Mapped[int] = mapped_column(default=1)
+    # A link of an earlier round went to an address that the person no longer has: it shows nothing.
+    shows_from: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     key_id: Mapped[str] = mapped_column(String(8))
     live: Mapped[bool] = mapped_column(default=True)
     wrong_codes: Mapped[int] = mapped_column(default=0)

@@ -1,6 +1,7 @@
 """The company's own settings."""
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import available_timezones
 
 from webapp import audit
@@ -8,12 +9,20 @@ from webapp.models import Organisation, Person
 from webapp.text import one_line
 
 from .errors import Invalid
+from .people import address
+
+DOMAINS_LIMIT = 50
 
 
 def change(
-    organisation: Organisation, *, name: str | None, time_zone: str | None, sender: str | None, now: datetime
-) -> None:
-    """Changes what is not None; raises Invalid. Names are not in the record, the time zone is."""
+    organisation: Organisation, *, name: str | None, time_zone: str | None, sender: str | None,
+    outcome_domains: str | None = None, actor: Person | None = None, now: datetime,
+) -> None:  # fmt: skip
+    """Changes what is not None; raises Invalid. Names are not in the record; the time zone and the domains are.
+
+    `outcome_domains`: as typed, parted by commas or spaces. `actor` None: from the command line.
+    """
+    before = _plain(organisation)
     if name is not None:
         if not one_line(name) or len(one_line(name)) > 120:
             raise Invalid(name="A company's name has 1 to 120 characters.")
@@ -22,14 +31,35 @@ def change(
         if len(one_line(sender)) > 120:
             raise Invalid(sender="The sender's name can have up to 120 characters.")
         organisation.sender = one_line(sender)
-    before = organisation.time_zone
+    if outcome_domains is not None:
+        organisation.outcome_domains = " ".join(_domains(outcome_domains))
     if time_zone is not None:
         if time_zone not in available_timezones():
             raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a time zone we know, like Europe/Berlin.")
         organisation.time_zone = time_zone
-    if (name, time_zone, sender) != (None, None, None):
-        audit.record("organisation.changed", at=now, actor=None, before={"time_zone": before},
-                     after={"time_zone": organisation.time_zone})  # fmt: skip
+    if (name, time_zone, sender, outcome_domains) != (None, None, None, None):
+        audit.record("organisation.changed", at=now, actor=actor.id if actor else None, before=before,
+                     after=_plain(organisation))  # fmt: skip
+
+
+def _plain(organisation: Organisation) -> dict[str, Any]:
+    return {"time_zone": organisation.time_zone, "outcome_domains": organisation.outcome_domains.split()}
+
+
+def _domains(given: str) -> list[str]:
+    """Each once, in the form in which addresses are stored. Raises Invalid."""
+    typed = [one.removeprefix("@") for one in given.replace(",", " ").replace(";", " ").split()]
+    if len(typed) > DOMAINS_LIMIT:
+        raise Invalid(outcome_domains=f"Enter {DOMAINS_LIMIT} domains or fewer. You entered {len(typed)}.")
+    found = []
+    for one in typed:
+        try:
+            found.append(address(f"name@{one}").rpartition("@")[2])
+        except Invalid:
+            raise Invalid(
+                outcome_domains=f"“{one[:80]}” is not a domain. Enter domains like example.com, parted by commas."
+            ) from None
+    return list(dict.fromkeys(found))
 
 
 def hide_first_steps(organisation: Organisation, *, actor: Person, now: datetime) -> None:
