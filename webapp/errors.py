@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ _TITLES = {
     405: "Not like this",
     409: "It has changed meanwhile",
     413: "That is too large",
+    414: "That address is too long",
     422: "Something is missing",
     429: "A little slower, please",
     503: "Not available right now",
@@ -56,10 +58,12 @@ def init(app: Flask) -> None:
 
 
 def answer(
-    status: int, sentence: str, *, title: str = "", next_url: str = "/", next_label: str = "", also: str = ""
-) -> Response:
+    status: int, sentence: str, *, title: str = "", next_url: str = "/", next_label: str = "", also: str = "",
+    typed: Sequence[str] = (),
+) -> Response:  # fmt: skip
     """The refusal as a whole page, or as a toast where htmx asked: with `also`, what it swaps in besides, and with the
-    link unless it leads to the page that is open."""
+    link unless it leads to the page that is open. `typed` stands on the page to be copied; behind a toast the form
+    still holds it."""
     _end_transaction()
     if htmx.is_fragment():
         is_here = urlsplit(htmx.current_page() or "").path == urlsplit(next_url).path
@@ -72,6 +76,7 @@ def answer(
         message=sentence,
         next_url=next_url,
         next_label=next_label or "Go to your dashboard",
+        typed=typed,
     )
     return make_response(body, status)
 

@@ -8,14 +8,69 @@ from functools import lru_cache
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
+# Normalising sorts the marks of a run, in a time that grows with the square of its length and with the interpreter
+# held. No script needs more than a few; 30 is the limit of Unicode's own Stream-Safe Text Format (UAX #15).
+MARKS_LIMIT = 30
+
+# NUL, which PostgreSQL takes in no text, other controls that say nothing, and halves of surrogate pairs, which JSON
+# can carry and no database stores. Tabs and the signs that end a line are not among them.
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_UNSTORABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85]")
+
+
+def storable(text: str) -> str:
+    """Without control characters that mean nothing; lone surrogates become question marks."""
+    if not _UNSTORABLE.search(text):
+        return text
+    return _CONTROL.sub("", text.encode("utf-8", "replace").decode())
+
+
+def has_too_many_marks(text: str) -> bool:
+    """Whether more than MARKS_LIMIT combining marks follow each other. Looks at each character once."""
+    return _too_many(text) is not None
+
+
+def thinned(text: str) -> str:
+    """Without the marks beyond MARKS_LIMIT in a run, so that the text can be normalised in linear time."""
+    surplus = _too_many(text)
+    if surplus is None:
+        return text
+    gone = set(surplus)
+    return "".join(sign for place, sign in enumerate(text) if place not in gone)
+
+
+def _too_many(text: str) -> list[int] | None:
+    """Where the marks beyond the limit stand; None for a text without any, as nearly all are."""
+    if text.isascii() or len(text) <= MARKS_LIMIT:
+        return None
+    run, found = 0, []
+    for place, sign in enumerate(text):
+        if sign < "\u0300":
+            # The soft hyphen is a format character.
+            run = run if sign == "\xad" else 0
+            continue
+        kind = unicodedata.category(sign)
+        # The halfwidth sound marks are letters that NFKC makes marks of.
+        if kind[0] == "M" or sign in "\uff9e\uff9f":
+            run += 1
+            if run > MARKS_LIMIT:
+                found.append(place)
+        elif kind != "Cf":  # what may be taken out before the text is normalised does not divide a run
+            run = 0
+    return found or None
+
 
 def clean(text: str) -> str:
-    """NFC, no NUL, LF line ends, no white space around: the form in which text is counted and stored.
+    """NFC, no control characters, LF line ends, no white space around: the form in which text is counted and stored.
 
-    Lone surrogates, which JSON can carry and no database stores, become question marks.
+    Takes linear time for any text.
     """
-    whole = text.replace("\0", "").encode("utf-8", "replace").decode()
-    return unicodedata.normalize("NFC", whole).replace("\r\n", "\n").replace("\r", "\n").strip()
+    text = storable(text)
+    if not text.isascii():
+        # Twice: a few signs are two marks in NFC.
+        text = thinned(unicodedata.normalize("NFC", thinned(text)))
+    return _LINE_END.sub("\n", text).strip()
 
 
 def one_line(text: str) -> str:
@@ -25,8 +80,10 @@ def one_line(text: str) -> str:
 
 
 def sort_key(text: str) -> str:
-    """Case-folded NFKC: the same order and the same hits on every database engine."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
+    """Case-folded NFKC: the same order and the same hits on every database engine. Takes linear time."""
+    if text.isascii():
+        return text.lower().strip()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", thinned(text)).casefold()).strip()
 
 
 def search_text(*parts: str) -> str:

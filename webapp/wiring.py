@@ -5,7 +5,7 @@ from flask import Flask
 from sqlalchemy.engine import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import cli, cookies, errors, failpoints, logs, presentation, security, signin
+from webapp import cli, cookies, errors, failpoints, incoming, logs, presentation, security, signin
 from webapp.assets import init_assets
 from webapp.broker import connect
 from webapp.config import PROJECT, Settings
@@ -38,6 +38,7 @@ def wire(settings: Settings, *, web: bool = True) -> Flask:
         listen(db.engine)
     migrate.init_app(app, db, directory=str(PROJECT / "migrations"))
     security.init(app)
+    incoming.init(app)
     limiter.init_app(app)
     csrf.init_app(app)
     login.init_app(app)
@@ -80,8 +81,9 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SESSION_REFRESH_EACH_REQUEST": False,
         "PERMANENT_SESSION_LIFETIME": signin.REMEMBERED,
         "TRUSTED_HOSTS": list(settings.trusted_hosts),
-        "MAX_CONTENT_LENGTH": 1024 * 1024,
+        # Of the fields of a multipart body; incoming.py has the limit of each kind of body.
         "MAX_FORM_MEMORY_SIZE": 256 * 1024,
+        "MAX_FORM_PARTS": incoming.FIELDS_LIMIT,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine,
         "WTF_CSRF_TIME_LIMIT": None,

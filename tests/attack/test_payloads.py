@@ -35,7 +35,7 @@ def test_a_sample_of_each_family_in_pages_mails_tables_and_logs(
 
 
 def test_what_is_hard_to_read_breaks_no_field_on_either_engine(app: Any, company: Any, smtp: Any, address: str) -> None:
-    words = ["\0", "a\0b", "\U0001fffe", "\ud800", "Z" + "\u0301" * 200, "İstanbul", *payloads.ADDRESSES[::6]]
+    words = ["\0", "a\0b", "\U0001fffe", "\ud800", "Z" + "\u0301" * 30, "İstanbul", *payloads.ADDRESSES[::6]]
     found = payloads.throw(app, company, words, smtp, None, address)
     assert found.wrong == []
 

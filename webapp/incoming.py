@@ -1,0 +1,110 @@
+"""What comes in with a request, looked at once and before anything else reads it: how much it is, and which characters.
+
+Whatever reads the query or a form afterwards finds only text that can be normalised in linear time and stored on both
+databases. A body in another format (JSON) has to go through `fault` and `storable` as well.
+"""
+
+from collections.abc import Iterable
+
+from flask import Flask, Request, Response, abort, request
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
+
+from webapp import errors
+from webapp.text import MARKS_LIMIT, has_too_many_marks, storable
+
+# In bytes. A picture is up to 512 kB; a form of ours, with everything carried along, a few kB.
+LARGEST_BODY = {"multipart/form-data": 1024 * 1024, "application/x-www-form-urlencoded": 256 * 1024}
+LARGEST_OTHER_BODY = 64 * 1024
+LONGEST_QUERY = 8 * 1024
+FIELDS_LIMIT = 5000
+# In characters. The longest text that any field takes is 5,000; what was typed beyond a field's own limit still comes
+# back with the sentence of that field.
+LONGEST_FIELD = 20_000
+# Never shown again.
+_SECRET = ("password", "again", "current", "your_password", "code", "csrf_token")
+
+
+def init(app: Flask) -> None:
+    """To be called before the extensions that read forms."""
+    app.before_request(look)
+
+
+def look() -> Response | None:
+    """Refuses what is too much or unreadable with a sentence; takes out what no text needs."""
+    if _unstorable(request.path):
+        abort(404)  # no address of ours holds such a character
+    request.max_content_length = LARGEST_BODY.get(request.mimetype, LARGEST_OTHER_BODY)
+    if len(request.query_string) > LONGEST_QUERY:
+        return errors.answer(414, "The address is too long. Shorten the search and try again.")
+    if _pairs_in_body(request) > FIELDS_LIMIT:
+        return errors.answer(413, f"The form has more than {FIELDS_LIMIT:,} fields. Send it in smaller parts.")
+    request.args = _storable(request.args)
+    request.form = _storable(request.form)
+    for said in fault_in(request.args), fault_in(request.form):
+        if said:
+            return errors.answer(422, said, typed=_typed(request.form))
+    return None
+
+
+def fault(text: str, *, compared: bool = False) -> str:
+    """What is wrong with one text, or ""; `compared`: it is only compared with another one."""
+    if compared:
+        return ""
+    if len(text) > LONGEST_FIELD:
+        return f"Use {LONGEST_FIELD:,} characters or fewer in one field. You entered {len(text):,}."
+    if has_too_many_marks(text):
+        return (
+            f"One letter has more than {MARKS_LIMIT} accents or other combining marks. Remove some of them, then send "
+            "the text again."
+        )
+    return ""
+
+
+def fault_in(values: MultiDict[str, str]) -> str:
+    """The first thing that is wrong with a query or a form, or ""."""
+    for name, value in values.items(multi=True):
+        if said := fault(name) or fault(value, compared=_is_compared(name)):
+            return said
+    return ""
+
+
+def _is_compared(name: str) -> bool:
+    """What a form was drawn with is compared and never normalised: only the limit of the whole body holds for it."""
+    return name == "was" or name.startswith("was-")
+
+
+def _pairs_in_body(given: Request) -> int:
+    """How many fields there are, counted before they are parsed. Of a multipart body Werkzeug counts the parts."""
+    if given.mimetype != "application/x-www-form-urlencoded":
+        return 0
+    body = given.get_data()
+    # A body that does not say its length is cut at the limit without a word.
+    if (given.content_length or 0) < len(body) == given.max_content_length:
+        abort(413)
+    return body.count(b"&") + 1
+
+
+def _storable(values: MultiDict[str, str]) -> ImmutableMultiDict[str, str]:
+    if any(_unstorable(text) for text in _texts(values)):
+        values = MultiDict((storable(name), storable(value)) for name, value in values.items(multi=True))
+    return ImmutableMultiDict(values)
+
+
+def _texts(values: MultiDict[str, str]) -> Iterable[str]:
+    for name, value in values.items(multi=True):
+        yield name
+        yield value
+
+
+def _unstorable(text: str) -> bool:
+    return storable(text) is not text
+
+
+def _typed(form: MultiDict[str, str]) -> list[str]:
+    """What somebody wrote into a form, so that it is not lost with the refusal; keys and choices are left out."""
+    values = [
+        value
+        for name, value in form.items(multi=True)
+        if name not in _SECRET and not _is_compared(name) and (" " in value.strip() or fault(value))
+    ]
+    return list(dict.fromkeys(values))
