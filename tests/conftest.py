@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,12 +35,44 @@ from webapp.models import Base, EventHead, Person
 from webapp.transactions import choose
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
+VIEWS = Path(__file__).parent / "views"
 SECRET = "a secret that only these tests know"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones first: as the last ones, one process would do them and the other be idle."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--both-engines", action="store_true", help="run the tests of views on both databases, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The slow ones first: as the last ones, one process would do them and the other be idle.
+
+    A view's test runs on one engine unless it is marked `both_engines`: what differs between the databases (locks,
+    search, paging, races) is below the views and tested there on both.
+    """
+    if not config.getoption("both_engines") and not _names_an_engine(config):
+        left_out = _on_the_other_engine(items)
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
+        items[:] = [item for item in items if item.nodeid not in left_out]
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def _names_an_engine(config: pytest.Config) -> bool:
+    """Whether the command line asks for an engine (`-k postgresql`, or a test with its parameters)."""
+    asked = " ".join([config.getoption("keyword"), *config.args])
+    return SQLITE in asked or POSTGRESQL in asked
+
+
+def _on_the_other_engine(items: list[pytest.Item]) -> set[str]:
+    """The ids of the view tests to leave out: half of the tests stay on each engine, always the same half."""
+    versions: dict[str, dict[str, str]] = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        engine = callspec.params.get("engine") if callspec else None
+        if engine and item.path.parent == VIEWS and item.get_closest_marker("both_engines") is None:
+            versions.setdefault(item.nodeid.replace(engine, "engine", 1), {})[engine] = item.nodeid
+    return {
+        ids[POSTGRESQL if zlib.crc32(test.encode()) % 2 else SQLITE] for test, ids in versions.items() if len(ids) > 1
+    }
 
 
 @contextlib.contextmanager

@@ -29,6 +29,8 @@ from .. import factories
 from ..test_audit import tamper
 from .admin_helpers import events, flat, is_fragment, statements, words
 
+pytestmark = pytest.mark.both_engines
+
 WEBAPP = Path(audit.__file__).parent
 # Kinds that are put together where they are recorded, by the source of the argument.
 COMPUTED = {

@@ -20,6 +20,8 @@ from webapp.wiring import connect
 from .. import factories
 from .admin_helpers import events, flat, is_fragment, now, statements, words
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def admin(login_as, adam):

@@ -19,6 +19,8 @@ from webapp.workflow.states import RequestState, StepState
 
 from .admin_helpers import events, flat, is_fragment, now, policy_of, words
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def admin(login_as, adam):

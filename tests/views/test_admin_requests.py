@@ -23,6 +23,8 @@ from .. import factories
 from . import stage
 from .admin_helpers import events, flat, is_fragment, now, statements, words
 
+pytestmark = pytest.mark.both_engines
+
 REASON = {"reason": "Ana is on holiday."}
 
 

@@ -16,6 +16,8 @@ from webapp.extensions import db
 from webapp.models import Step
 from webapp.transactions import choose
 
+pytestmark = pytest.mark.both_engines
+
 
 def names(answer):
     """The apps on the page, in order."""

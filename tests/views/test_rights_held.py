@@ -23,6 +23,8 @@ from webapp.transactions import alone, choose
 
 from . import stage
 
+pytestmark = pytest.mark.both_engines
+
 LOST = 404
 SIGN_IN = 303
 
