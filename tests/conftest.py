@@ -162,6 +162,7 @@ class Engines:
         # took it over, and what it counted in memory would stay.
         vars(limiter).update(self._limits, _storage_dead=False)
         self._limits["_fallback_storage"].reset()
+        app.extensions["attempts"].reset()
         return app
 
     def _make(self, engine: str) -> Flask:

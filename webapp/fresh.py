@@ -10,16 +10,14 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Response, g, make_response, render_template, request, session
-from flask_limiter import RateLimitExceeded
+from flask import Response, make_response, render_template, request, session
 from werkzeug.datastructures import ImmutableMultiDict
 
 from webapp import clock, htmx, outbox, passwords, signin
-from webapp.extensions import limiter
+from webapp.attempts import Count, TooMany, give_back, take
 from webapp.operations import people as operations
 from webapp.security import SAFE, here, own_path
 from webapp.signin import SignedIn, signed_in
-from webapp.times import span
 from webapp.transactions import reading
 
 PROVED_FOR = timedelta(minutes=15)
@@ -32,18 +30,10 @@ WRONG = "This is not your password. Please type it once more."
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def _this_session() -> str:
-    return str(session.get("_user_id", "nobody"))
-
-
-def _wrong_password(_: Response) -> bool:
-    return "wrong_password" in g
-
-
-# Whoever found an open browser cannot try passwords for long, here or on the account's page.
-wrong_in_session = limiter.shared_limit(
-    "10 per 15 minutes", scope="password", key_func=_this_session, deduct_when=_wrong_password
-)
+def in_this_session() -> Count:
+    """Whoever found an open browser cannot try passwords for long, here or on the account's page. Another browser of
+    the same person has a count of its own."""
+    return Count("password", str(session.get("_user_id", "")), ((10, 15 * 60),))
 
 
 def fresh(view: View) -> View:
@@ -77,24 +67,25 @@ def ask_unless_right(given: str, then: str = "") -> Response | None:
     on. Else the question again; `then` is the address that it leads to, if what asked only reads."""
     try:
         wrong = _prove(given)
-    except RateLimitExceeded as error:
-        seconds = error.limit.limit.get_expiry()
-        answer = _ask(429, f"Too many tries in a short time. Wait {span(seconds)}, then try again.", then)
-        answer.headers["Retry-After"] = str(seconds)
+    except TooMany as error:
+        answer = _ask(429, f"{error} If you do not know your password, reset it with a link by email.", then)
+        answer.headers["Retry-After"] = str(error.seconds)
         return answer
     return _ask(401, wrong, then) if wrong else None
 
 
-@wrong_in_session
 def _prove(given: str) -> str:
-    """What is wrong, or "". Commits."""
+    """What is wrong, or "". Commits. Raises TooMany."""
+    if not given:
+        return "Please type your password."
+    taken = take(in_this_session())
     user = cast(SignedIn, signed_in())
     person = user.person
     with reading():
         fits = passwords.fits(person.password_hash, given)
     if not fits or person.password_hash is None:
-        g.wrong_password = True
-        return WRONG if given else "Please type your password."
+        return WRONG
+    give_back(taken)
     # Hashing took a while, in which this person may have lost the right to do this, or this session.
     signin.ask_again()
     operations.confirm_password(person.id, round=person.password_round, hash=person.password_hash)

@@ -7,6 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp import cli, cookies, errors, failpoints, incoming, logs, presentation, security, signin
 from webapp.assets import init_assets
+from webapp.attempts import Counters
 from webapp.broker import connect
 from webapp.config import PROJECT, Settings
 
@@ -28,6 +29,7 @@ def wire(settings: Settings, *, web: bool = True) -> Flask:
     failpoints.arm(settings.failpoints, "web" if web else "worker")
     app.extensions["keyring"] = KeyRing((settings.secret_key, *settings.secret_key_fallbacks))
     app.extensions["broker"] = connect(settings.redis_url, timeout=0.2)
+    app.extensions["attempts"] = Counters()
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]

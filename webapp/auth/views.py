@@ -1,19 +1,19 @@
 """The door: sign in, sign out, passwords by mailed link; and a person's own account."""
 
-import hashlib
 import time
 from collections import defaultdict
 from typing import Any
 
-from flask import Blueprint, Response, abort, flash, g, make_response, redirect, render_template, request, session
-from flask_limiter import RateLimitExceeded
+from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, htmx, links, outbox, passwords, signin
+from webapp import clock, devices, htmx, links, outbox, passwords, signin
+from webapp.attempts import Count, TooMany, give_back, take
+from webapp.auth import limits
 from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors, time_zones
 from webapp.browsers import browser_name, in_the_hand
-from webapp.extensions import db, limiter, settings
-from webapp.fresh import FIELD, ask_unless_right, wrong_in_session
+from webapp.extensions import db, settings
+from webapp.fresh import FIELD, ask_unless_right, in_this_session
 from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations.errors import Conflict, Invalid
@@ -21,49 +21,14 @@ from webapp.presentation import now
 from webapp.queries import accounts
 from webapp.security import hide_from_caches_and_referers, local_path, own_path
 from webapp.signin import anyone, me, people, signed_in
-from webapp.times import span
 from webapp.transactions import reading
 
 bp = Blueprint("auth", __name__)
 
 WRONG = "This e-mail and this password do not go together. Check both, or set a new password."
+HAS_LINKS = "If this address belongs to an account, use the link in the newest email from us."
 # Longer than a mail takes to be written to the outbox, so that the time does not tell who has an account.
 FORGOT_SECONDS = 0.3
-
-
-# ---------- Limits: counted in the broker, before anything is asked of the database ----------
-
-
-def _typed_email() -> str:
-    # Hashed: no addresses in the broker, and no key of any length that somebody likes.
-    return hashlib.sha256(as_stored(request.form.get("email")).encode()).hexdigest()
-
-
-def _wrong_password(_: Response) -> bool:
-    return "wrong_password" in g
-
-
-# A whole company may sign in from one address in the morning, so there it is failures that count for most.
-any_sign_in = limiter.limit("60 per minute")
-wrong_from_here = limiter.limit("20 per minute; 100 per hour", deduct_when=_wrong_password)
-wrong_for_email = limiter.limit("10 per 15 minutes", key_func=_typed_email, deduct_when=_wrong_password)
-links_from_here = limiter.limit("30 per hour")
-links_for_email = limiter.limit("3 per hour", key_func=_typed_email)
-
-
-@bp.errorhandler(RateLimitExceeded)
-def too_many(error: RateLimitExceeded) -> Response:
-    """The form again, with what was typed and when to come back."""
-    seconds = error.limit.limit.get_expiry()
-    sentence = f"Too many tries in a short time. Wait {span(seconds)}, then try again."
-    if request.endpoint == "auth.ask_for_link":
-        response = _forgot(ForgotPassword(), 429, email=sentence)
-    elif request.endpoint == "auth.change_password" and signed_in() is not None:
-        response = _account_again(429, current=sentence)
-    else:
-        response = _door(SignIn(), 429, password=sentence)
-    response.headers["Retry-After"] = str(seconds)
-    return response
 
 
 # ---------- Sign in and out ----------
@@ -80,20 +45,24 @@ def sign_in_page() -> AnyResponse:
 
 
 @bp.post("/sign-in")
-@any_sign_in
-@wrong_from_here
-@wrong_for_email
 @anyone
 def sign_in() -> AnyResponse:
     """One answer, after the same time, for who is unknown, deactivated or without a password, and for a wrong one."""
     form = SignIn()
     if not form.validate():
         return _door(form, 422)
-    with reading():
-        person = accounts.by_email(form.email.data)
+    email = form.email.data
+    try:
+        device = devices.known(email)
+        taken = take(*(limits.of_device(device) if device else _of_stranger(email)))
+        with reading():
+            person = accounts.by_email(email)
+        if device and not (person and device.still_knows(person.password_round)):
+            taken += take(*_of_stranger(email))
+    except TooMany as error:
+        return _wait(_door(form, 429, password=f"{error} {limits.OR_RESET}"), error)
     fits = passwords.fits(person.password_hash if person else None, form.password.data)
     if person is None or person.password_hash is None or not fits:
-        g.wrong_password = True
         return _door(form, 422, password=WRONG)
     hash = person.password_hash
     if passwords.outdated(hash):
@@ -101,7 +70,22 @@ def sign_in() -> AnyResponse:
     people_operations.confirm_password(person.id, round=person.password_round, hash=hash)
     signin.begin(person.id, remember=form.remember.data)
     outbox.commit()
-    return redirect(local_path(form.next.data), 303)
+    give_back(taken)
+    response = make_response(redirect(local_path(form.next.data), 303))
+    devices.remember(response, person.email, person.password_round)
+    return response
+
+
+def _of_stranger(email: str) -> tuple[Count, ...]:
+    """Counts any sign-in from here, and says which counts hold for a wrong one."""
+    take(limits.any_from_here())
+    return limits.of_stranger(email)
+
+
+def _wait(response: Response, error: TooMany) -> Response:
+    """The form again, with what was typed; it says when to come back."""
+    response.headers["Retry-After"] = str(error.seconds)
+    return response
 
 
 @bp.post("/sign-out")
@@ -138,14 +122,20 @@ def forgot_password() -> Response:
 
 
 @bp.post("/password/forgot")
-@links_from_here
-@links_for_email
 @anyone
 def ask_for_link() -> AnyResponse:
     """The same answer, after the same time, whether there is such a person or not."""
     form = ForgotPassword()
     if not form.validate():
         return _forgot(form, 422)
+    try:
+        take(limits.links_from_here())
+    except TooMany as error:
+        return _wait(_forgot(form, 429, email=str(error)), error)
+    try:
+        take(limits.links_for(form.email.data))
+    except TooMany as error:
+        return _wait(_forgot(form, 429, email=f"{error} {HAS_LINKS}"), error)
     began = time.monotonic()
     with reading():
         person = accounts.by_email(form.email.data)
@@ -187,7 +177,9 @@ def set_password(token: str) -> AnyResponse:
     signin.begin(person.id, remember=False)
     outbox.commit()
     flash(f"Your password is set. Welcome, {person.first_name}.")
-    return hide_from_caches_and_referers(make_response(redirect("/", 303)))
+    response = hide_from_caches_and_referers(make_response(redirect("/", 303)))
+    devices.remember(response, person.email, person.password_round + 1)
+    return response
 
 
 def _behind(token: str) -> Person | None:
@@ -244,7 +236,6 @@ def change_theme() -> AnyResponse:
 
 
 @bp.post("/account/password")
-@wrong_in_session
 @people
 def change_password() -> AnyResponse:
     """A new password for who knows the old one; every other browser is signed out."""
@@ -253,9 +244,15 @@ def change_password() -> AnyResponse:
         person = db.session.get_one(Person, me().id)
     valid = form.validate()
     wrong = errors(form)
-    if "current" not in wrong and not passwords.fits(person.password_hash, form.current.data):
-        g.wrong_password = True
-        wrong["current"] = "This is not the password you have now."
+    if "current" not in wrong:
+        try:
+            taken = take(in_this_session())
+        except TooMany as error:
+            return _wait(_account_again(429, current=f"{error} {limits.OR_RESET}"), error)
+        if passwords.fits(person.password_hash, form.current.data):
+            give_back(taken)
+        else:
+            wrong["current"] = "This is not the password you have now."
     if not valid or wrong:
         return _account_again(422, **wrong)
     hash = passwords.hash_password(form.password.data)
@@ -264,7 +261,9 @@ def change_password() -> AnyResponse:
     signin.begin(person.id, remember=bool(session.permanent))
     outbox.commit()
     flash("Your password is changed. Every other browser is signed out.")
-    return redirect("/account", 303)
+    response = make_response(redirect("/account", 303))
+    devices.remember(response, person.email, person.password_round + 1)
+    return response
 
 
 @bp.post("/account/proof")

@@ -1,0 +1,137 @@
+"""How often something may be tried: counted before it is looked at, in one step of the broker, so that forty tries at
+once are counted like forty in a row. While the broker is away each process counts for itself.
+"""
+
+import hashlib
+import logging
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+from redis.exceptions import RedisError
+
+from webapp.extensions import broker, limiter
+from webapp.times import span
+
+# Seconds in which a broker that did not answer is not asked again.
+AWAY = 5.0
+
+log = logging.getLogger("countersign.attempts")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many of `name` by `key` within so many seconds: pairs of (times, seconds), all of which hold."""
+
+    name: str
+    key: str
+    limits: tuple[tuple[int, int], ...]
+
+    def windows(self) -> list[tuple[str, int, int]]:
+        """(the broker's key, times, seconds): hashed, so that it holds no address and has no length that somebody
+        likes."""
+        key = hashlib.sha256(self.key.encode()).hexdigest()
+        return [(f"countersign:{self.name}:{key}:{seconds}", times, seconds) for times, seconds in self.limits]
+
+
+class TooMany(Exception):
+    """Refused without a look; `seconds` is how long it takes until the next one is looked at."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Too many attempts. Try again in {span(math.ceil(seconds / 60) * 60)}.")
+        self.seconds = seconds
+
+
+def take(*counts: Count) -> tuple[Count, ...]:
+    """Counts one attempt in each of them, or in none and raises TooMany. Answers what `give_back` takes."""
+    if limiter.enabled:
+        windows = [one for count in counts for one in count.windows()]
+        milliseconds = cast(Counters, current_app.extensions["attempts"]).take(windows)
+        if milliseconds:
+            raise TooMany(max(1, math.ceil(milliseconds / 1000)))
+    return counts
+
+
+def give_back(counts: Sequence[Count]) -> None:
+    """What was right costs nothing."""
+    if limiter.enabled:
+        keys = [key for count in counts for key, _, _ in count.windows()]
+        cast(Counters, current_app.extensions["attempts"]).give_back(keys)
+
+
+# Nothing is counted when one is full: who is refused does not use up what others have left.
+_TAKE = """
+local wait = 0
+for i, key in ipairs(KEYS) do
+  if tonumber(redis.call('get', key) or '0') >= tonumber(ARGV[2 * i - 1]) then
+    wait = math.max(wait, redis.call('pttl', key), 1)
+  end
+end
+if wait == 0 then
+  for i, key in ipairs(KEYS) do
+    if redis.call('incr', key) == 1 then redis.call('pexpire', key, ARGV[2 * i]) end
+  end
+end
+return wait
+"""
+_GIVE_BACK = """
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('get', key) or '0') > 0 then redis.call('decr', key) end
+end
+"""
+
+
+class Counters:
+    """The counts of one installation: in the broker, or in memory while it is away."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._memory: dict[str, tuple[int, float]] = {}  # key → (count, end of its window)
+        self._away_until = 0.0
+
+    def reset(self) -> None:
+        """Forgets what is counted in memory, and that the broker was away."""
+        with self._lock:
+            self._memory.clear()
+            self._away_until = 0.0
+
+    def take(self, windows: Sequence[tuple[str, int, int]]) -> int:
+        """Milliseconds to wait; 0: counted."""
+        values = [value for _, times, seconds in windows for value in (times, seconds * 1000)]
+        answer = self._ask(_TAKE, [key for key, _, _ in windows], values)
+        return self._take_in_memory(windows) if answer is None else int(answer)
+
+    def give_back(self, keys: Sequence[str]) -> None:
+        self._ask(_GIVE_BACK, keys, [])
+        with self._lock:  # where it was counted, if the broker has just gone or come back
+            for key in keys:
+                count, until = self._memory.get(key, (0, 0.0))
+                if count:
+                    self._memory[key] = (count - 1, until)
+
+    def _ask(self, script: str, keys: Sequence[str], values: Sequence[int]) -> int | None:
+        """None: the broker is away."""
+        if time.monotonic() < self._away_until:
+            return None
+        try:
+            return cast(int, broker().eval(script, len(keys), *keys, *values) or 0)
+        except (RedisError, OSError) as error:
+            self._away_until = time.monotonic() + AWAY
+            log.warning("The broker is away; attempts are counted in memory.", extra={"error": str(error)})
+            return None
+
+    def _take_in_memory(self, windows: Sequence[tuple[str, int, int]]) -> int:
+        now = time.monotonic()
+        with self._lock:
+            for key in [key for key, (_, until) in self._memory.items() if until <= now]:
+                del self._memory[key]
+            held = {key: self._memory.get(key, (0, now + seconds)) for key, _, seconds in windows}
+            full = [held[key][1] - now for key, times, _ in windows if held[key][0] >= times]
+            if full:
+                return math.ceil(max(full) * 1000)
+            self._memory |= {key: (count + 1, until) for key, (count, until) in held.items()}
+            return 0

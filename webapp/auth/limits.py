@@ -1,0 +1,39 @@
+"""How often one may try to sign in or have a link mailed.
+
+A browser that the person has signed in with before has a count of its own, so that nobody else's wrong tries close the
+door for it. For all others it is the address they come from, for this account and for all, and the account.
+"""
+
+from webapp.attempts import Count
+from webapp.devices import Device
+from webapp.extensions import network
+
+MINUTE, HOUR = 60, 3600
+OR_RESET = "If you do not know your password, reset it with a link by email."
+
+
+def of_device(device: Device) -> tuple[Count, ...]:
+    return (Count("sign-in-device", device.nonce, ((10, 15 * MINUTE),)),)
+
+
+def of_stranger(email: str) -> tuple[Count, ...]:
+    """Wrong ones only, with what is right given back: a company may sign in from one address in the morning. One
+    address alone cannot use up what the account has."""
+    return (
+        Count("sign-in-pair", f"{network()} {email}", ((10, 15 * MINUTE), (20, HOUR))),
+        Count("sign-in-address", network(), ((20, MINUTE), (100, HOUR))),
+        Count("sign-in-account", email, ((50, HOUR),)),
+    )
+
+
+def any_from_here() -> Count:
+    """Right ones, too: each costs a moment of argon2."""
+    return Count("sign-in-any", network(), ((60, MINUTE),))
+
+
+def links_from_here() -> Count:
+    return Count("links-address", network(), ((30, HOUR),))
+
+
+def links_for(email: str) -> Count:
+    return Count("links-account", email, ((3, HOUR),))

@@ -1,0 +1,68 @@
+"""The browsers that somebody has signed in with: wrong tries from elsewhere do not close the door for them.
+
+A cookie that only says "somebody with this address has given the right password here": no id, no address, no right to
+anything but a count of its own. It holds for 90 days, and no longer than the password.
+"""
+
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Response, request
+
+from webapp import clock
+from webapp.extensions import keyring, settings
+
+COOKIE = "countersign_device"
+LASTS = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A browser that the owner of this address has signed in with; `nonce` names it."""
+
+    nonce: str
+    key_id: str
+    email: str
+    expires: str
+    proof: str
+
+    def still_knows(self, round: int) -> bool:
+        """Whether the password is still the one that was given there."""
+        return hmac.compare_digest(
+            self.proof.encode(), _mac(self.key_id, self.email, self.nonce, self.expires, str(round)).encode()
+        )
+
+
+def known(email: str) -> Device | None:
+    """The browser that asks, if it is one of this address; whether the password changed since, `still_knows` says."""
+    parts = request.cookies.get(COOKIE, "").split(".")
+    if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit() or len(parts[1]) > 12:
+        return None
+    nonce, expires, seal, proof = parts
+    now = clock.now()
+    if not now.timestamp() < int(expires) <= (now + LASTS + timedelta(hours=1)).timestamp():
+        return None
+    for key_id in keyring().ids:
+        if hmac.compare_digest(seal.encode(), _mac(key_id, email, nonce, expires).encode()):
+            return Device(nonce, key_id, email, expires, proof)
+    return None
+
+
+def remember(response: Response, email: str, round: int) -> None:
+    """After the right password: the browser is one of this address, as long as the password is this one."""
+    nonce, expires = secrets.token_urlsafe(12), str(int((clock.now() + LASTS).timestamp()))
+    key_id = keyring().current
+    seals = (_mac(key_id, email, nonce, expires), _mac(key_id, email, nonce, expires, str(round)))
+    response.set_cookie(
+        COOKIE, ".".join((nonce, expires, *seals)), max_age=LASTS, path="/sign-in", httponly=True, samesite="Lax",
+        secure=settings().secure,
+    )  # fmt: skip
+
+
+def _mac(key_id: str, *parts: str) -> str:
+    # No part holds a line end.
+    digest = hmac.digest(keyring().derive("known device", key_id), "\n".join(parts).encode(), "sha256")
+    return urlsafe_b64encode(digest[:16]).decode().rstrip("=")
