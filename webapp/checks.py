@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import schema
+from webapp import jobs, schema
 from webapp.extensions import db
 from webapp.transactions import choose
 
@@ -29,7 +29,8 @@ class Finding:
 
 
 def run() -> Iterator[Finding]:
-    """Every check, each in a transaction of its own that only reads; one that fails does not stop the others."""
+    """Every check, each in a transaction of its own that only reads, but for what `approvers` repairs; one that fails
+    does not stop the others."""
     for name, look in CHECKS:
         choose("read")
         try:
@@ -66,7 +67,21 @@ def tables() -> str:
     return f"at {schema.newest()}"
 
 
+def approvers() -> str:
+    """Every pending request is with those who can decide it; what is not is repaired, which is all that a check ever
+    writes."""
+    choose("write")
+    repaired = jobs.check_asked()
+    if repaired:
+        return (
+            f"{repaired:,} pending {'request was' if repaired == 1 else 'requests were'} not with the approvers; "
+            f"they have been asked now"
+        )
+    return "every pending request is with its approvers"
+
+
 CHECKS: list[tuple[str, Callable[[], str]]] = [
     ("database", database),
     ("schema", tables),
+    ("approvers", approvers),
 ]

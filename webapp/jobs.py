@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from webapp import anchors, clock, failpoints, mail, outbox, smtp
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
-from webapp.operations import keys, requests
+from webapp.operations import asked, keys, requests
 from webapp.outbox import Claim
+from webapp.queries import asked as who_is_asked
 from webapp.queries import mails
 from webapp.queries.mails import Facts
 from webapp.transactions import reading
@@ -62,7 +63,7 @@ def _drain(seconds: float) -> bool:
 
 
 def sweep() -> None:
-    """Ends what is overdue, anchors the record, then sends what no bell announced."""
+    """Ends what is overdue, anchors the record, once a day looks who is asked, then sends what no bell announced."""
     db.session.connection()  # from here on our clock goes by the database's
     _expire()
     while not stopping.is_set() and keys.renew_orphaned(now=clock.now()):
@@ -74,6 +75,8 @@ def sweep() -> None:
     )
     db.session.commit()
     anchor()
+    if _is_check_due():
+        check_asked()
     # A drain that is under way finds what this sweep would; waiting for it would hold up the next expiry.
     while _sending.acquire(blocking=False):
         try:
@@ -91,6 +94,29 @@ def _expire() -> None:
         outbox.commit()
         if looked_at < EXPIRE_BATCH:
             return
+
+
+def _is_check_due() -> bool:
+    due = asked.is_due()
+    db.session.commit()
+    return due
+
+
+def check_asked() -> int:
+    """Finds the pending requests whose approvers were not asked, and asks them; returns how many there were.
+
+    It looks without a lock, page by page, and takes the lock of the directory only for what it finds.
+    """
+    after: int | None = 0
+    repaired = 0
+    while after is not None and not stopping.is_set():
+        with reading():
+            looked = who_is_asked.look(after=after)
+        if looked.wrong:
+            repaired += asked.repair(looked.wrong, now=clock.now())
+            outbox.commit()
+        after = looked.last
+    return repaired
 
 
 def anchor() -> None:

@@ -31,6 +31,7 @@ class Book:
         self.today = 0
         self.people: dict[str, dict[str, bool]] = {}
         self.groups: dict[str, set[str]] = {}
+        self.archived: set[str] = set()  # the groups that can be chosen for nothing any more
         self.apps: dict[str, dict[str, Any]] = {}
         self.requests: list[dict[str, Any]] = []
         self.grants: list[dict[str, Any]] = []
@@ -84,7 +85,7 @@ class Book:
     def add(self, person: str, app: str) -> None:
         rule = self.apps[app]["rule"]
         if (rule["approval"] or self.has(person, app) or self.waits(person, app)
-                or not self.people[person]["active"]):  # fmt: skip
+                or not self.people[person]["active"] or self.apps[app]["archived"]):  # fmt: skip
             raise Refused("conflict")
         self.sweep(person, app)
         self.grants.append({"app": app, "person": person, "request": None, "live": True, "seat": "A"})
@@ -107,7 +108,7 @@ class Book:
         }  # fmt: skip
         reasons = set()
         if (not rule["approval"] or stale or self.has(person, app) or self.waits(person, app)
-                or not self.people[person]["active"]):  # fmt: skip
+                or not self.people[person]["active"] or self.apps[app]["archived"]):  # fmt: skip
             reasons.add("conflict")
         if any(self.deciders(step["approver"], request)[0] == "nobody" for step in request["steps"]):
             reasons.add("nobody")
@@ -295,7 +296,39 @@ class Book:
         self.apps[app]["owner"] = owner
         self.rearrange()
 
+    def archive_app(self, actor: str, app: str) -> None:
+        """Its pending requests go on as they are."""
+        if self.has_asked(actor, app):
+            raise Refused("conflict")
+        self.apps[app]["archived"] = True
+
+    def restore_app(self, actor: str, app: str) -> None:
+        if self.has_asked(actor, app):
+            raise Refused("conflict")
+        self.apps[app]["archived"] = False
+
+    def archive_group(self, actor: str, group: str) -> None:
+        """Not while a rule names it, it owns an app with a use for an owner, or a pending request is to be decided by
+        it."""
+        me = ("group", group)
+        pending = [one for one in self.requests if one["state"] == "pending"]
+        in_use = [one for one in self.apps.values() if not one["archived"]]
+        owned = [name for name, one in self.apps.items() if one["owner"] == me]
+        if (
+            group in self.archived
+            or any(step[0] == me for app in in_use for step in app["rule"]["steps"])
+            or any(not self.apps[name]["archived"] or name in [one["app"] for one in pending] for name in owned)
+            or any(step["approver"] == me and step["state"] in ("open", "waiting")
+                   for one in pending for step in one["steps"])
+        ):  # fmt: skip
+            raise Refused("conflict")
+        self.archived.add(group)
+        self.groups[group] = set()
+        self.rearrange()
+
     def add_member(self, actor: str, group: str, person: str) -> None:
+        if group in self.archived:
+            raise Refused("conflict")
         if person in self.groups[group] or not self.people[person]["active"]:
             raise Refused("conflict")
         self.groups[group].add(person)

@@ -18,7 +18,7 @@ from webapp.extensions import broker, db
 from webapp.models import AccessRequest, App, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
 from webapp.operations import apps, grants, groups, override, pending, people, requests
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import cases, directory, mails
+from webapp.queries import asked, cases, directory, mails
 from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import (
@@ -226,6 +226,17 @@ class Database:
         apps.set_owner(self._held(app), owner=self.approver(owner) if owner else None, actor=self._person(actor),
                        now=clock.now())  # fmt: skip
 
+    def archive_app(self, actor: str, app: str) -> None:
+        apps.archive(self._held(app), actor=self._person(actor), now=clock.now())
+
+    def restore_app(self, actor: str, app: str) -> None:
+        row = self._held(app)
+        apps.restore(row, actor=self._person(actor), now=clock.now())
+        apps.set_requestable(row, requestable=True, actor=self._person(actor), now=clock.now())
+
+    def archive_group(self, actor: str, group: str) -> None:
+        groups.archive(self._group(group), actor=self._person(actor), now=clock.now())
+
     def add_member(self, actor: str, group: str, person: str) -> None:
         groups.add_member(self._group(group), self._person(person), actor=self._person(actor), now=clock.now())
 
@@ -363,6 +374,7 @@ class Database:
         with self._app.app_context():
             choose("read")
             try:
+                assert asked.look().wrong == []
                 self._record.go_on()
                 assert replay.differences(self._record) == []
                 if whole:

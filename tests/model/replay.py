@@ -43,6 +43,10 @@ class Record:
                 self.members[facts["group"]].add(person)
             case ["group", "member_removed"]:
                 self.members[facts["group"]].remove(person)
+            case ["group", "archived"]:
+                self.members[facts["group"]] -= set(facts["members"])
+            case ["app", "archived"]:
+                self.apps[line["app"]]["requestable"] = False
             case ["app", "created"]:
                 self.apps[line["app"]] = {"owner": facts["owner"], "requestable": facts["requestable"]}
             case ["app", "changed"]:

@@ -66,6 +66,8 @@ DECISIONS = events(**ASKING_AND_DECIDING)
 EVERYTHING = events(
     **ASKING_AND_DECIDING,
     add=(2, (names, apps)),
+    archive=(1, (names, apps)),
+    archive_group=(2, (names, groups)),
     remind=(1, (numbers,)),
     new_code=(1, (numbers, names)),
     post_office=(2, ()),
@@ -84,7 +86,7 @@ def new_book() -> Book:
 
     def app(owner: Who | None, *steps: Any, approval: bool = True) -> dict[str, Any]:
         rule = {"approval": approval, "steps": list(steps), "requester sets seat": False, "mail": mail}
-        return {"owner": owner, "rule": rule}
+        return {"owner": owner, "rule": rule, "archived": False}
 
     book.apps = {
         "salesforce": app(("person", "otto"), (("person", "ana"), 3, False)),
@@ -169,7 +171,7 @@ class Decisions(RuleBasedStateMachine):
             (name, wanted)
             for name, one in self.book.people.items()
             for wanted in APPS
-            if one["active"] and self.book.apps[wanted]["rule"]["approval"]
+            if one["active"] and self.book.apps[wanted]["rule"]["approval"] and not self.book.apps[wanted]["archived"]
             and not self.book.has(name, wanted) and not self.book.has_asked(name, wanted)
         ]  # fmt: skip
         if able and which % 5:
@@ -197,14 +199,21 @@ class Decisions(RuleBasedStateMachine):
         self.both("sweep")
 
     def save_rule(self, actor: str, app: str, rule: dict[str, Any]) -> None:
-        self.both("save_rule", actor=self.admin(actor), app=app, rule=rule)
+        # No page leads to the rules of an archived app, or lets somebody choose an archived group.
+        named = {name for (kind, name), _, _ in rule["steps"] if kind == "group"}
+        if not self.book.apps[app]["archived"] and not named & self.book.archived:
+            self.both("save_rule", actor=self.admin(actor), app=app, rule=rule)
 
     def approval_off(self, actor: str, app: str, way: str, reason: str) -> None:
-        if self.book.apps[app]["rule"]["approval"]:
+        if self.book.apps[app]["rule"]["approval"] and not self.book.apps[app]["archived"]:
             self.both("approval_off", actor=self.admin(actor), app=app, way=way, reason=reason)
 
     def set_owner(self, actor: str, app: str, owner: Who | None) -> None:
-        self.both("set_owner", actor=self.admin(actor), app=app, owner=owner)
+        if not self.book.apps[app]["archived"] and self.can_be_chosen(owner):
+            self.both("set_owner", actor=self.admin(actor), app=app, owner=owner)
+
+    def can_be_chosen(self, who: Who | None) -> bool:
+        return who is None or who[0] == "person" or who[1] not in self.book.archived
 
     def member(self, actor: str, group: str, person: str) -> None:
         word = "remove_member" if person in self.book.groups[group] else "add_member"
@@ -273,7 +282,15 @@ class Operations(Decisions):
         self.both("admin_cancel", actor=self.mostly_admin(actor), number=self.pick(number), reason=reason)
 
     def reassign(self, actor: str, number: int, to: Who, reason: str) -> None:
-        self.both("reassign", actor=self.mostly_admin(actor), number=self.pick(number), to=to, reason=reason)
+        if self.can_be_chosen(to):
+            self.both("reassign", actor=self.mostly_admin(actor), number=self.pick(number), to=to, reason=reason)
+
+    def archive(self, actor: str, app: str) -> None:
+        word = "restore_app" if self.book.apps[app]["archived"] else "archive_app"
+        self.both(word, actor=self.admin(actor), app=app)
+
+    def archive_group(self, actor: str, group: str) -> None:
+        self.both("archive_group", actor=self.admin(actor), group=group)
 
     def extend(self, actor: str, number: int, days: int, reason: str) -> None:
         place = self.pick(number)

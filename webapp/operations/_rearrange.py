@@ -1,4 +1,8 @@
-"""When people, groups or owners change: who may decide the open steps is worked out anew."""
+"""When people, groups or owners change: who may decide the open steps is worked out again.
+
+Every operation that changes who is active, an admin, a member or an owner calls `rearrange` after it;
+tests/operations/test_rearranged.py looks through the operations for one that does not.
+"""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -42,13 +46,21 @@ def rearrange(*, people: Collection[int] = (), groups: Collection[int] = (), app
             ),
         )
     ).all()
-    if not touched:
-        return
+    ask_again(touched, now=now)
+
+
+def ask_again(requests: Collection[int], *, now: datetime) -> int:
+    """Works out again who decides the open step of these requests; returns of how many that was not who is asked.
+
+    The caller has taken `directory.lock(exclusive=True)`.
+    """
+    if not requests:
+        return 0
     # Holds these requests still: a decision that is under way comes first, and one that comes later sees this.
     held = set(
         db.session.scalars(
             update(AccessRequest)
-            .where(AccessRequest.id.in_(touched), AccessRequest.state == RequestState.PENDING.value)
+            .where(AccessRequest.id.in_(requests), AccessRequest.state == RequestState.PENDING.value)
             .values(version=AccessRequest.version + 1)
             .returning(AccessRequest.id),
             execution_options={"synchronize_session": False},
@@ -69,6 +81,7 @@ def rearrange(*, people: Collection[int] = (), groups: Collection[int] = (), app
         .execution_options(populate_existing=True)
     ):
         invited.setdefault(invitation.step_id, {})[invitation.person_id] = invitation
+    found_wrong = 0
     for row in rows:
         deciders = who_decides(
             _approver(row),
@@ -76,14 +89,16 @@ def rearrange(*, people: Collection[int] = (), groups: Collection[int] = (), app
             directory=found.directory,
             without=frozenset({row.asked_by_id, row.for_person_id}),
         )
-        _invite_anew(row, deciders, invited.get(row.id, {}), now=now)
+        found_wrong += _invite_anew(row, deciders, invited.get(row.id, {}), now=now)
+    return found_wrong
 
 
-def _invite_anew(row: Any, deciders: Deciders, invited: dict[int, Invitation], *, now: datetime) -> None:
+def _invite_anew(row: Any, deciders: Deciders, invited: dict[int, Invitation], *, now: datetime) -> bool:
+    """Whether anything was to be changed."""
     before = sorted(person for person, invitation in invited.items() if invitation.live)
     after = sorted(deciders.people)
     if before == after and row.tier == deciders.tier.value:
-        return
+        return False
     changed(update(Step).where(Step.id == row.id).values(tier=deciders.tier.value))
     returning: list[tuple[int, int, int]] = []
     for person, invitation in invited.items():
@@ -106,6 +121,7 @@ def _invite_anew(row: Any, deciders: Deciders, invited: dict[int, Invitation], *
         before={"tier": row.tier, "asked": before},
         after={"tier": deciders.tier.value, "asked": after},
     )
+    return True
 
 
 def _approver(row: Any) -> Approver:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, or_, select
 
 from webapp import audit
 from webapp.extensions import db
@@ -62,12 +62,15 @@ def archive(group: Group, *, actor: Person, now: datetime) -> None:
         delete(Membership).where(Membership.group_id == group.id).returning(Membership.person_id)
     ).all()
     audit.record("group.archived", at=now, actor=actor.id, group=group.id, members=sorted(members))
+    rearrange(people=members, groups=[group.id], now=now)
 
 
 def _users(group: int) -> list[str]:
     decides = [f"{rule.name} (step {rule.step})" for rule in holdings.rules_naming(group=group)]
+    # Of an archived app requests may be pending still, and its owner may have to decide them.
+    asks = exists().where(AccessRequest.app_id == App.id, AccessRequest.state == RequestState.PENDING.value)
     owns = db.session.scalars(
-        select(App.name).where(App.owner_group_id == group, App.archived_at.is_(None)).order_by(App.sort_key)
+        select(App.name).where(App.owner_group_id == group, or_(App.archived_at.is_(None), asks)).order_by(App.sort_key)
     ).all()
     sees = db.session.scalars(
         select(App.name)

@@ -1,0 +1,37 @@
+"""Repairs pending requests of which the approvers were not asked, whatever the cause: a fault, or a change by hand."""
+
+import logging
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import or_, update
+
+from webapp.models import Organisation, db_now
+from webapp.queries import directory
+
+from ._rearrange import ask_again
+from ._sql import changed
+
+EVERY_SECONDS = 24 * 3600
+
+log = logging.getLogger("countersign.asked")
+
+
+def is_due() -> bool:
+    """Once a day, for one of all workers: the first that says so has the turn. To be committed."""
+    mine = (
+        update(Organisation)
+        .where(or_(Organisation.asked_checked_at.is_(None), Organisation.asked_checked_at <= db_now(-EVERY_SECONDS)))
+        .values(asked_checked_at=db_now())
+    )
+    return changed(mine) == 1
+
+
+def repair(requests: Collection[int], *, now: datetime) -> int:
+    """Asks those who can decide these requests now; who cannot is no longer asked. Returns how many were wrong."""
+    directory.lock(exclusive=True)
+    repaired = ask_again(requests, now=now)
+    if repaired:
+        log.error("Pending requests were not with those who can decide them; they are now.",
+                  extra={"requests": repaired})  # fmt: skip
+    return repaired
