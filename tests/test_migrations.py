@@ -143,6 +143,26 @@ def test_requests_from_before_are_found_by_their_words_and_approvers(empty: Flas
     db.session.rollback()
 
 
+def test_addresses_from_before_get_one_form_and_two_people_keep_theirs(empty: Flask) -> None:
+    upgrade(revision="0012")
+    choose("write")
+    emails = ("max@xn--strae-oqa.example", "jo@bücher.example", "jo@xn--bcher-kva.example", "jörg@example.com", "a@b.c")
+    for number, email in enumerate(emails, 1):
+        db.session.execute(
+            text(
+                "INSERT INTO people (id, public_id, email, name, sort_key, search_text, about, password_round, "
+                f"is_admin, active, theme, created_at) VALUES ({number}, 'P{number}', '{email}', 'P', 'p', 'p', '', 0, "
+                "false, true, '', '2026-01-01 00:00:00.000000')"
+            )
+        )
+    db.session.commit()
+    upgrade()
+    found = db.session.execute(text("SELECT email, search_text FROM people ORDER BY id")).all()
+    assert [one.email for one in found] == ["max@straße.example", *emails[1:]]
+    assert "stra" in found[0].search_text
+    db.session.rollback()
+
+
 @pytest.fixture
 def broken(tmp_path: Path) -> str:
     """The project's migrations and one more that fails in its middle."""

@@ -72,6 +72,36 @@ def test_the_same_name_has_the_same_key(one: str, other: str) -> None:
     assert sort_key(one) == sort_key(other)
 
 
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("Fi\u200bna\u00adnce\ufeff", "Finance"), ("\u202eecnaniF\u202c", "ecnaniF"), ("a\u2066b\u2069\u061c", "ab"),
+        ("a\u200db", "ab"), ("x\u200c", "x"), ("\ufe0fx", "x"), ("a\u034fb", "ab"), ("a\u00a0\u3000 b", "a b"),
+        # They make a difference to see.
+        ("می\u200cخواهم", "می\u200cخواهم"), ("ന്\u200d", "ന്"), ("क्\u200dष", "क्\u200dष"),
+        ("👩\u200d👩\u200d👧", "👩\u200d👩\u200d👧"),
+        ("🏳\ufe0f\u200d🌈", "🏳\ufe0f\u200d🌈"), ("👩🏽\u200d⚕\ufe0f", "👩🏽\u200d⚕\ufe0f"), ("❤\ufe0f", "❤\ufe0f"),
+        ("\U0001f3f4\U000e0067\U000e0062\U000e007f", "\U0001f3f4\U000e0067\U000e0062\U000e007f"), ("x\U000e0067", "x"),
+        # Nothing to see.
+        *((blank, "") for blank in ("\u3164", "\u115f\u1160", "\uffa0 \u200b", "\u2800\u2800", "\u0301\u0316", "\ufe0f",
+                                    "\xad", "\u200d\u200c", "\u2003\u00a0", "\U000e0067", "\u202e\u202c")),
+    ],
+)  # fmt: skip
+def test_a_line_has_only_what_can_be_seen(given: str, stored: str) -> None:
+    assert one_line(given) == stored == one_line(stored)
+    if not stored:
+        assert clean(given) == ""  # as a reason that has to be given
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Finance", "Fi\u200bna\u00adnce"), ("Sales leads", "Sales\u00a0leads"), ("Sales leads", "Sales\u2800leads"),
+     ("میخواهم", "می\u200cخواهم"), ("❤", "❤\ufe0f"), ("a", "a\u3164"), ("①", "1"), ("Ⅳ", "iv"), ("İ", "i\u0307")],
+)  # fmt: skip
+def test_names_that_look_the_same_are_the_same(one: str, other: str) -> None:
+    assert sort_key(one) == sort_key(other)
+
+
 def test_a_search_looks_through_all_parts_and_takes_wildcards_as_they_are() -> None:
     assert search_text("Sales", "", "Élan") == "sales élan"
     assert like("50%_Off!") == "%50!%!_off!!%"

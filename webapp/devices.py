@@ -13,6 +13,7 @@ from datetime import timedelta
 from flask import Response, request
 
 from webapp import clock
+from webapp.addresses import same
 from webapp.extensions import keyring, settings
 
 COOKIE = "countersign_device"
@@ -38,6 +39,7 @@ class Device:
 
 def known(email: str) -> Device | None:
     """The browser that asks, if it is one of this address; whether the password changed since, `still_knows` says."""
+    email = same(email)
     parts = request.cookies.get(COOKIE, "").split(".")
     if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit() or len(parts[1]) > 12:
         return None
@@ -53,6 +55,7 @@ def known(email: str) -> Device | None:
 
 def remember(response: Response, email: str, round: int) -> None:
     """After the right password: the browser is one of this address, as long as the password is this one."""
+    email = same(email)
     nonce, expires = secrets.token_urlsafe(12), str(int((clock.now() + LASTS).timestamp()))
     key_id = keyring().current
     seals = (_mac(key_id, email, nonce, expires), _mac(key_id, email, nonce, expires, str(round)))

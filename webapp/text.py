@@ -63,27 +63,77 @@ def _too_many(text: str) -> list[int] | None:
 
 def clean(text: str) -> str:
     """NFC, no control characters, LF line ends, no white space around: the form in which text is counted and stored.
-
-    Takes linear time for any text.
+    "" for a text in which there is nothing to see. Takes linear time for any text.
     """
     text = storable(text)
     if not text.isascii():
         # Twice: a few signs are two marks in NFC.
         text = thinned(unicodedata.normalize("NFC", thinned(text)))
+        if is_blank(text):
+            return ""
     return _LINE_END.sub("\n", text).strip()
 
 
+# Unicode's Default_Ignorable_Code_Point, which have no look of their own, and the marks around annotations.
+_INVISIBLE = re.compile(
+    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_JOINERS = "\u200c\u200d"
+# Scripts in which a joiner between two letters makes another word, as in Persian, or another letter, as in Malayalam.
+_JOINED = re.compile(
+    "[\u0600-\u109f\u1780-\u18af\u1a20-\u1bff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc\U00010a00-\U00011fff]"
+)
+_VARIATION = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_TAG = re.compile("[\U000e0020-\U000e007f]")
+_FLAG = "\U0001f3f4"  # followed by tags, it is the flag of a region
+# Letters and symbols without a look.
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to see: white space, fillers, format characters, or marks on nothing."""
+    return not any(unicodedata.category(sign)[0] in "LNPS" and sign not in _BLANK for sign in text)
+
+
+def without_invisible(text: str) -> str:
+    """Without format characters and fillers, except where they make a difference to see: joiners in scripts that need
+    them, and those of emoji."""
+    if text.isascii() or not _INVISIBLE.search(text):
+        return text
+    found = [""]
+    for place, sign in enumerate(text):
+        if not _INVISIBLE.match(sign) or _shows(sign, found[-1], text[place + 1 : place + 2]):
+            found.append(sign)
+    return "".join(found)
+
+
+def _shows(sign: str, before: str, after: str) -> bool:
+    if not before or before.isspace():
+        return False
+    if sign in _JOINERS and _JOINED.match(before) and _JOINED.match(after):
+        return True
+    if sign == "\u200d":
+        parts = unicodedata.category(before) in ("So", "Sk") or _VARIATION.match(before) or _TAG.match(before)
+        return bool(parts and after and unicodedata.category(after) in ("So", "Sm"))
+    if _TAG.match(sign):
+        return before == _FLAG or _TAG.match(before) is not None
+    return _VARIATION.match(sign) is not None and not _INVISIBLE.match(before)
+
+
 def one_line(text: str) -> str:
-    """`clean`, with every run of white space and control characters made one space: fit for a mail header."""
-    plain = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in clean(text))
-    return " ".join(plain.split())
+    """`clean`, without what is invisible, and with every run of white space made one space: the form of names, and fit
+    for a mail header."""
+    return " ".join(clean(without_invisible(storable(text))).split())
 
 
 def sort_key(text: str) -> str:
-    """Case-folded NFKC: the same order and the same hits on every database engine. Takes linear time."""
-    if text.isascii():
-        return text.lower().strip()
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", thinned(text)).casefold()).strip()
+    """Case-folded NFKC without what is invisible: the same order and the same hits on every database engine, and the
+    same for names that look the same but for case, width or spaces. Takes linear time."""
+    if not text.isascii():
+        text = thinned(_INVISIBLE.sub("", text).replace("\u2800", " "))
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(text.lower().split())
 
 
 def search_text(*parts: str) -> str:

@@ -6,6 +6,7 @@ from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, errors, htmx
+from webapp.addresses import plain, same
 from webapp.browsers import browser_name, in_the_hand
 from webapp.extensions import db
 from webapp.fresh import fresh
@@ -134,7 +135,7 @@ def change_details(public_id: str) -> AnyResponse:
     if request.form.get("was") != stamp({key: getattr(someone, key) for key in DETAILS}):
         sentence = "Somebody else changed this meanwhile. What you wrote is still here: save again to replace it."
         return _details(public_id, values, {"name": sentence}, 409)
-    moves = values["email"].lower() != someone.email
+    moves = someone.email not in (plain(values["email"]), same(values["email"]))
     try:
         operations.change_details(someone, **values, actor=me(), now=clock.now())
     except Invalid as error:

@@ -8,8 +8,8 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, Form, HiddenField, PasswordField, StringField, ValidationError
 from wtforms.validators import DataRequired, InputRequired
 
+from webapp.addresses import plain
 from webapp.passwords import too_weak
-from webapp.text import one_line
 
 _REGIONS = (
     "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific",
@@ -17,8 +17,8 @@ _REGIONS = (
 
 
 def as_stored(email: str | None) -> str:
-    """An e-mail address in the form it is stored in, whatever was typed."""
-    return one_line(email or "").lower()
+    """An email address in lower case and on one line, whatever was typed; `accounts.by_email` knows its one form."""
+    return plain(email or "")
 
 
 class SignIn(FlaskForm):  # type: ignore[misc]

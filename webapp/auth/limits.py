@@ -4,6 +4,7 @@ A browser that the person has signed in with before has a count of its own, so t
 door for it. For all others it is the address they come from, for this account and for all, and the account.
 """
 
+from webapp.addresses import same
 from webapp.attempts import Count
 from webapp.devices import Device
 from webapp.extensions import network
@@ -19,6 +20,7 @@ def of_device(device: Device) -> tuple[Count, ...]:
 def of_stranger(email: str) -> tuple[Count, ...]:
     """Wrong ones only, with what is right given back: a company may sign in from one address in the morning. One
     address alone cannot use up what the account has."""
+    email = same(email)
     return (
         Count("sign-in-pair", f"{network()} {email}", ((10, 15 * MINUTE), (20, HOUR))),
         Count("sign-in-address", network(), ((20, MINUTE), (100, HOUR))),
@@ -36,4 +38,4 @@ def links_from_here() -> Count:
 
 
 def links_for(email: str) -> Count:
-    return Count("links-account", email, ((3, HOUR),))
+    return Count("links-account", same(email), ((3, HOUR),))

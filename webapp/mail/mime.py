@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import flask_mail
 
+from webapp.addresses import BadAddress, in_ascii
 from webapp.extensions import settings
 from webapp.models import Notice
-from webapp.text import one_line
 
 
 class Unmailable(Exception):
@@ -104,20 +104,11 @@ def _mailbox(header: str, name: str, address: str) -> Header:
 
 
 def ascii_address(given: str) -> str:
-    """The address in ASCII, its domain in IDNA. Raises Unmailable."""
-    local, _, domain = given.rpartition("@")
+    """The address in ASCII, its domain in IDNA 2008. Raises Unmailable."""
     try:
-        ascii_domain = domain.encode("idna").decode()
-    except UnicodeError:
-        ascii_domain = ""
-    if (
-        not local.isascii()
-        or not local.isprintable()
-        or not ascii_domain
-        or any(sign in given for sign in ' <>,;:"()\\')
-    ):
-        raise Unmailable(f"“{one_line(given)}” is an address that no mail can be sent to from here.")
-    return f"{local}@{ascii_domain}"
+        return in_ascii(given)
+    except BadAddress as error:
+        raise Unmailable(str(error)) from None
 
 
 def sender_address() -> str:

@@ -16,7 +16,7 @@ class Person(Base):
 
     id: Mapped[int] = id_column()
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
-    email: Mapped[str] = mapped_column(String(254), unique=True)  # lower case: operations.people.address()
+    email: Mapped[str] = mapped_column(String(254), unique=True)  # in the form of addresses.canonical()
     name: Mapped[str] = mapped_column(String(120))
     sort_key: Mapped[str] = mapped_column(Sorted)
     search_text: Mapped[str] = mapped_column(Sorted)

@@ -1,13 +1,12 @@
 """People: invite, activate, deactivate, passwords, sessions and their settings."""
 
-import re
 import secrets
 from datetime import datetime, timedelta
 from zoneinfo import available_timezones
 
 from sqlalchemy import or_, select, update
 
-from webapp import audit, failpoints, outbox
+from webapp import addresses, audit, failpoints, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Invitation, Membership, Notice, Person, PersonSession
 from webapp.queries import directory, sessions
@@ -20,16 +19,14 @@ from ._sql import changed, unless_taken
 from .errors import Conflict, Invalid
 
 THEMES = ("", "light", "dark")
-# Narrower than the standard: no quotes, comments or folding, so that an address is one word in every header.
-_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]+@(?:[^\W_]([\w-]*[^\W_])?\.)+[^\W_][\w-]*[^\W_]")
 
 
 def address(given: str) -> str:
-    """An e-mail address as it is stored: lower case, one line. Raises Invalid."""
-    email = one_line(given).lower()
-    if len(email) > 254 or not _ADDRESS.fullmatch(email):
-        raise Invalid(email=f"“{email[:80]}” is not an e-mail address. It looks like name@example.com.")
-    return email
+    """An email address in its one form. Raises Invalid."""
+    try:
+        return addresses.canonical(given)
+    except addresses.BadAddress as error:
+        raise Invalid(email=str(error)) from None
 
 
 def _name(given: str) -> str:
@@ -114,7 +111,9 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
     With another address every link that went to the old one dies: those to set a password, and those to decide,
     which are mailed anew. The record has hashes only.
     """
-    name, email, about = _name(name), address(email), one_line(about)
+    # Kept as it is: it may be one from before there was one form, which somebody else's address has as well.
+    email = person.email if addresses.plain(email) == person.email else address(email)
+    name, about = _name(name), one_line(about)
     if len(about) > 120:
         raise Invalid(about=f"Please keep it to 120 characters; this has {len(about):,}.")
     wanted = {"name": name, "email": email, "about": about}

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from webapp.addresses import plain, same
 from webapp.extensions import db
 from webapp.models import Organisation, Person, PersonSession
 
@@ -14,8 +15,11 @@ SESSIONS_SHOWN = 50
 
 
 def by_email(email: str) -> Person | None:
-    """The active person with this address, which is in the form it is stored in."""
-    return db.session.scalar(select(Person).where(Person.email == email, Person.active))
+    """The active person with this address, in whichever spelling it is typed."""
+    # As typed first: people from before there was one form may have two spellings of one address.
+    typed = plain(email)
+    found = db.session.scalars(select(Person).where(Person.email.in_((typed, same(email))), Person.active)).all()
+    return min(found, key=lambda person: person.email != typed, default=None)
 
 
 def behind_password_link(public_id: str, round: int) -> Person | None:
