@@ -19,6 +19,7 @@ from flask import current_app
 from webapp import failpoints
 from webapp.extensions import settings
 from webapp.outbox import LEASE_SECONDS
+from webapp.smtp_answers import Answer, Cause, Fault, Stage, classify
 from webapp.text import one_line
 
 # Seconds for the whole conversation about one message: under half of the lease, so that nobody else sends it too.
@@ -30,24 +31,61 @@ class MailError(Exception):
     """A mail did not go out; `str(error)` is a sentence with the server's answer."""
 
 
-class Unreachable(MailError):
-    """The server could not be reached or does not let us in: no mail at all will get through now."""
+class Unusable(MailError):
+    """The server cannot be reached, does not let us in or takes nothing: no email at all will get through now."""
+
+    def __init__(self, words: str, cause: Cause) -> None:
+        super().__init__(words)
+        self.cause = cause
 
 
 class Refused(MailError):
-    """The server did not take this message. `for_good`: trying again is of no use."""
+    """The server did not take this message; `answer` says whose fault that is."""
 
-    def __init__(self, words: str, *, for_good: bool = False) -> None:
+    def __init__(self, words: str, answer: Answer) -> None:
         super().__init__(words)
-        self.for_good = for_good
+        self.answer = answer
+
+
+class _Utf8(str):
+    """A text that smtplib sends in UTF-8 (RFC 4616) when it means to send ASCII."""
+
+    def encode(self, *encoding: str) -> bytes:
+        return super().encode()
 
 
 class _Talk(smtplib.SMTP):
-    """A conversation with the point between recipient and content named, where a test may end us."""
+    """A conversation that knows how far it got (`stage`), and what the server said when it took a message."""
+
+    stage = Stage.CONNECT
+    accepted = ""
+
+    def auth(self, mechanism: str, authobject: Any, **how: Any) -> Any:
+        def said(challenge: bytes | None = None) -> Any:
+            words = authobject(challenge)
+            return None if words is None else _Utf8(words)
+
+        return super().auth(mechanism, said, **how)
+
+    def mail(self, *said: Any) -> tuple[int, bytes]:
+        self.stage = Stage.MAIL
+        return super().mail(*said)
+
+    def rcpt(self, *said: Any) -> tuple[int, bytes]:
+        self.stage = Stage.RCPT
+        return super().rcpt(*said)
 
     def data(self, msg: Any) -> tuple[int, bytes]:
+        self.stage = Stage.DATA
+        # The point between recipient and content, where a test may end us.
         failpoints.at("mail.after-rcpt")
-        return super().data(msg)
+        try:
+            code, words = super().data(msg)
+        except smtplib.SMTPDataError:
+            self.rset()  # else the server would take the next sender for a second one of this message
+            raise
+        self.accepted = f"{code} {_line(words)}"
+        return code, words
 
 
 class _TlsTalk(_Talk, smtplib.SMTP_SSL):
@@ -81,20 +119,27 @@ class Connection(flask_mail.Connection):
         self._done.set()
 
     def open(self) -> None:
-        """Connects unless connected; raises Unreachable."""
+        """Connects unless connected; raises Unusable, whatever is wrong."""
         if self.host is not None and self.host.sock is not None:
             return
         self._close()
         try:
             self.host = self.configure_host()
-        except (OSError, smtplib.SMTPException) as error:
-            where = f"{self.mail.server}:{self.mail.port}"
-            raise Unreachable(f"The mail server {where} could not be used: {_words(error)}") from error
+        except Unusable:
+            raise
+        except Exception as error:
+            raise self._unusable(error, _cause_before(error, Stage.CONNECT)) from error
 
-    def configure_host(self) -> smtplib.SMTP | smtplib.SMTP_SSL:
+    def _unusable(self, error: Exception, cause: Cause) -> Unusable:
+        where = f"{self.mail.server}:{self.mail.port}"
+        if cause in (Cause.UNREACHABLE, Cause.ENCRYPTION):
+            return Unusable(f"Cannot connect to the mail server {where}: {_words(error)}", cause)
+        return Unusable(_words(error), cause)
+
+    def configure_host(self) -> _Talk:
         """A connection that is greeted, encrypted as set, its certificate verified, and signed in."""
         mail = self.mail
-        host: smtplib.SMTP | smtplib.SMTP_SSL
+        host: _Talk
         # The name is given because looking it up may take seconds.
         if mail.use_ssl:
             context = ssl.create_default_context()
@@ -103,31 +148,64 @@ class Connection(flask_mail.Connection):
             host = _Talk(mail.server, mail.port, self._name, timeout=self._timeout)
         try:
             with self._limit(host):
+                host.ehlo_or_helo_if_needed()
                 if mail.use_tls:
+                    host.stage = Stage.ENCRYPT
                     host.starttls(context=ssl.create_default_context())
                 if mail.username and mail.password:
-                    host.login(mail.username, mail.password)
+                    host.stage = Stage.SIGN_IN
+                    host.login(mail.username, _Utf8(mail.password))
+        except Exception as error:
+            host.close()
+            if self._cut:
+                raise self._unusable(self._too_long(), Cause.UNREACHABLE) from error
+            raise self._unusable(error, _cause_before(error, host.stage)) from error
         except BaseException:
             host.close()
             raise
         return host
 
     def send(self, message: flask_mail.Message, envelope_from: str | tuple[str, str] | None = None) -> None:
-        """Hands one message over; raises Refused, or whatever is wrong with the message itself."""
+        """Hands one message over; raises Unusable, Refused, or whatever is wrong with the message itself."""
         self.open()
-        assert self.host is not None
+        host = self.host
+        assert isinstance(host, _Talk)
+        host.stage = Stage.MAIL
         try:
-            with self._limit(self.host):
+            with self._limit(host):
                 super().send(message, envelope_from)
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            if isinstance(error, ValueError) and not self._cut:
-                raise
-            if self._cut or not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused):
-                self._close()
+        except (OSError, smtplib.SMTPException) as error:
+            raise self._refusal(error, host) from error
+        except Exception as error:
+            # Of whom the server was told something, it would wait for the rest.
+            self._close()
             if self._cut:
-                words = f"The mail server did not finish within {self._message_seconds:g} seconds."
-                raise Refused(words) from error
-            raise Refused(_words(error), for_good=_for_good(error)) from error
+                raise self._refusal(error, host) from error
+            raise
+
+    @property
+    def accepted(self) -> str:
+        """What the server said when it took the last message."""
+        return self.host.accepted if isinstance(self.host, _Talk) else ""
+
+    def _refusal(self, error: Exception, host: _Talk) -> MailError:
+        if self._cut or not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused):
+            self._close()
+            words: Exception = self._too_long() if self._cut else error
+            if host.stage is Stage.MAIL:
+                return self._unusable(words, Cause.UNREACHABLE)
+            return Refused(_words(words), Answer(Fault.MAIL))
+        if isinstance(error, smtplib.SMTPRecipientsRefused):
+            code, said = next(iter(error.recipients.values()))
+            answer = classify(host.stage, code, _line(said))
+        else:
+            answer = classify(host.stage, error.smtp_code, _line(error.smtp_error))
+        if host.stage is Stage.MAIL and answer.cause is not None:
+            return Unusable(_words(error), answer.cause)
+        return Refused(_words(error), answer)
+
+    def _too_long(self) -> MailError:
+        return MailError(f"The mail server did not respond within {self._message_seconds:g} seconds.")
 
     @contextlib.contextmanager
     def _limit(self, host: smtplib.SMTP) -> Iterator[None]:
@@ -188,21 +266,15 @@ def _shut(host: smtplib.SMTP) -> None:
             socket.socket.shutdown(host.sock, socket.SHUT_RDWR)
 
 
-def _for_good(error: Exception) -> bool:
-    """A recipient or a message refused with 5xx. The sender or the sign-in refused is the installation's fault,
-    and so is what the enhanced status calls policy (5.7.x): those are tried again."""
-    if isinstance(error, smtplib.SMTPNotSupportedError):
-        return True
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return all(_final(code, words) for code, words in error.recipients.values())
-    if isinstance(error, smtplib.SMTPDataError):
-        return _final(error.smtp_code, error.smtp_error)
-    return False
-
-
-def _final(code: int, words: bytes | str) -> bool:
-    text = words.decode(errors="replace") if isinstance(words, bytes) else words
-    return 500 <= code < 600 and code not in (530, 534, 535, 538) and not text.startswith("5.7.")
+def _cause_before(error: Exception, stage: Stage) -> Cause:
+    """Why we did not get as far as a message."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return classify(stage, error.smtp_code, _line(error.smtp_error)).cause or Cause.UNREACHABLE
+    if isinstance(error, ssl.SSLError) or stage is Stage.ENCRYPT and isinstance(error, smtplib.SMTPException):
+        return Cause.ENCRYPTION
+    if stage is Stage.SIGN_IN and not isinstance(error, OSError):
+        return Cause.SIGN_IN
+    return Cause.UNREACHABLE
 
 
 def _words(error: Exception) -> str:
@@ -215,7 +287,7 @@ def _words(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return f"The mail server answered {error.smtp_code} {_line(error.smtp_error)}"
     if isinstance(error, ssl.SSLError):
-        return f"its TLS certificate or encryption was not accepted ({_line(str(error))})"
+        return f"its TLS certificate is not trusted or encryption failed ({_line(str(error))})"
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     if isinstance(error, OSError) and error.strerror:
