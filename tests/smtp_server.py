@@ -67,6 +67,8 @@ class SmtpServer:
     hosts: list[str] = field(default_factory=list)
     hang: float = 0.0
     drop: int = 0
+    # What it says when it has taken a mail.
+    taken: str = "250 OK"
     # Called when a mail has been taken and before the client is told.
     after_accepting: Callable[[], object] | None = None
 
@@ -159,7 +161,7 @@ class SmtpServer:
         )
         if self.after_accepting:
             self.after_accepting()
-        return "250 OK"
+        return self.taken
 
     def _ask(self, command: str, envelope: Envelope) -> str | None:
         hook = self.hooks.get(command)

@@ -4,12 +4,12 @@ times, at the same time, anywhere; none of them carries anything but its name.""
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import delete, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from webapp import anchors, clock, failpoints, mail, outbox, smtp
+from webapp import anchors, clock, failpoints, mail, outbox, smtp, stops
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.operations import asked, keys, requests
@@ -17,6 +17,7 @@ from webapp.outbox import Claim
 from webapp.queries import asked as who_is_asked
 from webapp.queries import mails
 from webapp.queries.mails import Facts
+from webapp.smtp_answers import Cause, Fault
 from webapp.transactions import reading
 
 BATCH = 20
@@ -26,9 +27,9 @@ DRAIN_SECONDS = 200
 EXPIRE_SECONDS = 10
 # With this much of the lease used up, what is left of a batch is given back: a message may take almost half of it.
 BATCH_SECONDS = outbox.LEASE_SECONDS / 2
-# While the mail server is out of reach, what was claimed waits this long for somebody to try again.
-UNREACHABLE_SECONDS = 30
 HEARTBEAT_DAYS = 1
+
+NOT_CREATED = "The email could not be created. See the worker log."
 
 # Set when this process has to end: what is in hand is finished, nothing new is begun.
 stopping = threading.Event()
@@ -51,8 +52,13 @@ def drain() -> None:
 def _drain(seconds: float) -> bool:
     """True: the time was over before the queue was empty."""
     until = time.monotonic() + seconds
+    _settle()
     while not stopping.is_set():
         claims = outbox.claim(BATCH)
+        if not claims and stops.is_my_turn():
+            claims = outbox.claim_one()
+            if not claims:
+                _look_at_the_server()
         if claims:
             failpoints.at("mail.claimed")
         if not claims or not _send(claims):
@@ -146,27 +152,100 @@ def beat(name: str) -> None:
 
 
 def _send(claims: Sequence[Claim]) -> bool:
-    """One batch over one connection. False: the mail server is out of reach, or we have to end."""
+    """One batch over one connection. False: the mail server takes nothing, or we have to end."""
+    left = list(claims)
+    try:
+        return _send_all(left)
+    except Exception:
+        # Whatever it is: those whose turn had not come lose no attempt by it.
+        db.session.rollback()
+        _write(lambda: outbox.give_back(left))
+        raise
+
+
+def _send_all(left: list[Claim]) -> bool:
+    """Takes each out of `left` as soon as what becomes of it is known."""
     began = time.monotonic()
-    if not (claims := still_so(claims)):
+    left[:] = still_so(left)
+    if not left:
         return True
-    with reading():
-        facts = mails.load([one.id for one in claims])
+    facts = _facts(left)
     with smtp.connect() as connection:
-        for number, claim in enumerate(claims):
+        while left:
             if stopping.is_set() or time.monotonic() - began > BATCH_SECONDS:
-                outbox.give_back(claims[number:])
+                _write(lambda: outbox.give_back(left))
                 return not stopping.is_set()
             try:
                 connection.open()
-            except smtp.Unreachable as error:
-                # One mail carries the reason, for people to see; the others lose no try, and nobody spins.
-                log.warning("The mail server is out of reach.", extra={"error": str(error)})
-                outbox.mark_failed(claim, str(error))
-                outbox.give_back(claims[number + 1 :], seconds=UNREACHABLE_SECONDS)
-                return False
-            _send_one(claim, facts, connection)
+                _send_one(left, facts, connection)
+            except smtp.Unusable as error:
+                return _stop(left, error)
     return True
+
+
+def _stop(left: list[Claim], error: smtp.Unusable) -> bool:
+    """It is not these mails' fault: they wait, and lose no attempt. Always False."""
+    if not stopping.is_set():
+        log.warning("The mail server takes nothing; emails wait.", extra={"error": str(error), "cause": error.cause})
+        stops.begin(error.cause, str(error))
+    if error.answered and not stopping.is_set():
+        _write(lambda: outbox.give_back(left[:1], error=str(error)))
+    _write(lambda: outbox.give_back(left))
+    return False
+
+
+def _look_at_the_server() -> None:
+    """Nothing is due that could show whether the mail server is there again, so we only say hello."""
+    with smtp.connect() as connection:
+        try:
+            connection.open()
+        except smtp.Unusable as error:
+            _stop([], error)
+        else:
+            stops.end()
+
+
+def _facts(left: list[Claim]) -> dict[int, Facts]:
+    """What the mails say. One that cannot be read is marked and taken out of `left`; the others go on."""
+    try:
+        with reading():
+            return mails.load([one.id for one in left])
+    except DBAPIError:
+        raise
+    except Exception:
+        log.exception("Some email of a batch cannot be read.")
+    found: dict[int, Facts] = {}
+    for claim in list(left):
+        try:
+            with reading():
+                found |= mails.load([claim.id])
+        except DBAPIError:
+            raise
+        except Exception:
+            log.exception("An email cannot be read.", extra={"notice": claim.id})
+            left.remove(claim)
+            _write(lambda claim=claim: outbox.mark_failed(claim, NOT_CREATED))  # type: ignore[misc]
+    return found
+
+
+# What could not be written because the database was out of reach; `_sending` guards it.
+_unwritten: list[Callable[[], object]] = []
+
+
+def _write(change: Callable[[], object]) -> None:
+    """Writes what becomes of mails; when the database is out of reach, the next drain does it first of all."""
+    try:
+        change()
+    except DBAPIError:
+        _unwritten.append(change)
+        db.session.rollback()
+        raise
+
+
+def _settle() -> None:
+    while _unwritten:
+        _unwritten[0]()
+        del _unwritten[0]
 
 
 def still_so(claims: Sequence[Claim]) -> Sequence[Claim]:
@@ -186,39 +265,54 @@ def still_so(claims: Sequence[Claim]) -> Sequence[Claim]:
     return claims
 
 
-def _send_one(claim: Claim, batch: dict[int, Facts], connection: smtp.Connection) -> None:
-    """Looks whether the notice is ours and still so, sends it, and marks it. No transaction is open meanwhile."""
+def _send_one(left: list[Claim], batch: dict[int, Facts], connection: smtp.Connection) -> None:
+    """Looks whether the first of them is ours and still so, sends it, and marks it. No transaction is open meanwhile.
+    Raises Unusable when the server would say the same to any other."""
+    claim = left[0]
     now = mails.standings([claim.id], claim.lease).get(claim.id)
-    if now is None:
-        return  # the lease ran out, and whoever has it now goes on
-    if reason := mails.why_obsolete(now):
-        outbox.mark_obsolete({claim: reason})
+    if now is None or (reason := mails.why_obsolete(now)):
+        del left[0]
+        if now is not None:
+            _write(lambda: outbox.mark_obsolete({claim: reason}))
+        if claim.alone:
+            stops.hurry()  # this one has found nothing out
         return
     facts = batch[claim.id]
-    if facts.request is not None and facts.request.version != now.version:
-        with reading():
-            facts = mails.load([claim.id])[claim.id]
     details = {"notice": facts.notice.public_id, "kind": facts.notice.kind, "tries": claim.tries}
-    if claim.tries > outbox.TRIES:
-        outbox.mark_failed(claim, "Each worker that tried to send this ended before it was done.", for_good=True)
-        return
+    error, for_good = "", False
     try:
-        connection.send(mail.render(facts))
-    except mail.Unmailable as error:
-        outbox.mark_failed(claim, str(error), for_good=True)
-        log.warning("A mail cannot be sent.", extra={**details, "error": str(error)})
-    except smtp.MailError as error:
+        if facts.request is not None and facts.request.version != now.version:
+            with reading():
+                facts = mails.load([claim.id])[claim.id]
+        if claim.tries > outbox.TRIES:
+            raise mail.Unmailable("Every worker that tried to send this stopped before it finished.")
+        connection.send(mail.render(facts, sent_at=clock.now()))
+    except (smtp.Unusable, DBAPIError):
+        raise
+    except mail.BadSender as wrong:
+        raise smtp.Unusable(str(wrong), Cause.SENDER) from wrong
+    except mail.Unmailable as wrong:
+        error, for_good = str(wrong), True
+    except smtp.Refused as refused:
         if stopping.is_set():
-            # Cut because we end, so not the mail's fault.
-            outbox.give_back([claim])
-            return
-        outbox.mark_failed(claim, str(error), for_good=isinstance(error, smtp.Refused) and error.for_good)
-        log.warning("A mail was not accepted.", extra={**details, "error": str(error)})
+            raise smtp.Unusable(str(refused), Cause.BUSY) from refused  # cut because we end
+        answer = refused.answer
+        # Of any email, as it seems. When others got through since the server said that of this one, it is this one.
+        if answer.cause is not None and (claim.alone or not claim.failed):
+            raise smtp.Unusable(str(refused), answer.cause, answered=True) from refused
+        error, for_good = str(refused), answer.fault is Fault.RECIPIENT
     except Exception:
-        log.exception("A mail could not be written.", extra=details)
-        outbox.mark_failed(claim, "The mail could not be written. The worker's log says why.")
+        log.exception("An email could not be created.", extra=details)
+        error = NOT_CREATED
+    del left[0]
+    if error:
+        log.warning("An email was not sent.", extra={**details, "error": error})
+        _write(lambda: outbox.mark_failed(claim, error, for_good=for_good))
     else:
+        said = connection.accepted
         failpoints.at("mail.before-mark")
-        outbox.mark_sent(claim)
+        _write(lambda: outbox.mark_sent(claim, said))
         failpoints.at("mail.after-mark")
         log.info("A mail was accepted.", extra=details)
+    if claim.alone:
+        stops.end()

@@ -1,23 +1,23 @@
 """The outbox: notices are written with the change that causes them; the queue only rings the bell.
 
 due → leased → sent, dead or obsolete. Only the holder of a lease marks a notice. After a restore, what was due is
-held until an admin lets it go or drops it.
+held until an admin lets it go or drops it. While the mail server takes nothing (`stops`), what is due stays due.
 """
 
 import logging
 import random
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Queue
-from sqlalchemy import String, and_, bindparam, insert, or_, select, update
+from sqlalchemy import String, and_, bindparam, exists, insert, or_, select, true, update
 
 from webapp import audit, failpoints, uncommitted
 from webapp.extensions import broker, db
-from webapp.models import Notice, db_now
+from webapp.models import MailAttempt, MailStop, Notice, db_now
 from webapp.models.base import Id
 from webapp.queries.columns import filled
 from webapp.transactions import alone
@@ -82,15 +82,27 @@ def ring() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A notice that is ours until its lease ends."""
+    """A notice that is ours until its lease ends. `failed`: an attempt before this one failed; `alone`: the one that
+    finds out whether the mail server takes emails again."""
 
     id: int
     lease: str
     tries: int
+    failed: bool = False
+    alone: bool = False
 
 
 def claim(limit: int) -> list[Claim]:
-    """Leases up to `limit` notices that are due, or whose holder died. Commits."""
+    """Leases up to `limit` notices that are due, or whose holder died; none while emails are stopped. Commits."""
+    return _lease(limit, ~exists(select(MailStop.id)), Notice.due_at, Notice.id)
+
+
+def claim_one() -> list[Claim]:
+    """Leases one notice although emails are stopped: first one that the server has not seen yet. Commits."""
+    return [replace(one, alone=True) for one in _lease(1, true(), Notice.error != "", Notice.due_at, Notice.id)]
+
+
+def _lease(limit: int, condition: Any, *order: Any) -> list[Claim]:
     lease = secrets.token_hex(8)
     wanted = (
         select(Notice.id)
@@ -98,9 +110,10 @@ def claim(limit: int) -> list[Claim]:
             or_(
                 and_(Notice.state == "due", Notice.due_at <= db_now()),
                 and_(Notice.state == "leased", Notice.lease_until <= db_now()),
-            )
+            ),
+            condition,
         )
-        .order_by(Notice.due_at, Notice.id)
+        .order_by(*order)
         .limit(limit)
         .with_for_update(skip_locked=True)
         # PostgreSQL may run a plain subquery more than once, and would lease more than `limit`.
@@ -110,11 +123,12 @@ def claim(limit: int) -> list[Claim]:
         update(Notice)
         .where(Notice.id.in_(select(wanted.c.id)))
         .values(state="leased", lease=lease, lease_until=db_now(LEASE_SECONDS), tries=Notice.tries + 1)
-        .returning(Notice.id, Notice.tries, Notice.due_at),
+        .returning(Notice.id, Notice.tries, Notice.due_at, Notice.error),
         execution_options={"synchronize_session": False},
     ).all()
     db.session.commit()
-    return [Claim(row.id, lease, row.tries) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
+    rows = sorted(rows, key=lambda row: (row.due_at, row.id))
+    return [Claim(row.id, lease, row.tries, bool(row.error)) for row in rows]
 
 
 def held(claims: Sequence[Claim]) -> Any:
@@ -131,15 +145,17 @@ def held(claims: Sequence[Claim]) -> Any:
 _SENT = (
     update(Notice)
     .where(Notice.id == bindparam("of_id", type_=Id), Notice.lease == bindparam("of_lease", type_=String))
-    .values(state="sent", error="", settled_at=db_now(), lease_until=None)
+    .values(state="sent", error="", answer=bindparam("said"), settled_at=db_now(), lease_until=None)
 )
 
 
-def mark_sent(claim: Claim) -> bool:
-    """The server accepted it. False: the lease was lost meanwhile, and its new holder marks it."""
+def mark_sent(claim: Claim, answer: str = "") -> bool:
+    """The server accepted it, with these words. False: the lease was lost, and its new holder marks it."""
     # The server has the mail, so the mark may come late; it only must not overwrite another holder's.
     with alone("write") as connection:
-        return bool(connection.execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease}).rowcount)
+        return bool(
+            connection.execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease, "said": answer[:500]}).rowcount
+        )
 
 
 def mark_obsolete(reasons: Mapping[Claim, str]) -> int:
@@ -160,22 +176,30 @@ def mark_failed(claim: Claim, error: str, *, for_good: bool = False) -> bool:
     else:
         seconds = int(DELAYS[claim.tries - 1] * random.uniform(0.8, 1.2))  # nosec
         marked = _mark([claim], state="due", error=error[:500], due_at=db_now(seconds))
+    if marked:
+        _note_attempt(claim, error)
     db.session.commit()
     return bool(marked)
 
 
-def give_back(claims: Sequence[Claim], *, seconds: int = 0) -> None:
-    """Unlocks notices that were claimed but not tried, as if they had never been claimed; due as before, or
-    in so many seconds. Commits."""
+def give_back(claims: Sequence[Claim], *, error: str = "") -> None:
+    """Unlocks notices of one batch that were claimed and not tried, as if they had never been claimed. `error`: what
+    the server answered to the one of them that was tried, and that is not its fault. Commits."""
     if claims:
-        values: dict[str, Any] = {"due_at": db_now(seconds)} if seconds else {}
-        db.session.execute(
+        values = {"error": error[:500]} if error else {}
+        given = db.session.execute(
             update(Notice)
             .where(Notice.id.in_([one.id for one in claims]), Notice.lease == claims[0].lease, Notice.state == "leased")
             .values(state="due", lease=None, lease_until=None, tries=Notice.tries - 1, **values),
             execution_options={"synchronize_session": False},
         )
+        if error and given.rowcount:  # type: ignore[attr-defined]
+            _note_attempt(claims[0], error)
         db.session.commit()
+
+
+def _note_attempt(claim: Claim, answer: str) -> None:
+    db.session.execute(insert(MailAttempt).values(notice_id=claim.id, at=db_now(), answer=answer[:500]))
 
 
 def _mark(claims: Sequence[Claim], **values: Any) -> int:

@@ -32,11 +32,13 @@ class MailError(Exception):
 
 
 class Unusable(MailError):
-    """The server cannot be reached, does not let us in or takes nothing: no email at all will get through now."""
+    """The server cannot be reached, does not let us in or takes nothing: no email at all will get through now.
+    `answered`: it said so of one email."""
 
-    def __init__(self, words: str, cause: Cause) -> None:
+    def __init__(self, words: str, cause: Cause, *, answered: bool = False) -> None:
         super().__init__(words)
         self.cause = cause
+        self.answered = answered
 
 
 class Refused(MailError):
@@ -268,11 +270,16 @@ def _shut(host: smtplib.SMTP) -> None:
 
 def _cause_before(error: Exception, stage: Stage) -> Cause:
     """Why we did not get as far as a message."""
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return Cause.UNREACHABLE
     if isinstance(error, smtplib.SMTPResponseException):
-        return classify(stage, error.smtp_code, _line(error.smtp_error)).cause or Cause.UNREACHABLE
-    if isinstance(error, ssl.SSLError) or stage is Stage.ENCRYPT and isinstance(error, smtplib.SMTPException):
+        cause = classify(stage, error.smtp_code, _line(error.smtp_error)).cause
+        return cause if cause and error.smtp_code > 0 else Cause.UNREACHABLE
+    # Every SMTPException is an OSError, too.
+    is_smtp = isinstance(error, smtplib.SMTPException)
+    if isinstance(error, ssl.SSLError) or (stage is Stage.ENCRYPT and is_smtp):
         return Cause.ENCRYPTION
-    if stage is Stage.SIGN_IN and not isinstance(error, OSError):
+    if stage is Stage.SIGN_IN and (is_smtp or not isinstance(error, OSError)):
         return Cause.SIGN_IN
     return Cause.UNREACHABLE
 
@@ -285,6 +292,8 @@ def _words(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPSenderRefused):
         return f"The sender {error.sender} was refused: {error.smtp_code} {_line(error.smtp_error)}"
     if isinstance(error, smtplib.SMTPResponseException):
+        if error.smtp_code < 0:
+            return "what it says is not SMTP"
         return f"The mail server answered {error.smtp_code} {_line(error.smtp_error)}"
     if isinstance(error, ssl.SSLError):
         return f"its TLS certificate is not trusted or encryption failed ({_line(str(error))})"

@@ -140,7 +140,8 @@ _NO_SUCH_WORDS = _words(
     r"\b(user|recipient|mailbox|address|account)\b.{0,80}\b(does not exist|doesn't exist|could not be found)",
     r"\b(user|recipient|mailbox|account|address)\b.{0,80}\b(is|was) (unknown|not found|invalid)\b",
     r"(unknown|no such|nonexistent|non-existent|invalid) (local )?(user|recipient|mailbox|account|address|person)",
-    r"no (mailbox|user|one|person|account) (here )?(by|with|of) that name", r"not a (valid|known) (mailbox|user|recipient)",
+    r"no (mailbox|user|one|person|account) (here )?(by|with|of) that name",
+    r"not a (valid|known) (mailbox|user|recipient)",
     r"recipient ?not ?found", r"user .{0,60}not (found|known)", r"recipient address rejected: access denied",
     r"does(n't| not) have an? \S+ account", r"no mailbox here", r"not our customer",
 )  # fmt: skip

@@ -1,10 +1,11 @@
-"""One function per mail, rendered from templates/email/<kind>/. The same notice gives the same bytes each time."""
+"""One function per mail, rendered from templates/email/<kind>/. The same notice gives the same bytes each time, but
+for its date."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import flask_mail
 from flask import current_app
 
 from webapp import links
@@ -37,12 +38,16 @@ from .wording import (
 )
 
 
-def render(facts: Facts) -> flask_mail.Message:
-    """The mail of a notice. Raises Unmailable; KeyError for a kind that nobody wrote."""
-    return MAILS[facts.notice.kind](facts)
+def render(facts: Facts, *, sent_at: datetime | None = None) -> Mail:
+    """The mail of a notice, dated `sent_at`, else with its notice. Raises Unmailable and BadSender; KeyError for a
+    kind that nobody wrote."""
+    message = MAILS[facts.notice.kind](facts)
+    if sent_at is not None:
+        message.set_date(sent_at)
+    return message
 
 
-def approval_asked(facts: Facts) -> flask_mail.Message:
+def approval_asked(facts: Facts) -> Mail:
     """To one approver: who asks for what, why, until when; the link, and the code where the rule allows one."""
     request, app, rule, invitation, step = facts.request, facts.app, facts.policy, facts.invitation, facts.step
     assert request and app and rule and invitation and step and facts.person and step.due_at
@@ -73,17 +78,17 @@ def _link_and_code(round: int, invitation: Invitation) -> tuple[str, str]:
             links.code(invitation.public_id, round, invitation.key_id),
         )
     except KeyError:
-        raise Unmailable("The key of its link is no longer among this installation's keys.") from None
+        raise Unmailable("Not sent: the secret key that signed its link has been removed.") from None
 
 
-def code_closed(facts: Facts) -> flask_mail.Message:
+def code_closed(facts: Facts) -> Mail:
     """To the approver whose code was closed by wrong ones: it may be somebody else who types."""
     invitation, step = facts.invitation, facts.step
     assert invitation and step and step.due_at
     try:
         token = links.approval_token(invitation.public_id, facts.notice.round, invitation.key_id)
     except KeyError:
-        raise Unmailable("The key of its link is no longer among this installation's keys.") from None
+        raise Unmailable("Not sent: the secret key that signed its link has been removed.") from None
     return _mail(
         facts,
         approver_subject=True,
@@ -93,7 +98,7 @@ def code_closed(facts: Facts) -> flask_mail.Message:
     )
 
 
-def request_approved(facts: Facts) -> flask_mail.Message:
+def request_approved(facts: Facts) -> Mail:
     """To the requester: you have it. To approvers and other addresses: they have it."""
     last = deciding_step(facts)
     assert facts.policy and facts.app and facts.request
@@ -109,7 +114,7 @@ def request_approved(facts: Facts) -> flask_mail.Message:
     )
 
 
-def request_denied(facts: Facts) -> flask_mail.Message:
+def request_denied(facts: Facts) -> Mail:
     """To the requester: who said no and why, and how to ask again."""
     last = deciding_step(facts)
     assert facts.policy and facts.request
@@ -121,7 +126,7 @@ def request_denied(facts: Facts) -> flask_mail.Message:
     return _outcome(facts, RequestState.DENIED, step=last, rows=rows)
 
 
-def request_expired(facts: Facts) -> flask_mail.Message:
+def request_expired(facts: Facts) -> Mail:
     """The time was up: nobody's no."""
     step = next((one for one in facts.steps if one.state == "expired"), None)
     assert facts.policy and facts.request
@@ -142,7 +147,7 @@ def request_expired(facts: Facts) -> flask_mail.Message:
     )
 
 
-def request_cancelled(facts: Facts) -> flask_mail.Message:
+def request_cancelled(facts: Facts) -> Mail:
     """To everybody who was asked, and to the requester when somebody else withdrew it."""
     request = facts.request
     assert request and request.settled_at and facts.for_person
@@ -158,7 +163,7 @@ def request_cancelled(facts: Facts) -> flask_mail.Message:
     )
 
 
-def request_settled(facts: Facts) -> flask_mail.Message:
+def request_settled(facts: Facts) -> Mail:
     """To the other members of a group: one of you decided, nothing is left to do."""
     step = facts.step
     assert step and step.decided_by
@@ -172,11 +177,11 @@ def request_settled(facts: Facts) -> flask_mail.Message:
     )
 
 
-def request_comment(facts: Facts) -> flask_mail.Message:
+def request_comment(facts: Facts) -> Mail:
     """What somebody wrote on a request, to the others whom it concerns."""
     said = facts.comment
     if said is None:
-        raise Unmailable("The comment is no longer there.")
+        raise Unmailable("Not sent: the comment no longer exists.")
     return _mail(
         facts,
         approver_subject=facts.notice.role == "approver",
@@ -188,7 +193,7 @@ def request_comment(facts: Facts) -> flask_mail.Message:
     )
 
 
-def app_added(facts: Facts) -> flask_mail.Message:
+def app_added(facts: Facts) -> Mail:
     """To whoever added an app that needs no approval."""
     assert facts.app and facts.policy and facts.grant
     launch = _launch(facts.app.launch_url)
@@ -203,7 +208,7 @@ def app_added(facts: Facts) -> flask_mail.Message:
     )
 
 
-def grant_removed(facts: Facts) -> flask_mail.Message:
+def grant_removed(facts: Facts) -> Mail:
     """To whoever had the app, and to who looks after it: it was taken away, by whom and why."""
     assert facts.app and facts.grant and facts.grant.removed_at
     return _mail(
@@ -216,22 +221,22 @@ def grant_removed(facts: Facts) -> flask_mail.Message:
     )
 
 
-def invitation(facts: Facts) -> flask_mail.Message:
+def invitation(facts: Facts) -> Mail:
     """Welcome: set your password."""
     return _mail(facts, link=_password_link(facts), email=recipient(facts))
 
 
-def password_reset(facts: Facts) -> flask_mail.Message:
+def password_reset(facts: Facts) -> Mail:
     """Set a new password."""
     return _mail(facts, link=_password_link(facts), email=recipient(facts))
 
 
-def test(facts: Facts) -> flask_mail.Message:
+def test(facts: Facts) -> Mail:
     """To the admin who wants to see that mail works."""
     return _mail(facts, link=links.url("/admin/mail"))
 
 
-MAILS: dict[str, Callable[[Facts], flask_mail.Message]] = {
+MAILS: dict[str, Callable[[Facts], Mail]] = {
     "approval-asked": approval_asked,
     "code-closed": code_closed,
     "request-approved": request_approved,
@@ -250,7 +255,7 @@ MAILS: dict[str, Callable[[Facts], flask_mail.Message]] = {
 
 def _outcome(
     facts: Facts, state: RequestState, *, step: ChainStep | None, rows: list[Row], launch: str = "", **context: Any
-) -> flask_mail.Message:
+) -> Mail:
     """What the mails about a request's end have in common. Other addresses get no link: nobody signs in there."""
     assert facts.policy and facts.request
     rule = facts.policy.outcomes.get(state)
@@ -269,7 +274,7 @@ def _outcome(
     )
 
 
-def _mail(facts: Facts, *, approver_subject: bool = False, **context: Any) -> flask_mail.Message:
+def _mail(facts: Facts, *, approver_subject: bool = False, **context: Any) -> Mail:
     """Renders the three templates of the notice's kind and addresses the mail."""
     notice, person, request = facts.notice, facts.person, facts.request
     sender = line(facts.organisation.sender) or NAME

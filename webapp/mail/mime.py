@@ -1,6 +1,6 @@
 """A mail as it goes over the wire: its headers, its addresses in ASCII, and its two parts."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from email import policy
 from email.charset import QP, Charset
 from email.header import Header
@@ -19,12 +19,16 @@ from webapp.models import Notice
 
 
 class Unmailable(Exception):
-    """No try will ever send this; `str(error)` says why."""
+    """No attempt will ever send this; `str(error)` says why."""
+
+
+class BadSender(Exception):
+    """MAIL_DEFAULT_SENDER is no address that emails can come from; none can be sent."""
 
 
 class Mail(flask_mail.Message):
-    """Flask-Mail's message, put together so that the same notice gives the same bytes: its own would draw a random
-    boundary, take the host's name and time zone, and leave a display name's comma unquoted."""
+    """Flask-Mail's message, put together so that the same notice gives the same bytes but for its date: its own would
+    draw a random boundary, take the host's name and time zone, and leave a display name's comma unquoted."""
 
     def __init__(
         self,
@@ -40,15 +44,17 @@ class Mail(flask_mail.Message):
         # Not Flask-Mail's own __init__: it draws a message id, for which it asks the DNS for this machine's name.
         self.subject, self.body = subject, body
         self.alts = {"html": html}
-        self.sender, self.recipients = ascii_address(sender[1]), [ascii_address(to[1])]
+        self.recipients = [ascii_address(to[1])]
+        try:
+            self.sender = ascii_address(sender[1])
+        except Unmailable as error:
+            raise BadSender(f"MAIL_DEFAULT_SENDER cannot be used. {error}") from None
         self.reply_to, self.charset = None, None
         self.cc, self.bcc, self.attachments, self.mail_options, self.rcpt_options = [], [], [], [], []
-        self.date = notice.created_at.timestamp()
         self._names = {"From": sender[0], "To": to[0]}
         self._boundary = f"=_{notice.public_id}"
         self.msgId = message_id(notice.public_id)
-        self.extra_headers = {
-            "Date": format_datetime(notice.created_at.astimezone(UTC)),
+        self._headers = {
             "Message-ID": self.msgId,
             "Auto-Submitted": "auto-generated",
             "X-Auto-Response-Suppress": "All",
@@ -56,7 +62,13 @@ class Mail(flask_mail.Message):
         if thread:
             # A message that never was: every mail about the request answers it, so mail programs show one thread.
             root = message_id(f"request.{thread}")
-            self.extra_headers |= {"In-Reply-To": root, "References": root}
+            self._headers |= {"In-Reply-To": root, "References": root}
+        self.set_date(notice.created_at)
+
+    def set_date(self, sent_at: datetime) -> None:
+        """The instant at which it goes out: mail programs sort by it, and an email of this morning is overlooked."""
+        self.date = sent_at.timestamp()
+        self.extra_headers = {"Date": format_datetime(sent_at.astimezone(UTC)), **self._headers}
 
     def _message(self) -> MIMEBase:
         message = MIMEMultipart("alternative", boundary=self._boundary)
@@ -117,4 +129,6 @@ def sender_address() -> str:
 
 def message_id(name: str) -> str:
     host = urlsplit(settings().base_url).hostname or "localhost"
+    if not host.isascii():
+        host = host.encode("punycode").decode()  # only has to be ours and always the same
     return f"<{name}@{f'[IPv6:{host}]' if ':' in host else host}>"

@@ -4,7 +4,7 @@ from .apps import App, Audience, EntitlementField, Icon, PolicyRevision
 from .base import Base, UTCDateTime, db_now
 from .events import Event, EventHead
 from .grants import LIVE_GRANT, Grant
-from .notices import Notice
+from .notices import MailAttempt, MailStop, Notice
 from .people import Group, Heartbeat, Membership, Organisation, Person, PersonSession
 from .requests import AccessRequest, Comment, Decision, Invitation, Step
 
@@ -24,6 +24,8 @@ __all__ = [
     "Heartbeat",
     "Icon",
     "Invitation",
+    "MailAttempt",
+    "MailStop",
     "Membership",
     "Notice",
     "Organisation",

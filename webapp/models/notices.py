@@ -49,8 +49,36 @@ class Notice(Base):
     lease_until: Mapped[datetime | None]
     tries: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(default="")
+    # What the mail server said when it took the mail: its own number for it, often.
+    answer: Mapped[str] = mapped_column(default="")
     settled_at: Mapped[datetime | None]
 
     @property
     def data(self) -> dict[str, Any]:
         return dict(json.loads(self.data_json))
+
+
+class MailAttempt(Base):
+    """An attempt to send a notice that failed, and what the server said. The one that succeeds is in the notice."""
+
+    __tablename__ = "mail_attempts"
+    __table_args__ = (Index("ix_mail_attempts_notice", "notice_id", "id"),)
+
+    id: Mapped[int] = id_column()
+    notice_id: Mapped[int] = mapped_column(Id, ForeignKey("notices.id"))
+    at: Mapped[datetime]
+    answer: Mapped[str]
+
+
+class MailStop(Base):
+    """The one row there is while the mail server lets nothing through; `failures` counts the attempts since."""
+
+    __tablename__ = "mail_stops"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = id_column()
+    since: Mapped[datetime]
+    cause: Mapped[str] = mapped_column(String(12))
+    answer: Mapped[str]
+    failures: Mapped[int]
+    next_try_at: Mapped[datetime]
