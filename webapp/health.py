@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.extensions import broker, db
 from webapp.models import Heartbeat, Notice, db_now
+from webapp.queries import stops
 from webapp.signin import anyone
 
 bp = Blueprint("health", __name__)
@@ -28,9 +29,10 @@ def healthz() -> Response:
 @bp.get("/readyz")
 @anyone
 def readyz() -> tuple[Response, int]:
-    """Database, broker, newest worker heartbeat and oldest due notice (ages in seconds). 503 when the database
-    is out of reach: without the broker and the worker people can still ask and decide, so those only show."""
+    """Database, broker, newest worker heartbeat, oldest due notice (ages in seconds), and why emails are stopped.
+    503 when the database is out of reach: without the others people can still ask and decide, so those only show."""
     facts: dict[str, Any] = {"database": "ok", "broker": "ok", "worker_age": None, "oldest_due_age": None}
+    facts["mail"] = "ok"
     try:
         row = db.session.execute(
             select(
@@ -42,18 +44,21 @@ def readyz() -> tuple[Response, int]:
                 .label("due"),
             )
         ).one()
+        stop = stops.current()
     except SQLAlchemyError:
         facts["database"] = "down"
     else:
         facts["worker_age"] = _age(row.now, row.beat)
         facts["oldest_due_age"] = _age(row.now, row.due)
+        if stop is not None:
+            facts |= {"mail": stop.what, "mail_age": _age(row.now, stop.since)}
     facts["worker"] = "ok" if facts["worker_age"] is not None and facts["worker_age"] < WORKER_SECONDS else "missing"
     try:
         broker().ping()
     except (RedisError, OSError):
         facts["broker"] = "down"
     facts["status"] = (
-        "ok" if (facts["database"], facts["broker"], facts["worker"]) == ("ok", "ok", "ok") else "degraded"
+        "ok" if all(facts[one] == "ok" for one in ("database", "broker", "worker", "mail")) else "degraded"
     )
     return jsonify(facts), 503 if facts["database"] == "down" else 200
 

@@ -245,9 +245,8 @@ def test_a_password_with_any_letters_signs_in(mechanism: bytes, replies: list[by
     """In UTF-8 (RFC 4616)."""
     heard: list[bytes] = []
     lines = [HELLO, b"250-here\r\n250 AUTH " + mechanism + b"\r\n", *(one + b"\r\n" for one in replies)]
-    with server(*lines, heard=heard) as port:
-        with connection(port=port, username="appß", password="geheim€ä") as signed_in:
-            signed_in.open()
+    with server(*lines, heard=heard) as port, connection(port=port, username="appß", password="geheim€ä") as ours:
+        ours.open()
     said = b"".join(base64.b64decode(line.split()[-1]) for line in heard[1:] if line.split()[-1] != mechanism)
     assert "appß".encode() in said
     assert mechanism == b"CRAM-MD5" or "geheim€ä".encode() in said

@@ -9,11 +9,12 @@ import pytest
 from rq import Queue
 from sqlalchemy import insert, select, update
 
-from webapp import clock, outbox
+from webapp import clock, outbox, stops
 from webapp.extensions import broker, db
 from webapp.models import Heartbeat, Notice
 from webapp.operations import people
 from webapp.queries import mails, outbox_lines
+from webapp.smtp_answers import Cause
 from webapp.transactions import choose
 from webapp.wiring import connect
 
@@ -223,7 +224,7 @@ def test_held_mails_have_a_tab_a_banner_and_two_ways_out(admin, mail):
     beat()
     held(mail)
     page = flat(admin.get("/admin/apps"))
-    assert "1 mail held since the database was restored." in page and 'href="/admin/mail?state=held"' in page
+    assert "1 email is on hold since the database was restored." in page and 'href="/admin/mail?state=held"' in page
     page = plain(admin.get("/admin/mail?state=held"))
     assert "may have gone out already" in page and "Send all" in page and "Drop all" in page
     assert "The database was restored." in page
@@ -281,19 +282,19 @@ def test_nothing_is_said_while_all_is_well(admin):
 
 
 def test_admins_are_told_when_no_worker_runs(admin, login_as, rita):
-    assert "No worker was seen yet." in plain(admin.get("/admin/people"))
+    assert "The worker is not running." in plain(admin.get("/admin/people"))
     beat(seconds_ago=61 + 60)
-    assert "No worker has been seen for 2 minutes." in plain(admin.get("/admin/groups"))
-    assert "No worker" not in plain(login_as(rita).get("/"))
+    assert "The worker has not responded for 2 minutes." in plain(admin.get("/admin/groups"))
+    assert "The worker" not in plain(login_as(rita).get("/"))
 
 
 def test_admins_are_told_of_mails_that_are_late_or_dead(admin, mail):
     beat()
     put(mail, due_at=clock.now() - timedelta(minutes=12))
-    assert "A mail has been due for 12 minutes." in plain(admin.get("/admin/apps"))
+    assert "An email has been waiting for 12 minutes." in plain(admin.get("/admin/apps"))
     dead(mail)
     page = flat(admin.get("/admin/apps"))
-    assert "1 mail could not be delivered since yesterday." in page and 'href="/admin/mail?state=dead"' in page
+    assert "1 email failed in the last 24 hours." in page and 'href="/admin/mail?state=dead"' in page
     put(mail, settled_at=clock.now() - timedelta(hours=25))
     assert 'id="trouble"' not in words(admin.get("/admin/apps"))
 
@@ -301,7 +302,22 @@ def test_admins_are_told_of_mails_that_are_late_or_dead(admin, mail):
 def test_admins_are_told_when_the_queue_is_down(app, admin, monkeypatch):
     beat()
     monkeypatch.setitem(app.extensions, "broker", connect("redis://127.0.0.1:1/0", timeout=0.2))
-    assert "The queue does not answer." in plain(admin.get("/admin/people"))
+    assert "The queue is not responding." in plain(admin.get("/admin/people"))
+
+
+def test_admins_are_told_once_why_no_email_goes_out(admin, mail, login_as, rita):
+    beat()
+    put(mail, due_at=clock.now() - timedelta(minutes=12))
+    stops.begin(Cause.SIGN_IN, "The mail server answered 535 5.7.8 no")
+    page = plain(admin.get("/admin/people"))
+    assert "No emails have been sent for less than a minute. The mail server refuses the sign-in." in page
+    assert "Check MAIL_USERNAME and MAIL_PASSWORD." in page and "535 5.7.8 no" in page
+    assert "has been waiting" not in page, "the same fault, once"
+    ready = login_as(None).get("/readyz").json
+    assert (ready["mail"], ready["status"]) == ("The mail server refuses the sign-in.", "degraded")
+    assert "535" not in str(ready) and ready["mail_age"] < 60
+    stops.end()
+    assert 'id="trouble"' in words(admin.get("/admin/people")) and login_as(None).get("/readyz").json["mail"] == "ok"
 
 
 def test_the_banner_is_one_statement_and_not_in_fragments(admin):

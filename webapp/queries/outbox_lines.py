@@ -11,7 +11,9 @@ from sqlalchemy.orm import aliased
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, Heartbeat, Notice, Person, db_now
 from webapp.outbox import TRIES
+from webapp.queries import stops
 from webapp.queries.audit_lines import people_called
+from webapp.queries.stops import Stop
 from webapp.text import like, reference
 
 PAGE = 50
@@ -202,6 +204,8 @@ class Trouble:
     late: float
     dead: int
     held: int
+    stop: Stop | None
+    stopped: float
 
     @property
     def worker_missing(self) -> bool:
@@ -209,7 +213,7 @@ class Trouble:
 
     @property
     def is_late(self) -> bool:
-        return self.late > LATE_SECONDS
+        return self.late > LATE_SECONDS and self.stop is None
 
 
 _TROUBLE = select(
@@ -229,15 +233,19 @@ _TROUBLE = select(
     .select_from(select(Notice.id).where(Notice.state == "held").limit(COUNTED + 1).subquery())
     .scalar_subquery()
     .label("held"),
+    *(select(column).scalar_subquery().label(f"stop_{number}") for number, column in enumerate(stops.COLUMNS)),
 )
 
 
 def trouble() -> Trouble:
-    """One statement, by three small indices."""
+    """One statement, by small indices."""
     row = db.session.execute(_TROUBLE).one()
+    stop = stops.read(*row[-len(stops.COLUMNS) :])
     return Trouble(
         worker=(row.now - row.beat).total_seconds() if row.beat else None,
         late=(row.now - row.due).total_seconds() if row.due else 0,
         dead=row.dead,
         held=row.held,
+        stop=stop,
+        stopped=(row.now - stop.since).total_seconds() if stop else 0,
     )
