@@ -358,7 +358,7 @@ def _notices(
             yield f"The server has a mail {name} that is no notice."
             continue
         if len({one["same"] for one in copies}) > 1:
-            yield f"The mail {name} went out {len(copies)} times with another date, boundary or link."
+            yield f"The mail {name} went out {len(copies)} times with another boundary or link."
         to = found.address or state.people[found.person_id].email
         if any(one["to"] != [to] for one in copies):
             yield f"The mail {name} is for {to} and went to {[one['to'] for one in copies]}."

@@ -35,8 +35,8 @@ from webapp.embedded.process import die_with_parent
 HANG_SECONDS = 60.0
 POISON = {"refused-": "rcpt5", "later-": "rcpt4", "cut-": "cut"}
 _ID = re.compile(rb"^message-id:\s*<([^@>]+)@", re.IGNORECASE | re.MULTILINE)
-# What a retry has to carry as the first try did: date, boundary and link. The rest tells how it stands by then.
-_SAME = re.compile(rb"^date:[^\r\n]+|boundary=[^\r\n]+|/(?:decide|password)/[\w.~-]+", re.IGNORECASE | re.MULTILINE)
+# What a retry has to carry as the first try did: boundary and link. The rest tells how it stands by then.
+_SAME = re.compile(rb"boundary=[^\r\n]+|/(?:decide|password)/[\w.~-]+", re.IGNORECASE | re.MULTILINE)
 
 
 class Keeper:

@@ -22,7 +22,7 @@ from tests.chaos.crowd import Crowd
 from tests.chaos.stack import Stack, Stuck
 from webapp import failpoints
 from webapp.extensions import db
-from webapp.models import Notice, Step, db_now
+from webapp.models import MailStop, Notice, Step, db_now
 from webapp.transactions import choose
 
 # Each point, and the kind of process that has to pass it.
@@ -340,6 +340,7 @@ class Round:
                         update(Notice).where(Notice.state == state).values({column: db_now(-1)}),
                         execution_options={"synchronize_session": False},
                     )
+                db.session.execute(update(MailStop).values(next_try_at=db_now(-1)))
                 db.session.commit()
                 return
             time.sleep(0.5)

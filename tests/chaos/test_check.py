@@ -159,7 +159,7 @@ def test_a_mail_twice_needs_a_kill_or_a_lost_answer_of_its_own(
     lost = [{**one, "answered": False} for one in mails] + later[len(mails) :]
     assert found(state, lost, history) == []
     other = [*mails, {**mails[0], "at": mails[0]["at"] + 9, "same": "another link"}]
-    assert any("another date" in one for one in found(state, other, history, ends=[kill]))
+    assert any("another boundary" in one for one in found(state, other, history, ends=[kill]))
 
 
 def test_what_people_were_told(state: State, mails: list[dict[str, Any]], history: list[Told]) -> None:
