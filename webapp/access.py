@@ -84,7 +84,7 @@ def own_request(public_id: str, person: Person) -> Case:
     if person.id in (case.request.asked_by_id, case.request.for_person_id):
         return case
     if standing(case, person).may_see:
-        abort(403, "Only the person who asked can do this.")
+        abort(403, "Only the requester can do this.")
     abort(404)
 
 

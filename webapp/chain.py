@@ -51,7 +51,7 @@ def links(
     """The chain of one request for one reader (a person's id: they are told "you"; None for a stranger)."""
     yours = reader == requester.id
     first = "You" if yours else _first(requester.name)
-    chain = [_face("is-done", requester, f"{first} asked", (capital(times.ago(asked_at)),), pip="check")]
+    chain = [_face("is-done", requester, f"{first} requested", (capital(times.ago(asked_at)),), pip="check")]
     chain += [_step(step, state, settled_at, times, reader) for step in steps]
     chain.append(_end(app, first, yours, state, settled_at, times))
     return chain
@@ -59,12 +59,12 @@ def links(
 
 def planned(*, app: AppLike, requester: Who, steps: Sequence[tuple[str, str, str, str]], times: Times) -> list[Link]:
     """What would happen: steps as (mark, name, public id, line)."""
-    chain = [_face("is-plan", requester, "You ask", ("Now",))]
+    chain = [_face("is-plan", requester, "You send the request", ("Now",))]
     chain += [
         Link("is-plan", mark, name, (line,) if line else (), initials=initials(name), hue=hue(public_id))
         for mark, name, public_id, line in steps
     ]
-    chain.append(_app("is-plan", app, "You get it", ("At once",)))
+    chain.append(_app("is-plan", app, "You get access", ("Straight away",)))
     return chain
 
 
@@ -82,12 +82,17 @@ def names(step: ChainStep, reader: int | None = None, *, first: bool = True) -> 
 def holder(step: ChainStep) -> str:
     """Who has the step: a person's name, a group's name, or the fallback in words."""
     if step.tier == "owner":
-        return "the owner of the app"
+        return "the app owner"
     if step.tier == "admins":
         return "the admins"
     if step.tier == "nobody":
-        return "nobody"
+        return "no one"
     return step.person.name if step.person else step.group_name
+
+
+def waiting(step: ChainStep) -> str:
+    """Whom an open step waits for, as a title."""
+    return "No approver available" if step.tier == "nobody" else f"Waiting for {holder(step)}"
 
 
 def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times, reader: int | None) -> Link:
@@ -103,33 +108,35 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
     if step.state == "expired" or (step.state == "open" and step.overdue):
         who = "You" if mine and step.asked_count == 1 else capital(holder(step))
         line = (capital(names(step, reader)),) if step.group_name or step.tier != "approver" else ()
-        return _who("is-expired", step, f"{who} did not answer", line, pip="hourglass-empty")
+        return _who("is-expired", step, f"{who}: no decision", line, pip="hourglass-empty")
     if step.state == "open" and step.due_at is not None:
-        until = f"until {times.due_short(step.due_at)}"
+        deadline = times.due_short(step.due_at)
+        due = f"due {deadline}"
         if step.tier == "nobody":
-            return _who("is-now", step, "Nobody can decide this now", (f"An admin is needed, {until}",),
+            return _who("is-now", step, waiting(step), (f"An admin must reassign it by {deadline}",),
                         left=times.left(step.due_at), pip="clock")  # fmt: skip
-        title = "You decide" if mine and step.asked_count == 1 else f"Now with {holder(step)}"
+        title = "Waiting for you" if mine and step.asked_count == 1 else waiting(step)
         alone = step.person is not None and step.tier == "approver"
-        lines: tuple[str, ...] = (capital(until),) if alone else (capital(f"{names(step, reader)}, {until}"),)
+        lines: tuple[str, ...] = (capital(due),) if alone else (capital(f"{names(step, reader)}, {due}"),)
         if step.tier != "approver":
-            lines += (f"in place of {step.person.name if step.person else step.group_name}",)
+            lines += (f"instead of {step.person.name if step.person else step.group_name}",)
         return _who("is-now", step, title, lines, left=times.left(step.due_at), pip="clock")
     if step.state == "skipped" or state == "expired":
-        withdrawn = step.opened_at is not None
-        return _who("is-skipped", step, holder(step), ("Did not have to answer" if withdrawn else "Was not asked",))
-    return _who("is-next", step, holder(step), ("Comes after that",))
+        return _who("is-skipped", step, holder(step), ("Not needed",))
+    return _who("is-next", step, holder(step), ("Next",))
 
 
 def _end(app: AppLike, first: str, yours: bool, state: str, settled_at: datetime | None, times: Times) -> Link:
     when = (capital(times.ago(settled_at)),) if settled_at else ()
     if state == "approved":
-        return _app("is-done", app, f"You have {app.name}" if yours else f"{first} has it", when, pip="check")
+        return _app("is-done", app, f"You have {app.name}" if yours else f"{first} has access", when, pip="check")
     if state == "pending":
-        return _app("is-next", app, f"You get {app.name}" if yours else f"{first} gets it", ("After the last yes",))
+        return _app(
+            "is-next", app, f"Access to {app.name}" if yours else f"Access for {first}", ("After final approval",)
+        )
     if state == "cancelled":
-        return _app("is-never", app, "Withdrawn", when)
-    return _app("is-never", app, f"You did not get {app.name}" if yours else f"{first} did not get it")
+        return _app("is-never", app, "Cancelled", when)
+    return _app("is-never", app, "No access")
 
 
 def _face(state: str, who: Who, title: str, lines: tuple[str, ...] = (), *, pip: str = "") -> Link:

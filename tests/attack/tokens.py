@@ -181,7 +181,7 @@ def by_http(app: Flask, address: str, victim: Any, tokens: list[str], *, code: s
                 token = dice.choice([tokens[0], tokens[2]])  # ours, for something else
             status, body, _ = wire.ask(token, action, **({"code": code} | form if form else {}))
             answers.statuses[status] += 1
-            if "This link is not valid" in body:
+            if "Nothing has been approved or denied" in body:
                 answers.pages.add(body)
             else:
                 answers.elsewhere += 1  # a password's link; a "/" or nothing at all: other addresses, 404 as well

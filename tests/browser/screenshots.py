@@ -78,7 +78,7 @@ def take(chromium: Browser, site: Site) -> None:
     dialog.get_by_label("Why do you need it?", exact=True).fill(WHY)
     rita.evaluate("scrollTo(0, 0)")
     keep(rita, "request-dialog")
-    dialog.get_by_role("button", name="Request App", exact=True).click()
+    dialog.get_by_role("button", name="Request app", exact=True).click()
     expect(dialog).to_be_hidden()
 
     anyone = window(None, viewport={"width": 1280, "height": 1060})

@@ -247,13 +247,13 @@ def test_an_app_is_set_up_from_nothing_asked_for_and_approved_by_both_steps(wind
     card(lena, "Figjam Boards").get_by_role("link", name="Request", exact=True).click()
     ask = lena.get_by_role("dialog", name="Request Figjam Boards", exact=True)
     ask.get_by_label("Why do you need it?", exact=True).fill("Workshops with customers.")
-    ask.get_by_role("button", name="Request App", exact=True).click()
+    ask.get_by_role("button", name="Request app", exact=True).click()
     expect(ask).to_be_hidden()
 
     anyone = window()
     anyone.goto(cases.link("Lena", "Figjam Boards", "Ana"))
     expect(anyone.locator(".cs-ask-top .is-picture img")).to_be_attached()
-    anyone.get_by_label("Code from the mail", exact=True).fill(cases.code("Lena", "Figjam Boards", "Ana"))
+    anyone.get_by_label("Code from the email", exact=True).fill(cases.code("Lena", "Figjam Boards", "Ana"))
     anyone.get_by_role("button", name="Approve", exact=True).click()
     expect(anyone.get_by_text("approved")).not_to_have_count(0)
 
@@ -349,7 +349,7 @@ def test_turning_approval_off_in_the_list_asks_first_and_is_done(window):
     card(lena, name).get_by_role("link", name="Request", exact=True).click()
     ask = lena.get_by_role("dialog")
     ask.get_by_label("Why do you need it?", exact=True).fill("Seating plans.")
-    ask.get_by_role("button", name="Request App", exact=True).click()
+    ask.get_by_role("button", name="Request app", exact=True).click()
     expect(ask).to_be_hidden()
 
     of_the_app = page.get_by_role("switch", name="Approval required", exact=True)

@@ -163,21 +163,21 @@ def open_dialog(app: str) -> Visit:
 def refused_dialog(page: Page, cases: Cases) -> None:
     open_dialog("Snowflake")(page, cases)
     page.locator("dialog form").evaluate("form => form.noValidate = true")
-    page.get_by_role("button", name="Request App", exact=True).click()
+    page.get_by_role("button", name="Request app", exact=True).click()
     expect(page.locator("dialog [aria-invalid=true]").first).to_be_visible()
 
 
 def refused_dialog_page(page: Page, cases: Cases) -> None:
     page.goto(f"/catalog/{cases.app_id('Snowflake')}/request")
     page.get_by_label("Why do you need it?", exact=True).fill("  ")
-    page.get_by_role("button", name="Request App", exact=True).click()
+    page.get_by_role("button", name="Request app", exact=True).click()
     expect(page.locator("dialog [aria-invalid=true]").first).to_be_visible()
 
 
 def toast(page: Page, cases: Cases) -> None:
     page.goto("/catalog")
     page.get_by_role("button", name="Add", exact=True).first.click()
-    expect(page.get_by_role("region", name="Messages").get_by_text("is on your dashboard")).to_be_visible()
+    expect(page.get_by_role("region", name="Messages").get_by_text("added to your dashboard")).to_be_visible()
 
 
 def menu(page: Page, cases: Cases) -> None:
@@ -188,7 +188,7 @@ def menu(page: Page, cases: Cases) -> None:
 
 def refused_comment(page: Page, cases: Cases) -> None:
     page.goto(f"/requests/{cases.request_id('Rita', 'Concur')}")
-    page.get_by_role("button", name="Send comment", exact=True).click()
+    page.get_by_role("button", name="Add comment", exact=True).click()
     expect(page.locator("[aria-invalid=true]")).to_be_visible()
 
 
@@ -204,21 +204,21 @@ def refused_account(page: Page, cases: Cases) -> None:
 def wrong_code(page: Page, cases: Cases) -> None:
     page.goto(cases.link("Otto", "Tableau", "Ana", wrong_codes=2))
     page.get_by_text("Add a comment").click()
-    page.get_by_label("Code from the mail", exact=True).fill("000 000")
+    page.get_by_label("Code from the email", exact=True).fill("000 000")
     page.get_by_role("button", name="Approve", exact=True).click()
-    expect(page.get_by_text("That is not the code of this mail")).to_be_visible()
+    expect(page.get_by_text("Incorrect code")).to_be_visible()
 
 
 def no_reason(page: Page, cases: Cases) -> None:
     page.goto(f"/approvals/{cases.request_id('Otto', 'Tableau')}")
     page.locator("summary").filter(has_text="Deny").click()
     page.get_by_role("button", name="Deny", exact=True).click()
-    expect(page.get_by_label("Why not?", exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Reason for denying", exact=True)).to_have_attribute("aria-invalid", "true")
 
 
 def conflict(page: Page, cases: Cases) -> None:
     page.goto(f"/catalog/{cases.app_id('Apptio')}/request")
-    expect(page.get_by_text("needs no approval")).to_be_visible()
+    expect(page.get_by_text("does not need approval")).to_be_visible()
 
 
 def without_token(page: Page, cases: Cases) -> None:
@@ -244,7 +244,7 @@ def failed_toast(page: Page, cases: Cases) -> None:
     page.get_by_role("checkbox", name="Modelling").check()
     page.get_by_label("Why do you need it?", exact=True).fill("For the model.")
     page.route("**/request", lambda route: route.abort())
-    page.get_by_role("button", name="Request App", exact=True).click()
+    page.get_by_role("button", name="Request app", exact=True).click()
     expect(page.get_by_role("dialog").get_by_text("The server cannot be reached").first).to_be_visible()
 
 
@@ -335,10 +335,10 @@ def own_request(page: Page, cases: Cases) -> None:
     """Adam has asked for it, so its rules are shut for him."""
     page.goto(f"/catalog/{cases.app_id('HubSpot')}/request")
     page.get_by_label("Why do you need it?", exact=True).fill("For the newsletter.")
-    page.get_by_role("button", name="Request App", exact=True).click()
+    page.get_by_role("button", name="Request app", exact=True).click()
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.goto(f"/admin/apps/{cases.app_id('HubSpot')}")
-    expect(page.get_by_text("You have asked for HubSpot yourself.")).to_be_visible()
+    expect(page.get_by_text("You already have a pending request for HubSpot yourself.")).to_be_visible()
     expect(page.get_by_role("switch", name="Requestable", exact=True)).to_be_disabled()
 
 

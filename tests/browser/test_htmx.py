@@ -35,7 +35,7 @@ def test_search_as_you_type(window):
     expect(page.get_by_label("Search apps", exact=True)).to_have_value("salesf")
     expect(page.locator(".cs-card")).to_have_count(1)
     page.get_by_label("Search apps", exact=True).fill("zebra")
-    expect(page.get_by_role("heading", name="Nothing found for “zebra”")).to_be_visible()
+    expect(page.get_by_role("heading", name="No apps match “zebra”")).to_be_visible()
     page.get_by_label("Search apps", exact=True).fill("")
     expect(card(page, "Figma")).to_be_visible()
 
@@ -56,7 +56,7 @@ def test_a_refused_request_keeps_what_was_typed(window):
     dialog = dialog_for(page, "Snowflake")
     why = dialog.get_by_label("Why do you need it?", exact=True)
     why.fill("Head count by month.")
-    dialog.get_by_role("button", name="Request App", exact=True).click()
+    dialog.get_by_role("button", name="Request app", exact=True).click()
     # Snowflake asks for at least one role.
     refused = dialog.locator("[aria-invalid=true]").first
     expect(refused).to_be_focused()
@@ -68,12 +68,12 @@ def test_what_nobody_can_decide_is_refused_in_the_dialog_and_the_card_stays(wind
     """Adam is the only admin and decides DocuSign."""
     page = window("Adam")
     dialog = dialog_for(page, "DocuSign")
-    refusal = dialog.get_by_text("Nobody can decide this request")
+    refusal = dialog.get_by_text("This app has no approver who can decide your request")
     expect(refusal).to_be_visible()
     why = dialog.get_by_label("Why do you need it?", exact=True)
     why.fill("Contracts.")
     with page.expect_response("**/request") as answer:
-        dialog.get_by_role("button", name="Request App", exact=True).click()
+        dialog.get_by_role("button", name="Request app", exact=True).click()
     assert answer.value.status == 409
     expect(why).to_have_value("Contracts.")
     expect(refusal).to_be_visible()
@@ -99,7 +99,7 @@ def test_a_double_click_makes_one_request(window, cases):
     dialog.get_by_label("Why do you need it?", exact=True).fill("Newsletters to applicants.")
     sent = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
-    dialog.get_by_role("button", name="Request App", exact=True).dblclick()
+    dialog.get_by_role("button", name="Request app", exact=True).dblclick()
     expect(card(page, "HubSpot").get_by_role("link", name="Requested", exact=True)).to_be_visible()
     expect(dialog).to_be_hidden()
     assert len(sent) == 1
@@ -125,7 +125,7 @@ def test_a_failure_keeps_what_was_typed(window, failure):
     why = dialog.get_by_label("Why do you need it?", exact=True)
     why.fill("The career pages.")
     page.route("**/request", failure)
-    dialog.get_by_role("button", name="Request App", exact=True).click()
+    dialog.get_by_role("button", name="Request app", exact=True).click()
     expect(dialog.locator("[data-toast]")).to_contain_text(STILL_THERE)
     expect(dialog.locator(".cs-live")).to_contain_text(STILL_THERE)
     expect(why).to_have_value("The career pages.")
@@ -140,13 +140,13 @@ def test_our_own_refusal_is_a_sentence_in_the_dialog(window, cases):
     other = page.context.new_page()
     again = dialog_for(other, "NetSuite")
     again.get_by_label("Why do you need it?", exact=True).fill("First.")
-    again.get_by_role("button", name="Request App", exact=True).click()
+    again.get_by_role("button", name="Request app", exact=True).click()
     expect(again).to_be_hidden()
     dialog.get_by_label("Why do you need it?", exact=True).fill("Second.")
-    dialog.get_by_role("button", name="Request App", exact=True).click()
+    dialog.get_by_role("button", name="Request app", exact=True).click()
     expect(dialog.locator("[data-toast].is-no")).to_be_visible()
     expect(dialog.get_by_label("Why do you need it?", exact=True)).to_have_value("Second.")
-    expect(dialog.locator("[data-toast]").get_by_role("link", name="See your request", exact=True)).to_be_visible()
+    expect(dialog.locator("[data-toast]").get_by_role("link", name="View your request", exact=True)).to_be_visible()
     page.keyboard.press("Escape")
     expect(card(page, "NetSuite").get_by_role("link", name="Requested", exact=True)).to_be_focused()
 
@@ -169,7 +169,7 @@ def test_cancel_swaps_in_place_and_is_told(window, cases):
     page = window("Ines")
     dialog = dialog_for(page, "Tableau")
     dialog.get_by_label("Why do you need it?", exact=True).fill("By mistake.")
-    dialog.get_by_role("button", name="Request App", exact=True).click()
+    dialog.get_by_role("button", name="Request app", exact=True).click()
     expect(dialog).to_be_hidden()
     page.goto("/")
     page.evaluate("document.querySelector('h1').dataset.mark = 'same page'")
@@ -177,9 +177,9 @@ def test_cancel_swaps_in_place_and_is_told(window, cases):
     expect(line.get_by_role("button", name="Cancel request", exact=True)).to_have_accessible_description("Tableau")
     line.get_by_role("button", name="Cancel request", exact=True).click()
     expect(line).to_contain_text("Cancelled")
-    toast = page.get_by_role("region", name="Messages").get_by_text("Your request for Tableau is withdrawn")
+    toast = page.get_by_role("region", name="Messages").get_by_text("Request for Tableau cancelled")
     expect(toast).to_be_visible()
-    expect(page.locator("#say")).to_contain_text("Your request for Tableau is withdrawn")
+    expect(page.locator("#say")).to_contain_text("Request for Tableau cancelled")
     assert page.evaluate("document.querySelector('h1').dataset.mark") == "same page"
     expect(line.get_by_role("link", name="Tableau", exact=True)).to_be_focused()
 
@@ -191,7 +191,7 @@ def test_add_swaps_the_card_in_place(window):
     card(page, name).get_by_role("button", name="Add", exact=True).click()
     expect(card(page, name).get_by_text("Added", exact=True)).to_be_visible()
     expect(card(page, name)).to_be_focused()
-    expect(page.locator("#say")).to_contain_text(f"{name} is on your dashboard.")
+    expect(page.locator("#say")).to_contain_text(f"{name} added to your dashboard.")
 
 
 def test_the_mail_once_more_leaves_the_decision_as_it_was_typed(window, cases):
@@ -200,8 +200,8 @@ def test_the_mail_once_more_leaves_the_decision_as_it_was_typed(window, cases):
     page.goto(cases.link("Noah", "Benevity", "Ana"))
     page.get_by_text("Add a comment").click()
     page.get_by_label("Comment", exact=True).fill("Fine for the spring drive.")
-    page.get_by_role("button", name="Mail it to me again", exact=True).click()
-    told = page.get_by_role("alert").filter(has_text="A new mail is on its way to Ana Moreau")
+    page.get_by_role("button", name="Send the email again", exact=True).click()
+    told = page.get_by_role("alert").filter(has_text="Email sent again to Ana Moreau")
     expect(told).to_be_focused()
     expect(told).to_be_in_viewport()
     expect(page.get_by_label("Comment", exact=True)).to_have_value("Fine for the spring drive.")
@@ -212,13 +212,13 @@ def test_a_denial_with_a_wrong_code_leads_to_the_code(window, cases):
     page = window()
     page.goto(cases.link("Otto", "Tableau", "Ana", wrong_codes=0))
     page.locator("summary").filter(has_text="Deny").click()
-    reason = page.get_by_label("Why not?", exact=True)
+    reason = page.get_by_label("Reason for denying", exact=True)
     expect(reason).to_be_focused()
     reason.fill("Use the shared one.")
-    code = page.get_by_label("Code from the mail", exact=True)
+    code = page.get_by_label("Code from the email", exact=True)
     code.fill("000 000")
     page.get_by_role("button", name="Deny", exact=True).click()
-    expect(page.get_by_text("That is not the code of this mail")).to_be_visible()
+    expect(page.get_by_text("Incorrect code")).to_be_visible()
     # The unfolding is told in a task of its own.
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
     expect(code).to_be_focused()
@@ -228,11 +228,11 @@ def test_a_denial_with_a_wrong_code_leads_to_the_code(window, cases):
 def test_a_wrong_code_is_seen_at_once_without_javascript_on_a_phone(window, cases):
     page = window(java_script_enabled=False, viewport={"width": 390, "height": 844})
     page.goto(cases.link("Otto", "Tableau", "Ana", wrong_codes=0))
-    page.get_by_label("Code from the mail", exact=True).fill("000 000")
+    page.get_by_label("Code from the email", exact=True).fill("000 000")
     page.get_by_role("button", name="Approve", exact=True).click()
-    expect(page.get_by_text("That is not the code of this mail")).to_be_in_viewport()
-    expect(page.get_by_label("Code from the mail", exact=True)).to_be_focused()
-    leads = page.get_by_role("link", name="see what it needs", exact=True)
+    expect(page.get_by_text("Incorrect code")).to_be_in_viewport()
+    expect(page.get_by_label("Code from the email", exact=True)).to_be_focused()
+    leads = page.get_by_role("link", name="Check the form for errors", exact=True)
     expect(leads).to_have_attribute("href", "#code")
 
 

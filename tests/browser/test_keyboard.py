@@ -79,7 +79,7 @@ def test_sign_in_and_ask_by_keyboard(window, site):
     dialog.get_by_label("Why do you need it?", exact=True).focus()
     page.keyboard.type("Screens for the help pages.")
     expect(dialog.get_by_text("27 of 1,000")).to_be_visible()
-    tab_to(page, "Request App", role="button")
+    tab_to(page, "Request app", role="button")
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
     expect(card(page, "Figma").get_by_role("link", name="Requested", exact=True)).to_be_focused()
@@ -90,7 +90,7 @@ def test_enter_in_the_code_field_decides_nothing_and_mails_nothing(window, cases
     address = cases.link("Noah", "Benevity", "Ana")
     page.goto(address)
     mails = len(site.mails("Ana", ""))
-    code = page.get_by_label("Code from the mail", exact=True)
+    code = page.get_by_label("Code from the email", exact=True)
     asked = []
     page.on("request", lambda request: asked.append(request.method))
     code.fill("123 456")
@@ -108,13 +108,13 @@ def test_deny_is_unfolded_and_sent_by_keyboard(window, cases):
     page.goto(f"/approvals/{cases.request_id('Otto', 'Tableau')}")
     page.locator("summary").filter(has_text="Deny").focus()
     page.keyboard.press("Enter")
-    reason = page.get_by_label("Why not?", exact=True)
+    reason = page.get_by_label("Reason for denying", exact=True)
     expect(reason).to_be_visible()
     tab_to(page, "Deny", role="button")
     page.keyboard.press("Enter")
     expect(reason).to_be_focused()
     expect(reason).to_have_attribute("aria-invalid", "true")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Otto Brandt asks for Tableau")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Otto Brandt requests Tableau")
 
 
 @pytest.mark.parametrize("address", ["/", "/catalog", "/approvals", "/account", "/admin/apps", "/mailbox"])
@@ -136,7 +136,7 @@ def test_on_a_phone_who_what_why_and_both_buttons_are_in_sight(window, cases, sc
     page.goto(cases.link("Noah", "Benevity", "Ana"))
     page.wait_for_load_state("load")
     seen = [
-        page.get_by_role("heading", name="Noah Fischer asks for Benevity"),
+        page.get_by_role("heading", name="Noah Fischer requests Benevity"),
         page.get_by_text(re.compile("I run the food bank drive in Berlin")),
         page.get_by_role("button", name="Approve", exact=True),
         page.locator("summary").filter(has_text="Deny"),
@@ -144,7 +144,7 @@ def test_on_a_phone_who_what_why_and_both_buttons_are_in_sight(window, cases, sc
     for one in seen:
         expect(one).to_be_in_viewport(ratio=1)
     # The bar does not hide the last field when it is scrolled to.
-    page.get_by_label("Code from the mail", exact=True).focus()
-    field = page.get_by_label("Code from the mail", exact=True).bounding_box()
+    page.get_by_label("Code from the email", exact=True).focus()
+    field = page.get_by_label("Code from the email", exact=True).bounding_box()
     bar = page.get_by_role("button", name="Approve", exact=True).bounding_box()
     assert field["y"] + field["height"] <= bar["y"]

@@ -46,10 +46,10 @@ def test_ask_countersign_add(newcomer, site):
     open_mail(page, site, "Ana", f"{name} asks for Benevity")
     code = code_in(page)
     follow_link(page)
-    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(f"{name} .* asks for Benevity"))
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(f"{name} .* requests Benevity"))
     expect(page.get_by_text(WHY)).to_be_visible()
     page.get_by_role("radio", name="With matched giving").check()
-    page.get_by_label("Code from the mail", exact=True).fill(code)
+    page.get_by_label("Code from the email", exact=True).fill(code)
     page.get_by_role("button", name="Approve", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Approved by you"))
     yes = site.mail(name, "You have Benevity")
@@ -80,7 +80,7 @@ def test_ask_countersign_add(newcomer, site):
     assert "Nobody said no." in site.text_of(over)
     page.goto("/")
     expect(request_of(page, "Tableau")).to_contain_text("Expired")
-    expect(request_of(page, "Tableau").get_by_role("link", name="Ask again", exact=True)).to_be_visible()
+    expect(request_of(page, "Tableau").get_by_role("link", name="Request again", exact=True)).to_be_visible()
 
 
 def ask(page: Page, app: str, why: str, chosen: str = "") -> None:
@@ -92,7 +92,7 @@ def ask(page: Page, app: str, why: str, chosen: str = "") -> None:
     if chosen:
         dialog.get_by_role("radio", name=chosen).check()
     dialog.get_by_label("Why do you need it?", exact=True).fill(why)
-    dialog.get_by_role("button", name="Request App", exact=True).click()
+    dialog.get_by_role("button", name="Request app", exact=True).click()
     expect(dialog).to_be_hidden()
     page.goto("/catalog")
     expect(card(page, app).get_by_role("link", name="Requested", exact=True)).to_be_visible()
@@ -103,10 +103,10 @@ def decide_by_mail(page: Page, site: Site, who: str, words: str, *, region: str 
     open_mail(page, site, who, words)
     code = code_in(page)
     follow_link(page)
-    page.get_by_label("Code from the mail", exact=True).fill(code)
+    page.get_by_label("Code from the email", exact=True).fill(code)
     if reason:
         page.locator("summary").filter(has_text="Deny").click()
-        page.get_by_label("Why not?", exact=True).fill(reason)
+        page.get_by_label("Reason for denying", exact=True).fill(reason)
         page.get_by_role("button", name="Deny", exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Denied by you"))
     else:

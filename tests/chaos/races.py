@@ -36,7 +36,7 @@ EVENTS = ("approve", "deny", "cancel", "expire", "rule", "deactivate")
 ENDS = ("approve", "deny", "cancel", "expire")
 STATES = {"approve": "approved", "deny": "denied", "cancel": "cancelled", "expire": "expired"}
 # What a loser's page says about how it stands now.
-NOW = ("approved", "denied", "expired", "withdrawn", "cancelled", "is over", "somebody else was faster")
+NOW = ("approved", "denied", "expired", "cancelled", "deadline", "this request has changed")
 
 
 class Races:

@@ -87,7 +87,7 @@ def test_the_approver_reads_who_asks_for_what_why_and_until_when(
         "“To see the accounts.”",
         "Sales user, chosen by Rita",
         "for you to set",
-        "You decide",
+        "Waiting for you",
         "Read and decide",
         "You get this mail because you decide on Salesforce. Adam Weiss looks after Salesforce.",
     )
@@ -295,7 +295,7 @@ def test_a_denial_gives_the_reason(company: Company, smtp: SmtpServer, drain: Dr
     says(
         mail, "Your request for Concur was denied", "Ana Moreau decided on", "and gave this reason:",
         "Travel is booked by the office.", "Ask Chloe.", "See hr.", "You wrote", "Two visits in Lyon.",
-        "Ana Moreau denied", "Was not asked", "See it, or ask again",
+        "Ana Moreau denied", "Not needed", "See it, or ask again",
     )  # fmt: skip
     assert mail.text.count("Travel is booked") == 1
     assert link_in(mail, "requests/").endswith(made.public_id)
@@ -313,7 +313,7 @@ def test_an_expiry_is_nobodys_no(company: Company, smtp: SmtpServer, drain: Drai
     hers = smtp.one_to("rita@example.com")
     assert hers.subject == "Nobody answered your request for NetSuite in time"
     says(hers, "Your request for NetSuite got no answer", "Nobody in Finance answered by", "Nobody said no.",
-         "Finance did not answer", "See it, or ask again")  # fmt: skip
+         "Finance: no decision", "See it, or ask again")  # fmt: skip
     bens = smtp.to("ben@example.com")[-1]
     assert bens.subject == f"Rita asks for NetSuite ({made.reference})"
     says(bens, "The request of Rita Lindqvist for NetSuite got no answer", "there is nothing left for you to do")

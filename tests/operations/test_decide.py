@@ -229,7 +229,7 @@ def test_a_required_field_of_the_step_has_to_be_set_to_approve_but_not_to_deny(c
     for given in ({}, {"role": [""]}, None):
         with pytest.raises(BadValues) as refusal:
             decide(made, company.ana, given=given)
-        assert refusal.value.fields == {"role": "Role is needed."}
+        assert refusal.value.fields == {"role": "Choose Role."}
         db.session.rollback()
     assert state(made) == "pending"
     decide(made, company.ana, DENIED, given={"role": ["Writer"]})
@@ -299,7 +299,7 @@ def test_a_verdict_on_a_step_that_has_passed_is_refused(company: Company) -> Non
     made = factories.request(company.rita, app)
     seen = open_step(made).id
     decide(made, company.ben, step_id=seen)
-    with pytest.raises(Settled, match="moved on"):
+    with pytest.raises(Settled, match="already been decided"):
         decide(made, company.ben, step_id=seen)
     assert steps(made) == [("approved", "approver"), ("open", "approver")]
 
@@ -319,7 +319,7 @@ def test_what_is_settled_cannot_be_decided_again(company: Company, verdict: Verd
 def test_an_overdue_step_cannot_be_decided_before_the_sweeper_comes(company: Company) -> None:
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     factories.overdue(made)
-    with pytest.raises(Settled, match="over"):
+    with pytest.raises(Settled, match="deadline"):
         decide(made, company.ana)
 
 
@@ -329,7 +329,7 @@ def test_the_due_instant_decides_inside_the_statement_too(company: Company) -> N
     case = factories.case_of(made)
     db.session.rollback()
     factories.overdue(made)
-    with pytest.raises(Conflict, match="faster, or the time is over"):
+    with pytest.raises(Conflict, match="someone else has decided, or the deadline has passed"):
         requests.decide(case, actor=company.ana, verdict=APPROVED, channel=Channel.BROWSER, now=clock.now())
     db.session.rollback()
     assert state(made) == "pending"

@@ -189,7 +189,7 @@ def test_an_app_that_needs_no_approval_any_more_is_added_past_what_is_overdue(co
     app = db.session.merge(app)
     apps.save_policy(app, Policy(approval_required=False), actor=None, now=clock.now())
     outbox.commit()
-    with pytest.raises(Conflict, match="You have asked for Salesforce already"):
+    with pytest.raises(Conflict, match="You already have a pending request for Salesforce"):
         factories.grant(company.rita, app)
     db.session.rollback()
     factories.overdue(late)

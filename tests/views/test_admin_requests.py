@@ -310,7 +310,7 @@ def test_what_is_settled_or_overdue_stays_as_it_is(admin, asked, ana, company, f
         late = factories.request(company.otto, figma)
         factories.overdue(late)
         answer = admin.post(url(late, f"/{action}"), form)
-        assert answer.status_code == 409 and "The time for this decision is over." in plain(answer)
+        assert answer.status_code == 409 and "The deadline for this decision has passed." in plain(answer)
 
 
 def test_the_requests_page_leads_admins_there_and_nobody_else(admin, login_as, asked, rita, ana):

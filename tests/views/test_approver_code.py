@@ -79,8 +79,8 @@ def test_what_is_no_code_is_not_counted_and_nothing_is_lost(nobody, ana, made, h
     for typed in ("", "12345", "1234567", "12345a", "１２３４５６", "²²²²²²", "x" * 5000, "\x00\x00"):
         answer = nobody.post(f"{address}/approval", {"code": typed, "comment": "Keep me"}, htmx=htmx)
         assert answer.status_code == 422
-        assert "The code has six digits." in words(answer)
-        assert "left." not in words(answer).partition("The code has six digits.")[2][:60]
+        assert "Enter the 6-digit code." in words(answer)
+        assert "left." not in words(answer).partition("Enter the 6-digit code.")[2][:60]
         assert "Keep me</textarea>" in stage.source(answer)
     assert stage.everything() == before
 
@@ -91,15 +91,15 @@ def test_five_wrong_codes_close_the_code_and_keep_it_closed(nobody, login_as, an
     for left in (4, 3, 2, 1):
         answer = nobody.post(f"{address}/denial", {"code": wrong, "reason": "Because", "remember": "1"}, htmx=htmx)
         assert answer.status_code == 422
-        assert "That is not the code of this mail." in words(answer)
-        assert (f"{left} tries left." if left > 1 else "1 try left.") in words(answer)
+        assert "Incorrect code." in words(answer)
+        assert (f"{left} attempts left." if left > 1 else "1 attempt left.") in words(answer)
         assert "Because</textarea>" in stage.source(answer)
         assert f'value="{wrong}"' in stage.source(answer)
         assert re.search(r'name="remember"[^>]*checked', stage.source(answer))
         assert wrongs(made, ana) == 5 - left
     answer = nobody.post(f"{address}/denial", {"code": wrong, "reason": "Because"}, htmx=htmx)
     assert answer.status_code == 422
-    assert "Five wrong codes: the code of this mail no longer works." in words(answer)
+    assert "The code is locked after 5 wrong attempts." in words(answer)
     assert "Because</textarea>" in stage.source(answer)
     assert focused(answer) == ["code-closed"]
     assert "Either opens an empty form, so copy what you wrote here first." in words(answer)
@@ -107,10 +107,10 @@ def test_five_wrong_codes_close_the_code_and_keep_it_closed(nobody, login_as, an
     for verdict in ("approval", "denial"):
         answer = nobody.post(f"{address}/{verdict}", {"code": stage.code(made, ana), "reason": "No."}, htmx=htmx)
         assert answer.status_code == 422, "the right code comes too late"
-        assert "Five wrong codes" in words(answer)
+        assert "The code is locked after 5 wrong attempts." in words(answer)
     assert stage.everything() == before
     page = nobody.get(address)
-    assert "Five wrong codes" in words(page)
+    assert "The code is locked after 5 wrong attempts." in words(page)
     assert focused(page) == []
     assert login_as(ana).post(f"{address}/approval").status_code == 303, "signing in still works"
     assert stage.decisions(made) == [("Ana", "approved", "browser")]
@@ -136,7 +136,7 @@ def test_a_missing_reason_or_field_is_no_wrong_code(nobody, rita, ana):
     assert focused(answer) == ["reason"]
     answer = nobody.post(f"{address}/approval", {"code": code, "field-role": ""})
     assert (answer.status_code, wrongs(made, ana)) == (422, 0)
-    assert "Role is needed." in words(answer)
+    assert "Enter Role." in words(answer)
     assert focused(answer) == ["field-role"]
     answer = nobody.post(f"{address}/approval", {"code": code, "field-role": "Writer"})
     assert answer.status_code == 303
@@ -185,18 +185,18 @@ def test_a_new_code_is_a_new_round_and_the_old_link_only_shows(nobody, login_as,
     assert (answer.status_code, answer.headers["Location"]) == (303, old)
     assert stage.mails()[-2:] == [("code-closed", "Ana"), ("approval-asked", "Ana")]
     told = words(nobody.get(old))
-    assert "There is a newer mail for this" in told
-    assert "A new mail is on its way to Ana Moreau" in told
+    assert "There is a newer email" in told
+    assert "We have sent Ana Moreau a new link and code." in told
     before = stage.everything()
     for code in (old_code, stage.code(made, ana)):
         for verdict in ("approval", "denial"):
             refused = nobody.post(f"{old}/{verdict}", {"code": code, "reason": "No."})
             assert refused.status_code == 409
-            assert "There is a newer mail for this" in words(refused)
+            assert "There is a newer email" in words(refused)
     assert stage.everything() == before
     new = stage.link(made, ana)
     assert new != old
-    assert "Code from the mail" in words(nobody.get(new))
+    assert "Code from the email" in words(nobody.get(new))
     assert nobody.post(f"{new}/approval", {"code": old_code}).status_code == 422
     assert nobody.post(f"{new}/approval", {"code": stage.code(made, ana)}).status_code == 303
 
@@ -216,7 +216,7 @@ def test_pressing_twice_makes_one_new_code(nobody, ana, made):
     before = stage.everything()
     answer = nobody.post(f"{old}/code")
     assert answer.status_code == 409
-    assert "it is in the newest mail" in words(answer)
+    assert "Check the latest email." in words(answer)
     assert nobody.post(f"{old}/code", htmx=True).headers["HX-Redirect"] == old
     assert stage.everything() == before
 
@@ -228,7 +228,7 @@ def test_three_new_codes_a_day(nobody, ana, made):
     before = stage.everything()
     answer = nobody.post(f"{stage.link(made, ana)}/code", {"comment": "Typed"})
     assert answer.status_code == 409
-    assert "You had 3 new codes today." in words(answer)
+    assert "You have reached the limit of 3 new codes a day." in words(answer)
     assert "Typed</textarea>" in stage.source(answer)
     assert stage.everything() == before
 
@@ -238,14 +238,14 @@ def test_three_new_codes_a_day(nobody, ana, made):
 
 def test_while_the_code_works_the_same_mail_comes_once_more_and_the_link_goes_on_working(nobody, ana, made):
     address, code = stage.link(made, ana), stage.code(made, ana)
-    assert "Mail it to me again" in words(nobody.get(address))
+    assert "Send the email again" in words(nobody.get(address))
     stage.shift("notices", "created_at", timedelta(minutes=-11))
     answer = nobody.post(f"{address}/code")
     assert answer.status_code == 200
     assert stage.mails() == [("approval-asked", "Ana"), ("approval-asked", "Ana")]
     told = words(answer)
-    assert "A new mail is on its way to Ana Moreau, with the same link and the same code." in told
-    assert "Code from the mail" in told
+    assert "Email sent again to Ana Moreau. The link and code are the same." in told
+    assert "Code from the email" in told
     assert (stage.link(made, ana), stage.code(made, ana)) == (address, code)
     assert nobody.post(f"{address}/approval", {"code": code}).status_code == 303
 
@@ -260,7 +260,7 @@ def test_what_was_typed_stays_while_the_mail_comes_once_more(nobody, rita, ana, 
     answer = nobody.post(f"{address}/code", form, htmx=htmx)
     assert answer.status_code == 200
     assert ("<html" in stage.source(answer)) is not htmx
-    assert "A new mail is on its way to Ana Moreau" in words(answer)
+    assert "Email sent again to Ana Moreau." in words(answer)
     assert 'value="Writer"' in stage.source(answer)
     for typed in ("For “one” <year>", "Or not"):
         assert stage.typed(answer, typed)
@@ -277,7 +277,7 @@ def test_without_javascript_the_top_of_the_page_leads_to_the_answer(nobody, ana,
         answer = nobody.post(f"{address}/code")
     (place,) = focused(answer)
     assert place == ("code" if told == "a wrong code" else "said")
-    assert f'Nothing is decided yet: <a class="cs-u" href="#{place}">' in stage.source(answer)
+    assert f'Your decision was not saved. <a class="cs-u" href="#{place}">' in stage.source(answer)
     assert "Nothing is decided yet" not in words(nobody.get(address))
     assert focused(nobody.get(address)) == []
 
@@ -288,7 +288,7 @@ def test_it_does_not_come_at_once_nor_more_than_three_times_a_day(nobody, ana, m
         before = stage.everything()
         answer = nobody.post(f"{address}/code", {"comment": "Typed"})
         assert answer.status_code == 409
-        assert "within the last ten minutes" in words(answer)
+        assert "less than 10 minutes ago" in words(answer)
         assert "Typed</textarea>" in stage.source(answer)
         assert stage.everything() == before
         stage.shift("notices", "created_at", timedelta(minutes=-11))
@@ -296,7 +296,7 @@ def test_it_does_not_come_at_once_nor_more_than_three_times_a_day(nobody, ana, m
     stage.shift("notices", "created_at", timedelta(minutes=-11))
     answer = nobody.post(f"{address}/code")
     assert answer.status_code == 409
-    assert "It was mailed to you 3 times more today." in words(answer)
+    assert "We have sent this email 3 more times today" in words(answer)
     stage.shift("notices", "created_at", timedelta(days=-1))
     assert nobody.post(f"{address}/code").status_code == 200
 
@@ -321,7 +321,7 @@ def test_no_new_code_for_what_is_over(nobody, rita, ana, made):
         assert answer.status_code == 409
         assert stage.everything() == before
         if stage.state(made) == "pending":
-            assert "Expired on" in words(answer)
+            assert "Expired " in words(answer)
             stage.sweep()
 
 
@@ -346,7 +346,7 @@ def test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request(no
     page = nobody.get(address)
     assert page.status_code == 200
     assert "Sign in to decide" in words(page)
-    assert "Code from the mail" not in words(page)
+    assert "Code from the email" not in words(page)
     assert "only the code and a button do" not in words(page)
     assert "works without a password" not in words(nobody.get(f"/sign-in?next=/approvals/{strict.public_id}"))
     assert "works without a password" in words(nobody.get("/sign-in"))
@@ -385,7 +385,7 @@ def test_a_remembered_browser_is_spared_the_code_on_links_of_the_same_person(nob
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/decide" in cookie
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
     told = words(nobody.get(stage.link(second, ana)))
-    assert "Code from the mail" not in told
+    assert "Code from the email" not in told
     assert nobody.post(f"{stage.link(second, ana)}/approval").status_code == 303
     assert stage.decisions(second) == [("Ana", "approved", "code")]
 
@@ -395,7 +395,7 @@ def test_it_opens_nothing_else(nobody, rita, otto, ben, ana, made, strict, compa
     for path in ("/", "/approvals", "/account", f"/requests/{made.public_id}", f"/approvals/{strict.public_id}"):
         assert nobody.get(path).status_code == 303, path
     third = factories.request(otto, factories.app("Other", ben))
-    assert "Code from the mail" in words(nobody.get(stage.link(third, ben)))
+    assert "Code from the email" in words(nobody.get(stage.link(third, ben)))
     assert nobody.post(f"{stage.link(third, ben)}/approval").status_code == 422
     assert nobody.post(f"{stage.link(strict, ana)}/approval").status_code == 403, "an app that wants a sign-in"
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
@@ -414,7 +414,7 @@ def test_it_is_listed_and_can_be_revoked(nobody, login_as, otto, ana, made):
     row = db.session.query(factories.people.PersonSession).filter_by(kind="decisions").one().public_id
     assert f"/account/sessions/{row}/ending" in account
     assert at_home.post(f"/account/sessions/{row}/ending").status_code == 303
-    assert "Code from the mail" in words(nobody.get(stage.link(second, ana)))
+    assert "Code from the email" in words(nobody.get(stage.link(second, ana)))
     assert nobody.post(f"{stage.link(second, ana)}/approval").status_code == 422
 
 
@@ -422,17 +422,17 @@ def test_it_ends_by_itself_and_with_sign_out_everywhere_and_a_forged_one_is_none
     remembered(nobody, made, ana)
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
     address = stage.link(second, ana)
-    assert "Code from the mail" not in words(nobody.get(address))
+    assert "Code from the email" not in words(nobody.get(address))
     stage.shift("sessions", "expires_at", timedelta(days=-91), "kind = 'decisions'")
-    assert "Code from the mail" in words(nobody.get(address))
+    assert "Code from the email" in words(nobody.get(address))
     stage.shift("sessions", "expires_at", timedelta(days=91), "kind = 'decisions'")
-    assert "Code from the mail" not in words(nobody.get(address))
+    assert "Code from the email" not in words(nobody.get(address))
     assert login_as(ana).post("/account/sessions/ending").status_code == 303
-    assert "Code from the mail" in words(nobody.get(address))
+    assert "Code from the email" in words(nobody.get(address))
     sign_in = factories.session_of(ana)
     for value in ("x", "", links.browser_token(sign_in), links.browser_token("x"), "é" * 500):
         nobody.client.set_cookie("countersign_decisions", value, path="/decide")
-        assert "Code from the mail" in words(nobody.get(address)), "a session for signing in is not one for decisions"
+        assert "Code from the email" in words(nobody.get(address)), "a session for signing in is not one for decisions"
 
 
 def test_a_decisions_session_signs_nobody_in(app, login_as, nobody, ana, made):

@@ -36,15 +36,15 @@ def url(made, verdict):
 def test_the_page_says_who_what_why_and_until_when(login_as, rita, ana, made):
     factories.decide(factories.request(rita, factories.app("Slack", ana)), ana)
     told = words(login_as(ana).get(f"/approvals/{made.public_id}"))
-    assert "Rita Lindqvist asks for Salesforce" in told
+    assert "Rita Lindqvist requests Salesforce" in told
     assert "“For the <quarter>.”" in told
-    assert "Please decide by" in told
-    assert "3 days left." in told
-    assert "Asked before Never" in told
-    assert "Rita also has 1 app" in told
+    assert "Due " in told
+    assert "(3 days left)." in told
+    assert "Earlier requests None" in told
+    assert "Rita’s other apps 1 app" in told
     assert "Slack" in told
-    assert "You decide" in told
-    assert "Code from the mail" not in told
+    assert "Waiting for you" in told
+    assert "Code from the email" not in told
     assert "Approve" in told and "Deny" in told
 
 
@@ -53,8 +53,8 @@ def test_the_next_approver_reads_what_was_decided_before(login_as, rita, ana, be
     again = factories.request(rita, db.session.get(factories.App, made.app_id))
     factories.decide(again, ana, comment="Now it fits.")
     told = words(login_as(ben).get(f"/approvals/{again.public_id}"))
-    assert "Ana said yes “Now it fits.”" in told
-    assert "Just now. Ana Moreau denied it: “Not this quarter.”" in told
+    assert "Approved by Ana “Now it fits.”" in told
+    assert "Just now: denied by Ana Moreau: “Not this quarter.”" in told
     assert "Ana Moreau approved" in told
 
 
@@ -63,7 +63,7 @@ def test_of_a_long_talk_the_newest_words_stand_beside_the_decision(login_as, rit
         stage.comment(made, rita, f"comment number {number};")
     answer = login_as(ana).get(f"/approvals/{made.public_id}")
     assert "comment number 100;" in words(answer) and "comment number 0;" not in words(answer)
-    assert "More was written than stands here." in words(answer)
+    assert "View the full history" in words(answer)
     assert f'href="/requests/{made.public_id}#story"' in stage.source(answer)
 
 
@@ -74,8 +74,8 @@ def test_ana_approves_and_finance_is_asked(login_as, ana, made):
     assert stage.mails()[-2:] == [("approval-asked", "Ben"), ("approval-asked", "Chloe")]
     told = words(login_as(ana).get(f"/approvals/{made.public_id}"))
     assert "You approved this, just now" in told
-    assert "Now with Finance. There is nothing left for you to do." in told
-    assert "You wrote: “Fine.”" in told
+    assert "Waiting for Finance. You do not need to do anything." in told
+    assert "Your comment: “Fine.”" in told
 
 
 def test_the_last_yes_gives_the_app(login_as, rita, ana, ben, made):
@@ -87,7 +87,7 @@ def test_the_last_yes_gives_the_app(login_as, rita, ana, ben, made):
     assert ("request-approved", "Rita") in stage.mails()
     told = words(login_as(ben).get(f"/approvals/{made.public_id}"))
     assert "Approved by you, just now" in told
-    assert "Rita Lindqvist has Salesforce." in told
+    assert "Rita Lindqvist now has access to Salesforce." in told
 
 
 def test_ana_denies_and_rita_gets_the_reason(login_as, rita, ana, made):
@@ -141,7 +141,7 @@ def test_who_may_see_it_and_not_decide_it_is_told(login_as, adam, ben, chloe, an
         before = stage.everything()
         answer = browser.post(url(made, verdict), {"reason": "No."})
         assert answer.status_code == 403
-        assert "This decision is not yours to make" in words(answer)
+        assert "You are not an approver for this step." in words(answer)
         assert stage.everything() == before
 
 
@@ -153,7 +153,7 @@ def test_the_requester_cannot_decide_her_own_request(login_as, rita, made, verdi
         answer = browser.post(url(made, verdict), form)
         assert answer.status_code in (403, 422)
         assert stage.everything() == before
-    assert "You asked for this yourself" in words(browser.get(f"/approvals/{made.public_id}"))
+    assert "This is your own request" in words(browser.get(f"/approvals/{made.public_id}"))
 
 
 def test_nobody_decides_their_own_by_any_path(login_as, app, rita, ben, adam, company):
@@ -171,7 +171,7 @@ def test_nobody_decides_their_own_by_any_path(login_as, app, rita, ben, adam, co
         for verdict in VERDICTS:
             answer = browser.post(url(made, verdict), {"reason": "Mine."})
             assert answer.status_code == 403
-            assert "You cannot decide your own request." in words(answer)
+            assert "You cannot approve or deny your own request." in words(answer)
         assert stage.state(made) == "pending"
         assert stage.decisions(made) == []
         choose("write")
@@ -198,10 +198,10 @@ def test_a_second_press_hears_how_it_stands(login_as, ana, made, first, second, 
         assert answer.headers["HX-Redirect"] == f"/approvals/{made.public_id}"
     elif first == "denial":
         assert "Denied by you, just now" in words(answer)
-        assert "This request has already been denied." in words(answer)
+        assert "This request is already denied." in words(answer)
     else:
         assert "You approved this, just now" in words(answer)
-        assert "This step has already been decided, and the request has moved on." in words(answer)
+        assert "This step has already been decided." in words(answer)
     assert stage.everything() == before
 
 
@@ -213,7 +213,7 @@ def test_a_verdict_for_one_step_is_none_for_the_next(login_as, rita, ana, compan
     browser.post(url(made, "approval"), {"step": str(step)})
     answer = browser.post(url(made, "approval"), {"step": str(step), "comment": "Twice"})
     assert answer.status_code == 409
-    assert "This step has already been decided, and the request has moved on." in words(answer)
+    assert "This step has already been decided." in words(answer)
     assert "Your decision" in words(answer), "the page of step 2, with a note"
     assert "Twice</textarea>" in stage.source(answer)
     assert len(stage.decisions(made)) == 1
@@ -224,12 +224,12 @@ def test_a_denial_without_a_reason_and_too_many_words_come_back_as_typed(login_a
     browser = login_as(ana)
     answer = browser.post(url(made, "denial"), {"reason": " \r\n ", "comment": "\nKeep <me>"}, htmx=htmx)
     assert answer.status_code == 422
-    assert "Please say why." in words(answer)
+    assert "Enter a reason." in words(answer)
     assert ">\n\nKeep &lt;me&gt;</textarea>" in stage.source(answer)
     for verdict, field in (("approval", "comment"), ("denial", "reason")):
         answer = browser.post(url(made, verdict), {field: "Ä" * 1001}, htmx=htmx)
         assert answer.status_code == 422
-        assert "Please keep it to 1,000 characters; this has 1,001." in words(answer)
+        assert "Use 1,000 characters or fewer. You entered 1,001." in words(answer)
         assert "Ä" * 1001 in stage.source(answer)
     if htmx:
         assert stage.source(answer).lstrip().startswith('<form class="card cs-verdict"')
@@ -253,7 +253,7 @@ def with_fields(company):
 
 def test_hidden_is_not_shown_read_is_shown_write_has_a_field(login_as, ana, with_fields):
     answer = login_as(ana).get(f"/approvals/{with_fields.public_id}")
-    assert "Wish a red one chosen by Rita" in words(answer)
+    assert "Wish a red one set by Rita" in words(answer)
     assert 'name="field-role"' in stage.source(answer)
     assert 'name="field-wish"' not in stage.source(answer)
     assert "Inner code" not in words(answer)
@@ -281,10 +281,10 @@ def test_a_field_that_is_missing_keeps_all_that_was_typed(login_as, ana, with_fi
     browser = login_as(ana)
     answer = browser.post(url(with_fields, "approval"), {"field-role": "", "comment": "Nice"}, htmx=htmx)
     assert answer.status_code == 422
-    assert "Role is needed." in words(answer)
+    assert "Enter Role." in words(answer)
     assert "Nice</textarea>" in stage.source(answer)
     answer = browser.post(url(with_fields, "approval"), {"field-role": 'y" onfocus="x' * 30}, htmx=htmx)
-    assert "Role can have up to 200 characters; this has 390." in words(answer)
+    assert "Use 200 characters or fewer for Role. You entered 390." in words(answer)
     assert "y&#34; onfocus=&#34;x" in stage.source(answer)
     assert browser.post(url(with_fields, "denial"), {"field-role": "", "reason": "No."}).status_code == 303
 
@@ -300,22 +300,22 @@ def test_a_deadline_counts_at_the_decision_itself(login_as, ana, made):
     for verdict in VERDICTS:
         answer = browser.post(url(made, verdict), {"reason": "No."})
         assert answer.status_code == 409
-        assert "Expired on " in words(answer)
-        assert "The time for this decision is over." in words(answer)
+        assert "Expired " in words(answer)
+        assert "The deadline for this decision has passed." in words(answer)
     assert stage.state(made) == "pending", "the sweep will say so; the page does already"
     told = words(browser.get(f"/approvals/{made.public_id}"))
-    assert "Expired on " in told
-    assert "Rita can ask again, and you get a new mail then." in told
+    assert "Expired " in told
+    assert "you will then get a new email." in told
     stage.sweep()
-    assert "Expired on " in words(browser.get(f"/approvals/{made.public_id}"))
+    assert "Expired " in words(browser.get(f"/approvals/{made.public_id}"))
 
 
 def test_who_left_the_group_sees_but_does_not_decide(login_as, rita, ben, chloe, company):
     made = factories.request(rita, factories.app("Salesforce", company.finance))
     stage.leave(company.finance, ben, company.adam)
     told = words(login_as(ben).get(f"/approvals/{made.public_id}"))
-    assert "Now with Finance: Chloe" in told
-    assert "This decision is not yours to make (any more)." in told
+    assert "Waiting for Finance: Chloe" in told
+    assert "You are not, or are no longer, an approver for this request." in told
     assert login_as(ben).post(url(made, "approval")).status_code == 403
 
 
@@ -324,10 +324,10 @@ def test_stand_ins_are_told_on_the_page_why_they_are_asked(login_as, rita, ana, 
     left = factories.request(rita, factories.app("Apptio", ana))
     stage.deactivate(ana, adam)
     told = words(login_as(ben).get(f"/approvals/{owned.public_id}"))
-    assert "You are asked because you own Benevity: its approver cannot decide this." in told
+    assert "You are deciding as the owner of Benevity, because its approver cannot decide this request." in told
     assert login_as(ben).post(url(owned, "approval")).status_code == 303
     told = words(login_as(adam).get(f"/approvals/{left.public_id}"))
-    assert "You are asked because you are an admin" in told
+    assert "You are deciding as an admin, because" in told
     assert login_as(adam).post(url(left, "approval")).status_code == 303
 
 
@@ -354,7 +354,7 @@ def test_settled_by_another_member_says_by_whom(login_as, rita, ben, chloe, comp
     told = words(answer)
     assert "Approved by Ben Okafor, just now" in told
     assert "for Finance" in told
-    assert "There is nothing left for you to do." in told
+    assert "You do not need to do anything." in told
 
 
 def test_opening_any_page_changes_nothing(login_as, rita, ana, adam, company, with_fields, made):

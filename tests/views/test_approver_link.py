@@ -42,12 +42,12 @@ def test_the_link_shows_the_request_and_asks_for_the_code(nobody, ben, made):
     answer = nobody.get(stage.link(made, ben))
     told = words(answer)
     assert answer.status_code == 200
-    assert "For Ben Okafor" in told
-    assert "Rita Lindqvist asks for Salesforce" in told
-    assert "Code from the mail" in told
-    assert "Mail it to me again" in told
-    assert "Remember this browser for my decisions" in told
-    assert "Opening this page has decided nothing" in told
+    assert "Sent to Ben Okafor" in told
+    assert "Rita Lindqvist requests Salesforce" in told
+    assert "Code from the email" in told
+    assert "Send the email again" in told
+    assert "Do not ask for a code in this browser again" in told
+    assert "Opening this page does not approve or deny anything." in told
     assert stage.code(made, ben) not in stage.source(answer)
     remember = stage.source(answer).partition('name="remember"')[2].partition(">")[0]
     assert "checked" not in remember
@@ -56,8 +56,8 @@ def test_the_link_shows_the_request_and_asks_for_the_code(nobody, ben, made):
 def test_signed_in_as_the_same_person_there_is_no_code(login_as, ben, made):
     told = words(login_as(ben).get(stage.link(made, ben)))
     assert "Your decision" in told
-    assert "Code from the mail" not in told
-    assert "Remember this browser" not in told
+    assert "Code from the email" not in told
+    assert "Do not ask for a code" not in told
 
 
 def test_opening_it_changes_nothing_however_often(nobody, login_as, ben, otto, made):
@@ -118,10 +118,8 @@ def test_one_page_for_every_link_that_is_not_ours(app, nobody, login_as, ben, ot
         answers = [someone.get(f"/decide/{bad}") for bad in tokens]
         assert {answer.status_code for answer in answers} == {404}
         assert len({answer.data for answer in answers}) == 1, "the same bytes, so that nothing can be learnt"
-        assert "This link is not valid" in words(answers[0])
-        way = (
-            'href="/sign-in?next=/approvals">Sign in<' if someone is nobody else 'href="/approvals">To your approvals<'
-        )
+        assert "This link does not work" in words(answers[0])
+        way = 'href="/sign-in?next=/approvals">Sign in<' if someone is nobody else 'href="/approvals">Go to approvals<'
         assert way in stage.source(answers[0])
     for path in ("approval", "denial", "code"):
         answers = [nobody.post(f"/decide/{bad}/{path}", {"code": as_code}) for bad in ("nonsense", unknown, flipped)]
@@ -165,7 +163,7 @@ def state_of(nobody, made, person):
     before = stage.everything()
     answer = nobody.get(stage.link(made, person))
     assert answer.status_code == 200
-    assert "Code from the mail" not in words(answer)
+    assert "Code from the email" not in words(answer)
     for verdict in ("approval", "denial"):
         refused = nobody.post(
             f"{stage.link(made, person)}/{verdict}", {"code": stage.code(made, person), "reason": "No."}
@@ -180,15 +178,15 @@ def state_of(nobody, made, person):
 def test_decided_by_another_member_says_by_whom_and_who_has_it_now(nobody, ben, chloe, made):
     factories.decide(made, chloe)
     told = state_of(nobody, made, ben)
-    assert "Now with Ana Moreau" in told
-    assert "Chloe Tan approved the step that you were asked for, just now" in told
+    assert "Waiting for Ana Moreau" in told
+    assert "Chloe Tan already approved your step just now" in told
 
 
 def test_decided_by_me_and_moved_on(nobody, ben, made):
     factories.decide(made, ben, comment="Fine.")
     told = state_of(nobody, made, ben)
     assert "You approved this, just now" in told
-    assert "Now with Ana Moreau. There is nothing left for you to do." in told
+    assert "Waiting for Ana Moreau. You do not need to do anything." in told
 
 
 def test_approved_in_the_end(nobody, ben, chloe, ana, made):
@@ -203,38 +201,38 @@ def test_denied(nobody, ben, chloe, made):
     told = state_of(nobody, made, ben)
     assert "Denied by Chloe Tan, just now" in told
     assert "for Finance" in told
-    assert "Chloe Tan wrote: “Too dear.”" in told
+    assert "Reason from Chloe Tan: “Too dear.”" in told
 
 
 def test_expired_before_and_after_the_sweep(nobody, ben, made):
     factories.overdue(made)
     first = state_of(nobody, made, ben)
-    assert "Expired on " in first
+    assert "Expired " in first
     stage.sweep()
-    assert "Expired on " in state_of(nobody, made, ben)
-    assert "Nobody answered in time, so Rita did not get Salesforce." in first
+    assert "Expired " in state_of(nobody, made, ben)
+    assert "No decision was made by the deadline. Rita can request Salesforce again;" in first
 
 
 def test_withdrawn(nobody, rita, ben, made):
     stage.cancel(made, rita)
     told = state_of(nobody, made, ben)
-    assert "Withdrawn by Rita Lindqvist, just now" in told
-    assert "Rita no longer asks for Salesforce." in told
+    assert "Cancelled by Rita Lindqvist just now" in told
+    assert "Rita no longer needs Salesforce." in told
 
 
 def test_withdrawn_in_their_place(nobody, ben, adam, made):
     stage.cancel(made, adam, reason="We are closing this account.")
     told = state_of(nobody, made, ben)
-    assert "Withdrawn by Adam Weiss, just now" in told
-    assert "Rita did not get Salesforce." in told
-    assert "Adam Weiss wrote: “We are closing this account.”" in told
+    assert "Cancelled by Adam Weiss just now" in told
+    assert "Rita did not get access to Salesforce." in told
+    assert "Reason from Adam Weiss: “We are closing this account.”" in told
 
 
 def test_no_longer_in_the_group(nobody, ben, adam, company, made):
     stage.leave(company.finance, ben, adam)
     told = state_of(nobody, made, ben)
-    assert "Now with Finance: Chloe" in told
-    assert "This decision is not yours to make (any more)." in told
+    assert "Waiting for Finance: Chloe" in told
+    assert "You are not, or are no longer, an approver for this request." in told
 
 
 def test_asked_for_step_two_and_then_out_of_it_is_not_told_of_step_one(nobody, rita, ben, ana, adam, company):
@@ -243,7 +241,7 @@ def test_asked_for_step_two_and_then_out_of_it_is_not_told_of_step_one(nobody, r
     stage.leave(company.finance, ben, adam)
     told = state_of(nobody, made, ben)
     assert "Ana Moreau approved the step that you were asked for" not in told
-    assert "This decision is not yours to make (any more)." in told
+    assert "You are not, or are no longer, an approver for this request." in told
 
 
 def test_back_in_the_group_gets_a_new_link_and_the_old_one_only_shows(nobody, ben, adam, company, made):
@@ -255,7 +253,7 @@ def test_back_in_the_group_gets_a_new_link_and_the_old_one_only_shows(nobody, be
     assert stage.link(made, ben) != old
     answer = nobody.post(f"{old}/approval", {"code": code})
     assert answer.status_code == 409
-    assert "There is a newer mail for this" in words(nobody.get(old))
+    assert "There is a newer email" in words(nobody.get(old))
     assert nobody.post(f"{stage.link(made, ben)}/approval", {"code": stage.code(made, ben)}).status_code == 303
 
 
@@ -275,7 +273,7 @@ def test_what_was_set_is_told_to_those_who_may_see_it_and_who_owns_the_app(nobod
     page = f"/approvals/{made.public_id}"
     for told in (words(nobody.get(of_ben)), words(login_as(ben).get(of_ben)), words(login_as(ben).get(page))):
         assert "Role: Writer, Cost: 4711 · Request" in told
-        assert "tell Adam Weiss, who owns Salesforce" in told
+        assert "or contact Adam Weiss, the owner of Salesforce" in told
     for told in (words(nobody.get(of_ana)), words(login_as(ana).get(page))):
         assert "Role: Writer · Request" in told
         assert "4711" not in told
@@ -291,8 +289,8 @@ def test_a_group_that_owns_the_app_is_named_and_whoever_left_is_not(nobody, comp
     stage.deactivate(ben, adam)
     for made in (of_a_group, of_nobody):
         factories.decide(made, ana)
-    assert "or tell Finance, which owns Salesforce." in words(nobody.get(stage.link(of_a_group, ana)))
-    assert "to write a comment." in words(nobody.get(stage.link(of_nobody, ana)))
+    assert "or contact Finance, the owner of Salesforce." in words(nobody.get(stage.link(of_a_group, ana)))
+    assert "to add a comment." in words(nobody.get(stage.link(of_nobody, ana)))
 
 
 # ---------- Signed in as somebody else ----------
@@ -303,14 +301,14 @@ def test_the_session_wins_and_is_told_whose_link_it_is(login_as, ben, otto, made
     browser = login_as(otto)
     before = stage.everything()
     told = words(browser.get(address))
-    assert "This was sent to Ben Okafor" in told
+    assert "This link was sent to Ben Okafor" in told
     assert "You are signed in as Otto Brandt" in told
     assert "Salesforce" not in told
     for path in ("approval", "denial", "code"):
         for htmx in (False, True):
             answer = browser.post(f"{address}/{path}", {"code": code, "reason": "No."}, htmx=htmx)
             assert answer.status_code == 403
-            assert "This was sent to Ben Okafor" in words(answer)
+            assert "This link was sent to Ben Okafor" in words(answer)
     assert stage.everything() == before
 
 
@@ -318,7 +316,7 @@ def test_another_approver_has_the_way_to_their_own(login_as, ben, chloe, adam, m
     for person in (chloe, adam):
         answer = login_as(person).get(stage.link(made, ben))
         assert f'href="/requests/{made.public_id}"' in stage.source(answer)
-        assert "This was sent to Ben Okafor" in words(answer)
+        assert "This link was sent to Ben Okafor" in words(answer)
 
 
 def test_the_new_code_of_a_settled_request_refused_to_somebody_else_is_no_failure(login_as, rita, ben, otto, made):

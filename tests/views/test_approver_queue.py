@@ -22,11 +22,11 @@ def test_who_waits_stands_there_with_the_next_deadline_first(login_as, rita, ott
     stage.shift("steps", "due_at", timedelta(days=2), f"request_id = {later.id}")
     factories.request(adam, factories.app("Other", otto))
     answer = login_as(ana).get("/approvals")
-    assert waiting(answer) == ["Otto Brandt asks for Benevity", "Rita Lindqvist asks for Salesforce"]
+    assert waiting(answer) == ["Otto Brandt requests Benevity", "Rita Lindqvist requests Salesforce"]
     told = words(answer)
-    assert "2 people wait for you. The first until" in told
+    assert "2 requests waiting for your decision. Next deadline:" in told
     assert "“For the quarter.”" in told
-    assert "only you" in told
+    assert "only you" not in told
     assert "4 days left" in told or "5 days left" in told
 
 
@@ -40,10 +40,10 @@ def test_only_what_is_live_and_in_time_waits(login_as, rita, ana, ben, company, 
     factories.decide(made["Done"], ana)
     factories.request(rita, factories.app("Left", company.finance))
     stage.leave(company.finance, ben, adam)
-    assert waiting(login_as(ana).get("/approvals")) == ["Rita Lindqvist asks for Open"]
-    assert "1 person waits for you." in words(login_as(ana).get("/approvals"))
+    assert waiting(login_as(ana).get("/approvals")) == ["Rita Lindqvist requests Open"]
+    assert "1 request waiting for your decision." in words(login_as(ana).get("/approvals"))
     assert waiting(login_as(ben).get("/approvals")) == []
-    assert "All done" in words(login_as(ben).get("/approvals"))
+    assert "You are all caught up" in words(login_as(ben).get("/approvals"))
 
 
 def test_a_group_member_sees_for_whom_and_which_step(login_as, rita, ana, ben, company):
@@ -58,8 +58,8 @@ def test_a_stand_in_is_told_why(login_as, rita, ana, adam):
     factories.request(rita, factories.app("Apptio", ana))
     stage.deactivate(ana, adam)
     told = words(login_as(adam).get("/approvals"))
-    assert "you own the app, in place of Ana Moreau" in told
-    assert "you are an admin, in place of Ana Moreau" in told
+    assert "as owner, instead of Ana Moreau" in told
+    assert "as admin, instead of Ana Moreau" in told
 
 
 def test_the_queue_shows_the_fields_of_the_step_and_not_the_requesters(login_as, rita, ana):
@@ -86,7 +86,7 @@ def test_the_queue_pages_by_deadline_and_step_even_when_all_are_due_at_once(logi
     second = browser.get(more[1])
     assert (len(waiting(first)), len(waiting(second))) == (30, 5)
     assert len(set(waiting(first) + waiting(second))) == 35
-    assert "35 people wait for you." in words(first)
+    assert "35 requests waiting for your decision." in words(first)
 
 
 def test_broken_keys_are_no_error(login_as, ana):
@@ -110,15 +110,15 @@ def test_what_i_decided_says_what_came_of_it(login_as, rita, ana, ben, company):
     stage.sweep()
     browser = login_as(ana)
     told = words(browser.get("/approvals/decided"))
-    assert "Moving RL Rita Lindqvist You approved Now with Finance" in told
-    assert "Yes RL Rita Lindqvist You approved Rita has it" in told
-    assert "No RL Rita Lindqvist You denied Closed; Rita got your reason" in told
-    assert "Overruled RL Rita Lindqvist You approved Denied by Ben Okafor" in told
-    assert "Gone RL Rita Lindqvist You approved Withdrawn" in told
-    assert "Late RL Rita Lindqvist You approved Expired later on" in told
+    assert "Moving RL Rita Lindqvist Approved Waiting for Finance" in told
+    assert "Yes RL Rita Lindqvist Approved Access granted" in told
+    assert "No RL Rita Lindqvist Denied Denied" in told
+    assert "Overruled RL Rita Lindqvist Approved Denied by Ben Okafor" in told
+    assert "Gone RL Rita Lindqvist Approved Cancelled" in told
+    assert "Late RL Rita Lindqvist Approved Expired at a later step" in told
     queue = words(browser.get("/approvals"))
-    assert queue.count("You approved") + queue.count("You denied") == 5
-    assert "All my decisions" in queue
+    assert queue.count("Lindqvist Approved") + queue.count("Lindqvist Denied") == 5
+    assert "View all decisions" in queue
 
 
 def test_decisions_page_by_key(login_as, ana):
@@ -128,8 +128,8 @@ def test_decisions_page_by_key(login_as, ana):
     browser = login_as(ana)
     first = browser.get("/approvals/decided")
     older = re.search(r'href="(/approvals/decided\?before=\d+)"', stage.source(first))
-    assert words(first).count("You approved") == 30
-    assert words(browser.get(older[1])).count("You approved") == 2
+    assert words(first).count("Many Approved") == 30
+    assert words(browser.get(older[1])).count("Many Approved") == 2
 
 
 def test_nobody_goes_through_the_door(login_as):

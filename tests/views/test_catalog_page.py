@@ -38,7 +38,7 @@ def test_one_finds_what_is_open_to_one_and_nothing_else(login_as, rita, ben, com
     assert names(login_as(rita).get("/catalog")) == ["For all"]
     assert names(login_as(ben).get("/catalog")) == ["For all", "For Finance"]
     page = words(login_as(rita).get("/catalog"))
-    assert "1 app is open to you." in page
+    assert "1 app available to you." in page
     assert "For Finance" not in page
 
 
@@ -70,8 +70,8 @@ def shut(app):
 
 
 def test_nothing_to_add_says_what_to_do(login_as, rita, adam):
-    assert "Nothing to add yet" in words(login_as(rita).get("/catalog"))
-    assert "make an app requestable" in words(login_as(adam).get("/catalog"))
+    assert "No apps available yet" in words(login_as(rita).get("/catalog"))
+    assert "turn on Requestable" in words(login_as(adam).get("/catalog"))
 
 
 SEARCHES = {
@@ -108,7 +108,7 @@ def test_search_goes_through_name_description_and_category(login_as, rita):
         assert stage.source(fragment).startswith('<div id="results">')
         assert "HX-Request" in fragment.headers["Vary"]
         if not found:
-            assert f"Nothing found for “{typed}”" in words(page)
+            assert f"No apps match “{typed}”" in words(page)
 
 
 def test_a_category_narrows_and_counts(login_as, rita):
@@ -122,7 +122,7 @@ def test_a_category_narrows_and_counts(login_as, rita):
     assert names(browser.get("/catalog", query_string={"category": "Sales"})) == ["A", "B"]
     assert names(browser.get("/catalog", query_string={"category": "R&D <b>"})) == ["C"]
     assert names(browser.get("/catalog", query_string={"category": "Sales", "q": "b"})) == ["B"]
-    assert "Nothing in this category" in words(browser.get("/catalog?category=None"))
+    assert "No apps in this category" in words(browser.get("/catalog?category=None"))
 
 
 def test_thirty_cards_a_page_and_every_app_once(login_as, rita):
@@ -163,9 +163,9 @@ def test_the_button_says_how_it_stands_with_me(login_as, rita, otto, ana, compan
     page = browser.get("/catalog")
     told = words(page)
     assert "No approval needed Add" in told
-    assert "Ana decides Request" in told
+    assert "Approval by Ana Request" in told
     assert "Ana, then Finance Request" in told
-    assert re.search(r"With Ana due \w{3} \d+ \w{3}(?: \d{4})?, \d\d:\d\d Requested", told)
+    assert re.search(r"Waiting for Ana, due \w{3} \d+ \w{3}(?: \d{4})?, \d\d:\d\d Requested", told)
     assert f'href="/requests/{made.public_id}"' in stage.source(page)
     assert "Added just now Added" in told
     other = words(login_as(otto).get("/catalog"))
@@ -179,29 +179,29 @@ def test_a_request_that_waits_says_with_whom_and_until_when(login_as, rita, ana,
     ours = factories.request(rita, factories.app("Ours", ana))
     stage.shift("steps", "due_at", timedelta(days=60), f"request_id = {ours.id}")
     page = words(login_as(rita).get("/catalog"))
-    assert re.search(r"With Finance due \w{3} \d+ \w{3}(?: \d{4})?, \d\d:\d\d Requested", page)
-    assert re.search(r"With Ana due \w{3} \d+ \w{3}(?: \d{4})?, \d\d:\d\d Requested", page)
+    assert re.search(r"Waiting for Finance, due \w{3} \d+ \w{3}(?: \d{4})?, \d\d:\d\d Requested", page)
+    assert re.search(r"Waiting for Ana, due \w{3} \d+ \w{3}(?: \d{4})?, \d\d:\d\d Requested", page)
     stage.deactivate(ana, adam)
     page = words(login_as(rita).get("/catalog"))
-    assert re.search(r"With the owner due \w{3} \d+ [\w ,:]+ Requested", page)
-    assert re.search(r"With the admins due \w{3} \d+ [\w ,:]+ Requested", page)
+    assert re.search(r"Waiting for the app owner, due \w{3} \d+ [\w ,:]+ Requested", page)
+    assert re.search(r"Waiting for the admins, due \w{3} \d+ [\w ,:]+ Requested", page)
     choose("write")
     db.session.execute(update(Step).where(Step.request_id == owned.id).values(tier="nobody"))
     db.session.commit()
-    assert "Nobody can decide this now Requested" in words(login_as(rita).get("/catalog"))
+    assert "No approver available Requested" in words(login_as(rita).get("/catalog"))
 
 
 def test_what_is_overdue_can_be_asked_for_again_before_any_sweep(login_as, rita, ana):
     made = factories.request(rita, factories.app("Late", ana))
     factories.overdue(made)
     page = words(login_as(rita).get("/catalog"))
-    assert "Ana decides Request" in page
+    assert "Approval by Ana Request" in page
     assert "Requested" not in page
 
 
 def test_three_steps_are_counted(login_as, rita, ana, ben, otto):
     factories.app("Long", ana, ben, otto)
-    assert "Ana and 2 more decide" in words(login_as(rita).get("/catalog"))
+    assert "Approval by Ana and 2 others" in words(login_as(rita).get("/catalog"))
 
 
 # ---------- Add ----------
@@ -221,7 +221,7 @@ def test_the_fragment_is_the_card_and_a_toast(login_as, rita):
     assert answer.status_code == 200
     assert stage.source(answer).startswith(f'<li class="cs-card" id="app-{app.public_id}">')
     assert "Added" in words(answer)
-    assert "Apptio is on your dashboard." in words(answer)
+    assert "Apptio added to your dashboard." in words(answer)
 
 
 def test_adding_refuses_get_and_a_second_time(login_as, rita, ana):
@@ -233,7 +233,7 @@ def test_adding_refuses_get_and_a_second_time(login_as, rita, ana):
     for htmx in (False, True):
         answer = browser.post(f"/catalog/{app.public_id}/grant", htmx=htmx)
         assert answer.status_code == 409
-        assert "You have Apptio already." in words(answer)
+        assert "You already have Apptio." in words(answer)
         if htmx:
             assert f'id="app-{app.public_id}" hx-swap-oob="true"' in stage.source(answer)
             assert "Added just now" in words(answer), "the card as it is now"
@@ -244,7 +244,7 @@ def test_an_app_that_needs_approval_cannot_be_just_added(login_as, rita, ana):
     app = factories.app("Benevity", ana)
     answer = login_as(rita).post(f"/catalog/{app.public_id}/grant")
     assert answer.status_code == 409
-    assert "Benevity needs an approval now. Press Request to ask for it." in words(answer)
+    assert "Benevity now needs approval. Select Request instead." in words(answer)
     assert factories.rows("grants") == 0
 
 

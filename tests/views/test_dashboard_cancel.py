@@ -25,7 +25,7 @@ def test_rita_withdraws_and_everybody_who_was_asked_is_told(login_as, rita, ana,
     told = stage.mails()[before:]
     assert sorted(told) == [("request-cancelled", who) for who in ("Ana", "Ben", "Chloe")]
     browser = login_as(rita)
-    assert "Withdrawn" in words(browser.get(f"/requests/{made.public_id}"))
+    assert "Cancelled by you" in words(browser.get(f"/requests/{made.public_id}"))
 
 
 def test_the_fragment_is_the_request_as_it_is_now_and_a_toast(login_as, rita, made):
@@ -34,7 +34,7 @@ def test_the_fragment_is_the_request_as_it_is_now_and_a_toast(login_as, rita, ma
     assert stage.source(answer).startswith(f'<article class="cs-req" id="request-{made.public_id}">')
     assert "Cancelled" in words(answer)
     assert "Cancel request" not in words(answer)
-    assert "Your request for Salesforce is withdrawn. Those who were asked are told." in words(answer)
+    assert "Request for Salesforce cancelled. The approvers have been notified." in words(answer)
     assert "HX-Request" in answer.headers["Vary"]
 
 
@@ -54,7 +54,7 @@ def test_an_outsider_does_not_find_it_and_others_may_not(login_as, otto, ana, ad
         answer = browser.post(f"/requests/{made.public_id}/{path}")
         assert answer.status_code == status
         assert stage.everything() == before
-    assert "Only the person who asked can do this." in words(answer)
+    assert "Only the requester can do this." in words(answer)
 
 
 def test_a_second_press_hears_how_it_stands(login_as, rita, made):
@@ -63,7 +63,7 @@ def test_a_second_press_hears_how_it_stands(login_as, rita, made):
     before = stage.everything()
     answer = browser.post(f"/requests/{made.public_id}/cancellation")
     assert answer.status_code == 409
-    assert "This request was cancelled." in words(answer)
+    assert "This request is cancelled." in words(answer)
     assert stage.everything() == before
 
 
@@ -73,7 +73,7 @@ def test_too_late_says_how_it_ended(login_as, rita, ana):
     answer = login_as(rita).post(f"/requests/{made.public_id}/cancellation", htmx=True)
     assert answer.status_code == 409
     assert answer.headers["HX-Retarget"] == "#toasts"
-    assert "This request has already been approved." in words(answer)
+    assert "This request is already approved." in words(answer)
 
 
 def test_rita_asks_ana_again_once_a_day(login_as, rita, made):
@@ -81,7 +81,7 @@ def test_rita_asks_ana_again_once_a_day(login_as, rita, made):
     path = f"/requests/{made.public_id}/reminder"
     answer = browser.post(path)
     assert answer.status_code == 409
-    assert "You can ask again once a day." in words(answer)
+    assert "You can send one reminder a day." in words(answer)
     stage.shift("requests", "created_at", timedelta(hours=-25))
     answer = browser.post(path)
     assert answer.status_code == 303
@@ -93,8 +93,8 @@ def test_rita_asks_ana_again_once_a_day(login_as, rita, made):
     answer = browser.post(path, htmx=True)
     assert answer.status_code == 200
     assert stage.source(answer).startswith("<article")
-    assert "They get another mail now." in words(answer)
-    assert "Ask Ana again" not in words(answer)
+    assert "Reminder sent." in words(answer)
+    assert "Send reminder to Ana" not in words(answer)
     assert len(stage.mails()) == count + 1
 
 
@@ -103,7 +103,7 @@ def test_nobody_is_reminded_of_what_is_over(login_as, rita, made):
     factories.overdue(made)
     answer = login_as(rita).post(f"/requests/{made.public_id}/reminder")
     assert answer.status_code == 409
-    assert "The time for this decision is over." in words(answer)
+    assert "The deadline for this decision has passed." in words(answer)
 
 
 def test_only_who_has_it_now_is_reminded(login_as, rita, ana, made):

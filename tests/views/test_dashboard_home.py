@@ -46,14 +46,14 @@ def test_an_app_of_mine_is_a_tile_that_launches_with_what_i_may_see_of_it(login_
 def test_a_pending_request_says_who_has_it_and_until_when(login_as, rita, ana, company):
     factories.request(rita, factories.app("Salesforce", ana, company.finance))
     page = words(login_as(rita).get("/"))
-    assert "One of your requests is on its way." in page
+    assert "You have 1 pending request." in page
     assert "Pending" in page
-    assert "You asked" in page
-    assert "Now with Ana Moreau" in page
-    assert "Until " in page
+    assert "Requested just now" in page
+    assert "Waiting for Ana Moreau" in page
+    assert "Due " in page
     assert "days left" in page
-    assert "Finance Comes after that" in page
-    assert "You get Salesforce After the last yes" in page
+    assert "Finance Next" in page
+    assert "Access to Salesforce After final approval" in page
     assert "Cancel request" in page
     assert "again" not in page, "not within the first day"
 
@@ -61,20 +61,20 @@ def test_a_pending_request_says_who_has_it_and_until_when(login_as, rita, ana, c
 def test_a_group_step_names_those_who_may_answer(login_as, rita, company):
     factories.request(rita, factories.app("Salesforce", company.finance))
     page = words(login_as(rita).get("/"))
-    assert "Now with Finance" in page
-    assert "Ben or Chloe, until" in page
+    assert "Waiting for Finance" in page
+    assert "Ben or Chloe, due" in page
 
 
 def test_after_a_day_the_requester_can_ask_again(login_as, rita, ana):
     factories.request(rita, factories.app("Benevity", ana))
     stage.shift("requests", "created_at", timedelta(hours=-25))
-    assert "Ask Ana again" in words(login_as(rita).get("/"))
+    assert "Send reminder to Ana" in words(login_as(rita).get("/"))
 
 
 def test_a_group_is_reminded_not_asked_by_name(login_as, rita, company):
     factories.request(rita, factories.app("Benevity", company.finance))
     stage.shift("requests", "created_at", timedelta(hours=-25))
-    assert "Remind them" in words(login_as(rita).get("/"))
+    assert "Send reminder" in words(login_as(rita).get("/"))
 
 
 def test_a_request_whose_time_is_over_says_so_before_any_sweep(login_as, rita, ana, company):
@@ -82,13 +82,13 @@ def test_a_request_whose_time_is_over_says_so_before_any_sweep(login_as, rita, a
     factories.overdue(made)
     page = words(login_as(rita).get("/"))
     assert "Expired" in page
-    assert "The time was over 5 minutes ago, and nobody had answered" in page
-    assert "Ana Moreau did not answer" in page
-    assert "Finance Was not asked" in page
-    assert "You did not get Benevity" in page
-    assert "Nothing of yours is waiting for an answer." in page
-    assert "Ask again" in page
-    for wrong in ("Cancel request", "Now with", "Comes after that", "You get Benevity", "last yes"):
+    assert "The deadline passed 5 minutes ago without a decision" in page
+    assert "Ana Moreau: no decision" in page
+    assert "Finance Not needed" in page
+    assert "No access" in page
+    assert "You have no pending requests." in page
+    assert "Request again" in page
+    for wrong in ("Cancel request", "Waiting for", "Next", "Access to Benevity", "final approval"):
         assert wrong not in page
 
 
@@ -102,15 +102,15 @@ def test_every_outcome_is_told_in_words_with_the_reason(login_as, rita, ana, ada
     stage.sweep()
     stage.cancel(made["Gone"], rita)
     page = words(login_as(rita).get("/"))
-    assert "Settled in the last seven days" in page
-    assert "Ana Moreau said the last yes just now" in page
+    assert "Closed in the last 7 days" in page
+    assert "Approved by Ana Moreau just now" in page
     assert "You have Yes" in page
-    assert "Ana Moreau denied this just now" in page
+    assert "Denied by Ana Moreau just now" in page
     assert "“Use the shared licence.”" in page
-    assert "You did not get No" in page
-    assert "Nobody answered in time; it ended just now" in page
-    assert "Withdrawn just now" in page
-    assert page.count("Ask again") == 3
+    assert "No access" in page
+    assert "Expired just now" in page
+    assert "Cancelled by you just now" in page
+    assert page.count("Request again") == 3
 
 
 def test_what_was_settled_more_than_seven_days_ago_is_not_on_the_dashboard_but_in_the_list(login_as, rita, ana):
@@ -134,9 +134,9 @@ def test_other_peoples_requests_and_apps_are_not_shown(login_as, rita, otto, ana
 def test_an_approver_is_told_how_many_wait_and_which_is_due_first(login_as, rita, ben, ana):
     factories.request(rita, factories.app("Benevity", ana))
     page = words(login_as(ana).get("/"))
-    assert "1 request waits for you. It is due" in page
+    assert "1 request waiting for your decision. Next deadline:" in page
     factories.request(ben, factories.app("Salesforce", ana))
-    assert "2 requests wait for you. The first is due" in words(login_as(ana).get("/"))
+    assert "2 requests waiting for your decision. Next deadline:" in words(login_as(ana).get("/"))
 
 
 def test_all_my_requests_page_by_key(login_as, rita, ana):
@@ -144,10 +144,10 @@ def test_all_my_requests_page_by_key(login_as, rita, ana):
         factories.request(rita, factories.app(f"App {number:02d}", ana))
     browser = login_as(rita)
     first = browser.get("/requests")
-    assert words(first).count("Now with Ana") == 20
+    assert words(first).count("Waiting for Ana") == 20
     older = next(part for part in stage.source(first).split('"') if part.startswith("/requests?before="))
     second = words(browser.get(older))
-    assert second.count("Now with Ana") == 3
+    assert second.count("Waiting for Ana") == 3
     assert "App 00" in second
     assert "App 22" not in second
 

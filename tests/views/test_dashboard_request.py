@@ -44,6 +44,11 @@ def made(company):
     return request
 
 
+@pytest.fixture
+def made_for_ana(company):
+    return factories.request(company.rita, factories.app("Benevity", company.ana))
+
+
 def page(login_as, person, made):
     answer = login_as(person).get(f"/requests/{made.public_id}")
     assert answer.status_code == 200
@@ -66,7 +71,7 @@ def test_nobody_comes_back_here_after_the_door(login_as, made):
 
 def test_the_requester_sees_what_is_open_to_her_and_nothing_of_what_is_hidden(login_as, rita, made):
     told = page(login_as, rita, made)
-    assert "Wish a red one you set it" in told
+    assert "Wish a red one set by you" in told
     assert "Role Reader" in told
     assert "Ana Moreau approved." in told
     assert "Fine with me." in told
@@ -77,20 +82,20 @@ def test_the_requester_sees_what_is_open_to_her_and_nothing_of_what_is_hidden(lo
 
 def test_step_one_sees_its_own_fields_only(login_as, ana, made):
     told = page(login_as, ana, made)
-    assert "Wish a red one Rita set it" in told
-    assert "Cost centre 4711 you set it" in told
-    assert "Set Cost centre to 4711" in told
+    assert "Wish a red one set by Rita" in told
+    assert "Cost centre 4711 set by you" in told
+    assert "Cost centre: 4711" in told
     assert "Inner code" not in told
 
 
 def test_step_two_sees_its_own_fields_only(login_as, ben, made):
     told = page(login_as, ben, made)
-    assert "Cost centre 4711 Ana set it" in told
-    assert "Set Cost centre to 4711" in told
+    assert "Cost centre 4711 set by Ana" in told
+    assert "Cost centre: 4711" in told
     assert "Inner code Not set yet" in told
     assert "a red one" not in told
     assert "Reader" not in told
-    assert "Decide" in told
+    assert "Review" in told
 
 
 def test_the_owner_and_an_admin_see_every_field(login_as, adam, made):
@@ -101,13 +106,13 @@ def test_the_owner_and_an_admin_see_every_field(login_as, adam, made):
         assert "4711" in told
         assert "Inner code" in told
         assert "Cancel request" not in told
-        assert "Decide" not in told.split()
+        assert "Review" not in told.split()
 
 
 def test_only_the_requester_reminds_and_withdraws(login_as, rita, adam, ana):
     made = factories.request(rita, factories.app("Apptio", ana, owner=adam))
     stage.shift("requests", "created_at", timedelta(hours=-25))
-    offered = {"Cancel request", "Ask Ana again"}
+    offered = {"Cancel request", "Send reminder to Ana"}
     for person, theirs in ((rita, offered), (ana, set()), (adam, set())):
         told = page(login_as, person, made)
         assert {one for one in offered if one in told} == theirs
@@ -129,23 +134,23 @@ def test_addresses_outside_and_what_their_servers_say_are_for_owners_and_admins(
     db.session.commit()
     for person in (rita, ana, ben):
         told = page(login_as, person, made)
-        assert "To another address, denied" in told
+        assert "Email to an external address: denied" in told
         assert "boss@" not in told
     told = page(login_as, adam, made)
-    assert "To boss@partner.example, denied" in told
-    assert "The mail server said: 550 boss@partner.example unknown" in told
+    assert "Email to boss@partner.example: denied" in told
+    assert "Mail server: 550 boss@partner.example unknown" in told
 
 
 def test_each_state_of_a_mail_is_told(login_as, rita, company):
     made = factories.request(rita, factories.app("Benevity", company.finance))
     told = page(login_as, rita, made)
-    assert "To Ben Okafor, approval asked On its way" in told
+    assert "Email to Ben Okafor: approval request Sending" in told
     for state, error, expected in (
-        ("sent", "", "Accepted "),
-        ("dead", "550 no such box", "Could not be delivered"),
+        ("sent", "", "Sent "),
+        ("dead", "550 no such box", "Not delivered"),
         ("obsolete", "It was withdrawn", "Not sent: It was withdrawn"),
-        ("due", "421 try later", "Trying again at "),
-        ("leased", "", "On its way"),
+        ("due", "421 try later", "Next attempt at "),
+        ("leased", "", "Sending"),
     ):
         choose("write")
         db.session.execute(
@@ -155,7 +160,7 @@ def test_each_state_of_a_mail_is_told(login_as, rita, company):
         told = page(login_as, rita, made)
         assert expected in told, state
         if error and state != "obsolete":
-            assert f"The mail server said: {error}. Try 2 of 8." in told
+            assert f"Mail server: {error} (attempt 2 of 8)" in told
 
 
 def test_mails_to_a_large_group_are_counted_after_twenty(login_as, rita):
@@ -164,7 +169,7 @@ def test_mails_to_a_large_group_are_counted_after_twenty(login_as, rita):
     told = page(login_as, rita, made)
     assert "One of 25 people" in told
     assert "and 5 more" in told
-    assert told.count("approval asked") == 20
+    assert told.count(": approval request") == 20
 
 
 def test_the_story_is_told_newest_first_under_days(login_as, rita, ana):
@@ -174,24 +179,24 @@ def test_the_story_is_told_newest_first_under_days(login_as, rita, ana):
     stage.comment(made, rita, "It is urgent now.")
     factories.decide(made, ana, Verdict.DENIED, "Use the shared one.")
     told = page(login_as, rita, made)
-    in_order = ["Today, ", "Ana Moreau denied.", "Use the shared one.", "You wrote a comment.", "It is urgent now.",
-                "Approval was asked for.", "You asked for Benevity.", "For the fund-raiser."]  # fmt: skip
-    story = told[told.index("What happened") :]
+    in_order = ["Today, ", "Ana Moreau denied.", "Use the shared one.", "You commented.", "It is urgent now.",
+                "Approval requested.", "You requested Benevity.", "For the fund-raiser."]  # fmt: skip
+    story = told[told.index("History") :]
     assert sorted(in_order, key=story.index) == in_order
-    assert "The reason: “Use the shared one.”" in told
-    assert "Ask again" in told
+    assert "Reason: “Use the shared one.”" in told
+    assert "Request again" in told
 
 
 def test_each_ending_has_its_own_words(login_as, rita, ana):
     late = factories.request(rita, factories.app("Late", ana))
     factories.overdue(late)
     stage.sweep()
-    assert "The time was over, and nobody had answered." in page(login_as, rita, late)
+    assert "The request expired: no decision by the deadline." in page(login_as, rita, late)
     gone = factories.request(rita, factories.app("Gone", ana))
     stage.cancel(gone, rita)
     told = page(login_as, rita, gone)
-    assert "The request was withdrawn." in told
-    assert "Did not have to answer" in told
+    assert "You cancelled the request." in told
+    assert "Not needed" in told
     good = factories.request(rita, factories.app("Good", ana))
     factories.decide(good, ana)
     told = page(login_as, rita, good)
@@ -203,18 +208,18 @@ def test_an_overdue_one_has_ended_before_any_sweep(login_as, rita, ana):
     made = factories.request(rita, factories.app("Benevity", ana))
     factories.overdue(made)
     told = page(login_as, rita, made)
-    assert "You did not get Benevity" in told
-    assert "What was asked for" in told
-    assert "Ask again" in told
-    assert "You get Benevity" not in told
+    assert "No access" in told
+    assert "Requested access" in told
+    assert "Request again" in told
+    assert "Access to Benevity" not in told
     assert "Cancel request" not in told
 
 
 def test_the_rule_it_started_under_and_the_owner_are_named(login_as, rita, made):
     told = page(login_as, rita, made)
-    assert "Steps Ana, then Finance" in told
-    assert "Time 3 days for each" in told
-    assert "Olga Petrova owns Salesforce" in told
+    assert "Approvers Ana, then Finance" in told
+    assert "Time limit 3 days per step" in told
+    assert "Olga Petrova Owner of Salesforce" in told
 
 
 def test_a_fallback_is_told_to_the_requester(login_as, rita, ana, adam):
@@ -222,8 +227,71 @@ def test_a_fallback_is_told_to_the_requester(login_as, rita, ana, adam):
     made = factories.request(rita, factories_app)
     stage.deactivate(ana, adam)
     told = page(login_as, rita, made)
-    assert "Now with the owner of the app" in told
-    assert "in place of Ana Moreau" in told
+    assert "Waiting for the app owner" in told
+    assert "instead of Ana Moreau" in told
+
+
+def test_a_cancellation_says_who_and_quotes_why(login_as, rita, ana, adam, company):
+    """The reason is the person's own words: it is quoted, and stands nowhere as if it were ours."""
+    why = "Ines makes them for me."
+    made = {name: factories.request(rita, factories.app(name, company.finance, ana)) for name in ("Mine", "Theirs")}
+    factories.decide(made["Mine"], company.ben)
+    stage.cancel(made["Mine"], rita, why)
+    stage.cancel(made["Theirs"], adam, why)
+    for name, own, others in (
+        ("Mine", "You cancelled the request.", "Rita Lindqvist cancelled the request."),
+        ("Theirs", "Adam Weiss cancelled the request.", "Adam Weiss cancelled the request."),
+    ):
+        answer = login_as(rita).get(f"/requests/{made[name].public_id}")
+        assert own in words(answer) and others in page(login_as, company.ben, made[name])
+        assert f'<blockquote class="cs-quote cs-lines">{why}</blockquote>' in stage.source(answer)
+    home = login_as(rita).get("/")
+    assert "Cancelled by you just now" in words(home) and "Cancelled by Adam Weiss just now" in words(home)
+    assert stage.source(home).count(f'<blockquote class="cs-quote cs-lines">“{why}”</blockquote>') == 2
+    listed = words(login_as(adam).get("/admin/requests"))
+    assert f"Cancelled by Rita Lindqvist “{why}”" in listed and f"Cancelled by Adam Weiss “{why}”" in listed
+
+
+def test_a_reminder_and_a_new_code_are_told_as_what_they_are(login_as, rita, ana, made_for_ana):
+    """Each is an approval email again; none of them is the request itself."""
+    nobody, browser = login_as(None), login_as(rita)
+    stage.shift("requests", "created_at", timedelta(hours=-25))
+    stage.shift("notices", "created_at", timedelta(hours=-25))
+    assert browser.post(f"/requests/{made_for_ana.public_id}/reminder").status_code == 303
+    stage.shift("notices", "created_at", timedelta(minutes=-20), "data_json <> '{}'")
+    assert nobody.post(f"{stage.link(made_for_ana, ana)}/code").status_code == 200
+    stage.new_round(nobody, made_for_ana, ana)
+    told = page(login_as, rita, made_for_ana)
+    in_order = ["A new approval code was sent.", "Email to Ana Moreau: new approval code",
+                "The approval email was sent again.", "You sent a reminder.", "Email to Ana Moreau: reminder",
+                "Approval requested.", "Email to Ana Moreau: approval request Sending", "You requested"]  # fmt: skip
+    story = told[told.index("History") :]
+    assert [story.rindex(one) for one in in_order] == sorted(story.rindex(one) for one in in_order)
+    assert story.count("Approval requested.") == 1
+    assert "Rita Lindqvist sent a reminder." in page(login_as, ana, made_for_ana)
+
+
+def test_an_email_that_was_sent_looks_like_no_approval(login_as, rita, ana, made_for_ana):
+    factories.decide(made_for_ana, ana, Verdict.DENIED, "No.")
+    choose("write")
+    db.session.execute(text("UPDATE notices SET state = 'sent'"))
+    db.session.commit()
+    source = stage.source(login_as(rita).get(f"/requests/{made_for_ana.public_id}"))
+    mails = source[source.index('class="cs-mails"') :]
+    assert "Sent " in mails and "cs-ok" not in mails
+
+
+def test_the_comment_box_stands_where_the_newest_is(login_as, rita, made):
+    told = page(login_as, rita, made)
+    assert told.index("History") < told.index("Add comment") < told.index("Ana Moreau approved.")
+
+
+@pytest.mark.parametrize(
+    ("approvers", "days", "told"), [(1, 1, "1 day If"), (1, 11, "11 days If"), (2, 21, "21 days per step If")]
+)
+def test_a_time_limit_is_counted(login_as, rita, ana, company, approvers, days, told):
+    policy = rule(*(ana, company.finance)[:approvers], days=days)
+    assert f"Time limit {told}" in page(login_as, rita, factories.request(rita, factories.app("Figma", policy=policy)))
 
 
 # ---------- Comments ----------
@@ -235,8 +303,8 @@ def test_whoever_may_see_it_may_write_on_it(login_as, rita, ben, adam, made):
         assert answer.status_code == 303
         assert answer.headers["Location"] == f"/requests/{made.public_id}#story"
     told = page(login_as, rita, made)
-    assert "You wrote a comment." in told
-    assert "Ben Okafor wrote a comment." in told
+    assert "You commented." in told
+    assert "Ben Okafor commented." in told
     assert "Be quick, please." in told
 
 
@@ -263,8 +331,8 @@ def test_a_long_talk_is_read_in_parts_and_nothing_of_it_is_lost(login_as, rita, 
     assert [number for part in seen for number in part] == list(range(250, 0, -1))
     assert [len(part) for part in seen] == [100, 100, 50]
     # Each moment stands in one part: the first of all with the oldest comments, a comment's mails beside it.
-    assert [part.count("You asked for") for part in parts] == [0, 0, 1]
-    assert [part.count("People were told.") for part in parts] == [100, 100, 50]
+    assert [part.count("You requested Salesforce.") for part in parts] == [0, 0, 1]
+    assert [part.count("Emails sent.") for part in parts] == [100, 100, 50]
     assert ["Newest" in part for part in parts] == [False, True, True]
 
 
@@ -299,10 +367,10 @@ def test_an_empty_or_too_long_comment_comes_back_as_typed(login_as, rita, made, 
     browser = login_as(rita)
     answer = browser.post(f"/requests/{made.public_id}/comments", {"comment": "  \r\n "}, htmx=htmx)
     assert answer.status_code == 422
-    assert "Please write something first." in words(answer)
+    assert "Enter a comment." in words(answer)
     long = "\nÄ" + "x" * 1000
     answer = browser.post(f"/requests/{made.public_id}/comments", {"comment": long}, htmx=htmx)
     assert answer.status_code == 422
-    assert "this has 1,001" in words(answer)
+    assert "You entered 1,001" in words(answer)
     assert f">\n{long}</textarea>" in stage.source(answer)
     assert factories.rows("comments") == 0

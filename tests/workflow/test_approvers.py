@@ -42,7 +42,7 @@ def test_the_first_tier_with_somebody_left_decides(
 
 
 def test_a_step_that_nobody_can_decide_stops_the_request() -> None:
-    with pytest.raises(NobodyCanDecide, match="Nobody can decide"):
+    with pytest.raises(NobodyCanDecide, match="no approver who can decide"):
         require_deciders(
             (Approver(person=ANA), Approver(person=99)),
             owner=None,

@@ -137,7 +137,7 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(BadValues) as refusal:
         fill([*fields(), Field(needed, Visibility.WRITE)], {"role": ["Owner"], "seats": ["five"]}, by=7, at=AT)
     assert set(refusal.value.fields) == {"role", "seats", "licence"}
-    assert refusal.value.fields["licence"] == "Licence is needed."
+    assert refusal.value.fields["licence"] == "Choose Licence."
 
 
 def test_a_required_field_that_the_person_may_not_write_is_no_fault_of_theirs() -> None:

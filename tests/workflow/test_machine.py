@@ -92,7 +92,7 @@ def test_an_end_settles_the_open_step_and_skips_those_that_wait(
 def test_what_is_settled_stays_settled_and_says_how(state: RequestState, event: str) -> None:
     with pytest.raises(Settled) as refusal:
         happen(event, settled(state))
-    word = {"approved": "approved", "denied": "denied", "expired": "over", "cancelled": "cancelled"}[state]
+    word = {"approved": "approved", "denied": "denied", "expired": "expired", "cancelled": "cancelled"}[state]
     assert word in str(refusal.value)
 
 
@@ -106,9 +106,9 @@ def test_a_step_that_is_not_due_does_not_expire(of: int, position: int) -> None:
 @pytest.mark.parametrize(("of", "position"), POSITIONS)
 def test_nobody_decides_what_is_overdue_not_even_an_admin(of: int, position: int, event: str) -> None:
     request = pending(of, position, overdue=True)
-    with pytest.raises(Settled, match="over"):
+    with pytest.raises(Settled, match="deadline"):
         happen(event, request)
-    with pytest.raises(Settled, match="over"):
+    with pytest.raises(Settled, match="deadline"):
         happen(event, request, actor=ADAM, channel=Channel.ADMIN, reason="Urgent.")
 
 
@@ -140,7 +140,7 @@ def test_a_verdict_meant_for_another_step_is_refused(event: str) -> None:
         if step.state is StepState.OPEN:
             assert happen(event, request, step_id=step.id).settled_step == step.id
         else:
-            with pytest.raises(Settled, match="moved on"):
+            with pytest.raises(Settled, match="already been decided"):
                 happen(event, request, step_id=step.id)
     with pytest.raises(Settled):
         happen(event, request, step_id=0)

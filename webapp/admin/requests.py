@@ -107,9 +107,6 @@ def _table(wanted: Filter) -> Iterator[str]:
 
 def _row(line: Line) -> list[str]:
     step = line.open_step
-    note = line.note
-    if line.state == "cancelled" and not note:
-        note = "Taken back" if line.taken_back else "Cancelled by an admin"
     return [
         reference(line.public_id),
         line.app.name,
@@ -118,13 +115,15 @@ def _row(line: Line) -> list[str]:
         _whom(line),
         utc(step.due_at if step else line.settled_at),
         utc(line.created_at),
-        note,
+        line.note,
     ]
 
 
 def _whom(line: Line) -> str:
     """Whom it is with, or who decided it."""
     step = line.open_step
+    if line.state == "cancelled":
+        return f"Cancelled by {line.closed_by.name}" if line.closed_by else "Cancelled"
     if step is None or line.shown_state != "pending":
         return line.decided_by.name if line.decided_by else ""
     if step.tier == "approver":

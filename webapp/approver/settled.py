@@ -4,22 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from webapp.access import Invited
-from webapp.chain import holder, names
+from webapp.chain import names, waiting
 from webapp.models import Person
 from webapp.queries.cases import Case
-from webapp.queries.chains import ChainStep
+from webapp.queries.chains import ChainStep, Who
 from webapp.times import Times
+
+NOTHING_TO_DO = "You do not need to do anything."
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """`state` colours the seal: approved, denied, expired, cancelled or pending. `retry`: a newer link decides."""
+    """`state` colours the seal: approved, denied, expired, cancelled or pending. `label` says whose words `quote` is.
+    `retry`: a newer link decides."""
 
     state: str
     title: str
     lead: str
+    label: str = ""
     quote: str = ""
-    quoted: str = ""
     retry: bool = False
 
 
@@ -31,9 +34,9 @@ def settlement(
     times: Times,
     *,
     has_session: bool,
-    withdrawn_by: str = "",
+    settled_by: Who | None,
 ) -> Settlement | None:
-    """None when the reader may decide the open step now. `withdrawn_by`: who withdrew it in the asker's place."""
+    """None when the reader may decide the open step now. `settled_by`: who closed the request."""
     asker, app = case.for_person.name, case.app.name
     first = asker.split()[0]
     state = case.request.state
@@ -41,22 +44,21 @@ def settlement(
     last = next((step for step in reversed(steps) if step.decided_by is not None), None)
     at = times.ago(case.request.settled_at) if case.request.settled_at else ""
     if state == "cancelled":
-        return Settlement(
-            "cancelled",
-            f"Withdrawn by {withdrawn_by or asker}, {at}",
-            f"{first} {'did not get' if withdrawn_by else 'no longer asks for'} {app}. "
-            "There is nothing left for you to do.",
-            case.request.settled_note,
-            withdrawn_by or asker,
-        )
+        by = settled_by.name if settled_by is not None else asker
+        own = settled_by is None or settled_by.id in (case.request.for_person_id, case.request.asked_by_id)
+        lead = f"{first} no longer needs {app}." if own else f"{first} did not get access to {app}."
+        label = f"Reason from {by}"
+        if settled_by is not None and settled_by.id == reader.id:
+            by, label = "you", "Your reason"
+        note = case.request.settled_note
+        return Settlement("cancelled", f"Cancelled by {by} {at}", f"{lead} {NOTHING_TO_DO}", label, note)
     if state == "expired" or case.is_overdue:
         step = next((one for one in steps if one.state in ("expired", "open")), None)
         when = times.due(step.due_at) if step is not None and step.due_at else at
         return Settlement(
             "expired",
-            f"Expired on {when}",
-            f"Nobody answered in time, so {first} did not get {app}. "
-            f"{first} can ask again, and you get a new mail then.",
+            f"Expired {when}",
+            f"No decision was made by the deadline. {first} can request {app} again; you will then get a new email.",
         )
     if state in ("approved", "denied") and last is not None and last.decided_by is not None:
         who = "you" if last.decided_by.id == reader.id else last.decided_by.name
@@ -66,51 +68,48 @@ def settlement(
             place = ", as an admin"
         title = f"{'Approved' if state == 'approved' else 'Denied'} by {who}, {when}{place}"
         if state == "approved":
-            lead = f"{asker} has {app}."
+            lead = f"{asker} now has access to {app}."
         else:
-            lead = f"{asker} did not get {app}, and has the reason by mail."
+            lead = f"{asker} did not get access to {app} and can see the reason."
         if mine is None:
-            lead += " There is nothing left for you to do."
-        return Settlement(state, title, lead, last.comment, last.decided_by.name if mine is not last else "You")
+            lead += f" {NOTHING_TO_DO}"
+        kind = "Comment" if state == "approved" else "Reason"
+        label = f"Your {kind.lower()}" if mine is last else f"{kind} from {last.decided_by.name}"
+        return Settlement(state, title, lead, label, last.comment)
     open_step = next((step for step in steps if step.state == "open"), None)
     if open_step is None:
-        return Settlement("pending", "This request is on its way", "There is nothing for you to do right now.")
+        return Settlement("pending", "This request is pending", "You do not need to do anything right now.")
     # A link stands for one step; a session may decide whichever step is open for the person.
     is_asked = any(who.id == reader.id for who in open_step.asked) and (
         has_session or (invited is not None and invited.invitation.step_id == open_step.id)
     )
     if reader.id in (case.request.for_person_id, case.request.asked_by_id):
-        return Settlement(
-            "pending",
-            f"Now with {holder(open_step)}",
-            "You asked for this yourself, so somebody else has to decide it.",
-        )
+        return Settlement("pending", waiting(open_step), "This is your own request, so someone else has to decide.")
     if not is_asked:
-        now_with = f"Now with {holder(open_step)}"
+        now_with = waiting(open_step)
         if mine is not None:
             verb = "approved" if mine.verdict == "approved" else "denied"
             when = times.ago(mine.decided_at) if mine.decided_at else ""
             return Settlement(
                 "pending",
                 f"You {verb} this, {when}",
-                f"{now_with}. There is nothing left for you to do.",
+                f"{now_with}. {NOTHING_TO_DO}",
+                "Your comment",
                 mine.comment,
-                "You",
             )
         who = names(open_step)
         asked_for = invited.invitation.step_id if invited is not None else None
         settled = next((step for step in steps if step.id == asked_for), None)
-        lead = "This decision is not yours to make (any more)."
+        lead = "You are not, or are no longer, an approver for this request."
         if settled is not None and settled.decided_by is not None:
             when = times.ago(settled.decided_at) if settled.decided_at else ""
-            lead = f"{settled.decided_by.name} approved the step that you were asked for, {when}."
+            lead = f"{settled.decided_by.name} already approved your step {when}."
         return Settlement("pending", now_with + (f": {who}" if who and open_step.group_name else ""), lead)
     if invited is not None and not invited.is_newest and not has_session:
         return Settlement(
             "pending",
-            "There is a newer mail for this",
-            "A newer link and code were mailed to you, so this one only shows how things stand. "
-            "Open the newest mail, or sign in to decide.",
+            "There is a newer email",
+            "This link can no longer be used to decide. Open the latest email or sign in.",
             retry=True,
         )
     return None

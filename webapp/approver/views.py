@@ -178,7 +178,7 @@ def new_code(token: str) -> AnyResponse:
     if reader.person is None:
         return _sent_to_another(reader, case, status=403)
     if not reader.invited.is_newest:
-        return _page(case, reader, note="A new code was mailed already: it is in the newest mail.", status=409)
+        return _page(case, reader, note="We have already sent you a new code. Check the latest email.", status=409)
     invitation = reader.invited.invitation
     is_closed = invitation.wrong_codes >= requests.WRONG_CODES
     try:
@@ -190,11 +190,14 @@ def new_code(token: str) -> AnyResponse:
         db.session.rollback()
         return _page(_fresh(case), reader, note=str(error), status=409)
     outbox.commit()
-    told = f"A new mail is on its way to {reader.invited.person.name}, with"
+    name = reader.invited.person.name
     if not is_closed:
         # The form stays, with what was typed: it waits for the code.
-        return _page(case, reader, done=f"{told} the same link and the same code.")
-    flash(f"{told} a new link and a new code. This link shows the request, but it can no longer decide.", "done")
+        return _page(case, reader, done=f"Email sent again to {name}. The link and code are the same.")
+    flash(
+        f"We have sent {name} a new link and code. The link you used can no longer be used to decide.",
+        "done",
+    )
     return _go_to(reader.address)
 
 
@@ -263,7 +266,7 @@ def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
         return _page(case, reader, status=422)
     code = links.well_formed(request.form.get("code", ""))
     if code is None:
-        sentence = "The code has six digits. It stands in the mail, below the button."
+        sentence = "Enter the 6-digit code. It is below the button in the email."
         return _page(case, reader, errors={"code": sentence}, status=422)
     if links.code_fits(code, invitation.public_id, invitation.round, invitation.key_id):
         return None
@@ -273,7 +276,7 @@ def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
         return _page(_fresh(case), reader, note=requests.TOO_LATE, status=409)
     outbox.commit()
     invitation.wrong_codes = requests.WRONG_CODES - left
-    sentence = "That is not the code of this mail. Take the newest one if you have several."
+    sentence = "Incorrect code. Use the code from the latest email."
     return _page(case, reader, errors={"code": sentence}, status=422)
 
 
@@ -336,7 +339,7 @@ def _decide_or_try_again(case: Case, *, step_id: int | None, **verdict: Any) -> 
             step = case.open_step
             if step is None or step.id != shown or case.is_overdue:
                 raise
-    raise Conflict("This request is changing right now. Please try once more.")
+    raise Conflict("This request was being changed. Try again.")
 
 
 def _look_at_the_code_again(reader: Reader) -> None:
@@ -344,7 +347,7 @@ def _look_at_the_code_again(reader: Reader) -> None:
     if not approvals.code_still_open(
         reader.invited.invitation.id, round=reader.invited.link.round, tries=requests.WRONG_CODES
     ):
-        raise Conflict("The code of this mail no longer works.")
+        raise Conflict("This code no longer works. Get a new one or sign in.")
 
 
 def _remember_browser(reader: Reader) -> str:
@@ -387,7 +390,7 @@ def _page(
     steps = chains.of_requests([case.request.id], reader=reader.person.id)[case.request.id]
     state = settlement(
         case, steps, reader.person, reader.invited, times(), has_session=reader.has_session,
-        withdrawn_by=story.withdrawn_by(case.request),
+        settled_by=story.settled_by(case.request),
     )  # fmt: skip
     asker = Who(case.for_person.id, case.for_person.public_id, case.for_person.name)
     context: dict[str, Any] = {

@@ -62,9 +62,9 @@ def add(public_id: str) -> AnyResponse | str:
     except Conflict as error:
         return _conflict(app, str(error))
     outbox.commit()
-    sentence = f"{app.name} is on your dashboard."
+    sentence = f"{app.name} added to your dashboard."
     if htmx.is_fragment():
-        return _card_with_toast(app, sentence, href="/", label="Go there")
+        return _card_with_toast(app, sentence, href="/", label="View")
     flash(sentence)
     return redirect(f"/catalog#app-{public_id}", 303)
 
@@ -75,7 +75,7 @@ def ask(public_id: str) -> AnyResponse | str:
     """The dialog in which to ask for an app; `again` names an earlier request of mine whose words it takes over."""
     app, revision = access.app_in_catalog(public_id, me())
     if not revision.snapshot().approval_required:
-        return _conflict(app, f"{app.name} needs no approval. Press Add in the catalog to have it at once.")
+        return _conflict(app, f"{app.name} does not need approval. Select Add in the catalog to get access.")
     message, given = _again(clean(request.args.get("again", "")), app)
     return _dialog(app, revision, message=message, given=given, errors={}, status=200)
 
@@ -98,9 +98,10 @@ def submit(public_id: str) -> AnyResponse | str:
     except Conflict as error:
         return _conflict(app, str(error))
     outbox.commit()
+    sentence = f"Request for {app.name} sent."
     if htmx.is_fragment():
-        return _card_with_toast(app, f"You asked for {app.name}.", href=f"/requests/{made.public_id}", label="See it")
-    flash(f"You asked for {app.name}.")
+        return _card_with_toast(app, sentence, href=f"/requests/{made.public_id}", label="View request")
+    flash(sentence)
     return redirect(f"/requests/{made.public_id}", 303)
 
 
@@ -136,7 +137,7 @@ def _conflict(app: App, sentence: str) -> AnyResponse:
     return errors.answer(
         409, sentence,
         next_url=f"/requests/{request_id}" if request_id else f"/catalog#app-{app.public_id}",
-        next_label="See your request" if request_id else "To the catalog",
+        next_label="View your request" if request_id else "Back to the catalog",
         also=render_template("catalog/_cards.html", cards=cards, footers=_footers(cards), beside=True),
     )  # fmt: skip
 
@@ -195,23 +196,23 @@ def _plan(app: App, policy: Policy) -> tuple[list[chain.Link], str, str, str]:
     for position, (step, who) in enumerate(zip(policy.steps, deciders, strict=True)):
         contacts = [found.contacts[one] for one in who.people]
         if who.tier is Tier.NOBODY:
-            plan.append(("group", "Nobody can decide this", "nobody", "An approver has to be named"))
+            plan.append(("group", "No approver available", "nobody", "An admin must set an approver"))
             continue
         if who.tier is Tier.APPROVER and step.approver.group is None:
             mark, name, public = "face", contacts[0].name, contacts[0].public_id
             first_name = names[step.approver]
         else:
-            stand_in = {Tier.OWNER: "The owner of the app", Tier.ADMINS: "The admins"}
+            stand_in = {Tier.OWNER: "The app owner", Tier.ADMINS: "The admins"}
             name = stand_in.get(who.tier) or names.get(step.approver, "")
             mark, public, first_name = "group", name, name
         days = policy.days_for(position)
         if position == 0:
-            line = f"Until {times().due_short(now() + timedelta(days=days))}"
+            line = f"Due {times().due_short(now() + timedelta(days=days))}"
             first = first_name
             seconds = catalog.usual_seconds(who.people, step.approver.group) if who.people else None
-            usual = f"{first_name} usually answers in {span(seconds)}." if seconds else ""
+            usual = f"{first_name} usually decides within {span(seconds)}." if seconds else ""
         else:
-            line = f"Then {count(days, 'day')} for an answer"
+            line = f"Up to {count(days, 'more day', 'more days')}"
         plan.append((mark, name, public, line))
     links = chain.planned(app=app, requester=Who(person.id, person.public_id, person.name), steps=plan, times=times())
     try:
@@ -257,21 +258,22 @@ def _footer(card: catalog.Card, names: Mapping[Any, str]) -> str:
         return _who_has_it(card, names)
     if card.state == "add":
         return "No approval needed"
-    steps = [names.get(step.approver, "Somebody") for step in card.policy.steps]
+    steps = [names.get(step.approver, "someone") for step in card.policy.steps]
     if not steps:
-        return "The owner decides"
+        return "No approver yet"
     if len(steps) == 1:
-        return f"{steps[0]} decides"
+        return f"Approval by {steps[0]}"
     if len(steps) == 2:
-        return f"{steps[0]}, then {steps[1]}"
-    return f"{steps[0]} and {len(steps) - 1} more decide"
+        return f"Approval by {steps[0]}, then {steps[1]}"
+    return f"Approval by {steps[0]} and {len(steps) - 1} others"
 
 
 def _who_has_it(card: catalog.Card, names: Mapping[Any, str]) -> str:
     if card.tier == Tier.NOBODY.value or card.holder is None or card.due_at is None:
-        return "Nobody can decide this now"
-    stand_in = {Tier.OWNER.value: "the owner", Tier.ADMINS.value: "the admins"}
-    return f"With {stand_in.get(card.tier) or names.get(card.holder, 'somebody')} due {times().due_short(card.due_at)}"
+        return "No approver available"
+    stand_in = {Tier.OWNER.value: "the app owner", Tier.ADMINS.value: "the admins"}
+    holder = stand_in.get(card.tier) or names.get(card.holder, "someone")
+    return f"Waiting for {holder}, due {times().due_short(card.due_at)}"
 
 
 def _key(after: str) -> tuple[str, int] | None:

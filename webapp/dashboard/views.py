@@ -70,11 +70,11 @@ def one(public_id: str) -> str:
 @bp.post("/requests/<public_id>/cancellation")
 @people
 def cancel(public_id: str) -> AnyResponse | str:
-    """Withdraws my request while it is pending."""
+    """Cancels my request while it is pending."""
     case = access.own_request(public_id, me())
     requests.cancel(case, actor=me(), now=now())
     outbox.commit()
-    sentence = f"Your request for {case.app.name} is withdrawn. Those who were asked are told."
+    sentence = f"Request for {case.app.name} cancelled. The approvers have been notified."
     if htmx.is_fragment():
         return render_template("dashboard/_request_and_toast.html", line=_with_chain(_line_of(case)), sentence=sentence)
     flash(sentence)
@@ -84,11 +84,11 @@ def cancel(public_id: str) -> AnyResponse | str:
 @bp.post("/requests/<public_id>/reminder")
 @people
 def remind(public_id: str) -> AnyResponse | str:
-    """Asks those who have my request once more, at most once a day."""
+    """Reminds those who have my request, at most once a day."""
     case = access.own_request(public_id, me())
     requests.remind(case, actor=me(), now=now())
     outbox.commit()
-    sentence = "They get another mail now. You can ask again once a day."
+    sentence = "Reminder sent. You can send another one in 24 hours."
     if htmx.is_fragment():
         return render_template("dashboard/_request_and_toast.html", line=_with_chain(_line_of(case)), sentence=sentence)
     flash(sentence)
@@ -177,6 +177,7 @@ def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
     requester = Who(person.id, person.public_id, person.name)
     step = line.open_step
     last = line.last_decision
+    decided_by = line.settled_by if line.state == RequestState.CANCELLED.value else last.decided_by if last else None
     mine = requester.id == reader.id
     overdue = step is not None and step.overdue
     pending = line.state == RequestState.PENDING.value and not overdue
@@ -193,13 +194,13 @@ def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
         "step": step,
         "pending": pending,
         "overdue": overdue,
-        "holder": chain.holder(step) if step else "",
-        "last": last,
-        "who_decided": ("You" if last.decided_by.id == reader.id else last.decided_by.name)
-        if last is not None and last.decided_by is not None else "",
+        "decided_by": ("you" if decided_by.id == reader.id else decided_by.name) if decided_by is not None else "",
+        "reason": line.settled_note if line.state == RequestState.CANCELLED.value
+        else last.comment if last is not None and line.state == RequestState.DENIED.value else "",
         "can_cancel": mine and pending,
         "can_ask_again": mine and (overdue or line.state in ("denied", "expired", "cancelled")),
-        "can_remind": mine and pending and step is not None and now() - asked >= requests.ASK_AGAIN_AFTER,
+        "can_remind": mine and pending and step is not None and step.asked_count > 0
+        and now() - asked >= requests.ASK_AGAIN_AFTER,
         "first_asked": step.asked[0].name.split()[0] if step and step.asked_count == 1 else "",
     }  # fmt: skip
 

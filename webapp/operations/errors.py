@@ -11,3 +11,8 @@ class Invalid(Exception):
     def __init__(self, **fields: str) -> None:
         super().__init__(" ".join(fields.values()))
         self.fields = fields
+
+
+def too_long(text: str, limit: int) -> str:
+    """The sentence for a text that is longer than its field takes."""
+    return f"Use {limit:,} characters or fewer. You entered {len(text):,}."

@@ -112,7 +112,7 @@ def _check(case: Case, actor: Person) -> None:
 def _open_step(case: Case) -> Step:
     """Raises Settled when the request is not pending or its time is over."""
     if machine.require_open(case.snapshot()).overdue or case.open_step is None:
-        raise Settled("The time for this decision is over.")
+        raise Settled("The deadline for this decision has passed.")
     return case.open_step
 
 

@@ -32,6 +32,7 @@ from webapp.text import clean, sha256, word_list
 from webapp.workflow import machine
 from webapp.workflow.approvers import Deciders, require_deciders, who_decides
 from webapp.workflow.entitlements import SetValue, Sheet, fill, shown
+from webapp.workflow.entitlements import missing as missing_words
 from webapp.workflow.errors import BadValues, NotYourTurn, Settled
 from webapp.workflow.policy import MESSAGE_LIMIT, Approver, OutcomeRule, loads
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
@@ -39,7 +40,7 @@ from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 from . import _invite
 from ._sql import changed, run, run_if_free, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
-from .errors import Conflict, Invalid
+from .errors import Conflict, Invalid, too_long
 
 ASK_AGAIN_AFTER = timedelta(hours=24)
 SENT_TWICE_WITHIN = timedelta(minutes=1)
@@ -50,23 +51,25 @@ WRONG_CODES = 5
 SAME_MAILS_A_DAY = 3
 SAME_MAIL_AFTER = timedelta(minutes=10)
 SAME_MAIL = '{"same": true}'
-TOO_LATE = "Somebody else was faster, or the time is over. Here is how it stands now."
+TOO_LATE = "This request has changed: someone else has decided, or the deadline has passed. Here is its current state."
 
 
 def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) -> Grant:
     """Gives an app that needs no approval; raises Conflict when the person has it or the rule has changed."""
     policy = revision.snapshot()
     if policy.approval_required:
-        raise Conflict(f"{app.name} needs an approval now. Press Request to ask for it.")
+        raise Conflict(f"{app.name} now needs approval. Select Request instead.")
     values = policy.defaults()
     missing = policy.missing(values)
     if missing:  # a rule from before such ones were refused
-        raise Conflict(f"{app.name} needs a value for {missing[0].name}, and it has none. Ask an admin to give it one.")
+        raise Conflict(
+            f"{app.name} cannot be added: the field {missing[0].name} has no default. Ask an admin to set one."
+        )
     directory.lock()
     _check_what_stands(app, revision, person, now=now)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
     grant.values = values
-    with unless_taken(Conflict(f"You have {app.name} already.")):
+    with unless_taken(Conflict(f"You already have {app.name}.")):
         db.session.add(grant)
     audit.record("grant.added", at=now, actor=person.id, app=app.id, person=person.id, before=None,
                  after=for_the_record(policy, grant.values))  # fmt: skip
@@ -84,12 +87,12 @@ def submit(
     """
     policy = revision.snapshot()
     if not policy.approval_required:
-        raise Conflict(f"{app.name} needs no approval any more. Press Add to have it at once.")
+        raise Conflict(f"{app.name} no longer needs approval. Select Add to get access.")
     message = clean(message)
     if len(message) > MESSAGE_LIMIT:
-        raise Invalid(message=f"Please keep it to {MESSAGE_LIMIT:,} characters; this has {len(message):,}.")
+        raise Invalid(message=too_long(message, MESSAGE_LIMIT))
     if policy.comment_required and not message:
-        raise Invalid(message="Please say why you need it: the approver decides by your words.")
+        raise Invalid(message="Enter a reason. The approver needs it to decide.")
     values = policy.defaults()
     sheet = policy.sheet_for_requester(values)
     filled = fill(sheet.fields, cleaned(given), by=person.id, at=now.isoformat(timespec="seconds"))
@@ -113,7 +116,7 @@ def submit(
         created_at=now,
     )
     request.values = values
-    with unless_taken(Conflict(f"You have asked for {app.name} already.")):
+    with unless_taken(Conflict(f"You already have a pending request for {app.name}.")):
         db.session.add(request)
     audit.record(
         "request.submitted",
@@ -161,15 +164,15 @@ def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, no
     """
     row = run(_WHAT_STANDS, {"app": app.id, "person": person.id}).one()
     if row.has:
-        raise Conflict(f"You have {app.name} already.")
+        raise Conflict(f"You already have {app.name}.")
     if row.asked is not None and not expire_overdue(now=now, only=row.asked):
-        raise Conflict(f"You have asked for {app.name} already.")
+        raise Conflict(f"You already have a pending request for {app.name}.")
     if not row.active:
-        raise Conflict("Your account was deactivated. Ask an admin.")
+        raise Conflict("Your account is deactivated. Contact an admin.")
     if not row.requestable or row.archived_at is not None:
-        raise Conflict(f"{app.name} cannot be asked for any more.")
+        raise Conflict(f"{app.name} can no longer be requested.")
     if row.policy_revision_id != revision.id:
-        raise Conflict(f"The rules of {app.name} have just changed. Look at them once more, then send it again.")
+        raise Conflict(f"The rules of {app.name} have just changed. Check your request and send it again.")
     if row.owner_person_id is None and row.owner_group_id is None:
         return None
     return Approver(row.owner_person_id, row.owner_group_id)
@@ -194,7 +197,7 @@ def decide(
     comment = clean(comment)
     if len(comment) > MESSAGE_LIMIT:
         field = "reason" if verdict is Verdict.DENIED else "comment"
-        raise Invalid(**{field: f"Please keep it to {MESSAGE_LIMIT:,} characters; this has {len(comment):,}."})
+        raise Invalid(**{field: too_long(comment, MESSAGE_LIMIT)})
     snapshot = case.snapshot()
     step = case.open_step
     following = next((one for one in case.steps if one.state == StepState.WAITING.value), None)
@@ -215,7 +218,7 @@ def decide(
     )
     assert step is not None  # machine.decide refuses a request without an open step
     if channel is Channel.ADMIN and actor.id not in found.directory.admins:
-        raise NotYourTurn("Only an admin can decide in place of the approvers.")
+        raise NotYourTurn("Only an admin can decide for the approvers.")
     values = case.request.values
     if verdict is Verdict.APPROVED:
         sheet = case.policy.sheet_for_step(step.position, values)
@@ -278,7 +281,7 @@ def _require_complete(sheet: Sheet) -> None:
     """For a verdict without a form: what this step has to set must be set already. Raises BadValues."""
     missing = [one.entitlement for one in sheet.writable if one.entitlement.required and one.current is None]
     if missing:
-        raise BadValues({one.id: f"{one.name} is needed." for one in missing})
+        raise BadValues({one.id: missing_words(one) for one in missing})
 
 
 _DECISION = insert(Decision.metadata.tables["decisions"])
@@ -388,9 +391,11 @@ def remind(case: Case, *, actor: Person, now: datetime) -> None:
     """ "Ask again": mails those who are asked once more, at most once a day. Raises Settled or Conflict."""
     step = case.open_step
     if machine.require_open(case.snapshot()).overdue or step is None:
-        raise Settled("The time for this decision is over.")
+        raise Settled("The deadline for this decision has passed.")
     if (case.request.asked_again_at or case.request.created_at) > now - ASK_AGAIN_AFTER:
-        raise Conflict("They were asked within the last 24 hours. You can ask again once a day.")
+        raise Conflict(
+            "A reminder or the request itself was sent less than 24 hours ago. You can send one reminder a day."
+        )
     if (
         changed(
             update(AccessRequest)
@@ -421,9 +426,9 @@ def comment(case: Case, *, actor: Person, body: str, now: datetime) -> None:
     """
     body = clean(body)
     if not body:
-        raise Invalid(comment="Please write something first.")
+        raise Invalid(comment="Enter a comment.")
     if len(body) > MESSAGE_LIMIT:
-        raise Invalid(comment=f"Please keep it to {MESSAGE_LIMIT:,} characters; this has {len(body):,}.")
+        raise Invalid(comment=too_long(body, MESSAGE_LIMIT))
     # Held, so that the second of two forms that come at once sees the first one's words.
     db.session.execute(select(AccessRequest.id).where(AccessRequest.id == case.request.id).with_for_update())
     same = exists().where(
@@ -503,14 +508,14 @@ def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None
     Raises Settled, NotYourTurn or Conflict."""
     step = machine.require_open(case.snapshot())
     if step.overdue or step.id != invitation.step_id:
-        raise Settled("The time for this decision is over.")
+        raise Settled("The deadline for this decision has passed.")
     asked_for = invitation.round
     # Held, so that of two clicks the second sees the mail of the first.
     db.session.refresh(invitation, with_for_update=True)
     if not invitation.live:
-        raise NotYourTurn("This decision is not yours to make any more.")
+        raise NotYourTurn("You are no longer an approver for this request.")
     if invitation.round != asked_for:
-        raise Conflict("A new code is on its way to you already.")
+        raise Conflict("We have already sent you a new code.")
     # Of which kind they are is looked at here: SQLite would go through all of that kind, not through the request's few.
     notices = db.session.execute(
         select(Notice.kind, Notice.created_at, Notice.data_json)
@@ -524,13 +529,12 @@ def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None
     mailed = [row for row in notices if row.kind == "approval-asked"]
     if mailed and mailed[-1].created_at > now - SAME_MAIL_AFTER:
         raise Conflict(
-            "The mail went out within the last ten minutes; give it a little. Look in your spam folder, too. "
-            "Signing in always works."
+            "We sent the email less than 10 minutes ago. Wait a little and check your spam folder, or sign in instead."
         )
     if sum(row.data_json == SAME_MAIL for row in mailed) >= SAME_MAILS_A_DAY:
         raise Conflict(
-            f"It was mailed to you {SAME_MAILS_A_DAY} times more today. The code in any of these mails works; "
-            "signing in always does."
+            f"We have sent this email {SAME_MAILS_A_DAY} more times today, which is the limit. Use the code from any "
+            "of them or sign in."
         )
     audit.record("code.mailed_again", at=now, actor=invitation.person_id, request=case.request.id)
     _invite.ask([(invitation.id, invitation.person_id, invitation.round)], case.request.id, step.id, now=now,
@@ -542,7 +546,7 @@ def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
     Raises Settled, NotYourTurn or Conflict."""
     step = machine.require_open(case.snapshot())
     if step.overdue or step.id != invitation.step_id:
-        raise Settled("The time for this decision is over.")
+        raise Settled("The deadline for this decision has passed.")
     today, asked_for = now.date().isoformat(), invitation.round
     if not _invite.renew(
         [
@@ -557,14 +561,14 @@ def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
     ):
         db.session.refresh(invitation)
         if not invitation.live:
-            raise NotYourTurn("This decision is not yours to make any more.")
+            raise NotYourTurn("You are no longer an approver for this request.")
         if invitation.round != asked_for:
-            raise Conflict("A new code is on its way to you already.")
+            raise Conflict("We have already sent you a new code.")
         if invitation.codes_day != today or invitation.codes_mailed < CODES_A_DAY:
-            raise Settled("The time for this decision is over.")
+            raise Settled("The deadline for this decision has passed.")
         raise Conflict(
-            f"You had {CODES_A_DAY} new codes today. The code in your newest mail may still work; "
-            "signing in always does."
+            f"You have reached the limit of {CODES_A_DAY} new codes a day. Try the code in your latest email or sign "
+            "in."
         )
 
 
@@ -643,7 +647,7 @@ def _grant(case: Case, values: dict[str, SetValue], *, actor: Person, now: datet
         given = run_if_free(Grant.metadata.tables["grants"], app_id=app, person_id=person, request_id=case.request.id,
                             created_at=now, state="active", values_json=dump_values(values))  # fmt: skip
         if not given:
-            raise Conflict("The app was added at the same moment. Decide again.")
+            raise Conflict("The app was added at the same time. Check the request and decide again.")
         kind, before = "grant.added", None
     else:
         before = for_the_record(case.policy, existing.values)

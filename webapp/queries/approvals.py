@@ -122,7 +122,7 @@ _DECIDED_BEFORE = _DECIDED.where(Decision.id < bindparam("before"))
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A request that waits for me. `place` says where I stand: "Finance decides", "in place of Ana"."""
+    """A request that waits for me. `place`: "for Finance", "as owner, instead of Ana"; "" where I am the approver."""
 
     step_id: int
     public_id: str
@@ -134,6 +134,12 @@ class Turn:
     place: str
     step_number: int
     step_count: int
+
+    @property
+    def meta(self) -> str:
+        """What the request's fields say, where I stand, and which step it is, in one line."""
+        step = f"step {self.step_number} of {self.step_count}" if self.step_count > 1 else ""
+        return " · ".join(part for part in (self.details, ", ".join(filter(None, (self.place, step)))) if part)
 
 
 def waiting(person_id: int, *, after: tuple[datetime, int] | None = None, limit: int = PAGE) -> list[Turn]:
@@ -161,10 +167,10 @@ def _details(policy: str, position: int, values_json: str) -> str:
 
 def _place(tier: str, name: str, group: str | None) -> str:
     if tier == "owner":
-        return f"you own the app, in place of {name}"
+        return f"as owner, instead of {name}"
     if tier == "admins":
-        return f"you are an admin, in place of {name}"
-    return f"for {group}" if group else "only you"
+        return f"as admin, instead of {name}"
+    return f"for {group}" if group else ""
 
 
 @dataclass(frozen=True, slots=True)

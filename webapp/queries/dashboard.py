@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Integer, Row, bindparam, or_, select
+from sqlalchemy.orm import aliased
 
-from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, PolicyRevision
+from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Person, PolicyRevision
 from webapp.models.requests import load_values
 from webapp.queries import chains, faces
-from webapp.queries.chains import ChainStep
+from webapp.queries.chains import ChainStep, Who
 from webapp.queries.columns import read
 from webapp.queries.faces import AppFace
 from webapp.workflow.entitlements import Sheet, shown
@@ -19,6 +20,8 @@ from webapp.workflow.policy import loads
 from webapp.workflow.states import RequestState
 
 TILES = 300
+
+_SETTLER = aliased(Person)
 
 # The statements of these pages are built once: SQLAlchemy takes twice as long to build one as to run it.
 _APPS_OF = (
@@ -33,10 +36,12 @@ _ALL_OF = (
     select(
         AccessRequest.id, AccessRequest.public_id, *faces.COLUMNS, AccessRequest.state, AccessRequest.created_at,
         AccessRequest.settled_at, AccessRequest.settled_note, AccessRequest.asked_again_at,
-        AccessRequest.values_json, PolicyRevision.body,
+        AccessRequest.values_json, PolicyRevision.body, _SETTLER.id.label("settler_id"),
+        _SETTLER.public_id.label("settler_public_id"), _SETTLER.name.label("settler_name"),
     )
     .join(App, App.id == AccessRequest.app_id)
     .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
+    .outerjoin(_SETTLER, _SETTLER.id == AccessRequest.settled_by_id)
     .where(AccessRequest.for_person_id == bindparam("person"))
     .order_by(AccessRequest.id.desc())
     .limit(bindparam("limit", type_=Integer, literal_execute=True))
@@ -95,6 +100,7 @@ class Line:
     created_at: datetime
     settled_at: datetime | None
     settled_note: str
+    settled_by: Who | None
     asked_again_at: datetime | None
     details: str
     steps: Sequence[ChainStep]
@@ -130,7 +136,12 @@ def _with_chains(rows: Sequence[Row[*tuple[Any, ...]]], reader: int) -> list[Lin
     return [
         Line(
             row.id, row.public_id, faces.face(row), row.app_public_id, row.state, row.created_at, row.settled_at,
-            row.settled_note, row.asked_again_at, details(row.body, row.values_json), steps.get(row.id, []),
+            row.settled_note, _settler(row), row.asked_again_at, details(row.body, row.values_json),
+            steps.get(row.id, []),
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _settler(row: Row[*tuple[Any, ...]]) -> Who | None:
+    return Who(row.settler_id, row.settler_public_id, row.settler_name) if row.settler_id is not None else None

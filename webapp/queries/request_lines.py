@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person
@@ -30,7 +31,7 @@ class Line:
     created_at: datetime
     settled_at: datetime | None
     note: str
-    taken_back: bool
+    closed_by: Who | None
     steps: list[ChainStep] = field(default_factory=list)
 
     @property
@@ -58,14 +59,19 @@ class Page:
     older: int
 
 
+_CLOSER = aliased(Person)
 _COLUMNS: tuple[Any, ...] = (
     AccessRequest.id, AccessRequest.public_id, AccessRequest.state, AccessRequest.created_at,
-    AccessRequest.settled_at, AccessRequest.settled_note, AccessRequest.settled_by_id, AccessRequest.asked_by_id,
+    AccessRequest.settled_at, AccessRequest.settled_note, _CLOSER.id.label("closer_id"),
+    _CLOSER.public_id.label("closer_key"), _CLOSER.name.label("closer_name"),
     Person.id.label("person_id"), Person.public_id.label("person_key"), Person.name.label("person_name"),
     *faces.COLUMNS,
 )  # fmt: skip
 _LINES: Select[Any] = (
-    select(*_COLUMNS).join(App, App.id == AccessRequest.app_id).join(Person, Person.id == AccessRequest.for_person_id)
+    select(*_COLUMNS)
+    .join(App, App.id == AccessRequest.app_id)
+    .join(Person, Person.id == AccessRequest.for_person_id)
+    .outerjoin(_CLOSER, _CLOSER.id == AccessRequest.settled_by_id)
 )
 
 
@@ -104,7 +110,8 @@ def some(ids: Sequence[int]) -> list[Line]:
 
 
 def _line(row: Any, steps: list[ChainStep]) -> Line:
+    closer = Who(row.closer_id, row.closer_key, row.closer_name) if row.closer_id is not None else None
     return Line(
         row.id, row.public_id, faces.face(row), Who(row.person_id, row.person_key, row.person_name), row.state,
-        row.created_at, row.settled_at, row.settled_note, row.settled_by_id in (row.person_id, row.asked_by_id), steps,
+        row.created_at, row.settled_at, row.settled_note, closer, steps,
     )  # fmt: skip

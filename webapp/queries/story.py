@@ -1,5 +1,6 @@
 """One request's whole story: what happened, who was mailed, and whether it arrived."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,20 +17,27 @@ from webapp.queries.chains import ChainStep, Who
 from webapp.queries.columns import read
 from webapp.queries.dashboard import Line, in_words
 from webapp.queries.faces import AppFace
+from webapp.text import capital
 from webapp.times import Times
 from webapp.workflow.entitlements import Sheet
-from webapp.workflow.policy import Policy
+from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState
 
 MAILS = {
-    "approval-asked": "approval asked",
+    "approval-asked": "approval request",
     "request-approved": "approved",
     "request-denied": "denied",
     "request-expired": "expired",
-    "request-cancelled": "withdrawn",
-    "code-closed": "wrong codes",
-    "request-settled": "settled without them",
-    "request-comment": "the comment",
+    "request-cancelled": "cancelled",
+    "code-closed": "code locked",
+    "request-settled": "already decided",
+    "request-comment": "comment",
+}
+# An approval request may be a later one: what its notice carries → what happened, and what the email is about.
+ASKED_AGAIN = {
+    "again": ("sent a reminder.", "reminder"),
+    "same": ("The approval email was sent again.", "approval request"),
+    "new_code": ("A new approval code was sent.", "new approval code"),
 }
 # A group of a hundred gets a hundred mails; the page shows so many and says how many more.
 MAILS_SHOWN = 20
@@ -52,7 +60,7 @@ class Mail:
 
     @property
     def tries_of(self) -> str:
-        return f"Try {self.tries} of {TRIES}"
+        return f"attempt {self.tries} of {TRIES}"
 
 
 @dataclass(slots=True)
@@ -85,7 +93,7 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, befor
     request = case.request
     talk = comments(request.id, before=before)
     asker = Who(case.asked_by.id, case.asked_by.public_id, case.asked_by.name)
-    moments = [Moment(request.created_at, "asked", asker, f"asked for {case.app.name}.", request.message)]
+    moments = [Moment(request.created_at, "asked", asker, f"requested {case.app.name}.", request.message)]
     names = _step_names(case)
     seen = {one.entitlement.name for one in sheet.visible}
     for row in db.session.execute(
@@ -97,11 +105,12 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, befor
         decision = row.Decision
         verb = "approved" if decision.verdict == "approved" else "denied"
         group = names.get(row.position, "")
-        text = f"{verb} for {group}." if group else f"{verb}."
+        place = f" for {group}" if group else ""
+        text = f"{verb}{place}."
         if decision.channel == "admin":
-            text = f"{verb} as an admin, past the steps."
+            text = f"{verb} as an admin, without the remaining steps."
         elif decision.channel == "code":
-            text += " With the code from the mail."
+            text = f"{verb}{place} with an email code."
         moments.append(
             Moment(decision.created_at, "decided", Who(row.id, row.public_id, row.name), text, decision.comment,
                    decision.verdict == "denied",
@@ -109,11 +118,13 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, befor
         )  # fmt: skip
     moments += talk.moments
     if request.state == RequestState.EXPIRED.value and request.settled_at is not None:
-        moments.append(Moment(request.settled_at, "expired", None, "The time was over, and nobody had answered."))
+        text = "The request expired: no decision by the deadline."
+        moments.append(Moment(request.settled_at, "expired", None, text))
     if request.state == RequestState.CANCELLED.value and request.settled_at is not None:
-        text = request.settled_note or "The request was withdrawn."
-        moments.append(Moment(request.settled_at, "cancelled", None, text))
-    moments += _mails(case, reader, sees_everything, talk)
+        by = settled_by(request)
+        text = "cancelled the request." if by else "The request was cancelled."
+        moments.append(Moment(request.settled_at, "cancelled", by, text, request.settled_note))
+    moments += _mails(case, reader, asker, sees_everything, talk)
     # A mail goes out because of something, so at the same instant it comes after it.
     told = [one for one in moments if one.kind == "commented" or talk.holds(one.at)]
     return Part(sorted(told, key=lambda one: (one.at, one.kind == "mailed"), reverse=True), talk.earlier)
@@ -147,7 +158,7 @@ def comments(request_id: int, *, before: int = 0) -> Talk:
     more, rows = len(rows) > COMMENTS_SHOWN, rows[COMMENTS_SHOWN - 1 :: -1]
     return Talk(
         [
-            Moment(row.created_at, "commented", Who(row.id, row.public_id, row.name), "wrote a comment.", row.body)
+            Moment(row.created_at, "commented", Who(row.id, row.public_id, row.name), "commented.", row.body)
             for row in rows
         ],
         since=rows[0].created_at if more else None,
@@ -156,24 +167,27 @@ def comments(request_id: int, *, before: int = 0) -> Talk:
     )
 
 
-def _mails(case: Case, reader: Person, sees_everything: bool, talk: Talk) -> list[Moment]:
+def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: Talk) -> list[Moment]:
     within = [Notice.created_at >= talk.since] if talk.since is not None else []
     within += [Notice.created_at < talk.until] if talk.until is not None else []
     rows = db.session.execute(
         select(Notice.kind, Notice.role, Notice.person_id, Notice.address, Notice.state, Notice.due_at,
-               Notice.settled_at, Notice.tries, Notice.error, Notice.created_at, Person.name)
+               Notice.settled_at, Notice.tries, Notice.error, Notice.created_at, Notice.data_json, Person.name)
         .outerjoin(Person, Person.id == Notice.person_id)
         .where(Notice.request_id == case.request.id, *within)
         .order_by(Notice.id.desc())
         .limit(1000)
     ).all()[::-1]  # fmt: skip
     moments = []
-    for (at, asking), group in groupby(rows, key=lambda row: (row.created_at, row.kind == "approval-asked")):
+    for (at, asking, again), group in groupby(
+        rows, key=lambda row: (row.created_at, row.kind == "approval-asked", _asked_again(row.kind, row.data_json))
+    ):
+        text, about = ASKED_AGAIN.get(again, ("Approval requested." if asking else "Emails sent.", ""))
         mails = [
             Mail(
                 to="you" if row.person_id == reader.id
-                else row.name or (row.address if sees_everything else "another address"),
-                about=MAILS.get(row.kind, row.kind),
+                else row.name or (row.address if sees_everything else "an external address"),
+                about=about or MAILS.get(row.kind, row.kind),
                 state=row.state,
                 at=row.settled_at or row.created_at,
                 due_at=row.due_at,
@@ -183,11 +197,18 @@ def _mails(case: Case, reader: Person, sees_everything: bool, talk: Talk) -> lis
             )
             for row in group
         ]  # fmt: skip
-        text = "Approval was asked for." if asking else "People were told."
+        who = asker if again == "again" else None
         moments.append(
-            Moment(at, "mailed", None, text, mails=mails[:MAILS_SHOWN], more_mails=max(0, len(mails) - MAILS_SHOWN))
+            Moment(at, "mailed", who, text, mails=mails[:MAILS_SHOWN], more_mails=max(0, len(mails) - MAILS_SHOWN))
         )
     return moments
+
+
+def _asked_again(kind: str, data_json: str) -> str:
+    """Which key of ASKED_AGAIN a notice is; "" for the first approval request, and for any other kind."""
+    if kind != "approval-asked" or data_json == "{}":
+        return ""
+    return next((key for key in json.loads(data_json) if key in ASKED_AGAIN), "")
 
 
 def days(moments: Sequence[Moment], times: Times) -> list[tuple[str, list[Moment]]]:
@@ -207,6 +228,7 @@ def line_of(case: Case, steps: Sequence[ChainStep]) -> Line:
         created_at=request.created_at,
         settled_at=request.settled_at,
         settled_note=request.settled_note,
+        settled_by=settled_by(request),
         asked_again_at=request.asked_again_at,
         details=in_words(case.policy.sheet_for_requester(request.values)),
         steps=steps,
@@ -242,12 +264,12 @@ def next_due(person_id: int) -> datetime | None:
     return due
 
 
-def withdrawn_by(request: AccessRequest) -> str:
-    """The name of whoever withdrew the request in place of the one who asked, else ""."""
-    by = request.settled_by_id
-    if request.state != RequestState.CANCELLED.value or by in (None, request.asked_by_id, request.for_person_id):
-        return ""
-    return db.session.get_one(Person, by).name
+def settled_by(request: AccessRequest) -> Who | None:
+    """Who closed the request; None while it is pending, and when it expired."""
+    if request.settled_by_id is None:
+        return None
+    person = db.session.get_one(Person, request.settled_by_id)
+    return Who(person.id, person.public_id, person.name)
 
 
 def owner_of(app: App) -> Who | None:
@@ -265,22 +287,30 @@ def rule_in_words(case: Case, steps: Sequence[ChainStep]) -> list[tuple[str, str
     """(what, how) of the rule that the request started under."""
     names = [step.person.name.split()[0] if step.person else step.group_name for step in steps]
     words = names[0] if len(names) == 1 else ", then ".join(names)
-    limits = {step.days for step in case.steps}
-    days = f"{limits.pop()} days for each" if len(limits) == 1 else "Differs by step"
     return [
-        ("Steps", words),
-        ("Time", days.replace("1 days", "1 day")),
-        ("A no", "ends the request at once"),
-        ("No answer", _told(case.policy)),
+        ("Approvers", words),
+        ("Time limit", _time_limit([step.days for step in case.steps])),
+        ("If denied", "The request is closed."),
+        ("If no decision", f"The request expires.{_told(case.policy.outcomes[RequestState.EXPIRED])}"),
     ]
 
 
-def _told(policy: Policy) -> str:
-    rule = policy.outcomes[RequestState.EXPIRED]
-    told = [words for words, wanted in (("you", rule.requester), ("the approvers", rule.approvers)) if wanted]
-    if rule.others:
-        told.append("others")
-    return "The request ends." + (f" A mail goes to {' and '.join(told)}." if told else "")
+def _time_limit(days: Sequence[int]) -> str:
+    if len(set(days)) > 1:
+        return "Differs by step"
+    limit = "1 day" if days[0] == 1 else f"{days[0]} days"
+    return limit if len(days) == 1 else f"{limit} per step"
+
+
+def _told(rule: OutcomeRule) -> str:
+    """Who gets an email then, as a further sentence; "" for nobody."""
+    wanted = (("the requester", rule.requester), ("the approvers", rule.approvers), ("external addresses", rule.others))
+    told = [words for words, so in wanted if so]
+    if not told:
+        return ""
+    verb = "gets" if told == ["the requester"] else "get"
+    names = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+    return f" {capital(names)} {verb} an email."
 
 
 def _step_names(case: Case) -> dict[int, str]:

@@ -55,7 +55,7 @@ def require_deciders(
     found = tuple(who_decides(approver, owner=owner, directory=directory, without=without) for approver in approvers)
     if not found or any(deciders.tier is Tier.NOBODY for deciders in found):
         raise NobodyCanDecide(
-            "Nobody can decide this request: whoever should is gone or is you, and no owner or admin can stand in. "
-            "An admin has to name an approver for this app before it can be sent."
+            "This app has no approver who can decide your request. You cannot approve your own request, and no "
+            "owner or admin is available. Ask an admin to set another approver."
         )
     return found

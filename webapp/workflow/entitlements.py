@@ -57,18 +57,24 @@ def parse(entitlement: Entitlement, given: Sequence[str]) -> Value | None:
     if entitlement.kind == "choices":
         unknown = [text for text in texts if text not in entitlement.options]
         if unknown:
-            raise ValueError(f"“{unknown[0][:80]}” is not one of the choices for {entitlement.name}.")
+            raise ValueError(f"“{unknown[0][:80]}” is not an option for {entitlement.name}. Choose from the list.")
         return [option for option in entitlement.options if option in texts]
     text = texts[0]
     if entitlement.kind == "choice":
         if text not in entitlement.options:
-            raise ValueError(f"“{text[:80]}” is not one of the choices for {entitlement.name}.")
+            raise ValueError(f"“{text[:80]}” is not an option for {entitlement.name}. Choose from the list.")
         return text
     if entitlement.kind == "number":
         return _number(entitlement, text)
     if len(text) > TEXT_LIMIT:
-        raise ValueError(f"{entitlement.name} can have up to {TEXT_LIMIT} characters; this has {len(text)}.")
+        raise ValueError(f"Use {TEXT_LIMIT} characters or fewer for {entitlement.name}. You entered {len(text):,}.")
     return text
+
+
+def missing(entitlement: Entitlement) -> str:
+    """What to say where a required field is empty."""
+    verb = "Choose" if entitlement.kind in ("choice", "choices", "yes_no") else "Enter"
+    return f"{verb} {entitlement.name}."
 
 
 def _yes_no(entitlement: Entitlement, text: str) -> bool:
@@ -77,13 +83,13 @@ def _yes_no(entitlement: Entitlement, text: str) -> bool:
         return True
     if text in ("no", "off", "0", "false"):
         return False
-    raise ValueError(f"{entitlement.name} is answered by yes or no.")
+    raise ValueError(f"Choose Yes or No for {entitlement.name}.")
 
 
 def _number(entitlement: Entitlement, text: str) -> int | float:
     # Plain decimal notation only: float() would also take nan, inf and 1e400.
     if not re.fullmatch(r"-?[0-9]{1,12}([.,][0-9]{1,6})?", text):
-        raise ValueError(f"{entitlement.name} needs a number, for example 5 or 2.5.")
+        raise ValueError(f"Enter a number for {entitlement.name}, for example 5 or 2.5.")
     plain = text.replace(",", ".")
     return float(plain) if "." in plain else int(plain)
 
@@ -106,7 +112,7 @@ def fill(fields: Sequence[Field], given: Mapping[str, Sequence[str]], *, by: int
             continue
         if value is None:
             if entitlement.required:
-                faults[entitlement.id] = f"{entitlement.name} is needed."
+                faults[entitlement.id] = missing(entitlement)
             continue
         if one.current is not None and one.current.value == value:
             filled[entitlement.id] = one.current

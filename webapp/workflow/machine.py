@@ -57,10 +57,10 @@ class Outcome:
 
 
 _SETTLED = {
-    RequestState.APPROVED: "This request has already been approved.",
-    RequestState.DENIED: "This request has already been denied.",
-    RequestState.EXPIRED: "The time for this request is over.",
-    RequestState.CANCELLED: "This request was cancelled.",
+    RequestState.APPROVED: "This request is already approved.",
+    RequestState.DENIED: "This request is already denied.",
+    RequestState.EXPIRED: "This request has expired.",
+    RequestState.CANCELLED: "This request is cancelled.",
 }
 
 
@@ -92,16 +92,16 @@ def decide(
     Raises SelfApproval, Settled, NotYourTurn or ReasonMissing.
     """
     if actor in (request.asked_by, request.for_person):
-        raise SelfApproval("You cannot decide your own request. Somebody else has to.")
+        raise SelfApproval("You cannot approve or deny your own request.")
     step = require_open(request)
     if step_id is not None and step.id != step_id:
-        raise Settled("This step has already been decided, and the request has moved on.")
+        raise Settled("This step has already been decided.")
     if step.overdue:
-        raise Settled("The time for this decision is over.")
+        raise Settled("The deadline for this decision has passed.")
     if channel is not Channel.ADMIN and actor not in deciders:
-        raise NotYourTurn("This decision is not yours to make: you are not one of its approvers now.")
+        raise NotYourTurn("You are not an approver for this step.")
     if (verdict is Verdict.DENIED or channel is Channel.ADMIN) and not reason.strip():
-        raise ReasonMissing("Please say why. The person who asked gets your words by mail.")
+        raise ReasonMissing("Enter a reason. The requester will see it.")
     if verdict is Verdict.DENIED:
         return _end(request, RequestState.DENIED, step, StepState.DENIED)
     waiting = [one for one in request.steps if one.state is StepState.WAITING]
