@@ -5,6 +5,8 @@ from the same key. The link shows; a session or the code decides.
 """
 
 import hmac
+import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +18,9 @@ from webapp.cookies import Signer
 from webapp.extensions import keyring, settings
 
 PASSWORD_LINK_SECONDS = 3 * 24 * 3600
+# Of what is pasted as a code: the line of the email that it stands in, with room to spare.
+PASTED_LIMIT = 1000
+_CODE = re.compile(r"[^0-9]*([0-9](?:[\W_]*[0-9]){5})[^0-9]*")
 
 Maker = TypeVar("Maker", bound=Serializer[str])
 
@@ -61,9 +66,16 @@ def code_fits(given: str, public_id: str, round: int, key_id: str) -> bool:
 
 
 def well_formed(given: str) -> str | None:
-    """The six digits of what was typed ("418 207", "418-207"), or None."""
-    digits = "".join(sign for sign in given if not sign.isspace() and sign not in "-\u2010\u2011\u2013")
-    return digits if len(digits) == 6 and digits.isascii() and digits.isdigit() else None
+    """The six digits in what was typed or pasted ("418 207", "Code: 418-207", full-width digits), or None when there
+    are fewer or more digits, or letters between them."""
+    # Digits of every script; format characters, which come along from a web page, stand nowhere.
+    text = "".join(
+        str(unicodedata.decimal(sign)) if sign.isdecimal() else sign
+        for sign in given[:PASTED_LIMIT]
+        if unicodedata.category(sign) != "Cf"
+    )
+    found = _CODE.fullmatch(text)
+    return "".join(sign for sign in found[1] if sign in "0123456789") if found else None
 
 
 def password_token(public_id: str, round: int, issued: datetime | None = None) -> str:
