@@ -5,8 +5,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from flask_migrate import upgrade
+from redis import Redis
+from sqlalchemy import URL
 
+from webapp import create_app
 from webapp.config import Settings, SettingsError, broker_socket, embedded_secret
+from webapp.embedded.broker import Broker
+from webapp.extensions import db
+from webapp.transactions import choose
+from webapp.wiring import database
 
 OUTSIDE = {
     "DATABASE_URL": "postgresql://u:p@db.example/countersign",
@@ -28,7 +36,7 @@ def outside(tmp_path: Path, **changes: str) -> Settings:
 def test_nothing_set_is_the_embedded_stack(tmp_path: Path) -> None:
     found = embedded(tmp_path)
     assert (found.embedded, found.demo, found.mailbox, found.secure) == (True, True, True, False)
-    assert found.database_url == f"sqlite:///{tmp_path}/countersign.db"
+    assert database(found) == URL.create("sqlite", database=f"{tmp_path}/countersign.db")
     assert found.redis_url == f"unix://{broker_socket(tmp_path)}"
     assert found.base_url == "http://127.0.0.1:8000"
     assert {"127.0.0.1", "localhost"} <= set(found.trusted_hosts)
@@ -162,3 +170,66 @@ def test_a_long_data_folder_gets_a_socket_elsewhere(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 100)
     assert len(str(broker_socket(long)).encode()) <= 104
     assert broker_socket(long) != broker_socket(tmp_path / ("y" * 100))
+
+
+@pytest.mark.parametrize(
+    ("given", "address", "host"),
+    [
+        ("http://[::1]:8944", "http://[::1]:8944", "[::1]"), ("http://[0:0:0:0:0:0:0:1]", "http://[::1]", "[::1]"),
+        ("http://LOCALHOST:8944", "http://localhost:8944", "localhost"),
+        ("http://127.0.0.1:80", "http://127.0.0.1", "127.0.0.1"),
+        ("https://[2001:DB8::5]", "https://[2001:db8::5]", "[2001:db8::5]"),
+        ("https://Apps.Example.COM.:443/", "https://apps.example.com", "apps.example.com"),
+        ("https://straße.example", "https://xn--strae-oqa.example", "xn--strae-oqa.example"),
+        ("https://bu\u0308cher.example:444", "https://xn--bcher-kva.example:444", "xn--bcher-kva.example"),
+    ],
+)  # fmt: skip
+def test_the_address_has_the_form_that_browsers_send(tmp_path: Path, given: str, address: str, host: str) -> None:
+    found = outside(tmp_path, BASE_URL=given)
+    assert found.base_url == address
+    assert found.trusted_hosts[0] == host
+    assert "[" not in found.mail_default_sender
+
+
+@pytest.mark.parametrize("bad", ["https://", "https://:443", "https://[::1", "https://a b", "https://x@y", "https://☃.example",
+                                 "https://[nothing]", "https://a:99999", "https://..."])  # fmt: skip
+def test_an_address_that_is_none_is_refused_with_a_sentence(tmp_path: Path, bad: str) -> None:
+    with pytest.raises(SettingsError, match="BASE_URL"):
+        outside(tmp_path, BASE_URL=bad)
+
+
+def test_trusted_hosts_are_taken_in_any_way_to_write_them(tmp_path: Path) -> None:
+    found = outside(tmp_path, TRUSTED_HOSTS="Apps.Example.com., [::1]:80, ::1, .Internal.example, bücher.example:8080")
+    assert found.trusted_hosts == (
+        "apps.example.com", "[::1]", "[::1]", ".internal.example", "xn--bcher-kva.example",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["a?b=c&d", "100%", "%41%2e", "a#b", "dä tä ß", "a b\"c'd", "a;b", "a\\b", "日本", "?", "a:b@c"]
+)
+def test_everything_stays_in_a_data_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    app = create_app(embedded(folder, AUDIT_ANCHOR=""))
+    with app.app_context():
+        choose("write")
+        upgrade()
+        path = db.session.execute(db.text("PRAGMA database_list")).all()[0][2]
+        db.session.rollback()
+        db.session.remove()
+        db.engine.dispose()
+    app.extensions["broker"].close()
+    assert Path(path).resolve() == (folder / "countersign.db").resolve()
+    assert sorted(one.name for one in tmp_path.iterdir()) == [name]
+
+
+def test_the_broker_is_reached_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "dä #1? 100%20 'x'"
+    settings = embedded(folder)
+    broker = Broker(folder / "valkey", broker_socket(folder))
+    broker.start()
+    try:
+        with Redis.from_url(settings.redis_url) as client:
+            assert client.ping()
+    finally:
+        broker.stop()

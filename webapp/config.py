@@ -6,9 +6,10 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+from webapp import hosts
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +24,7 @@ class Settings:
 
     data: Path
     secret_key: str
-    database_url: str
+    database_url: str  # "" for SQLite in the data folder: wiring.database()
     redis_url: str
     base_url: str
     embedded: bool = False
@@ -84,8 +85,8 @@ def _read(env: Mapping[str, str]) -> Settings:
     base_url = env.get("BASE_URL", "").strip().rstrip("/")
     if not base_url and embedded:
         base_url = f"http://127.0.0.1:{port}"
-    host = _check_base_url(base_url)
-    loopback = _is_loopback(host)
+    base_url, host = _check_base_url(base_url)
+    loopback = hosts.is_loopback(host)
     redis_url = env.get("REDIS_URL", "").strip()
     if not redis_url and not embedded:
         raise SettingsError("REDIS_URL is missing, for example redis://127.0.0.1:6379/0.")
@@ -100,21 +101,21 @@ def _read(env: Mapping[str, str]) -> Settings:
     if tls and ssl:
         raise SettingsError("MAIL_USE_TLS and MAIL_USE_SSL exclude each other: set one of them.")
     demo = _flag(env, "COUNTERSIGN_DEMO", default=embedded)
-    hosts = tuple(one.strip() for one in env.get("TRUSTED_HOSTS", "").split(",") if one.strip())
+    trusted = tuple(hosts.trusted(one) or one for one in env.get("TRUSTED_HOSTS", "").split(",") if one.strip())
     return Settings(
         data=data,
         secret_key=secret,
         secret_key_fallbacks=tuple(
             one.strip() for one in env.get("SECRET_KEY_FALLBACKS", "").split(",") if one.strip()
         ),
-        database_url=_database_url(database_url or f"sqlite:///{data / 'countersign.db'}"),
-        redis_url=redis_url or f"unix://{broker_socket(data)}",
+        database_url=_database_url(database_url) if database_url else "",
+        redis_url=redis_url or f"unix://{quote(str(broker_socket(data)))}",
         base_url=base_url,
         embedded=embedded,
         demo=demo,
         mailbox=mailbox,
         port=port,
-        trusted_hosts=hosts or ((host,) if not loopback else (host, "127.0.0.1", "localhost", "[::1]")),
+        trusted_hosts=trusted or ((host,) if not loopback else (host, "127.0.0.1", "localhost", "[::1]")),
         trusted_proxies=_number(env, "TRUSTED_PROXIES", 0, 0, 10),
         mail_server=mail_server or sink_host,
         mail_port=_number(env, "MAIL_PORT", 465 if ssl else 587 if tls else 25, 1, 65535)
@@ -124,7 +125,7 @@ def _read(env: Mapping[str, str]) -> Settings:
         mail_use_ssl=ssl,
         mail_username=env.get("MAIL_USERNAME", ""),
         mail_password=env.get("MAIL_PASSWORD", ""),
-        mail_default_sender=env.get("MAIL_DEFAULT_SENDER", "") or f"countersign@{'example.com' if loopback else host}",
+        mail_default_sender=env.get("MAIL_DEFAULT_SENDER", "") or f"countersign@{_mail_domain(host)}",
         mail_timeout=float(_number(env, "MAIL_TIMEOUT", 20, 1, 300)),
         log_level=_log_level(env, "WARNING" if embedded else "INFO"),
         audit_anchor=Path(env["AUDIT_ANCHOR"]).expanduser().resolve() if env.get("AUDIT_ANCHOR", "").strip() else None,
@@ -171,29 +172,29 @@ def _database_url(url: str) -> str:
     raise SettingsError(f"DATABASE_URL begins with {scheme}://. Countersign runs on postgresql:// and sqlite://.")
 
 
-def _check_base_url(url: str) -> str:
+def _check_base_url(url: str) -> tuple[str, str]:
+    """(the address with its host in its one form, the host)."""
     if not url:
         raise SettingsError("BASE_URL is missing: the address people open, for example https://apps.example.com.")
     try:
         parts = urlsplit(url)
-        port = parts.port
+        number = parts.port
     except ValueError:
         raise SettingsError(f"BASE_URL is {url}. Its host or port cannot be right.") from None
-    extra = parts.path or parts.query or parts.fragment or parts.username is not None or port == 0
-    if parts.scheme not in ("http", "https") or not parts.hostname or extra or any(one.isspace() for one in url):
+    host, port = hosts.canonical_netloc(parts.netloc)
+    extra = parts.path or parts.query or parts.fragment or parts.username is not None or number == 0
+    if parts.scheme not in ("http", "https") or not host or extra or any(one.isspace() for one in url):
         raise SettingsError(f"BASE_URL is {url}. It has to be http:// or https://, a host, and nothing behind it.")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not hosts.is_loopback(host):
         raise SettingsError("BASE_URL has to begin with https:// on anything but this machine itself.")
-    return parts.hostname
+    if port == {"http": ":80", "https": ":443"}[parts.scheme]:
+        port = ""  # browsers leave it out
+    return f"{parts.scheme}://{host}{port}", host
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _mail_domain(host: str) -> str:
+    """Of the sender, unless it is set: the host's name, if it has one that mail can come from."""
+    return "example.com" if hosts.is_loopback(host) or host.startswith("[") else host
 
 
 def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:

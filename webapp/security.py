@@ -3,8 +3,9 @@
 from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import SecurityError
 
-from webapp import htmx
+from webapp import hosts, htmx
 from webapp.extensions import settings
 from webapp.logs import mask
 from webapp.transactions import choose
@@ -19,6 +20,7 @@ CSP = (
 
 def init(app: Flask) -> None:
     app.before_request(choose_transaction_mode)
+    app.before_request(refuse_other_hosts)
     app.before_request(refuse_cross_site)
     app.after_request(set_headers)
 
@@ -26,6 +28,15 @@ def init(app: Flask) -> None:
 def choose_transaction_mode() -> None:
     """Unsafe methods write from their first statement on; GET and HEAD cannot write."""
     choose("read" if request.method in SAFE else "write")
+
+
+def refuse_other_hosts() -> None:
+    """Only the hosts of the settings, in any way to write them. Werkzeug's own check knows no IPv6, capital letters or
+    dot at the end."""
+    host, port = hosts.canonical_netloc(request.host)
+    if not host or not hosts.is_trusted(host, settings().trusted_hosts):
+        raise SecurityError("This host is not one of the settings.")
+    request.host = host + port
 
 
 def refuse_cross_site() -> None:
@@ -77,7 +88,7 @@ def own_path(address: str | None, otherwise: str = "/") -> str:
         parts = urlsplit(address or "")
     except ValueError:
         return otherwise
-    if parts.scheme not in ("http", "https") or parts.netloc != request.host:
+    if parts.scheme not in ("http", "https") or "".join(hosts.canonical_netloc(parts.netloc)) != request.host:
         return otherwise
     return local_path(f"{parts.path}?{parts.query}" if parts.query else parts.path, otherwise)
 

@@ -2,7 +2,7 @@
 
 import jinja2
 from flask import Flask
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp import cli, cookies, errors, failpoints, incoming, logs, presentation, security, signin
@@ -56,6 +56,14 @@ def wire(settings: Settings, *, web: bool = True) -> Flask:
     return app
 
 
+def database(settings: Settings) -> URL:
+    """Where the database is. In the data folder, it is made of parts: the folder's name may hold what means something
+    in an address."""
+    if settings.database_url:
+        return make_url(settings.database_url)
+    return URL.create("sqlite", database=str(settings.data / "countersign.db"))
+
+
 def _register_blueprints(app: Flask, settings: Settings) -> None:
     from webapp import admin, approver, auth, catalog, dashboard, health
 
@@ -71,7 +79,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
     redis_url = settings.redis_url
     # hide_parameters: what people wrote and who they are stays out of the log when a statement fails.
     engine: dict[str, object] = {"pool_size": 5, "max_overflow": 15, "hide_parameters": True}
-    if make_url(settings.database_url).get_backend_name() == "postgresql":
+    if database(settings).get_backend_name() == "postgresql":
         engine |= {"connect_args": {"application_name": "countersign"}}
     return {
         "SECRET_KEY": settings.secret_key,
@@ -82,11 +90,10 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_SAMESITE": "Lax",  # Strict would break the links in mails
         "SESSION_REFRESH_EACH_REQUEST": False,
         "PERMANENT_SESSION_LIFETIME": signin.REMEMBERED,
-        "TRUSTED_HOSTS": list(settings.trusted_hosts),
         # Of the fields of a multipart body; incoming.py has the limit of each kind of body.
         "MAX_FORM_MEMORY_SIZE": 256 * 1024,
         "MAX_FORM_PARTS": incoming.FIELDS_LIMIT,
-        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_DATABASE_URI": database(settings),
         "SQLALCHEMY_ENGINE_OPTIONS": engine,
         "WTF_CSRF_TIME_LIMIT": None,
         # Oldest first, as itsdangerous wants them: a form that was open while the key changed can still be sent.

@@ -12,6 +12,7 @@ from tests.conftest import SQLITE, Browser
 from tests.factories import PASSWORD
 from tests.test_routes import TABLE, World, routes
 from tests.views import stage
+from webapp import security
 from webapp.extensions import db
 from webapp.models import PersonSession
 
@@ -52,6 +53,28 @@ def test_a_poisoned_host_gets_nothing_but_a_400(world: World) -> None:  # noqa: 
             assert answer.status_code == 400, (host, row.name)
             assert EVIL not in answer.text
             assert answer.data == b"" or "another address" in answer.text
+
+
+@pytest.mark.parametrize("engine", [SQLITE])
+def test_our_own_host_is_known_in_any_way_to_write_it(again: Any, company: Any) -> None:  # noqa: F811
+    hosts = ("apps.example.com", "[2001:db8::5]", "localhost", ".internal.example")
+    app = again(base_url="http://localhost", trusted_hosts=hosts)
+    ours = (
+        "APPS.example.com", "apps.example.com.", "apps.example.com:8080",
+        "Apps.Example.Com.:8080", "[2001:DB8::5]:8944",
+        "[2001:db8:0:0:0:0:0:5]", "LOCALHOST", "localhost.", "a.internal.example", "A.Internal.Example.:80",
+    )  # fmt: skip
+    theirs = ("[2001:db8::6]", "2001:db8::5", "apps.example.com..", "xapps.example.com", "xinternal.example",
+              "127.0.0.1", "[localhost]", "localhost:99999", "apps.example.com.evil.example")  # fmt: skip
+    for host in ours:
+        assert app.test_client().get("/sign-in", headers={"Host": host}).status_code == 200, host
+    for host in theirs:
+        assert app.test_client().get("/sign-in", headers={"Host": host}).status_code == 400, host
+    # The way back from a form is its Referer, which keeps the dot and has no capital letters.
+    with app.test_request_context("/", headers={"Host": "LOCALHOST.:8944"}):
+        security.refuse_other_hosts()
+        assert security.own_path("http://localhost.:8944/catalog?q=a") == "/catalog?q=a"
+        assert security.own_path("http://localhost.evil.example:8944/catalog") == "/"
 
 
 @pytest.mark.parametrize("engine", [SQLITE])

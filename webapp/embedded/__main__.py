@@ -29,7 +29,7 @@ def main() -> int:
     environment = {**os.environ, "COUNTERSIGN_EMBEDDED": "1"}
     try:
         settings = Settings.from_env(environment)
-        with data_folder(settings.data) as lock, listening(settings.port) as web:
+        with data_folder(settings.data) as lock, listening(settings.port, loopback(settings.base_url)) as web:
             return run(settings, environment, web, lock)
     except SettingsError as error:
         return complain(str(error))
@@ -168,10 +168,16 @@ def locked(file: TextIO, *, within: float) -> bool:
             return True
 
 
-def listening(port: int) -> socket.socket:
+def loopback(base_url: str) -> str:
+    """The address of this machine that the web listens on: ::1 if that is what people open."""
+    return "::1" if (urlsplit(base_url).hostname or "") == "::1" else "127.0.0.1"
+
+
+def listening(port: int, address: str = "127.0.0.1") -> socket.socket:
     """The web's socket; ours, so that a request that comes while the web is started again waits for it."""
     try:
-        return socket.create_server(("127.0.0.1", port), backlog=1024)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return socket.create_server((address, port), family=family, backlog=1024)
     except OSError as error:
         raise Refused(
             f"Port {port} of this machine cannot be used ({os.strerror(error.errno or 0).lower()}). "
@@ -201,7 +207,7 @@ def announce_once(settings: Settings, environment: Mapping[str, str]) -> Callabl
 
 def is_ready(settings: Settings) -> bool:
     """Whether /readyz answers 200."""
-    connection = http.client.HTTPConnection("127.0.0.1", settings.port, timeout=1)
+    connection = http.client.HTTPConnection(loopback(settings.base_url), settings.port, timeout=1)
     try:
         connection.request("GET", "/readyz", headers={"Host": urlsplit(settings.base_url).netloc})
         return connection.getresponse().status == 200
