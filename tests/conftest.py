@@ -217,6 +217,7 @@ EMPTY = text(
     + "".join(f"DELETE FROM {table.name}; " for table in Base.metadata.sorted_tables if table.name not in SINGLE)
     + f"UPDATE event_head SET seq = 0, mac = '{'0' * 64}'; "
     + "UPDATE organisation SET name = 'Countersign', time_zone = 'UTC', sender = '', outcome_domains = '', "
+    + "logo = NULL, logo_hash = '', "
     + "asked_checked_at = NULL, first_steps_hidden_at = NULL; "
     + "END $$"
 )

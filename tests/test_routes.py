@@ -91,6 +91,7 @@ TABLE = (
     post("/requests/<public_id>/cancellation", "303 404 303 403 403 403", "/requests/{request}/cancellation"),
     post("/requests/<public_id>/reminder", "303 404 303 403 403 403", "/requests/{request}/reminder"),
     post("/requests/<public_id>/comments", "303 404 303 303 303 303", "/requests/{request}/comments", comment="Hm."),
+    get("/logo", "303 404 404 404 404 404"),
     # The catalog
     get("/catalog", PEOPLE),
     post("/catalog/<public_id>/grant", "303 303 303 303 303 303", "/catalog/{free}/grant"),
@@ -203,6 +204,10 @@ TABLE = (
     get("/admin/audit", ADMINS),
     get("/admin/audit.csv", ADMINS),
     post("/admin/audit/verification", ADMINS_GO),
+    get("/admin/organisation", ADMINS),
+    post("/admin/organisation", ADMINS_STALE, was="{}"),
+    post("/admin/organisation/logo", "303 404 404 404 404 422"),
+    post("/admin/organisation/logo/removal", "303 404 404 404 404 303", was=""),
     # The Mailbox, which is there on a loopback address only
     get("/mailbox", ANYONE),
     get("/mailbox/<mail_id>", ANYONE, "/mailbox/{mail}"),

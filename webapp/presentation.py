@@ -63,6 +63,7 @@ def reader() -> dict[str, Any]:
         "me": user.person if user else None,
         "waiting": user.waiting if user else 0,
         "owns": bool(user and user.owns),
+        "own_logo": user.logo_url if user else "",
         "mailbox_enabled": settings().mailbox,
     }
 

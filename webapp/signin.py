@@ -20,6 +20,7 @@ from webapp import clock, htmx
 from webapp.extensions import db, login
 from webapp.logs import mask
 from webapp.models import Organisation, Person, PersonSession
+from webapp.models.people import logo_url
 from webapp.operations import people as people_operations
 from webapp.queries import directory, owned, sessions
 from webapp.queries.approvals import waiting_for
@@ -35,6 +36,7 @@ _SIGNED_IN = (
         PersonSession,
         Person,
         select(Organisation.time_zone).scalar_subquery().label("organisation_zone"),
+        select(Organisation.logo_hash).scalar_subquery().label("logo_hash"),
         waiting_for(Person.id).label("waiting"),
         owned.owns_any(Person.id).label("owns"),
     )
@@ -60,6 +62,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     time_zone: str
     waiting: int
     owns: bool  # whether they answer for an app
+    logo_url: str = ""  # of their organisation's logo
 
     def get_id(self) -> str:
         return self.session.public_id
@@ -78,7 +81,7 @@ def load(public_id: str) -> SignedIn | None:
     if row is None:
         return None
     zone = row.Person.time_zone or row.organisation_zone or "UTC"
-    return SignedIn(row.Person, row.PersonSession, zone, row.waiting, bool(row.owns))
+    return SignedIn(row.Person, row.PersonSession, zone, row.waiting, bool(row.owns), logo_url(row.logo_hash))
 
 
 def signed_in() -> SignedIn | None:

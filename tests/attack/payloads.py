@@ -153,7 +153,7 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
             company.rita: ["/", "/catalog", "/requests", talk],
             company.ana: ["/", "/approvals", talk.replace("/requests", "/approvals"), "/approvals/decided"],
             company.adam: ["/admin/apps", "/admin/people", "/admin/groups", "/admin/requests", "/admin/mail",
-                           "/admin/audit", "/mailbox", *others],
+                           "/admin/organisation", "/admin/audit", "/mailbox", *others],
         }  # fmt: skip
         if chromium is not None:
             for person, some in paths.items():

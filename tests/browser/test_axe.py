@@ -479,6 +479,7 @@ SCREENS = [
     Screen("admin-mail", "Adam", "/admin/mail"),
     Screen("admin-mail-nothing-found", "Adam", "/admin/mail?q=zebra"),
     Screen("admin-mail-held", "Adam", held_mails),
+    Screen("admin-organisation", "Adam", "/admin/organisation"),
     Screen("admin-audit", "Adam", "/admin/audit"),
     Screen("admin-audit-nothing-found", "Adam", "/admin/audit?who=zebra"),
     Screen("admin-groups", "Adam", "/admin/groups"),

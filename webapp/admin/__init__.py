@@ -9,6 +9,7 @@ from . import groups as groups
 from . import icons as icons
 from . import keeping as keeping
 from . import mails as mails
+from . import organisation as organisation
 from . import overview as overview
 from . import pending as pending
 from . import people as people

@@ -494,7 +494,7 @@ SENTENCES: dict[str, Callable[[_Words], Markup]] = {
     "mail.let_go": _plainly("{who} let the mails go that were held after a restore."),
     "mail.sent_again": _plainly("{who} had a mail sent again that could not be delivered."),
     "mail.tested": _plainly("{who} asked for a test mail."),
-    "organisation.changed": _plainly("{who} changed the settings of the company."),
+    "organisation.changed": _plainly("{who} changed the organisation settings."),
     "password.link_mailed": _plainly("{who} had a link to set a new password mailed to {person}."),
     "password.set": _plainly("{who} set a new password."),
     "person.changed": _person_changed,

@@ -1,8 +1,6 @@
 """The forms of the door and of the account."""
 
 from collections import defaultdict
-from functools import cache
-from zoneinfo import available_timezones
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, Form, HiddenField, PasswordField, StringField, ValidationError
@@ -10,10 +8,6 @@ from wtforms.validators import DataRequired, InputRequired
 
 from webapp.addresses import plain
 from webapp.passwords import too_weak
-
-_REGIONS = (
-    "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific",
-)  # fmt: skip
 
 
 def as_stored(email: str | None) -> str:
@@ -57,14 +51,3 @@ class ChangePassword(NewPassword):
 def errors(form: Form) -> defaultdict[str, str]:
     """The first thing that is wrong with each field; "" for a field that is right."""
     return defaultdict(str, {name: said[0] for name, said in form.errors.items() if name and said})
-
-
-@cache
-def time_zones() -> dict[str, list[tuple[str, str]]]:
-    """Region → (name, words) of the zones that are named after places."""
-    found: dict[str, list[tuple[str, str]]] = {region: [] for region in _REGIONS}
-    for name in sorted(available_timezones()):
-        region, _, place = name.partition("/")
-        if place and region in found:
-            found[region].append((name, place.replace("_", " ").replace("/", ", ")))
-    return found

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import clock, devices, htmx, links, outbox, passwords, signin
 from webapp.attempts import Count, TooMany, give_back, take
 from webapp.auth import limits
-from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors, time_zones
+from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors
 from webapp.browsers import browser_name, in_the_hand
 from webapp.extensions import db, settings
 from webapp.fresh import FIELD, ask_unless_right, in_this_session
@@ -18,10 +18,11 @@ from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.presentation import now
-from webapp.queries import accounts
+from webapp.queries import accounts, first_steps
 from webapp.security import hide_from_caches_and_referers, local_path, own_path
 from webapp.signin import anyone, me, people, signed_in
 from webapp.transactions import reading
+from webapp.zones import time_zones
 
 bp = Blueprint("auth", __name__)
 
@@ -69,11 +70,19 @@ def sign_in() -> AnyResponse:
         hash = passwords.hash_password(form.password.data)
     people_operations.confirm_password(person.id, round=person.password_round, hash=hash)
     signin.begin(person.id, remember=form.remember.data)
+    target = _where_to_begin(person, local_path(form.next.data))
     outbox.commit()
     give_back(taken)
-    response = make_response(redirect(local_path(form.next.data), 303))
+    response = make_response(redirect(target, 303))
     devices.remember(response, person.email, person.password_round)
     return response
+
+
+def _where_to_begin(person: Person, target: str) -> str:
+    """Admins of a new installation begin with its first steps, until those are done or hidden."""
+    if target == "/" and person.is_admin and not first_steps.read().is_over:
+        return "/admin/first-steps"
+    return target
 
 
 def _of_stranger(email: str) -> tuple[Count, ...]:
@@ -175,9 +184,10 @@ def set_password(token: str) -> AnyResponse:
         db.session.rollback()
         return _dead_link()
     signin.begin(person.id, remember=False)
+    target = _where_to_begin(person, "/")
     outbox.commit()
     flash(f"Your password is set. Welcome, {person.first_name}.")
-    response = hide_from_caches_and_referers(make_response(redirect("/", 303)))
+    response = hide_from_caches_and_referers(make_response(redirect(target, 303)))
     devices.remember(response, person.email, person.password_round + 1)
     return response
 

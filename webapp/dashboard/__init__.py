@@ -1,1 +1,2 @@
+from . import logo as logo
 from .views import bp as bp

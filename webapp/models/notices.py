@@ -51,6 +51,8 @@ class Notice(Base):
     error: Mapped[str] = mapped_column(default="")
     # What the mail server said when it took the mail: its own number for it, often.
     answer: Mapped[str] = mapped_column(default="")
+    # The id of the web request that it comes from, for the logs; "" for what a worker or a command caused.
+    cause: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))
     settled_at: Mapped[datetime | None]
 
     @property

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.text import hue, initials, public_id, search_text, sort_key
@@ -102,6 +102,11 @@ class Membership(Base):
     added_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
 
 
+def logo_url(hash: str) -> str:
+    """The address of the logo with this hash; "" without one."""
+    return f"/logo?v={hash[:16]}" if hash else ""
+
+
 class Organisation(Base):
     """The one row about the company that runs this installation."""
 
@@ -116,8 +121,15 @@ class Organisation(Base):
     outcome_domains: Mapped[str] = mapped_column(default="", server_default=text("''"))
     # When a worker last looked whether everyone was asked who can decide.
     asked_checked_at: Mapped[datetime | None]
+    # A small square, drawn by pictures.square(); loaded only where it is shown.
+    logo: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    logo_hash: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))
     # An admin does not want to be led through the first steps any more.
     first_steps_hidden_at: Mapped[datetime | None]
+
+    @property
+    def logo_url(self) -> str:
+        return logo_url(self.logo_hash)
 
 
 class Heartbeat(Base):

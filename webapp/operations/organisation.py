@@ -1,12 +1,13 @@
 """The company's own settings."""
 
+import hashlib
 from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
 from webapp import audit
 from webapp.models import Organisation, Person
-from webapp.text import one_line
+from webapp.text import one_line, sha256
 
 from .errors import Invalid
 from .people import address
@@ -18,7 +19,8 @@ def change(
     organisation: Organisation, *, name: str | None, time_zone: str | None, sender: str | None,
     outcome_domains: str | None = None, actor: Person | None = None, now: datetime,
 ) -> None:  # fmt: skip
-    """Changes what is not None; raises Invalid. Names are not in the record; the time zone and the domains are.
+    """Changes what is not None; raises Invalid. The record has hashes of names; the time zone and the domains as they
+    are.
 
     `outcome_domains`: as typed, parted by commas or spaces. `actor` None: from the command line.
     """
@@ -37,13 +39,31 @@ def change(
         if time_zone not in available_timezones():
             raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a time zone we know, like Europe/Berlin.")
         organisation.time_zone = time_zone
-    if (name, time_zone, sender, outcome_domains) != (None, None, None, None):
-        audit.record("organisation.changed", at=now, actor=actor.id if actor else None, before=before,
-                     after=_plain(organisation))  # fmt: skip
+    _record(before, _plain(organisation), actor=actor, now=now)
+
+
+def change_logo(organisation: Organisation, logo: bytes | None, *, actor: Person, now: datetime) -> None:
+    """A picture that was made by `pictures.square`; None for none."""
+    before = _plain(organisation)
+    organisation.logo, organisation.logo_hash = logo, hashlib.sha256(logo).hexdigest() if logo else ""
+    _record(before, _plain(organisation), actor=actor, now=now)
+
+
+def _record(before: dict[str, Any], after: dict[str, Any], *, actor: Person | None, now: datetime) -> None:
+    changed = [key for key in before if before[key] != after[key]]
+    if changed:
+        before, after = ({key: side[key] for key in changed} for side in (before, after))
+        audit.record("organisation.changed", at=now, actor=actor.id if actor else None, before=before, after=after)
 
 
 def _plain(organisation: Organisation) -> dict[str, Any]:
-    return {"time_zone": organisation.time_zone, "outcome_domains": organisation.outcome_domains.split()}
+    return {
+        "name": sha256(organisation.name),
+        "sender": sha256(organisation.sender) if organisation.sender else "",
+        "time_zone": organisation.time_zone,
+        "outcome_domains": organisation.outcome_domains.split(),
+        "logo": organisation.logo_hash,
+    }
 
 
 def _domains(given: str) -> list[str]:

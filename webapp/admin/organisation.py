@@ -1,0 +1,115 @@
+"""The organisation's own settings: its name, time zone, how its emails are signed, and its logo."""
+
+from flask import Response, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock, pictures
+from webapp.extensions import db
+from webapp.fresh import fresh
+from webapp.mail.mime import sender_address
+from webapp.models import Organisation
+from webapp.operations import organisation as operations
+from webapp.operations.errors import Conflict, Invalid
+from webapp.signin import admins, ask_again, me
+from webapp.text import clean, one_line
+from webapp.transactions import reading
+from webapp.zones import time_zones
+
+from .forms import stamp
+from .views import bp, commit, fragment, go, undo
+
+CHANGED = "Someone else changed this. Your text is still here. Save again to overwrite."
+
+
+@bp.get("/organisation")
+@admins
+def organisation() -> Response:
+    """What people see of the organisation, and how its emails are signed."""
+    return _page(_values(_load()), {}, 200)
+
+
+@bp.post("/organisation")
+@admins
+@fresh
+def change_organisation() -> AnyResponse:
+    """`was` is what the form was drawn with."""
+    form, ours = request.form, _load(hold=True)
+    values = {key: one_line(form.get(key, "")) for key in ("name", "time_zone", "sender")}
+    values["outcome_domains"] = clean(form.get("outcome_domains", ""))
+    if form.get("was") != stamp(dict(_values(ours))):
+        return _page(values, {"name": CHANGED}, 409)
+    try:
+        operations.change(ours, **values, actor=me(), now=clock.now())
+    except Invalid as error:
+        undo()
+        return _page(values, error.fields, 422)
+    commit()
+    return go(url_for("admin.organisation"), "Settings saved.")
+
+
+@bp.post("/organisation/logo")
+@admins
+@fresh
+def upload_logo() -> AnyResponse:
+    """Takes the place of the one that is there. `was` is the logo that the form was drawn with."""
+    given = request.files.get("picture")
+    logo, wrong = b"", ""
+    with reading():  # decoding takes a while, and nobody else may have to wait for it
+        try:
+            logo = pictures.square(given.read(pictures.BYTES + 1) if given else b"")
+        except pictures.BadPicture as error:
+            wrong = str(error)
+    ask_again()
+    return _change_logo(logo, wrong, "Logo saved.")
+
+
+@bp.post("/organisation/logo/removal")
+@admins
+@fresh
+def remove_logo() -> AnyResponse:
+    """Pages show Countersign's own mark again."""
+    return _change_logo(b"", "", "Logo removed.")
+
+
+def _change_logo(logo: bytes, wrong: str, said: str) -> AnyResponse:
+    ours = _load(hold=True)
+    try:
+        if wrong:
+            raise Invalid(picture=wrong)
+        if request.form.get("was") != ours.logo_hash:
+            raise Conflict("Someone else changed the logo. Check it, then upload yours again to replace it.")
+        operations.change_logo(ours, logo or None, actor=me(), now=clock.now())
+    except (Invalid, Conflict) as error:
+        undo()
+        return _page(_values(_load()), {"picture": str(error)}, 409 if isinstance(error, Conflict) else 422)
+    commit()
+    return go(url_for("admin.organisation") + "#logo", said)
+
+
+def _load(*, hold: bool = False) -> Organisation:
+    """With `hold` nobody else changes it until the commit."""
+    return db.session.get_one(Organisation, 1, populate_existing=True, with_for_update=hold)
+
+
+def _values(ours: Organisation) -> dict[str, str]:
+    return {
+        "name": ours.name,
+        "time_zone": ours.time_zone,
+        "sender": ours.sender,
+        "outcome_domains": ", ".join(ours.outcome_domains.split()),
+    }
+
+
+def _page(values: dict[str, str], wrong: dict[str, str], status: int) -> Response:
+    ours = _load()
+    return fragment(
+        "admin/organisation.html",
+        status,
+        values=values,
+        errors=wrong,
+        was=stamp(dict(_values(ours))),
+        ours=ours,
+        regions=time_zones(),
+        sender_address=sender_address(),
+        picture_limit=pictures.BYTES,
+    )
