@@ -24,7 +24,7 @@ from redis.exceptions import RedisError, ResponseError
 from rq import SimpleWorker
 from rq.exceptions import StopRequested
 
-from webapp import create_app, jobs, logs, smtp
+from webapp import create_app, jobs, jsonlog, smtp
 from webapp.broker import connect
 from webapp.config import Settings, SettingsError
 from webapp.embedded.process import collect_what_is_new, die_with_parent
@@ -206,10 +206,10 @@ def _end_in_time(asked: int, main: int) -> None:
 def main() -> int:
     if os.environ.get("COUNTERSIGN_EMBEDDED") == "1":
         die_with_parent()
-    logs.configure()
+    jsonlog.configure()
     try:
         settings = Settings.from_env()
-        logs.configure(settings.log_level)
+        jsonlog.configure(settings.log_level)
         process = Process(create_app(settings, web=False), settings)
         collect_what_is_new()
         process.run()

@@ -2,13 +2,13 @@
 
 import sys
 
-from webapp import create_app, logs
+from webapp import create_app, jsonlog
 from webapp.config import Settings, SettingsError
 
-logs.configure()
+jsonlog.configure()
 try:
     settings = Settings.from_env()
-    logs.configure(settings.log_level)
+    jsonlog.configure(settings.log_level)
     app = create_app(settings)
 except SettingsError as error:
     sys.exit(f"Countersign cannot start. {error}")

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import bench.bare
-from webapp import create_app, logs
+from webapp import create_app, jsonlog
 from webapp.config import Settings
 
-logs.configure()
+jsonlog.configure()
 _settings = Settings.from_env()
 _countersign = create_app(_settings)
 _bare = bench.bare.create_app(_settings.database_url)

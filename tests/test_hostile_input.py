@@ -20,7 +20,7 @@ from tests import factories
 from tests.conftest import SQLITE, Browser
 from tests.views import stage
 from tests.views.stage import READ, WRITE, rule
-from webapp import links, logs
+from webapp import jsonlog, links
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Group, Person
 from webapp.operations import apps
@@ -331,7 +331,7 @@ def written() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     stream = io.StringIO()
-    logs.configure(stream=stream)
+    jsonlog.configure(stream=stream)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -419,5 +419,5 @@ def test_the_mask_covers_every_way_a_token_stands_in_a_line() -> None:
         "GET /decide/abc.def-ghi HTTP/1.1", "http://localhost/decide/abc.def-ghi/approval?x=1", "'/decide/abc.def-ghi'",
         'path="/password/abc.def-ghi"', "/decide/abc.def-ghi and /password/abc.def-ghi", "(/decide/abc.def-ghi)",
     ):  # fmt: skip
-        assert "abc" not in logs.mask(text), text
-    assert logs.mask("/requests/7K3F9QXXXXXX") == "/requests/7K3F9QXXXXXX"
+        assert "abc" not in jsonlog.mask(text), text
+    assert jsonlog.mask("/requests/7K3F9QXXXXXX") == "/requests/7K3F9QXXXXXX"

@@ -19,6 +19,32 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class WebSettings:
+    """How the web's processes run. Times are in seconds."""
+
+    port: int
+    processes: int
+    threads: int
+    connections: int
+    header_timeout: int
+    body_timeout: int
+    access_log: bool
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "WebSettings":
+        """Reads the environment; raises SettingsError."""
+        return cls(
+            port=_number(environ, "PORT", 8000, 1, 65535),
+            processes=_number(environ, "WEB_CONCURRENCY", 2, 1, 200),
+            threads=_number(environ, "WEB_THREADS", 4, 1, 200),
+            connections=_number(environ, "WEB_CONNECTIONS", 1000, 10, 100_000),
+            header_timeout=_number(environ, "WEB_HEADER_TIMEOUT", 20, 1, 3600),
+            body_timeout=_number(environ, "WEB_BODY_TIMEOUT", 60, 1, 3600),
+            access_log=_flag(environ, "ACCESS_LOG", default=False),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that differs between installations. Times are in seconds."""
 
@@ -71,7 +97,7 @@ def _read(env: Mapping[str, str]) -> Settings:
     database_url = env.get("DATABASE_URL", "").strip()
     embedded = _flag(env, "COUNTERSIGN_EMBEDDED", default=not database_url)
     data = Path(env.get("COUNTERSIGN_DATA") or PROJECT / "var").expanduser().resolve()
-    port = _number(env, "PORT", 8000, 1, 65535)
+    port = WebSettings.from_env(env).port
     if embedded:
         try:
             data.mkdir(parents=True, exist_ok=True)

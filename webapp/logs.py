@@ -1,55 +1,12 @@
-"""Structured logs, one JSON object a line, each with its request's id; no token ever gets in."""
+"""The web's log of requests, each with its id."""
 
 import logging
 import re
-import sys
 import time
-from collections.abc import MutableMapping
-from typing import Any
 from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, g, request
-
-# What is secret about an address: the token behind a mailed link.
-_TOKEN = re.compile(r"(/(?:decide|password)/)[^/?\s\"']+")
-
-
-def mask(text: str) -> str:
-    """The text with every link token replaced."""
-    return _TOKEN.sub(r"\1***", text)
-
-
-def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
-
-
-def configure(level: str = "INFO", stream: Any = None) -> None:
-    """Sends the standard library's logging through structlog as JSON lines."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _mask_event,
-            structlog.processors.JSONRenderer(),
-        ],
-    )
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    for noisy in ("alembic", "rq.worker", "mail.log"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
 
 log = logging.getLogger("countersign.web")
 

@@ -7,7 +7,7 @@ from werkzeug.exceptions import SecurityError
 
 from webapp import hosts, htmx
 from webapp.extensions import settings
-from webapp.logs import mask
+from webapp.jsonlog import mask
 from webapp.transactions import choose
 
 SAFE = ("GET", "HEAD", "OPTIONS")

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from webapp import clock, htmx
 from webapp.extensions import db, login
-from webapp.logs import mask
+from webapp.jsonlog import mask
 from webapp.models import Organisation, Person, PersonSession
 from webapp.models.people import logo_url
 from webapp.operations import people as people_operations

@@ -22,7 +22,7 @@ from tests import factories
 from tests.conftest import Browser
 from tests.smtp_server import SmtpServer
 from tests.views import stage
-from webapp import links, logs
+from webapp import jsonlog, links
 from webapp.extensions import db, limiter
 from webapp.models import AccessRequest, App, Grant, Person
 from webapp.text import clean, one_line
@@ -139,7 +139,7 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     log = io.StringIO()
-    logs.configure(stream=log)
+    jsonlog.configure(stream=log)
     limiter.enabled = False
     try:
         talk, *others = _type_everywhere(app, company, words, found)

@@ -1,52 +1,50 @@
-"""gunicorn's settings: `gunicorn -c python:webapp.embedded.web wsgi:app`, for bin/run and in production.
-
-WEB_CONCURRENCY sets the number of processes, WEB_THREADS the threads of each, ACCESS_LOG=1 turns the access
-log on. It never holds a link's token, nor a query string.
-"""
+"""gunicorn's settings: `gunicorn -c python:webapp.embedded.web wsgi:app`, for bin/run and in production."""
 
 from __future__ import annotations
 
 import logging
 import os
-import re
+import sys
 from typing import Any
 
 from gunicorn.glogging import Logger
 
+from webapp import jsonlog
+from webapp.config import Settings, SettingsError, WebSettings
+from webapp.embedded import server as web_server
 from webapp.embedded.process import collect_what_is_new, die_with_parent
 
-_TOKEN = re.compile(r"(/(?:decide|password)/)[^/?#\s\"']+")
+# gunicorn's own: this process is of no use, and starting another one is not either.
+CANNOT_LOAD = 4
+
+log = logging.getLogger("countersign.web")
 
 
-def mask(text: str) -> str:
-    """The text with the token of each approval or password link replaced by dots."""
-    return _TOKEN.sub(r"\1...", text)
-
-
-class _Masked(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = mask(record.getMessage()), ()
-        return True
-
-
-class MaskingLogger(Logger):  # type: ignore[misc]  # gunicorn comes without types
-    """gunicorn's logger; what it writes about an address has no token and no query string."""
+class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn comes without types
+    """gunicorn's logger, whose lines are written like all others."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        self.error_log.addFilter(_Masked())
+        if not logging.getLogger().handlers:
+            jsonlog.configure()
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
-    def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> dict[str, Any]:
-        atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
-        path = mask(environ.get("PATH_INFO", "-"))
-        # The address as it was sent may spell a token in another way (%64ecide), so the decoded path it is.
-        atoms.update(
-            r=f"{environ.get('REQUEST_METHOD')} {path} {environ.get('SERVER_PROTOCOL')}",
-            U=path,
-            q="",
-            f=mask(atoms.get("f", "-")).partition("?")[0],
-        )
-        return {key: value for key, value in atoms.items() if not key.startswith("{")}
+    def access(self, *_: Any) -> None:
+        """waitress answers; webapp.embedded.server writes the access log."""
+
+
+def on_starting(server: Any) -> None:
+    """Before any process is started: what makes no sense stops us here, with a sentence."""
+    jsonlog.take_over()
+    try:
+        Settings.from_env()
+    except SettingsError as error:
+        _refuse(str(error))
+
+
+def on_reload(server: Any) -> None:
+    web_server.generations.begin()
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -57,18 +55,38 @@ def post_worker_init(worker: Any) -> None:
     collect_what_is_new()
 
 
+def _refuse(sentence: str) -> None:
+    log.critical("Countersign cannot start.", extra={"error": sentence})
+    sys.exit(CANNOT_LOAD)
+
+
+def _settings() -> WebSettings:
+    try:
+        return WebSettings.from_env(os.environ)
+    except SettingsError as error:
+        jsonlog.configure()
+        _refuse(str(error))
+        raise
+
+
+_ours = _settings()
 _listener = os.environ.get("COUNTERSIGN_LISTENER")
-bind = f"fd://{_listener}" if _listener else f"127.0.0.1:{os.environ.get('PORT', '8000')}"
-worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
-logger_class = MaskingLogger
-accesslog = "-" if os.environ.get("ACCESS_LOG") == "1" else None
+bind = f"fd://{_listener}" if _listener else f"127.0.0.1:{_ours.port}"
+worker_class = web_server.WebWorker
+web_server.WebWorker.limits = web_server.Limits(
+    headers=_ours.header_timeout,
+    body=_ours.body_timeout,
+    idle=min(web_server.Limits.idle, _ours.header_timeout),
+    connections=_ours.connections,
+)
+workers = _ours.processes
+threads = _ours.threads
+logger_class = JsonLogger
+accesslog = "-" if _ours.access_log else None
 loglevel = "warning"
 # The supervisor gives the web two seconds and a half.
 graceful_timeout = 2
 timeout = 60
-keepalive = 5
-# Workers prove that they live by touching a file of their own; a disk may stall, memory does not.
+# Processes prove that they live by touching a file of their own; a disk may stall, memory does not.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nosec
 control_socket_disable = True

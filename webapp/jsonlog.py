@@ -1,0 +1,65 @@
+"""Logs for machines: one JSON object a line, from every library of every process; no link's token ever gets in."""
+
+import logging
+import re
+import sys
+import threading
+from collections.abc import MutableMapping
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+# What is secret about an address: the token behind a mailed link.
+_TOKEN = re.compile(r"(/(?:decide|password)/)[^/?\s\"']+")
+
+
+def mask(text: str) -> str:
+    """The text with every link token replaced."""
+    return _TOKEN.sub(r"\1***", text)
+
+
+def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def configure(level: str = "INFO", stream: Any = None) -> None:
+    """Sends the standard library's logging through structlog as JSON lines."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _mask_event,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("alembic", "rq.worker", "mail.log"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def take_over() -> None:
+    """From here on warnings, and exceptions that nobody caught, are lines of the log, too: for a process whose output
+    is read by a machine."""
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+    sys.unraisablehook = lambda error: _uncaught(error.exc_type, error.exc_value, error.exc_traceback)
+    threading.excepthook = lambda error: _uncaught(error.exc_type, error.exc_value, error.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, at: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    logging.getLogger("countersign").critical("An exception that nobody caught.", exc_info=(kind, error or kind(), at))
