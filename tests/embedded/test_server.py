@@ -160,6 +160,23 @@ def test_a_body_that_is_too_large_gets_the_applications_answer_and_only_its_begi
     assert web.ask("/read", "Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n0\r\n\r\n", "POST").endswith(b"\r\n5")
 
 
+def test_a_client_that_leaves_disturbs_nobody(web):
+    """At once, in the middle of a request, before its answer, and with what was sent to it unread."""
+    (before,) = family(web.process.pid)
+    for begin, _ in SLOW.values():
+        for wait in (0, 0.05):
+            client = web.connect()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # resets
+            client.sendall(begin.encode())
+            time.sleep(wait)
+            client.close()
+            with web.connect() as client:
+                client.sendall(begin.encode())
+                client.shutdown(socket.SHUT_WR)
+            assert web.answers()
+    assert family(web.process.pid) == [before]
+
+
 def test_requests_in_a_row_are_answered_in_their_order(web):
     with web.connect() as client:
         one = "POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{}\r\n{}"

@@ -145,6 +145,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._rest = b""
         self._seen: tuple[str, object] = ("headers", None)
         self._since, self._sent_before = time.monotonic(), 0
+        self._moved = 0, self._since
         super().__init__(server, sock, addr, adj, map=map)
 
     def readable(self) -> bool:
@@ -197,13 +198,16 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if doing[0] == self._seen[0] and self._seen[1] in (None, doing[1]):
             self._seen = doing
         else:
-            self._seen, self._since, self._sent_before = doing, now, self.sent
+            self._seen, self._since, self._sent_before, self._moved = doing, now, self.sent, (self.sent, now)
         return 0.0 if doing[0] == "working" else now - self._since
 
     def cut_if_slow(self, now: float, limits: Limits) -> None:
         waited, doing = self.waited(now), self._seen[0]
         if doing == "sending":
-            waited -= (self.sent - self._sent_before) / SLOWEST
+            if self._moved[0] != self.sent:
+                self._moved = self.sent, now
+            # Nothing at all, or too little: the system takes some megabytes before the other side has read any.
+            waited = max(now - self._moved[1], waited - (self.sent - self._sent_before) / SLOWEST)
         longest = {"headers": limits.headers, "idle": limits.idle}.get(doing, limits.body)
         if waited > longest:
             self.cut()
@@ -215,6 +219,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self.handle_close()
 
     def handle_close(self) -> None:
+        if self.socket is None:
+            return  # waitress may say it twice
         # What was sent and is not read makes the system break the connection, and our last answer is lost with it.
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
