@@ -536,3 +536,18 @@ def test_a_comment_says_who_wrote_what_and_stays_in_the_thread(
     assert to_rita.subject == "Ana Moreau wrote on your request for Salesforce"
     says(to_rita, "I look at it.", "you asked for Salesforce")
     never_says(to_rita, "By <Friday>")
+
+
+def test_other_admins_read_why_an_access_is_to_be_checked(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    factories.person("Ada Berg", admin=True)
+    choose("write")
+    people.send_invitation_again(company.ana, actor=company.adam, now=clock.now())
+    outbox.commit()
+    made = factories.request(company.adam, factories.app("Salesforce", company.ana))
+    factories.decide(made, company.ana)
+    drain()
+    mail = smtp.one_to("ada@example.com")
+    assert mail.subject == f"Check: Adam Weiss has access to Salesforce ({made.reference})"
+    says(mail, "approved the request of", "had the sign-in link of Ana Moreau sent", "no one else approved",
+         "remove the access and check the account of Ana Moreau", f"/requests/{made.public_id}",
+         "because you are an admin")  # fmt: skip

@@ -85,11 +85,25 @@ class Book:
     def add(self, person: str, app: str) -> None:
         rule = self.apps[app]["rule"]
         if (rule["approval"] or self.has(person, app) or self.waits(person, app)
-                or not self.people[person]["active"] or self.apps[app]["archived"]):  # fmt: skip
+                or not self.people[person]["active"] or self.apps[app]["archived"]
+                or self.needs_a_word(person, app)):  # fmt: skip
             raise Refused("conflict")
         self.sweep(person, app)
         self.grants.append({"app": app, "person": person, "request": None, "live": True, "seat": "A"})
         self.mail("app-added", "requester", person, grant=len(self.grants) - 1)
+
+    def needs_a_word(self, person: str, app: str) -> bool:
+        """Who opened an app cannot add it, unless there is no other owner and no other admin."""
+        one = self.apps[app]
+        others = (self.active(one["owner"]) | self.admins()) - {person}
+        return person in (one["opened by"], one["shown by"]) and bool(others)
+
+    def opened(self, actor: str, app: str) -> None:
+        """Approval was turned off: whoever shows the app already shows it to be added, by this person's word."""
+        one = self.apps[app]
+        one["opened by"] = actor
+        if one["shown by"] != actor:
+            one["shown by"] = None
 
     def submit(self, person: str, app: str, seat: str, stale: bool) -> None:
         rule = self.apps[app]["rule"]
@@ -268,7 +282,11 @@ class Book:
     def save_rule(self, actor: str, app: str, rule: dict[str, Any]) -> None:
         if self.has_asked(actor, app):
             raise Refused("conflict")
-        self.apps[app]["rule"] = rule
+        before, self.apps[app]["rule"] = self.apps[app]["rule"], rule
+        if rule["approval"]:
+            self.apps[app]["opened by"] = None
+        elif before["approval"]:
+            self.opened(actor, app)
 
     def approval_off(self, actor: str, app: str, way: str, reason: str) -> None:
         """With an answer to what becomes of those who wait: finish, approve (by the admin's name) or cancel."""
@@ -280,6 +298,7 @@ class Book:
         if found:
             raise Refused(*found)
         self.apps[app]["rule"] = {**self.apps[app]["rule"], "approval": False}
+        self.opened(actor, app)
         for request in self.requests:
             if request["app"] != app or request["state"] != "pending":
                 continue
@@ -306,6 +325,7 @@ class Book:
         if self.has_asked(actor, app):
             raise Refused("conflict")
         self.apps[app]["archived"] = False
+        self.apps[app]["shown by"] = None if self.apps[app]["rule"]["approval"] else actor
 
     def archive_group(self, actor: str, group: str) -> None:
         """Not while a rule names it, it owns an app with a use for an owner, or a pending request is to be decided by

@@ -86,7 +86,7 @@ def new_book() -> Book:
 
     def app(owner: Who | None, *steps: Any, approval: bool = True) -> dict[str, Any]:
         rule = {"approval": approval, "steps": list(steps), "requester sets seat": False, "mail": mail}
-        return {"owner": owner, "rule": rule, "archived": False}
+        return {"owner": owner, "rule": rule, "archived": False, "opened by": None, "shown by": None}
 
     book.apps = {
         "salesforce": app(("person", "otto"), (("person", "ana"), 3, False)),

@@ -78,14 +78,14 @@ def a_rule(of: Company, patch: Patch) -> Act:
 def an_added_app(of: Company, patch: Patch) -> Act:
     figma = factories.app("Figma")
     factories.grant(of.rita, figma)
-    patch.setattr(requests, "_check_what_stands", lambda *_, **__: None)
+    patch.setattr(requests, "_check_what_stands", lambda *_, **__: requests.Stands())
     return lambda: requests.add(figma, factories.revision_of(figma), person=of.rita, now=clock.now())
 
 
 def a_request(of: Company, patch: Patch) -> Act:
     figma = factories.app("Figma", of.ana)
     factories.request(of.rita, figma)
-    patch.setattr(requests, "_check_what_stands", lambda *_, **__: None)
+    patch.setattr(requests, "_check_what_stands", lambda *_, **__: requests.Stands())
     return lambda: requests.submit(
         figma, factories.revision_of(figma), person=of.rita, message="", given={}, now=clock.now()
     )

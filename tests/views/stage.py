@@ -13,7 +13,7 @@ from tests import factories
 from webapp import clock, links
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Group, Invitation, Person, Step
-from webapp.operations import groups, people, requests
+from webapp.operations import apps, groups, people, requests
 from webapp.outbox import commit
 from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
@@ -158,6 +158,13 @@ def sweep() -> None:
 def deactivate(person: Person, actor: Person) -> None:
     choose("write")
     people.deactivate(db.session.merge(person), actor=db.session.merge(actor), now=clock.now())
+    commit()
+
+
+def off(app: App, actor: Person) -> None:
+    """Approval is turned off by this person."""
+    choose("write")
+    apps.set_approval_required(db.session.merge(app), required=False, actor=actor, now=clock.now())
     commit()
 
 

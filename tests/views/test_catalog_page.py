@@ -252,3 +252,20 @@ def test_the_icon_of_an_app_without_a_picture_is_not_there(login_as, rita):
     app = factories.app("Apptio")
     for version in ("", "?v=", "?v=0000000000000000"):
         assert login_as(rita).get(f"/apps/{app.public_id}/icon{version}").status_code == 404
+
+
+def test_who_opened_an_app_is_told_whom_to_ask_and_the_only_admin_that_it_is_marked(login_as, adam, otto, ana):
+    app = factories.app("Figma", ana, owner=otto)
+    stage.off(app, otto)
+    browser = login_as(otto)
+    for htmx in (False, True):
+        answer = browser.post(f"/catalog/{app.public_id}/grant", htmx=htmx)
+        assert answer.status_code == 409
+        assert "You turned off approval for Figma, so someone else has to give you access. Ask Adam Weiss." in words(
+            answer
+        )
+    own = factories.app("Zoom", ana)
+    stage.off(own, adam)
+    answer = login_as(adam).post(f"/catalog/{own.public_id}/grant", htmx=True)
+    assert answer.status_code == 200
+    assert "there is no other owner or admin, so this is marked in the audit log." in words(answer)

@@ -367,6 +367,10 @@ def _added(words: _Words) -> Markup:
     if words.line.request is not None:
         return words.say("{person} got {app}: {request} was approved.")
     if words.own:
+        if words.facts.get("alone"):
+            return words.say(
+                "{who} added {app}, which they had opened to themselves: there was no other owner or admin."
+            )
         return words.say("{who} added {app}, which needs no approval.")
     return words.say("{who} gave {app} to {person}.")
 
@@ -379,10 +383,10 @@ def _decided(verb: str) -> Callable[[_Words], Markup]:
     }
 
     def sentence(words: _Words) -> Markup:
-        return words.say(
-            "{who} {verb} step {step} of {request}{how}.",
-            verb=verb, step=words.step, how=how.get(words.facts.get("channel", ""), ""),
-        )  # fmt: skip
+        said = how.get(words.facts.get("channel", ""), "")
+        if words.facts.get("vouched"):
+            said += ", with an account whose sign-in link the requester had sent"
+        return words.say("{who} {verb} step {step} of {request}{how}.", verb=verb, step=words.step, how=said)
 
     return sentence
 

@@ -13,7 +13,7 @@ from webapp.models import App, Icon, PolicyRevision
 from webapp.operations import requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.presentation import count, now, times
-from webapp.queries import catalog, directory
+from webapp.queries import catalog, directory, own_access
 from webapp.queries.chains import Who
 from webapp.signin import anyone, me, people
 from webapp.text import clean, whole_number
@@ -57,12 +57,19 @@ def page() -> AnyResponse | str:
 def add(public_id: str) -> AnyResponse | str:
     """An app that needs no approval is mine at once."""
     app, revision = access.app_in_catalog(public_id, me())
+    # Who is no admin has an admin to ask, and is refused.
+    own = own_access.of(app, revision, me().id) if me().is_admin else None
     try:
         requests.add(app, revision, person=me(), now=now())
     except Conflict as error:
         return _conflict(app, str(error))
     outbox.commit()
     sentence = f"{app.name} added to your dashboard."
+    if own is not None:
+        sentence += (
+            f" You {own.did} and there is no other owner or admin, so this is marked in the audit log. "
+            "Make someone else an admin, so that two people can check each other."
+        )
     if htmx.is_fragment():
         return _card_with_toast(app, sentence, href="/", label="View")
     flash(sentence)

@@ -143,11 +143,13 @@ class _Story:
         if product.welcome:
             approved = OutcomeRule(words=product.welcome, others=("crm-licences@example.com",))
             policy = replace(policy, outcomes={**policy.outcomes, RequestState.APPROVED: approved})
-        apps.save_policy(app, policy, actor=admin, now=now)
+        # The admin has the open apps, too, which he could not add if he had opened them himself.
+        by = admin if product.approvers else None
+        apps.save_policy(app, policy, actor=by, now=now)
         if product.audience:
-            apps.set_audience(app, groups=[self.groups[name].id for name in product.audience], actor=admin, now=now)
-        db.session.flush()  # set_requestable reads the row anew
-        apps.set_requestable(app, requestable=True, actor=admin, now=now)
+            apps.set_audience(app, groups=[self.groups[name].id for name in product.audience], actor=by, now=now)
+        db.session.flush()  # set_requestable reads the row again
+        apps.set_requestable(app, requestable=True, actor=by, now=now)
         return app
 
     def _approver(self, name: str) -> Approver:

@@ -193,6 +193,13 @@ def request_comment(facts: Facts) -> Mail:
     )
 
 
+def access_to_check(facts: Facts) -> Mail:
+    """To the other admins: only an account that the requester has had a sign-in link sent for approved."""
+    last = deciding_step(facts)
+    assert last and last.decided_by
+    return _mail(facts, link=_request_link(facts), **who_decided(facts, last))
+
+
 def app_added(facts: Facts) -> Mail:
     """To whoever added an app that needs no approval."""
     assert facts.app and facts.policy and facts.grant
@@ -245,6 +252,7 @@ MAILS: dict[str, Callable[[Facts], Mail]] = {
     "request-cancelled": request_cancelled,
     "request-settled": request_settled,
     "request-comment": request_comment,
+    "access-to-check": access_to_check,
     "app-added": app_added,
     "grant-removed": grant_removed,
     "invitation": invitation,

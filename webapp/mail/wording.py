@@ -47,6 +47,8 @@ def why(facts: Facts) -> str:
         )
     if notice.kind == "test":
         return "You get this mail because you asked for it on the page Admin, Mail."
+    if notice.kind == "access-to-check":
+        return f"You received this email because you are an admin of {organisation}."
     assert facts.app
     app = line(facts.app.name)
     if notice.kind == "grant-removed":

@@ -1,6 +1,6 @@
 """Apps and their rules. Each saved rule is a new, immutable PolicyRevision."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from webapp import audit, failpoints
 from webapp.extensions import db
-from webapp.models import App, Audience, Person, PolicyRevision
+from webapp.models import App, Audience, Membership, Person, PolicyRevision
 from webapp.queries import directory, rules
 from webapp.text import clean, one_line, sha256
 from webapp.workflow.errors import BadPolicy
@@ -49,6 +49,8 @@ def create(
     app = App(icon=icon, launch_url=web_address(launch_url), note=clean(note)[:500], requestable=requestable,
               created_at=now)  # fmt: skip
     app.describe(name=name, description=clean(description)[:500], category=one_line(category)[:60])
+    if requestable and actor is not None:
+        app.requestable_by_id = actor.id
     if owner is None and actor is not None:
         owner = Approver(person=actor.id)
     if owner is not None:
@@ -150,7 +152,13 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
     with unless_taken(Conflict("Someone else saved this rule at the same moment. Look at it and save again.")):
         db.session.add(revision)
     failpoints.at("policy.in-save")
+    before_it = db.session.get(PolicyRevision, app.policy_revision_id) if app.policy_revision_id else None
     app.policy_revision_id = revision.id
+    if before_it is not None and not policy.approval_required and before_it.snapshot().approval_required:
+        # It is this person's word that those who see the app get it, whoever made it seen.
+        by = actor.id if actor is not None else None
+        app.requestable_by_id = by if app.requestable_by_id == by else None
+        app.audience_by_id = by if app.audience_by_id == by else None
     audit.record(
         "policy.saved",
         at=now,
@@ -189,16 +197,20 @@ def hold(app: App) -> None:
     db.session.refresh(app, with_for_update={"key_share": True})
 
 
-def set_requestable(app: App, *, requestable: bool, actor: Person, now: datetime) -> None:
+def set_requestable(app: App, *, requestable: bool, actor: Person | None, now: datetime) -> None:
     """Whether people find it in the catalog. Raises Conflict if it needs approval and has no step."""
-    refuse_own(app, actor)
+    if actor is not None:
+        refuse_own(app, actor)
     policy = rule_to_change(app)
     if app.requestable is requestable:
         return
     if requestable and policy.approval_required and not policy.steps:
         raise Conflict(f"Name an approver for {app.name} first, or turn off Approval required.")
     before, app.requestable = app.requestable, requestable
-    audit.record("app.changed", at=now, actor=actor.id, app=app.id,
+    # Who opened it, where no approver has a word in it: see queries/own_access.py.
+    by = actor.id if actor is not None else None
+    app.requestable_by_id = by if requestable and not policy.approval_required else None
+    audit.record("app.changed", at=now, actor=by, app=app.id,
                  before={"requestable": before}, after={"requestable": requestable})  # fmt: skip
 
 
@@ -356,11 +368,25 @@ def set_audience(app: App, *, groups: Iterable[int], actor: Person | None, now: 
     hold(app)
     groups = sorted(set(groups))
     before = sorted(db.session.scalars(select(Audience.group_id).where(Audience.app_id == app.id)))
+    if actor is not None:
+        _note_who_opened(app, before, groups, actor)
     app.for_everyone = not groups
     db.session.execute(Audience.__table__.delete().where(Audience.__table__.c.app_id == app.id))  # type: ignore[attr-defined]
     db.session.add_all(Audience(app_id=app.id, group_id=group) for group in groups)
     audit.record("app.changed", at=now, actor=actor.id if actor else None, app=app.id,
                  before={"audience": before}, after={"audience": groups})  # fmt: skip
+
+
+def _note_who_opened(app: App, before: Collection[int], after: Collection[int], actor: Person) -> None:
+    """That the audience let in the very person who chose it, where no approver has a word in it. Chosen by another one
+    after that, it is theirs. See queries/own_access.py."""
+    mine = set(db.session.scalars(select(Membership.group_id).where(Membership.person_id == actor.id)))
+    saw, sees = (not groups or not mine.isdisjoint(groups) for groups in (before, after))
+    policy = db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
+    if sees and not saw and not policy.approval_required:
+        app.audience_by_id = actor.id
+    elif app.audience_by_id != actor.id:
+        app.audience_by_id = None
 
 
 def _name(given: str) -> str:

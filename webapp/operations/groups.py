@@ -112,7 +112,7 @@ def add_member(group: Group, person: Person, *, actor: Person | None, now: datet
         raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
     if db.session.get(Membership, (group.id, person.id)) is not None:
         raise Conflict(f"{person.name} is in {group.name} already.")
-    db.session.add(Membership(group_id=group.id, person_id=person.id))
+    db.session.add(Membership(group_id=group.id, person_id=person.id, added_by_id=actor.id if actor else None))
     audit.record("group.member_added", at=now, actor=actor.id if actor else None, person=person.id, group=group.id)
     rearrange(people=[person.id], groups=[group.id], now=now)
 

@@ -43,6 +43,7 @@ def create(*, email: str, name: str, actor: Person | None, now: datetime, is_adm
     """A new person, without a password yet. Raises Invalid."""
     name = _name(name)
     person = Person(email=address(email), is_admin=is_admin, about=one_line(about)[:120], created_at=now)
+    person.vouched_by_id = actor.id if actor else None
     person.rename(name)
     with unless_taken(Invalid(email=f"{person.email} is in the list of people already.")):
         db.session.add(person)
@@ -78,6 +79,7 @@ def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> No
         raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
     if person.password_hash is not None:
         raise Conflict(f"{person.name} has a password already. “Forgot your password?” is on the sign-in page.")
+    person.vouched_by_id = actor.id
     audit.record("person.invited", at=now, actor=actor.id, person=person.id)
     mail_invitation(person, now=now)
 
@@ -101,6 +103,7 @@ def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
         .limit(1)
     ):
         raise Conflict(f"A mail with a link is on its way to {person.name} already.")
+    person.vouched_by_id = actor.id
     audit.record("password.link_mailed", at=now, actor=actor.id, person=person.id)
     mail_password_reset(person, now=now)
 
@@ -126,6 +129,7 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
         person.rename(name)
         if moved:
             person.password_round += 1
+            person.vouched_by_id = actor.id
     audit.record(
         "person.changed",
         at=now,

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, insert, select, tuple_, update
+from sqlalchemy import and_, bindparam, exists, insert, or_, select, tuple_, update
 from sqlalchemy import case as sql_case
 
 from webapp import audit, failpoints, outbox
@@ -15,10 +16,12 @@ from webapp.models import (
     LIVE_GRANT,
     AccessRequest,
     App,
+    Audience,
     Comment,
     Decision,
     Grant,
     Invitation,
+    Membership,
     Notice,
     Person,
     PolicyRevision,
@@ -26,7 +29,7 @@ from webapp.models import (
     db_now,
 )
 from webapp.models.requests import dump_values
-from webapp.queries import cases, directory
+from webapp.queries import cases, directory, own_access
 from webapp.queries.cases import Case
 from webapp.text import clean, sha256, word_list
 from webapp.workflow import machine
@@ -37,7 +40,7 @@ from webapp.workflow.errors import BadValues, NotYourTurn, Settled
 from webapp.workflow.policy import MESSAGE_LIMIT, Approver, OutcomeRule, loads
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
-from . import _invite
+from . import _invite, _vouched
 from ._sql import changed, run, run_if_free, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid, too_long
@@ -55,7 +58,8 @@ TOO_LATE = "This request has changed: someone else has decided, or the deadline 
 
 
 def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) -> Grant:
-    """Gives an app that needs no approval; raises Conflict when the person has it or the rule has changed."""
+    """Gives an app that needs no approval; raises Conflict when the person has it, the rule has changed, or it was they
+    who opened the app to themselves and somebody else could give it to them."""
     policy = revision.snapshot()
     if policy.approval_required:
         raise Conflict(f"{app.name} now needs approval. Select Request instead.")
@@ -66,13 +70,16 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
             f"{app.name} cannot be added: the field {missing[0].name} has no default. Ask an admin to set one."
         )
     directory.lock()
-    _check_what_stands(app, revision, person, now=now)
+    stands = _check_what_stands(app, revision, person, now=now)
+    own = own_access.of(app, revision, person.id) if stands.may_have_opened else None
+    if own is not None and not own.is_alone:
+        raise Conflict(own.refusal)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
     grant.values = values
     with unless_taken(Conflict(f"You already have {app.name}.")):
         db.session.add(grant)
     audit.record("grant.added", at=now, actor=person.id, app=app.id, person=person.id, before=None,
-                 after=for_the_record(policy, grant.values))  # fmt: skip
+                 after=for_the_record(policy, grant.values), **({"alone": True} if own else {}))  # fmt: skip
     outbox.post([_invite.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
     return grant
 
@@ -98,7 +105,7 @@ def submit(
     filled = fill(sheet.fields, cleaned(given), by=person.id, at=now.isoformat(timespec="seconds"))
     values = taken(sheet, values, filled)
     directory.lock()
-    owner = _check_what_stands(app, revision, person, now=now)
+    owner = _check_what_stands(app, revision, person, now=now).owner
     found = directory.look_up([*(step.approver for step in policy.steps), owner])
     deciders = require_deciders(
         tuple(step.approver for step in policy.steps),
@@ -148,6 +155,17 @@ _WHAT_STANDS = select(
     .scalar_subquery()
     .label("asked"),
     exists().where(Person.id == bindparam("person"), Person.active).label("active"),
+    or_(
+        App.requestable_by_id == bindparam("person"),
+        App.audience_by_id == bindparam("person"),
+        exists().where(PolicyRevision.app_id == bindparam("app"), PolicyRevision.created_by_id == bindparam("person")),
+        exists().where(
+            Audience.app_id == bindparam("app"),
+            Membership.group_id == Audience.group_id,
+            Membership.person_id == bindparam("person"),
+            Membership.added_by_id == bindparam("person"),
+        ),
+    ).label("may_have_opened"),
     App.requestable,
     App.archived_at,
     App.policy_revision_id,
@@ -156,8 +174,16 @@ _WHAT_STANDS = select(
 ).where(App.id == bindparam("app"))
 
 
-def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, now: datetime) -> Approver | None:
-    """The app's owner, looked up again under the lock with all else that may have changed under the form.
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """The app's owner, and whether the person did anything that could have opened the app to themselves."""
+
+    owner: Approver | None = None
+    may_have_opened: bool = False
+
+
+def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, now: datetime) -> Stands:
+    """What may have changed under the form, looked up again under the lock.
 
     An earlier request whose time is over ends here, where no sweep has come by yet: it is in nobody's way.
     Raises Conflict when the person has the app, has asked for it, is deactivated, or the app or its rule changed.
@@ -173,9 +199,9 @@ def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, no
         raise Conflict(f"{app.name} can no longer be requested.")
     if row.policy_revision_id != revision.id:
         raise Conflict(f"The rules of {app.name} have just changed. Check your request and send it again.")
-    if row.owner_person_id is None and row.owner_group_id is None:
-        return None
-    return Approver(row.owner_person_id, row.owner_group_id)
+    is_owned = row.owner_person_id is not None or row.owner_group_id is not None
+    owner = Approver(row.owner_person_id, row.owner_group_id) if is_owned else None
+    return Stands(owner, bool(row.may_have_opened))
 
 
 def decide(
@@ -257,6 +283,7 @@ def carry_out(
     notices: list[dict[str, Any]] = []
     if outcome.state is RequestState.APPROVED:
         _grant(case, values, actor=actor, now=now)
+        outbox.post(_vouched.notices(case, actor=actor, now=now))
     if outcome.state.is_final:
         asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
         notices = _outcome_notices(
@@ -322,6 +349,7 @@ def _record_decision(
         person=case.request.for_person_id,
         step=step.position,
         channel=channel.value,
+        vouched=_vouched.is_vouched(case, actor) or None,
         comment=sha256(comment) if comment else None,
         before=for_the_record(case.policy, {key: before[key] for key in differs if key in before}),
         after=for_the_record(case.policy, {key: values[key] for key in differs if key in values}),

@@ -32,6 +32,7 @@ MAILS = {
     "code-closed": "code locked",
     "request-settled": "already decided",
     "request-comment": "comment",
+    "access-to-check": "access to check",
 }
 # An approval request may be a later one: what its notice carries → what happened, and what the email is about.
 ASKED_AGAIN = {

@@ -1,0 +1,51 @@
+"""An account whose sign-in link was sent by the requester: its approval may be the requester's own.
+
+Nobody is stopped: in a small company one admin has invited everyone. It stands in the audit log, and the other admins
+are told when no one else approved.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import aliased
+
+from webapp.extensions import db
+from webapp.models import Decision, Person, Step
+from webapp.queries.cases import Case
+from webapp.workflow.states import Verdict
+
+from . import _invite
+
+KIND = "access-to-check"
+_DECIDER = aliased(Person)
+
+
+def is_vouched(case: Case, actor: Person) -> bool:
+    """The requester had the link sent with which this person's password is set."""
+    return actor.vouched_by_id in _requesters(case)
+
+
+def notices(case: Case, *, actor: Person, now: datetime) -> list[dict[str, Any]]:
+    """To the other admins, when every approval of this request came from such accounts; `actor` gave the last one."""
+    requesters = _requesters(case)
+    if not is_vouched(case, actor):
+        return []
+    by_another = exists().where(
+        Step.request_id == case.request.id,
+        Decision.step_id == Step.id,
+        Decision.verdict == Verdict.APPROVED.value,
+        _DECIDER.id == Decision.person_id,
+        or_(_DECIDER.vouched_by_id.is_(None), _DECIDER.vouched_by_id.not_in(requesters)),
+    )
+    admins = select(Person.id).where(
+        Person.is_admin, Person.active, Person.id.not_in({*requesters, actor.id}), ~by_another
+    )
+    return [
+        _invite.notice(KIND, "other", now=now, person_id=person, request_id=case.request.id)
+        for person in db.session.scalars(admins.order_by(Person.id))
+    ]  # fmt: skip
+
+
+def _requesters(case: Case) -> set[int]:
+    return {case.request.asked_by_id, case.request.for_person_id}

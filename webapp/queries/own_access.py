@@ -1,0 +1,95 @@
+"""Who opened an app to themselves: they get it by the word of another owner or an admin only.
+
+An app without approval is open to those who see it. Whoever made it so, by a rule that gives it without approval or
+gives more (another default), by turning Requestable on, by choosing an audience that let themselves in, or by putting
+themselves into a group that sees it, cannot add it; once somebody else has done the same again, it is their word.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from webapp.extensions import db
+from webapp.models import App, Audience, Membership, PolicyRevision
+from webapp.queries import directory
+from webapp.workflow.entitlements import to_json
+from webapp.workflow.policy import Policy, loads
+
+REVISIONS = 500
+NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """`did` is what the person did, as "turned off approval for Figma"; `others` are the names of those whose word
+    it takes."""
+
+    did: str
+    others: tuple[str, ...]
+
+    @property
+    def is_alone(self) -> bool:
+        """There is nobody else: no other owner and no other admin."""
+        return not self.others
+
+    @property
+    def refusal(self) -> str:
+        names = " or ".join(self.others[:NAMES]) + (" or another admin" if len(self.others) > NAMES else "")
+        return f"You {self.did}, so someone else has to give you access. Ask {names}."
+
+
+def of(app: App, revision: PolicyRevision, person: int) -> Own | None:
+    """None: nobody opened it to themselves, or it was somebody else. Up to four statements."""
+    did = _did(app, revision, person)
+    return Own(did, others(app, person)) if did else None
+
+
+def _did(app: App, revision: PolicyRevision, person: int) -> str:
+    author, turned_off = _author(app.id, revision)
+    if author == person:
+        return (
+            f"turned off approval for {app.name}" if turned_off else f"changed what {app.name} gives without approval"
+        )
+    if app.requestable_by_id == person:
+        return f"made {app.name} requestable"
+    if app.audience_by_id == person:
+        return f"opened {app.name} to yourself"
+    if app.for_everyone:
+        return ""
+    added_by = db.session.scalars(
+        select(Membership.added_by_id)
+        .join(Audience, Audience.group_id == Membership.group_id)
+        .where(Audience.app_id == app.id, Membership.person_id == person)
+    ).all()
+    return f"put yourself into the group that sees {app.name}" if added_by and set(added_by) == {person} else ""
+
+
+def _author(app_id: int, revision: PolicyRevision) -> tuple[int | None, bool]:
+    """Who saved the first of the revisions that give what the present one gives, and whether approval was required
+    before it."""
+    rows = db.session.execute(
+        select(PolicyRevision.created_by_id, PolicyRevision.body)
+        .where(PolicyRevision.app_id == app_id, PolicyRevision.number < revision.number)
+        .order_by(PolicyRevision.number.desc())
+        .limit(REVISIONS)
+    )
+    author, present = revision.created_by_id, gives(revision.snapshot())
+    for row in rows:
+        before = loads(row.body)
+        if gives(before) != present:
+            return author, before.approval_required
+        author = row.created_by_id
+    return author, True
+
+
+def gives(policy: Policy) -> object:
+    """What somebody gets by adding the app; None: nothing without an approval."""
+    return None if policy.approval_required else to_json(policy.defaults())
+
+
+def others(app: App, person: int) -> tuple[str, ...]:
+    """The active owners and admins but for this person; owners first."""
+    found = directory.look_up([app.owner])
+    owners = found.directory.of(app.owner)
+    people = dict.fromkeys(one for one in (*owners, *found.directory.admins) if one != person)
+    return tuple(found.contacts[one].name for one in people)
