@@ -6,6 +6,7 @@ so this runs on SQLite, whose file is put back before each request.
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -143,6 +144,13 @@ TABLE = (
     post("/admin/apps/<public_id>/rules", KEEPERS_STALE, "/admin/apps/{wanted}/rules", source="{free}"),
     get("/admin/apps/<public_id>/requests", KEEPERS, "/admin/apps/{asked}/requests"),
     get("/admin/apps/<public_id>/people", KEEPERS, "/admin/apps/{free}/people"),
+    get("/admin/apps/<public_id>/people.csv", KEEPERS, "/admin/apps/{free}/people.csv"),
+    get("/admin/apps/<public_id>/grants/new", KEEPERS, "/admin/apps/{free}/grants/new?person=person:{invited}"),
+    post("/admin/apps/<public_id>/grants", KEEPERS_GO,
+         "/admin/apps/{free}/grants", person="person:{invited}", rules="1", reason="New."),
+    get("/admin/apps/<public_id>/grants/<grant_id>/removal", KEEPERS, "/admin/apps/{free}/grants/{grant}/removal"),
+    post("/admin/apps/<public_id>/grants/<grant_id>/removal", KEEPERS_GO,
+         "/admin/apps/{free}/grants/{grant}/removal", reason="Moved."),
     get("/admin/apps/<public_id>/archive", ADMINS, "/admin/apps/{wanted}/archive"),
     post("/admin/apps/<public_id>/archive", ADMINS_GO, "/admin/apps/{wanted}/archive"),
     post("/admin/apps/<public_id>/restoration", "303 404 404 404 404 404", "/admin/apps/{wanted}/restoration"),
@@ -166,6 +174,9 @@ TABLE = (
     get("/admin/people/<public_id>/grants/<grant_id>/removal", ADMINS, "/admin/people/{member}/grants/{grant}/removal"),
     post("/admin/people/<public_id>/grants/<grant_id>/removal", ADMINS_GO,
          "/admin/people/{member}/grants/{grant}/removal", reason="Moved."),
+    get("/admin/people/<public_id>/grants/removal", ADMINS, "/admin/people/{member}/grants/removal"),
+    post("/admin/people/<public_id>/grants/removal", ADMINS_GO,
+         "/admin/people/{member}/grants/removal", shown="{grant}", reason="Moved."),
     post("/admin/people/<public_id>/password-reset", ADMINS_GO, "/admin/people/{member}/password-reset"),
     post("/admin/people/<public_id>/sessions/ending", ADMINS_GO, "/admin/people/{requester}/sessions/ending"),
     post("/admin/people/<public_id>/admin", ADMINS_GO, "/admin/people/{invited}/admin", on="1", was="off"),
@@ -324,7 +335,7 @@ class World:
         client = self.app.test_client()
         client.set_cookie("countersign", self.cookies[role])
         data = {
-            key: value.replace("{invited}", self.ids["invited"]).replace("{free}", self.ids["free"])
+            key: re.sub(r"{(invited|free|grant)}", lambda found: self.ids[found[1]], value)
             for key, value in row.form.items()
         }
         if token:

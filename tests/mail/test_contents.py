@@ -507,15 +507,59 @@ def test_who_loses_an_app_and_who_looks_after_it_read_why(company: Company, smtp
     hers = smtp.to("rita@example.com")[-1]
     assert hers.subject == "Miro was removed"
     says(hers, "You no longer have Miro", "Adam Weiss removed it on", "“Moved to Figma boards.”",
-         "you can ask for it again in the catalog", "because you had Miro. Finance looks after Miro.")  # fmt: skip
+         "you can ask for it again in the catalog",
+         "because you had access to Miro. Finance looks after Miro.")  # fmt: skip
     assert link_in(hers, "catalog") == "http://localhost/catalog"
     for address in ("ben@example.com", "chloe@example.com"):
         theirs = smtp.one_to(address)
         assert theirs.subject == "Miro was removed from Rita Lindqvist"
         says(theirs, "Rita Lindqvist no longer has Miro", "Adam Weiss removed it on", "please end theirs there",
-             "because you look after Miro.")  # fmt: skip
+             "because you own Miro.")  # fmt: skip
         never_says(theirs, "http://localhost/catalog")
     assert not smtp.to("adam@example.com")
+
+
+def test_who_is_granted_access_and_who_was_left_out_read_why(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    fields = (Entitlement("role", "Role", "text", default="Reader"),
+              Entitlement("seat", "Seat", "text", requester=Visibility.WRITE))  # fmt: skip
+    rule = Policy(steps=(StepRule(factories.approver(company.ana)),), entitlements=fields)
+    app = factories.app("Miro", policy=rule, owner=company.otto, launch_url="https://miro.example.com")
+    choose("write")
+    grants.give(app, factories.revision_of(app), person=company.rita, actor=company.adam, given={"seat": ["12"]},
+                reason="Replaces\nBen.", now=clock.now())  # fmt: skip
+    outbox.commit()
+    drain()
+    hers = smtp.one_to("rita@example.com")
+    assert hers.subject == "Access granted: Miro"
+    says(hers, "You have access to Miro", "Adam Weiss granted it without a request", "“Replaces Ben.”", "Seat",
+         "12", "Open Miro", "because you have access to Miro.")  # fmt: skip
+    never_says(hers, "Reader")
+    assert "https://miro.example.com" in hers.text
+    for address in ("ana@example.com", "otto@example.com"):
+        theirs = smtp.one_to(address)
+        assert theirs.subject == "Access granted: Miro for Rita Lindqvist"
+        says(theirs, "Rita Lindqvist has access to Miro", "“Replaces Ben.”",
+             "because you own Miro or approve requests for it.")  # fmt: skip
+        never_says(theirs, "https://miro.example.com")
+        never_says(theirs, "Seat")
+    assert not smtp.to("adam@example.com")
+
+
+def test_who_loses_several_apps_reads_it_in_one_email(company: Company, smtp: SmtpServer, drain: Drain) -> None:
+    made = [factories.grant(company.rita, factories.app(name, owner=company.otto)) for name in ("Zoom", "Miro")]
+    drain()
+    choose("write")
+    grants.remove_all(company.rita, shown=[one.public_id for one in made], actor=company.adam, reason="Rita moves.",
+                      now=clock.now())  # fmt: skip
+    outbox.commit()
+    drain()
+    hers = smtp.to("rita@example.com")[-1]
+    assert hers.subject == "Removed: your access to 2 apps"
+    says(hers, "You no longer have access to 2 apps", "“Rita moves.”", "Miro", "Zoom",
+         "because you had access to these apps.")  # fmt: skip
+    theirs = smtp.one_to("otto@example.com")
+    assert theirs.subject == "Removed: Rita Lindqvist’s access to 2 apps"
+    says(theirs, "Miro", "Zoom", "because you own these apps.")
 
 
 def test_a_comment_says_who_wrote_what_and_stays_in_the_thread(

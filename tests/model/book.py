@@ -214,9 +214,9 @@ class Book:
         kind, to = mail["kind"], mail["to"]
         if to in self.people and not self.people[to]["active"]:
             return False
-        if kind == "app-added":
+        if kind in ("app-added", "grant-added"):
             return bool(self.grants[mail["grant"]]["live"])
-        if kind == "grant-removed":
+        if kind in ("grant-removed", "grants-removed"):
             return True
         request = self.requests[mail["request"]]
         if kind == ASKED:
@@ -395,6 +395,39 @@ class Book:
         self.mail("grant-removed", "requester", grant["person"], grant=number)
         for name in self.active(self.apps[grant["app"]]["owner"]) - {grant["person"], actor}:
             self.mail("grant-removed", "other", name, grant=number)
+
+    def grant_access(self, actor: str, person: str, app: str, seat: str, reason: str) -> None:
+        """Access without a request: never to oneself, and never past a request that waits for an answer. The owners
+        and the approvers are told."""
+        rule = self.apps[app]["rule"]
+        if (actor == person or not reason or self.has(person, app) or self.waits(person, app)
+                or not self.people[person]["active"]):  # fmt: skip
+            raise Refused("incomplete")
+        self.sweep(person, app)
+        self.grants.append({"app": app, "person": person, "request": None, "live": True, "seat": seat})
+        number = len(self.grants) - 1
+        told = self.active(self.apps[app]["owner"])
+        for who, _, _ in rule["steps"] if rule["approval"] else []:
+            told |= self.active(who)
+        self.mail("grant-added", "requester", person, grant=number)
+        for name in told - {person, actor}:
+            self.mail("grant-added", "other", name, grant=number)
+
+    def remove_all(self, actor: str, person: str, reason: str) -> None:
+        """One reason for all apps, and one mail to each whom it concerns."""
+        held = [number for number, one in enumerate(self.grants) if one["live"] and one["person"] == person]
+        if not held:
+            raise Refused("conflict", *([] if reason else ["incomplete"]))
+        if not reason:
+            raise Refused("incomplete")
+        told = {person: list(held)}
+        for number in held:
+            self.grants[number]["live"] = False
+            for name in self.active(self.apps[self.grants[number]["app"]]["owner"]) - {person, actor}:
+                told.setdefault(name, []).append(number)
+        for name, about in told.items():
+            kind = "grant-removed" if len(about) == 1 else "grants-removed"
+            self.mail(kind, "requester" if name == person else "other", name, grant=about[0])
 
     # What follows
 

@@ -18,7 +18,7 @@ from webapp.extensions import broker, db
 from webapp.models import AccessRequest, App, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
 from webapp.operations import apps, grants, groups, override, pending, people, requests
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import asked, cases, directory, mails
+from webapp.queries import asked, cases, directory, holdings, mails
 from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import (
@@ -255,6 +255,16 @@ class Database:
     def remove_grant(self, actor: str, number: int, reason: str) -> None:
         grant = db.session.scalars(select(Grant).order_by(Grant.id).offset(number).limit(1)).one()
         grants.remove(grant, actor=self._person(actor), reason=reason, now=clock.now())
+
+    def grant_access(self, actor: str, person: str, app: str, seat: str, reason: str) -> None:
+        wanted, rule = self._form(app)
+        grants.give(wanted, rule, person=self._person(person), actor=self._person(actor), given={SEAT: [seat]},
+                    reason=reason, now=clock.now())  # fmt: skip
+
+    def remove_all(self, actor: str, person: str, reason: str) -> None:
+        someone = self._person(person)
+        shown = [key for key, _ in holdings.listed(someone.id)]
+        grants.remove_all(someone, shown=shown, actor=self._person(actor), reason=reason, now=clock.now())
 
     def _person(self, name: str) -> Person:
         return db.session.get_one(Person, self.people[name])

@@ -75,6 +75,8 @@ EVERYTHING = events(
     reassign=(2, (names, numbers, whos, reasons)),
     extend=(1, (names, numbers, st.integers(1, 6), reasons)),
     remove_grant=(1, (names, numbers, reasons)),
+    grant_access=(2, (names, names, apps, seats, reasons)),
+    remove_all=(1, (names, names, reasons)),
 )
 
 
@@ -304,6 +306,12 @@ class Operations(Decisions):
             live = [place for place, grant in enumerate(self.book.grants) if grant["live"]]
             place = live[number % len(live)] if live and number % 5 else number % len(self.book.grants)
             self.both("remove_grant", actor=self.admin(actor), number=place, reason=reason)
+
+    def grant_access(self, actor: str, person: str, app: str, seat: str, reason: str) -> None:
+        self.both("grant_access", actor=actor, person=person, app=app, seat=seat, reason=reason)
+
+    def remove_all(self, actor: str, person: str, reason: str) -> None:
+        self.both("remove_all", actor=self.admin(actor), person=person, reason=reason)
 
     def mostly_admin(self, name: str) -> str:
         return name if name == "otto" else self.admin(name)

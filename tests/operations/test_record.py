@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from tests import factories
 from tests.factories import Company, approver, case_of
@@ -18,7 +19,7 @@ from tests.views import stage
 from tests.views.test_admin_audit import kinds_in_the_code
 from webapp import clock, outbox
 from webapp.extensions import db
-from webapp.models import Notice, Organisation, Person
+from webapp.models import Grant, Notice, Organisation, Person
 from webapp.operations import apps, entitlements, grants, groups, icons, mails, organisation, override, people, requests
 from webapp.queries import directory
 from webapp.transactions import choose
@@ -142,6 +143,12 @@ def life_of_requests(of: Company) -> None:
         grant = requests.add(free, factories.revision_of(free), person=of.rita, now=now())
     with line("grant.removed", of.adam, app=free, person=of.rita):
         grants.remove(grant, actor=of.adam, reason="No longer needed.", now=now())
+    with line("grant.added", of.adam, app=free, person=of.otto):
+        rule = factories.revision_of(free)
+        grants.give(free, rule, person=of.otto, actor=of.adam, given={}, reason="New.", now=now())
+    held = db.session.scalars(select(Grant.public_id).where(Grant.person_id == of.otto.id)).all()
+    with line("grant.removed", of.adam, app=free, person=of.otto):
+        grants.remove_all(of.otto, shown=held, actor=of.adam, reason="Gone.", now=now())
     with line("request.submitted", of.rita, app=asked, person=of.rita):
         made = requests.submit(asked, factories.revision_of(asked), person=of.rita, message="Hi", given={}, now=now())
     about: dict[str, Any] = {"request": made, "app": asked}

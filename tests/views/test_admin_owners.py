@@ -175,8 +175,8 @@ def test_who_has_it_with_fields_since_when_and_why(owner, hers, login_as, olga, 
     assert "Otto" not in page and "1 of 1, by name" in page
     assert f"/admin/people/{rita.public_id}" not in words(owner.get(url(app, "/people")))
     assert f"/admin/people/{rita.public_id}" in words(login_as(adam).get(url(app, "/people")))
-    assert "Nobody who has it matches “otto”" in words(owner.get(url(app, "/people?q=otto")))
-    assert "Nobody has Salesforce yet" in words(owner.get(url(hers, "/people")))
+    assert "No people match “otto”" in words(owner.get(url(app, "/people?q=otto")))
+    assert "No one has access to Salesforce yet" in words(owner.get(url(hers, "/people")))
 
 
 def test_who_has_it_is_paged_by_name(owner, olga):

@@ -5,6 +5,7 @@ from . import audit as audit
 from . import copying as copying
 from . import fields as fields
 from . import first_steps as first_steps
+from . import grants as grants
 from . import groups as groups
 from . import icons as icons
 from . import keeping as keeping

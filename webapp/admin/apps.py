@@ -37,13 +37,13 @@ def apps() -> Response:
 def _list() -> dict[str, Any]:
     """What the templates of the list read."""
     owner, states = (None, queries.APP_STATES) if me().is_admin else (me().id, queries.OWNED_STATES)
-    where = place(*states)
+    where = place(*states, sorts=queries.APP_ORDERS)
     # Who is no admin sees what they, or their groups, own: there is nothing to choose.
     owners = queries.app_owners() if me().is_admin else []
     of = next((one for one in owners if one.value == where.owner), None)
     where = replace(where, owner=of.value if of else "")
     page = queries.apps(where.words, where.category, owner, of=of.approver if of else None, state=where.state,
-                        after=where.after, before=where.before)  # fmt: skip
+                        sort=where.sort, after=where.after, before=where.before)  # fmt: skip
     counts = queries.app_counts(where.words, where.category, owner, of=of.approver if of else None,
                                 states=("", *states))  # fmt: skip
     return {

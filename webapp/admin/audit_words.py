@@ -372,7 +372,7 @@ def _added(words: _Words) -> Markup:
                 "{who} added {app}, which they had opened to themselves: there was no other owner or admin."
             )
         return words.say("{who} added {app}, which needs no approval.")
-    return words.say("{who} gave {app} to {person}.")
+    return words.say("{who} granted {person} access to {app} without a request.")
 
 
 def _decided(verb: str) -> Callable[[_Words], Markup]:

@@ -13,6 +13,7 @@ from webapp.operations import groups as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
 from webapp.queries.admin import Named
+from webapp.queries.paging import Page
 from webapp.signin import admins, me
 from webapp.text import one_line
 
@@ -27,7 +28,7 @@ def groups() -> Response:
     return fragment(template, page=_list(), place=place())
 
 
-def _list() -> queries.Page[queries.GroupRow]:
+def _list() -> Page[queries.GroupRow]:
     where = place()
     return queries.groups(words=where.words, after=where.after, before=where.before)
 

@@ -1,17 +1,23 @@
 """Beside an app's rules: the requests for it, and who has it. For admins, and for who owns it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from flask import Response, abort, url_for
 
 from webapp import htmx
+from webapp.fresh import fresh
 from webapp.queries import admin as queries
-from webapp.queries import holdings, request_lines
+from webapp.queries import holders, request_lines
 from webapp.signin import keepers
+from webapp.text import reference
+from webapp.times import utc
+from webapp.transactions import choose
 
-from . import filters
+from . import filters, tables
 from .requests import STATES, searched
-from .views import bp, fragment, place
+from .views import Place, bp, fragment, place
 
 
 @bp.get("/apps/<public_id>/requests")
@@ -34,10 +40,58 @@ def app_requests(public_id: str) -> Response:
 def app_people(public_id: str) -> Response:
     """Who has this app, by name: with which fields, since when and why."""
     row = queries.app(public_id) or abort(404)
-    where = place()
-    page = holdings.holders(row.app.id, words=where.words, after=where.after, before=where.before)
-    return fragment(
-        "admin/_app_people.html" if htmx.is_fragment() else "admin/app_people.html",
-        page=page, place=where, card={"row": row}, app=row.app,
-        url=url_for("admin.app_people", public_id=public_id),
-    )  # fmt: skip
+    if htmx.is_fragment():
+        return fragment("admin/_app_people.html", **people_of(row))
+    return fragment("admin/app_people.html", **people_of(row))
+
+
+def people_of(row: queries.AppRow) -> dict[str, Any]:
+    """What the templates of the list read."""
+    where = here()
+    page = holders.page(row.app.id, words=where.words, sort=where.sort, after=where.after, before=where.before)
+    url = url_for("admin.app_people", public_id=row.app.public_id)
+    return {"page": page, "place": where, "card": {"row": row}, "app": row.app, "url": url}
+
+
+def here() -> Place:
+    """The place in the list of people, as the address says it."""
+    return place(sorts=holders.ORDERS)
+
+
+COLUMNS = ("Person", "Email", "About", "State", "Since (UTC)", "Ends (UTC)", "Access", "Request", "Reason", "Fields")
+
+
+@bp.get("/apps/<public_id>/people.csv")
+@keepers
+@fresh
+def app_people_csv(public_id: str) -> Response:
+    """Those whom the search finds, as they are read from the database."""
+    row = queries.app(public_id) or abort(404)
+    return tables.download("people", _table(row.app.id, here()))
+
+
+def _table(app_id: int, where: Place) -> Iterator[str]:
+    choose("read")
+    yield tables.head(COLUMNS)
+    for some in holders.batches(app_id, words=where.words, sort=where.sort):
+        yield tables.written([_row(one) for one in some])
+
+
+def _row(holder: holders.Holder) -> list[str]:
+    person, held = holder.person, holder.held
+    if held.request:
+        by = f"Approved by {', '.join(held.deciders)}" if held.deciders else "Approved"
+    else:
+        by = f"Granted by {held.giver}" if held.giver else "Added without approval"
+    return [
+        person.name,
+        person.email,
+        person.about,
+        queries.PersonRow(person, 0).state.capitalize(),
+        utc(held.since),
+        utc(held.ends_at),
+        by,
+        reference(held.request) if held.request else "",
+        held.reason,
+        "; ".join(f"{one.name}: {one.value}" for one in held.values),
+    ]

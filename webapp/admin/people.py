@@ -14,8 +14,10 @@ from webapp.models import App, Grant, Person
 from webapp.operations import grants
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
+from webapp.presentation import count
 from webapp.queries import accounts, holdings, request_lines
 from webapp.queries import admin as queries
+from webapp.queries.paging import Page
 from webapp.queries.request_search import Filter
 from webapp.signin import admins, me
 from webapp.text import one_line
@@ -36,13 +38,15 @@ def people() -> Response:
     return fragment(template, page=_list(), place=_place(), standings=queries.STANDINGS)
 
 
-def _list() -> queries.Page[queries.PersonRow]:
+def _list() -> Page[queries.PersonRow]:
     where = _place()
-    return queries.people(words=where.words, standing=where.state, after=where.after, before=where.before)
+    return queries.people(
+        words=where.words, standing=where.state, sort=where.sort, after=where.after, before=where.before
+    )
 
 
 def _place() -> Place:
-    return place(*queries.STANDINGS)
+    return place(*queries.STANDINGS, sorts=queries.PEOPLE_ORDERS)
 
 
 @bp.get("/people/new")
@@ -185,6 +189,42 @@ def remove_grant(public_id: str, grant_id: str) -> AnyResponse:
     )
 
 
+@bp.get("/people/<public_id>/grants/removal")
+@admins
+def removal_of_all(public_id: str) -> Response:
+    """The dialog that lists all apps of somebody, to remove them for one reason."""
+    return _removal_of_all(public_id, 200)
+
+
+def _removal_of_all(public_id: str, status: int, **typed: object) -> Response:
+    card = _load(public_id)
+    values: dict[str, object] = {"listed": holdings.listed(card.person.id), **typed}
+    if htmx.is_fragment():
+        return fragment("admin/_remove_all.html", status, card=card, **values)
+    return _person(public_id, status, page="admin/person.html", modal="remove-all", **values)
+
+
+@bp.post("/people/<public_id>/grants/removal")
+@admins
+@fresh
+def remove_all_grants(public_id: str) -> AnyResponse:
+    """`shown` are the apps that the question listed."""
+    someone = _load(public_id).person
+    reason = request.form.get("reason", "")
+    try:
+        number = grants.remove_all(
+            someone, shown=request.form.getlist("shown"), actor=me(), reason=reason, now=clock.now()
+        )
+    except Invalid as error:
+        undo()
+        return _removal_of_all(public_id, 422, reason=reason, errors=error.fields)
+    except Conflict as error:
+        undo()
+        return _removal_of_all(public_id, 409, reason=reason, refused=str(error))
+    commit()
+    return _answer(public_id, f"Access to {count(number, 'app')} removed. {someone.name} has been notified.")
+
+
 @bp.post("/people/<public_id>/password-reset")
 @admins
 @fresh
@@ -214,25 +254,35 @@ def end_sessions(public_id: str) -> AnyResponse:
 @admins
 def deactivation(public_id: str) -> Response:
     """The dialog that says what deactivating somebody does."""
-    return _deactivation(public_id, "", 200)
+    return _deactivation(public_id, 200)
 
 
-def _deactivation(public_id: str, refused: str, status: int) -> Response:
+def _deactivation(public_id: str, status: int, *, refused: str = "", **typed: object) -> Response:
+    card = _load(public_id)
+    values: dict[str, object] = {"refused": refused, "listed": holdings.listed(card.person.id), **typed}
     if htmx.is_fragment():
-        return fragment("admin/_deactivation.html", status, card=_load(public_id), refused=refused)
-    return _person(public_id, status, page="admin/person.html", modal="deactivation", refused=refused)
+        return fragment("admin/_deactivation.html", status, card=card, **values)
+    return _person(public_id, status, page="admin/person.html", modal="deactivation", **values)
 
 
 @bp.post("/people/<public_id>/deactivation")
 @admins
 @fresh
 def deactivate(public_id: str) -> AnyResponse:
+    """With `remove`, access to the apps that were listed goes too, for a reason."""
     someone = _load(public_id).person
+    reason, remove = request.form.get("reason", ""), request.form.get("remove") == "1"
     try:
         operations.deactivate(someone, actor=me(), now=clock.now())
+        if remove:
+            grants.remove_all(someone, shown=request.form.getlist("shown"), actor=me(), reason=reason, now=clock.now(),
+                              deactivated=True)  # fmt: skip
+    except Invalid as error:
+        undo()
+        return _deactivation(public_id, 422, remove=remove, reason=reason, errors=error.fields)
     except Conflict as error:
         undo()
-        return _deactivation(public_id, str(error), 409)
+        return _deactivation(public_id, 409, refused=str(error), remove=remove, reason=reason)
     commit()
     return _answer(public_id, f"{someone.name} is deactivated: signed out everywhere, and asked for nothing any more.")
 

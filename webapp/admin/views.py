@@ -1,5 +1,6 @@
 """What the admin's pages share: the blueprint, the place in a list, and the answer to a change."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -24,6 +25,7 @@ class Place:
     state: str = ""
     category: str = ""
     owner: str = ""
+    sort: str = ""
 
     @property
     def words(self) -> list[str]:
@@ -31,8 +33,22 @@ class Place:
 
     def at(self, **key: str) -> str:
         """The query string of a neighbouring page."""
-        values = {"q": self.q, "state": self.state, "category": self.category, "owner": self.owner, **key}
+        names = ("q", "state", "category", "owner", "sort")
+        values = {name: getattr(self, name) for name in names} | key
         return "?" + urlencode({name: value for name, value in values.items() if value})
+
+    def turned(self, column: str, *, first: str = "") -> str:
+        """What sorts by this column; by the one that sorts already, the other way round. `first` is "-" for a column
+        that begins with the largest."""
+        if column == (self.sort or "name").removeprefix("-"):
+            return column if self.sort.startswith("-") else f"-{column}"
+        return f"{first}{column}" if column != "name" else ""
+
+    def sorts(self, column: str) -> str:
+        """Its aria-sort, or ""."""
+        if column != (self.sort or "name").removeprefix("-"):
+            return ""
+        return "descending" if self.sort.startswith("-") else "ascending"
 
     @property
     def is_whole(self) -> bool:
@@ -40,16 +56,20 @@ class Place:
         return not (self.q or self.state or self.category or self.owner)
 
     @property
+    def query(self) -> str:
+        """The query string of this very page, or ""."""
+        query = self.at(after=self.after, before=self.before)
+        return query if query != "?" else ""
+
+    @property
     def here(self) -> str:
-        names = ("q", "state", "category", "owner", "after", "before")
-        query = {name: value for name in names if (value := getattr(self, name))}
-        return f"{request.path}?{urlencode(query)}" if query else request.path
+        return request.path + self.query
 
 
-def place(*states: str) -> Place:
-    """`states` are those that the list can be filtered by."""
+def place(*states: str, sorts: Iterable[str] = ()) -> Place:
+    """`states` are those that the list can be filtered by, `sorts` the columns that it can be sorted by."""
     args = request.args
-    state = args.get("state", "")
+    state, sort = args.get("state", ""), args.get("sort", "")
     return Place(
         words_of(args.get("q", "")),
         args.get("after", "")[:12],
@@ -57,6 +77,7 @@ def place(*states: str) -> Place:
         state if state in states else "",
         words_of(args.get("category", "")),
         words_of(args.get("owner", "")),
+        sort if sort == "-name" or sort.removeprefix("-") in sorts else "",
     )
 
 

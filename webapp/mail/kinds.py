@@ -228,6 +228,38 @@ def grant_removed(facts: Facts) -> Mail:
     )
 
 
+def grant_added(facts: Facts) -> Mail:
+    """To who has access now, to the owners, and to those who would have approved it: granted without a request."""
+    assert facts.app and facts.grant and facts.policy
+    yours = facts.notice.role == "requester"
+    launch = _launch(facts.app.launch_url) if yours else ""
+    return _mail(
+        facts,
+        link=launch or links.url("/") if yours else "",
+        launch=launch,
+        by=line(facts.names.get(facts.grant.given_by_id or 0, "")) or "An admin",
+        holder=line(facts.names.get(facts.grant.person_id, "")),
+        when=times_of(facts).due(facts.grant.created_at),
+        reason=facts.grant.given_reason,
+        # An approver may see some fields only, so the mail to others has none.
+        rows=values(facts, facts.policy.sheet_for_requester(facts.grant.values)) if yours else [],
+    )
+
+
+def grants_removed(facts: Facts) -> Mail:
+    """To whoever had several apps, and to an owner of several of them: they were removed, by whom and why."""
+    assert facts.grant and facts.grant.removed_at
+    return _mail(
+        facts,
+        link=links.url("/catalog") if facts.notice.role == "requester" else "",
+        by=line(facts.names.get(facts.grant.removed_by_id or 0, "")) or "An admin",
+        holder=line(facts.names.get(facts.grant.person_id, "")),
+        when=times_of(facts).due(facts.grant.removed_at),
+        reason=facts.grant.removed_reason,
+        apps=[line(name) for name in facts.apps],
+    )
+
+
 def invitation(facts: Facts) -> Mail:
     """Welcome: set your password."""
     return _mail(facts, link=_password_link(facts), email=recipient(facts))
@@ -254,7 +286,9 @@ MAILS: dict[str, Callable[[Facts], Mail]] = {
     "request-comment": request_comment,
     "access-to-check": access_to_check,
     "app-added": app_added,
+    "grant-added": grant_added,
     "grant-removed": grant_removed,
+    "grants-removed": grants_removed,
     "invitation": invitation,
     "password-reset": password_reset,
     "test": test,

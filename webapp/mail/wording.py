@@ -51,10 +51,15 @@ def why(facts: Facts) -> str:
         return f"You received this email because you are an admin of {organisation}."
     assert facts.app
     app = line(facts.app.name)
-    if notice.kind == "grant-removed":
+    if notice.kind in ("grant-added", "grant-removed", "grants-removed"):
+        several = notice.kind == "grants-removed"
+        if notice.role == "other" and notice.kind == "grant-added":
+            return f"You received this email because you own {app} or approve requests for it."
         if notice.role == "other":
-            return f"You get this mail because you look after {app}."
-        why = f"you had {app}"
+            return f"You received this email because you own {'these apps' if several else app}."
+        if several:
+            return "You received this email because you had access to these apps."
+        why = f"you {'have' if notice.kind == 'grant-added' else 'had'} access to {app}"
     elif notice.role == "other":
         why = f"this address is set to be told how requests for {app} end"
     elif notice.kind == "app-added":

@@ -33,6 +33,9 @@ class Grant(ValuesMixin, Base):
     request_id: Mapped[int | None] = mapped_column(Id, ForeignKey("requests.id"))
     state: Mapped[str] = mapped_column(String(12), default="active")
     created_at: Mapped[datetime]
+    # Who granted access without a request, and why. Without them it was requested, or added by the person.
+    given_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+    given_reason: Mapped[str] = mapped_column(String(500), default="", server_default=text("''"))
     ends_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
     removed_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))

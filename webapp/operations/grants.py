@@ -1,60 +1,215 @@
-"""What admins do to an app that somebody has."""
+"""Access by the word of an owner or an admin: granted without a request, and removed."""
 
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, exists, or_, select, update
 
 from webapp import audit, outbox
 from webapp.extensions import db
-from webapp.models import LIVE_GRANT, App, Grant, Person
+from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Person, PolicyRevision
 from webapp.queries import directory
-from webapp.text import clean, sha256
+from webapp.text import clean, reference, sha256
+from webapp.workflow.entitlements import fill
+from webapp.workflow.policy import Approver, Policy
+from webapp.workflow.states import RequestState
 
 from . import _invite
-from ._sql import changed
+from ._sql import changed, run, unless_taken
+from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid
+from .requests import expire_overdue
 
 REASON_LIMIT = 500
 
 
-def remove(grant: Grant, *, actor: Person, reason: str, now: datetime) -> None:
-    """Takes the app away; the person, and whoever looks after the app, are mailed why. It can be asked for again.
+def give(
+    app: App, revision: PolicyRevision, *, person: Person, actor: Person, given: Given, reason: str, now: datetime
+) -> Grant:
+    """Access without a request. The person is told, and so are the owners and whoever would have approved it.
 
-    Raises Invalid without a reason, and Conflict when it was taken away before.
+    Raises Invalid or BadValues for input, and Conflict when the app or its rules have changed.
     """
-    reason = clean(reason)
-    if not reason:
-        raise Invalid(reason="Please say why: they read it in the mail, and it stays in the record.")
-    if len(reason) > REASON_LIMIT:
-        raise Invalid(reason=f"Please keep it to {REASON_LIMIT} characters; this has {len(reason):,}.")
+    if person.id == actor.id:
+        raise Invalid(person="You cannot grant yourself access. Request the app, or ask another owner or an admin.")
+    policy = revision.snapshot()
+    values = policy.defaults()
+    sheet = policy.sheet_for_grant(values)
+    values = taken(sheet, values, fill(sheet.fields, cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds")))
+    reason = _reason(reason, "Enter a reason. The person and the owner of the app get it by email.")
     directory.lock()
-    if changed(
-        update(Grant)
-        .where(Grant.id == grant.id, Grant.state.in_(LIVE_GRANT))
-        .values(state="removed", removed_at=now, removed_by_id=actor.id, removed_reason=reason)
-    ) != 1:  # fmt: skip
+    owner = _check_what_stands(app, revision, person, now=now)
+    grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active", given_by_id=actor.id,
+                  given_reason=reason)  # fmt: skip
+    grant.values = values
+    with unless_taken(Invalid(person=f"{person.name} already has access to {app.name}.")):
+        db.session.add(grant)
+    audit.record("grant.added", at=now, actor=actor.id, app=app.id, person=person.id, grant=grant.id,
+                 reason=sha256(reason), before=None, after=for_the_record(policy, values))  # fmt: skip
+    roles = dict.fromkeys(sorted(_concerned(policy, owner) - {person.id, actor.id}), "other")
+    roles[person.id] = "requester"
+    outbox.post(
+        [_invite.notice("grant-added", role, now=now, person_id=one, grant_id=grant.id) for one, role in roles.items()]
+    )
+    return grant
+
+
+def _concerned(policy: Policy, owner: Approver | None) -> frozenset[int]:
+    """The owners, and those who would have been asked to approve."""
+    steps = [step.approver for step in policy.steps] if policy.approval_required else []
+    wanted = [one for one in (owner, *steps) if one is not None]
+    return directory.look_up(wanted, admins=False).directory.active if wanted else frozenset()
+
+
+# Built once: SQLAlchemy takes twice as long to build a statement as to run it.
+_WHAT_STANDS = (
+    select(
+        exists()
+        .where(Grant.app_id == App.id, Grant.person_id == bindparam("person"), Grant.state.in_(LIVE_GRANT))
+        .label("has"),
+        exists().where(Person.id == bindparam("person"), Person.active).label("active"),
+        AccessRequest.id.label("asked"),
+        AccessRequest.public_id.label("request"),
+        App.archived_at,
+        App.policy_revision_id,
+        App.owner_person_id,
+        App.owner_group_id,
+    )
+    .outerjoin(
+        AccessRequest,
+        (AccessRequest.app_id == App.id)
+        & (AccessRequest.for_person_id == bindparam("person"))
+        & (AccessRequest.state == RequestState.PENDING.value),
+    )
+    .where(App.id == bindparam("app"))
+)
+
+
+def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, now: datetime) -> Approver | None:
+    """The app's owner, looked up under the lock with all else that may have changed under the form.
+
+    A pending request is decided or cancelled first: its approvers have been asked, and their word counts.
+    """
+    row = run(_WHAT_STANDS, {"app": app.id, "person": person.id}).one()
+    if row.archived_at is not None:
+        raise Conflict(f"{app.name} is archived. Restore it first.")
+    if row.policy_revision_id != revision.id:
+        raise Conflict(f"The rules of {app.name} have just changed. Check the fields, then grant access again.")
+    if row.has:
+        raise Invalid(person=f"{person.name} already has access to {app.name}.")
+    if not row.active:
+        raise Invalid(person=f"{person.name} is deactivated. Reactivate the account first.")
+    if row.asked is not None and not expire_overdue(now=now, only=row.asked):
+        raise Invalid(
+            person=f"{person.name} has a pending request for {app.name} ({reference(row.request)}). "
+            "It has to be approved, denied or cancelled first."
+        )
+    if row.owner_person_id is None and row.owner_group_id is None:
+        return None
+    return Approver(row.owner_person_id, row.owner_group_id)
+
+
+def remove(grant: Grant, *, actor: Person, reason: str, now: datetime) -> None:
+    """Ends one person's access to one app; they and the owners of the app are told why. It can be requested again.
+
+    Raises Invalid without a reason, and Conflict when it was removed before.
+    """
+    reason = _reason(reason, "Enter a reason. The person and the app owner get it by email.")
+    directory.lock()
+    if changed(_live([Grant.id == grant.id]).values(_removed(actor, reason, now))) != 1:
         raise Conflict(_gone(grant))
-    audit.record("grant.removed", at=now, actor=actor.id, request=grant.request_id, app=grant.app_id,
-                 person=grant.person_id, grant=grant.id, reason=sha256(reason))  # fmt: skip
-    owner = db.session.get_one(App, grant.app_id).owner
-    owners = directory.look_up([owner], admins=False).directory.active if owner else frozenset()
+    _record_removed([grant], actor=actor, reason=reason, now=now)
+    _tell(grant.person_id, [grant], actor=actor, now=now)
+
+
+def remove_all(
+    person: Person, *, shown: Sequence[str], actor: Person, reason: str, now: datetime, deactivated: bool = False
+) -> int:
+    """Ends a person's access to all their apps for one reason; returns to how many.
+
+    `shown` are the public ids of the grants that the question listed: if these are no longer all, nothing is removed.
+    Each app's owner gets one email, the person one with all apps, unless they were `deactivated`. Raises Invalid, and
+    Conflict.
+    """
+    reason = _reason(reason, "Enter a reason. The person and the app owners get it by email.")
+    directory.lock()
+    grants = db.session.scalars(
+        _live([Grant.person_id == person.id])
+        .values(_removed(actor, reason, now))
+        .returning(Grant)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    ).all()
+    if not grants or {one.public_id for one in grants} != set(shown):
+        raise Conflict(f"The apps of {person.name} have just changed. Check the list, then remove them again.")
+    ordered = sorted(grants, key=lambda one: one.id)
+    _record_removed(ordered, actor=actor, reason=reason, now=now)
+    _tell(None if deactivated else person.id, ordered, actor=actor, now=now)
+    return len(ordered)
+
+
+def _live(where: list[Any]) -> Any:
+    return update(Grant).where(*where, Grant.state.in_(LIVE_GRANT))
+
+
+def _removed(actor: Person, reason: str, now: datetime) -> dict[str, Any]:
+    return {"state": "removed", "removed_at": now, "removed_by_id": actor.id, "removed_reason": reason}
+
+
+def _record_removed(grants: Iterable[Grant], *, actor: Person, reason: str, now: datetime) -> None:
+    for one in grants:
+        audit.record("grant.removed", at=now, actor=actor.id, request=one.request_id, app=one.app_id,
+                     person=one.person_id, grant=one.id, reason=sha256(reason))  # fmt: skip
+
+
+def _tell(person: int | None, grants: Sequence[Grant], *, actor: Person, now: datetime) -> None:
+    """One email to the person, and one to each owner about the apps that they own."""
+    about: dict[int, list[int]] = defaultdict(list)
+    if person is not None:
+        about[person] = [one.id for one in grants]
+    owners = _owners([one.app_id for one in grants])
+    found = directory.look_up(owners.values(), admins=False).directory
+    for one in grants:
+        for owner in found.of(owners.get(one.app_id)):
+            if owner not in (one.person_id, actor.id):
+                about[owner].append(one.id)
     outbox.post(
         [
-            _invite.notice("grant-removed", role, now=now, person_id=person, grant_id=grant.id)
-            for role, person in [
-                ("requester", grant.person_id),
-                *(("other", one) for one in sorted(owners - {grant.person_id, actor.id})),
-            ]
+            _invite.notice(
+                "grant-removed" if len(ids) == 1 else "grants-removed",
+                "requester" if to == person else "other",
+                now=now,
+                person_id=to,
+                grant_id=ids[0],
+                data_json="{}" if len(ids) == 1 else json.dumps({"grants": ids}),
+            )
+            for to, ids in sorted(about.items())
         ]
     )
 
 
+def _owners(apps: Sequence[int]) -> dict[int, Approver]:
+    rows = db.session.execute(
+        select(App.id, App.owner_person_id, App.owner_group_id).where(
+            App.id.in_(apps), or_(App.owner_person_id.is_not(None), App.owner_group_id.is_not(None))
+        )
+    )
+    return {row.id: Approver(row.owner_person_id, row.owner_group_id) for row in rows}
+
+
+def _reason(given: str, missing: str) -> str:
+    reason = clean(given)
+    if not reason:
+        raise Invalid(reason=missing)
+    if len(reason) > REASON_LIMIT:
+        raise Invalid(reason=f"Use {REASON_LIMIT} characters or fewer. You entered {len(reason):,}.")
+    return reason
+
+
 def _gone(grant: Grant) -> str:
-    row = db.session.execute(
-        select(App.name, Person.name.label("by"))
-        .select_from(Grant)
-        .join(App, App.id == Grant.app_id)
-        .outerjoin(Person, Person.id == Grant.removed_by_id)
-        .where(Grant.id == grant.id)
-    ).one()
-    return f"{row.by or 'Somebody'} has taken {row.name} away already. It was not done twice."
+    by = db.session.scalar(
+        select(Person.name).join(Grant, Grant.removed_by_id == Person.id).where(Grant.id == grant.id)
+    )
+    return f"{by or 'Someone else'} has already removed this access."

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from sqlalchemy import Row, Select, and_, exists, func, literal, or_, select, true, tuple_, union_all
+from sqlalchemy import Row, Select, and_, exists, func, literal, or_, select, true, union_all
 
 from webapp.extensions import db
 from webapp.models import (
@@ -22,34 +22,22 @@ from webapp.models import (
     Step,
 )
 from webapp.queries.owned import owned_by
+from webapp.queries.paging import COUNTED, Page, ordered, paged
 from webapp.text import hue, initials, like
 from webapp.workflow.policy import Approver, Policy, loads
 from webapp.workflow.states import RequestState, StepState
 
-PAGE = 50
-# Beyond it a count is "1,000+": nobody reads the difference, and the database need not count on.
-COUNTED = 1000
 CHOICES = 200
 # Members of a group that its place in the list shows; its own page shows all.
 MEMBERS = 12
 
 # What the list of apps can be filtered by; none of them: all in use.
 APP_STATES = ("requestable", "not requestable", "no owner", "archived")
+# What the lists can be sorted by besides the name.
+APP_ORDERS = {"category": (App.category, App.sort_key)}
+PEOPLE_ORDERS = {"email": (Person.email,)}
 # For who is no admin, and sees the apps they own.
 OWNED_STATES = ("requestable", "not requestable")
-
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
-    """A page of a list. `count` is of the whole list, COUNTED + 1 standing for all beyond; `back` and `more`
-    are the public ids that the neighbouring pages start from, or ""."""
-
-    items: list[Item]
-    count: int
-    back: str
-    more: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,31 +70,6 @@ class Named:
     @property
     def approver(self) -> Approver:
         return Approver(group=self.id) if self.is_group else Approver(person=self.id)
-
-
-def paged(query: Select[Any], table: Any, *, after: str, before: str) -> tuple[list[Row[Any]], int, str, str]:
-    """The rows, how many there are in all, and the keys of the neighbouring pages; two statements, three
-    when it is not the first page. `query` selects `table`'s public_id as "key"."""
-    total = query.with_only_columns(table.id).order_by(None).limit(COUNTED + 1).subquery()
-    count = db.session.scalar(select(func.count()).select_from(total)) or 0
-    order = (table.sort_key, table.id)
-    anchor = None
-    if after or before:
-        anchor = db.session.execute(select(*order).where(table.public_id == (after or before))).first()
-    if anchor is None:
-        rows = list(db.session.execute(query.order_by(*order).limit(PAGE + 1)))
-        return rows[:PAGE], count, "", rows[PAGE - 1].key if len(rows) > PAGE else ""
-    if after:
-        rows = list(db.session.execute(query.where(tuple_(*order) > tuple_(*anchor)).order_by(*order).limit(PAGE + 1)))
-        shown = rows[:PAGE]
-        return shown, count, shown[0].key if shown else "", shown[-1].key if len(rows) > PAGE else ""
-    rows = list(
-        db.session.execute(
-            query.where(tuple_(*order) < tuple_(*anchor)).order_by(*(one.desc() for one in order)).limit(PAGE + 1)
-        )
-    )
-    shown = rows[:PAGE][::-1]
-    return shown, count, shown[0].key if len(rows) > PAGE else "", shown[-1].key if shown else ""
 
 
 # Apps
@@ -155,12 +118,13 @@ def _app_row(row: Row[Any]) -> AppRow:
 
 def apps(
     words: Sequence[str] = (), category: str = "", owner: int | None = None, *,
-    of: Approver | None = None, state: str = "", after: str = "", before: str = "",
+    of: Approver | None = None, state: str = "", sort: str = "", after: str = "", before: str = "",
 ) -> Page[AppRow]:  # fmt: skip
-    """The apps in use, by name, or with the state "archived" those out of use; with `owner`, those that this person
+    """The apps in use, or with the state "archived" those out of use; with `owner`, those that this person
     answers for, also through a group; with `of`, those of exactly this owner."""
     query = _app_rows().where(*_apps_in(state), *_apps_found(words, category, owner, of))
-    rows, count, back, more = paged(query, App, after=after, before=before)
+    order = ordered(App, sort, APP_ORDERS)
+    rows, count, back, more = paged(query, App, after=after, before=before, order=order)
     return Page([_app_row(row) for row in rows], count, back, more)
 
 
@@ -383,14 +347,17 @@ STANDINGS: dict[str, Any] = {
 }
 
 
-def people(*, words: Sequence[str] = (), standing: str = "", after: str = "", before: str = "") -> Page[PersonRow]:
-    """Everybody, deactivated people included, or those of one of STANDINGS; by name."""
+def people(
+    *, words: Sequence[str] = (), standing: str = "", sort: str = "", after: str = "", before: str = ""
+) -> Page[PersonRow]:
+    """Everybody, deactivated people included, or those of one of STANDINGS."""
     query = _person_rows()
     if standing:
         query = query.where(STANDINGS[standing])
     for word in words:
         query = query.where(Person.search_text.like(like(word), escape="!"))
-    rows, count, back, more = paged(query, Person, after=after, before=before)
+    order = ordered(Person, sort, PEOPLE_ORDERS)
+    rows, count, back, more = paged(query, Person, after=after, before=before, order=order)
     return Page([PersonRow(row.Person, row.apps) for row in rows], count, back, more)
 
 

@@ -12,10 +12,8 @@ from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, App, Decision, Grant, Person, PolicyRevision, Step
 from webapp.models.requests import load_values
 from webapp.queries import faces
-from webapp.queries.admin import Page, paged
 from webapp.queries.chains import Who
 from webapp.queries.faces import AppFace
-from webapp.text import like
 from webapp.workflow.entitlements import shown
 from webapp.workflow.policy import loads
 from webapp.workflow.states import Channel, Verdict
@@ -38,7 +36,8 @@ class Value:
 
 @dataclass(slots=True)
 class Held:
-    """An app somebody has. Without `request` it was added directly; else `deciders` approved it, `settled_at`."""
+    """An app somebody has: `deciders` approved its `request`, `settled_at`; or `giver` granted it for a `reason`; or
+    the person added it."""
 
     public_id: str
     app: AppFace
@@ -51,6 +50,8 @@ class Held:
     values: list[Value] = field(default_factory=list)
     deciders: list[str] = field(default_factory=list)
     by_override: bool = False
+    giver: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,56 +65,47 @@ class Removed:
     reason: str
 
 
-_NOW, _FROZEN = aliased(PolicyRevision), aliased(PolicyRevision)
-_HELD = (
+_NOW, _FROZEN, _GIVER = aliased(PolicyRevision), aliased(PolicyRevision), aliased(Person)
+HELD = (
     select(
         Grant.public_id, *faces.COLUMNS, App.archived_at, Grant.state, Grant.created_at, Grant.ends_at,
         Grant.values_json, Grant.request_id, AccessRequest.public_id.label("request"), AccessRequest.settled_at,
-        _NOW.body.label("rule"), _FROZEN.body.label("frozen"),
+        _NOW.body.label("rule"), _FROZEN.body.label("frozen"), Grant.given_reason, _GIVER.name.label("giver"),
     )
     .join(App, App.id == Grant.app_id)
     .outerjoin(_NOW, _NOW.id == App.policy_revision_id)
     .outerjoin(AccessRequest, AccessRequest.id == Grant.request_id)
     .outerjoin(_FROZEN, _FROZEN.id == AccessRequest.policy_revision_id)
+    .outerjoin(_GIVER, _GIVER.id == Grant.given_by_id)
     .where(Grant.state.in_(LIVE_GRANT))
 )  # fmt: skip
 
 
 def held_by(person_id: int) -> list[Held]:
     """The apps somebody has, by name, with what each carries and why they have it; three statements."""
-    rows = db.session.execute(_HELD.where(Grant.person_id == person_id).order_by(App.sort_key, App.id).limit(APPS))
-    return _held(list(rows))
+    rows = db.session.execute(HELD.where(Grant.person_id == person_id).order_by(App.sort_key, App.id).limit(APPS))
+    return told(list(rows))
+
+
+def listed(person_id: int) -> list[tuple[str, AppFace]]:
+    """(public id of the grant, app) of all that somebody has, by name; one statement."""
+    rows = db.session.execute(
+        select(Grant.public_id, *faces.COLUMNS)
+        .join(App, App.id == Grant.app_id)
+        .where(Grant.person_id == person_id, Grant.state.in_(LIVE_GRANT))
+        .order_by(App.sort_key, App.id)
+    )
+    return [(row.public_id, faces.face(row)) for row in rows]
 
 
 def held(public_id: str, person_id: int) -> Held | None:
     """One of somebody's apps, by the grant's public id; None when they do not have it any more."""
-    rows = list(db.session.execute(_HELD.where(Grant.public_id == public_id, Grant.person_id == person_id)))
-    return _held(rows)[0] if rows else None
+    rows = list(db.session.execute(HELD.where(Grant.public_id == public_id, Grant.person_id == person_id)))
+    return told(rows)[0] if rows else None
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Somebody who has an app."""
-
-    person: Person
-    held: Held
-
-
-def holders(app_id: int, *, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[Holder]:
-    """Who has the app, by name, with what each has and why; five statements, six when it is not the first page."""
-    query = (
-        _HELD.add_columns(Person.public_id.label("key"), Person)
-        .join(Person, Person.id == Grant.person_id)
-        .where(Grant.app_id == app_id)
-    )
-    for word in words:
-        query = query.where(Person.search_text.like(like(word), escape="!"))
-    rows, count, back, more = paged(query, Person, after=after, before=before)
-    held = _held(rows)
-    return Page([Holder(row.Person, one) for row, one in zip(rows, held, strict=True)], count, back, more)
-
-
-def _held(rows: list[Any]) -> list[Held]:
+def told(rows: Sequence[Any]) -> list[Held]:
+    """From rows of HELD; two statements."""
     approved = _approvals({row.request_id for row in rows if row.request_id is not None})
     values = {row.public_id: load_values(row.values_json) for row in rows}
     names = _names({one.by for some in values.values() for one in some.values() if one.by is not None})
@@ -132,6 +124,8 @@ def _held(rows: list[Any]) -> list[Held]:
                 ],
                 list(dict.fromkeys(name for name, _ in by)),
                 any(channel == Channel.ADMIN.value for _, channel in by),
+                row.giver or "",
+                row.given_reason,
             )
         )  # fmt: skip
     return found

@@ -48,6 +48,7 @@ class Facts:
     comment: Comment | None = None
     steps: list[ChainStep] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)  # of those who set, settled, took or lost it, or own the app
+    apps: list[str] = field(default_factory=list)  # of a notice about several, by name
     owner: str = ""  # the person or group that looks after the app
     example: bool = False  # a preview: its link and code are plainly none
 
@@ -64,7 +65,7 @@ class Facts:
 
 
 def load(ids: Collection[int]) -> dict[int, Facts]:
-    """notice id → its facts, in six or seven statements for any number of notices."""
+    """notice id → its facts, in six to eight statements for any number of notices."""
     asker, receiver = aliased(Person), aliased(Person)
     rows = db.session.execute(
         select(Notice, Person, AccessRequest, asker, receiver, Invitation, Grant, App, PolicyRevision.body, Group.name)
@@ -91,6 +92,7 @@ def load(ids: Collection[int]) -> dict[int, Facts]:
             invitation, grant, owner=group or "",
         )  # fmt: skip
     _add_comments(found)
+    _add_apps(found)
     steps = chains.of_requests({one.request.id for one in found.values() if one.request is not None})
     names = _names(one for facts in found.values() for one in _named(facts))
     for facts in found.values():
@@ -112,10 +114,27 @@ def _add_comments(found: dict[int, Facts]) -> None:
             found[id].comment = said.get(comment)
 
 
+def _add_apps(found: dict[int, Facts]) -> None:
+    """The names of the apps that each "grants-removed" is about."""
+    about = {id: one.notice.data["grants"] for id, one in found.items() if one.notice.kind == "grants-removed"}
+    if about:
+        wanted = {grant for grants in about.values() for grant in grants}
+        query = (
+            select(Grant.id, App.name)
+            .join(App, App.id == Grant.app_id)
+            .where(Grant.id.in_(filled(wanted)))
+            .order_by(App.sort_key, App.id)
+        )
+        names = {row.id: row.name for row in db.session.execute(query)}
+        for id, grants in about.items():
+            found[id].apps = [name for grant, name in names.items() if grant in set(grants)]
+
+
 def _named(facts: Facts) -> list[int | None]:
     by = [one.by for one in facts.values.values()]
     settled = facts.request.settled_by_id if facts.request is not None else None
-    taken = [facts.grant.person_id, facts.grant.removed_by_id] if facts.grant is not None else []
+    grant = facts.grant
+    taken = [grant.person_id, grant.given_by_id, grant.removed_by_id] if grant is not None else []
     owner = facts.app.owner_person_id if facts.app is not None else None
     return [*by, *taken, settled, owner, facts.comment.person_id if facts.comment is not None else None]
 
@@ -209,7 +228,7 @@ def why_obsolete(now: Standing) -> str:
         return _asked_in_vain(now)
     if now.kind in ("invitation", "password-reset"):
         return "" if now.password_round == now.round else "The password or the address was changed in the meantime."
-    if now.kind == "app-added" or (now.kind == "request-approved" and now.role == "requester"):
+    if now.kind in ("app-added", "grant-added") or (now.kind == "request-approved" and now.role == "requester"):
         return "" if now.granted else "The app was taken away again."
     if now.kind == "request-comment":
         return _said_in_vain(now)

@@ -113,6 +113,10 @@ class Policy:
         seen = {one.entitlement.id for at in positions for one in self.sheet_for_step(at, values).visible}
         return self._sheet(values, dict.fromkeys(seen, Visibility.READ))
 
+    def sheet_for_grant(self, values: Mapping[str, SetValue]) -> Sheet:
+        """Every field, to fill in: for who grants access without a request."""
+        return self._sheet(values, {one.id: Visibility.WRITE for one in self.entitlements})
+
     def sheet_for_owner(self, values: Mapping[str, SetValue]) -> Sheet:
         """Every field, to read: for those who answer for the app."""
         return self._sheet(values, {one.id: Visibility.READ for one in self.entitlements})

@@ -1,0 +1,269 @@
+"""An app's page of people: access granted without a request and removed, by owners too; and the table to take along."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from webapp import clock, outbox
+from webapp.models import Grant
+from webapp.operations import apps, people
+from webapp.transactions import choose
+
+from .. import factories
+from . import stage
+from .admin_helpers import events, is_fragment, statements, words
+
+
+@pytest.fixture
+def olga(company):
+    return factories.with_password(factories.person("Olga Petrova"))
+
+
+@pytest.fixture
+def owner(login_as, olga):
+    return login_as(olga)
+
+
+@pytest.fixture
+def hers(olga, ana):
+    fields = (
+        stage.text_field("seat", requester=stage.WRITE, name="Seat", required=True),
+        stage.text_field("note", name="Note", default="standard"),
+    )
+    return factories.app("Salesforce", policy=stage.rule(ana, entitlements=fields), owner=olga)
+
+
+def url(app, path="/grants"):
+    return f"/admin/apps/{app.public_id}{path}"
+
+
+def form(person, **more):
+    return {"person": f"person:{person.public_id}", "rules": "1", "reason": "Needs it today.", "field-seat": "12",
+            "field-note": "by <Olga>"} | more  # fmt: skip
+
+
+def held(person):
+    stage.db.session.rollback()
+    return stage.db.session.query(Grant).filter_by(person_id=person.id, state="active").all()
+
+
+# Granting
+
+
+def test_an_owner_finds_a_person_and_grants_access_with_a_reason(owner, hers, rita, olga):
+    page = words(owner.get(url(hers, "/people")))
+    assert f'href="{url(hers, "/grants/new")}"' in page
+    assert "No active person matches “zz”" in words(owner.get(url(hers, "/grants/new?who=zz")))
+    found = words(owner.get(url(hers, "/grants/new?who=rita")))
+    assert f'href="{url(hers, "/grants/new")}?person=person:{rita.public_id}"' in found
+    asked = words(owner.get(url(hers, f"/grants/new?person=person:{rita.public_id}")))
+    assert 'name="field-seat"' in asked and 'value="standard"' in asked and 'name="reason"' in asked
+    answer = owner.post(url(hers), form(rita))
+    assert (answer.status_code, answer.headers["Location"]) == (303, url(hers, "/people"))
+    page = stage.words(owner.get(url(hers, "/people")))
+    assert "Rita Lindqvist has access to Salesforce and has been notified." in page
+    assert "Seat 12 by Olga Petrova" in page and "Granted by Olga Petrova" in page and "“Needs it today.”" in page
+    assert held(rita)[0].given_by_id == olga.id
+
+
+def test_each_refusal_keeps_what_was_typed(owner, hers, rita, ben, olga, company):
+    for wrong, sentence in (
+        (form(rita, reason=""), "Enter a reason."),
+        (form(rita, **{"field-seat": ""}), "Enter Seat."),
+        (form(olga), "You cannot grant yourself access."),
+        (form(rita) | {"person": "person:000000000000"}, "Choose a person."),
+        (form(rita) | {"person": ""}, "Choose a person."),
+    ):
+        answer = owner.post(url(hers), wrong)
+        assert answer.status_code == 422 and sentence in words(answer), sentence
+        assert "by <Olga>" in words(answer) or sentence == "Choose a person."
+    made = factories.request(rita, hers, given={"seat": ["1"]})
+    answer = owner.post(url(hers), form(rita))
+    assert answer.status_code == 422 and f'href="/requests/{made.public_id}"' in words(answer)
+    assert "It has to be approved, denied or cancelled first." in words(answer)
+    assert "pending request" in words(owner.get(url(hers, f"/grants/new?person=person:{rita.public_id}")))
+    choose("write")
+    apps.change_policy(hers, comment_required=True, actor=company.adam, now=clock.now())
+    outbox.commit()
+    answer = owner.post(url(hers), form(ben))
+    assert answer.status_code == 409 and "rules of Salesforce have just changed" in words(answer)
+    assert "by <Olga>" in words(answer) and 'name="rules" value="2"' in words(answer)
+    assert held(rita) == held(ben) == []
+    assert owner.post(url(hers), form(ben, rules="2")).status_code == 303
+    again = owner.post(url(hers), form(ben, rules="2"))
+    assert again.status_code == 422 and "Ben Okafor already has access to Salesforce." in words(again)
+    assert len(held(ben)) == 1
+
+
+def test_outsiders_and_owners_of_other_apps_grant_and_remove_nothing(login_as, owner, hers, otto, rita):
+    other = factories.app("Zoom", owner=otto)
+    grant = factories.grant(rita, other)
+    for browser, app in ((login_as(rita), hers), (owner, other), (login_as(otto), hers)):
+        assert browser.post(url(app), form(rita)).status_code == 404
+        for path in ("/grants/new", "/people", "/people.csv", f"/grants/{grant.public_id}/removal"):
+            assert browser.get(url(app, path)).status_code == 404
+        assert browser.post(url(app, f"/grants/{grant.public_id}/removal"), {"reason": "x"}).status_code == 404
+    # A grant of another app is not reached through one's own.
+    assert owner.post(url(hers, f"/grants/{grant.public_id}/removal"), {"reason": "x"}).status_code == 404
+    assert owner.get(url(hers, f"/grants/{grant.public_id}/removal")).status_code == 404
+    assert len(held(rita)) == 1
+
+
+# Removing
+
+
+def test_an_owner_removes_access_with_a_reason_and_comes_back_to_the_same_place(owner, olga, rita):
+    app = factories.app("Zoom", owner=olga)
+    grant = factories.grant(rita, app)
+    where = url(app, f"/grants/{grant.public_id}/removal?q=rita&sort=-since")
+    asked = owner.get(where, htmx=True)
+    assert is_fragment(asked) and "Remove access of Rita Lindqvist?" in words(asked) and "sort=-since" in words(asked)
+    assert "Remove access of Rita Lindqvist?" in words(owner.get(where))
+    for htmx in (False, True):
+        refused = owner.post(where, {"reason": " "}, htmx=htmx)
+        assert refused.status_code == 422 and is_fragment(refused) is htmx and "Enter a reason." in words(refused)
+    done = owner.post(where, {"reason": "Moved."})
+    assert (done.status_code, done.headers["Location"]) == (303, url(app, "/people?q=rita&sort=-since"))
+    assert held(rita) == []
+    assert (events("grant.removed")[-1]["actor"], events("grant.removed")[-1]["app"]) == (olga.id, app.id)
+    assert "Access to Zoom removed. Rita Lindqvist has been notified." in words(owner.get(url(app, "/people")))
+    again = owner.post(where, {"reason": "Moved."})
+    assert again.status_code == 409 and "Olga Petrova has already removed this access." in words(again)
+
+
+# The list, and the table to take along
+
+
+@pytest.mark.both_engines
+def test_the_list_is_sorted_and_paged_by_name_and_by_since(owner, olga, monkeypatch):
+    monkeypatch.setattr("webapp.queries.paging.PAGE", 2)
+    app = factories.app("Zoom", owner=olga)
+    for name in ("Cora C", "Abel A", "Dora D", "Bea B"):
+        factories.grant(factories.person(name), app)
+
+    def pages(sort):
+        """The names, page by page to the end and back to the beginning."""
+        order, key = [], ""
+        for way in ("More", "Back"):
+            while True:
+                page = words(owner.get(url(app, f"/people?sort={sort}{key}")))
+                shown = [one for one in ("Abel", "Bea", "Cora", "Dora") if f">{one} " in page or f"{one} " in page]
+                order.append(sorted(shown, key=lambda one: page.index(f"Remove access of {one}")))
+                link = page.partition(">" + way + "</a>")[0].rpartition('href="')[2] if f">{way}</a>" in page else ""
+                if not link:
+                    break
+                key = "&" + link.partition('"')[0].partition("?")[2].replace(f"sort={sort}&", "").replace("amp;", "")
+        return order
+
+    there_and_back = [[0, 1], [2, 3], [2, 3], [0, 1]]
+    for sort, names in (("", "Abel Bea Cora Dora"), ("-name", "Dora Cora Bea Abel"), ("since", "Cora Abel Dora Bea"),
+                        ("-since", "Bea Dora Abel Cora")):  # fmt: skip
+        wanted = [[names.split()[at] for at in some] for some in there_and_back]
+        assert pages(sort) == wanted, sort
+    page = words(owner.get(url(app, "/people?sort=-since")))
+    assert page.count('aria-sort="descending"') == 1 and 'aria-sort="ascending"' not in page
+
+
+def test_the_table_holds_what_the_search_finds_and_no_formula(owner, hers, rita, ben, olga, ana):
+    owner.post(url(hers), form(rita, reason="=1+1", **{"field-note": "@SUM(A1)"}))
+    made = factories.request(ben, hers, given={"seat": ["7"]})
+    factories.decide(made, ana)
+    answer = owner.get(url(hers, "/people.csv"), buffered=True)
+    assert "attachment" in answer.headers["Content-Disposition"]
+    rows = list(csv.reader(io.StringIO(answer.get_data(as_text=True).removeprefix("\ufeff"))))
+    assert rows[0][:2] == ["Person", "Email"] and [row[0] for row in rows[1:]] == ["Ben Okafor", "Rita Lindqvist"]
+    assert rows[1][6:8] == ["Approved by Ana Moreau", made.reference]
+    assert rows[2][6:9] == ["Granted by Olga Petrova", "", "'=1+1"] and "Seat: 12" in rows[2][9]
+    assert rows[2][4].endswith("Z") and "T" in rows[2][4]
+    assert len(owner.get(url(hers, "/people.csv?q=ben"), buffered=True).get_data(as_text=True).splitlines()) == 2
+
+
+@pytest.mark.both_engines
+def test_the_table_takes_batches(owner, olga, monkeypatch):
+    monkeypatch.setattr("webapp.queries.holders.BATCH", 2)
+    app = factories.app("Zoom", owner=olga)
+    for name in ("Cora C", "Abel A", "Dora D", "Bea B"):
+        factories.grant(factories.person(name), app)
+    for sort, first in (("", "Abel"), ("-name", "Dora"), ("-since", "Bea")):
+        rows = owner.get(url(app, f"/people.csv?sort={sort}"), buffered=True).get_data(as_text=True).splitlines()
+        assert len(rows) == 5 and rows[1].startswith(first), sort
+
+
+# All apps of a person
+
+
+@pytest.fixture
+def admin(login_as, adam):
+    return login_as(adam)
+
+
+def test_all_apps_are_removed_for_one_reason(admin, login_as, rita, adam, olga, company):
+    home = f"/admin/people/{rita.public_id}"
+    mine = [factories.grant(rita, factories.app(name, owner=olga)) for name in ("Zoom", "Miro")]
+    assert f'href="{home}/grants/removal"' in words(admin.get(home))
+    asked = admin.get(f"{home}/grants/removal", htmx=True)
+    assert is_fragment(asked) and "Remove access to 2 apps?" in words(asked)
+    assert all(f'name="shown" value="{one.public_id}"' in words(asked) for one in mine)
+    assert "Remove access to 2 apps?" in words(admin.get(f"{home}/grants/removal"))
+    both = [one.public_id for one in mine]
+    for htmx in (False, True):
+        refused = admin.post(f"{home}/grants/removal", {"shown": both, "reason": ""}, htmx=htmx)
+        assert refused.status_code == 422 and "Enter a reason." in words(refused)
+        stale = admin.post(f"{home}/grants/removal", {"shown": both[:1], "reason": "Rita <left>"}, htmx=htmx)
+        assert stale.status_code == 409 and "apps of Rita Lindqvist have just changed" in words(stale)
+        assert "Rita <left>" in words(stale) and len(held(rita)) == 2
+    done = admin.post(f"{home}/grants/removal", {"shown": both, "reason": "Rita left."})
+    assert done.status_code == 303 and held(rita) == []
+    assert "Access to 2 apps removed. Rita Lindqvist has been notified." in words(admin.get(home))
+    assert login_as(company.otto).post(f"{home}/grants/removal", {"shown": both, "reason": "x"}).status_code == 404
+
+
+def test_deactivating_can_remove_all_apps_in_the_same_step(admin, rita, otto, adam, olga):
+    home = f"/admin/people/{rita.public_id}/deactivation"
+    grant = factories.grant(rita, factories.app("Zoom", owner=olga))
+    page = words(admin.get(home, htmx=True))
+    assert "Also remove access to the 1 app they have" in page and grant.public_id in page
+    refused = admin.post(home, {"remove": "1", "shown": grant.public_id, "reason": ""}, htmx=True)
+    assert refused.status_code == 422 and "Enter a reason." in words(refused)
+    stale = admin.post(home, {"remove": "1", "shown": "", "reason": "Gone."})
+    assert stale.status_code == 409 and "Gone." in words(stale)
+    stage.db.session.rollback()
+    assert stage.db.session.get(type(rita), rita.id, populate_existing=True).active and len(held(rita)) == 1
+    assert admin.post(home, {"remove": "1", "shown": grant.public_id, "reason": "Gone."}).status_code == 303
+    assert held(rita) == []
+    kinds = [one for one in ("person.deactivated", "grant.removed") if events(one)]
+    assert kinds == ["person.deactivated", "grant.removed"]
+    # Without the box the apps stay, whatever stands in the reason.
+    kept = factories.grant(otto, factories.app("Miro"))
+    away = f"/admin/people/{otto.public_id}/deactivation"
+    assert admin.post(away, {"shown": kept.public_id, "reason": "Gone."}).status_code == 303
+    assert len(held(otto)) == 1
+    choose("write")
+    people.reactivate(otto, actor=adam, now=clock.now())
+    outbox.commit()
+
+
+def test_the_pages_take_the_same_statements_with_few_and_with_many(owner, hers, rita, olga, admin):
+    counts = []
+    for number in (2, 30):
+        app = factories.app(f"App {number}", owner=olga)
+        someone = factories.person(f"Person {number}", email=f"n{number}@example.com")
+        for index in range(number):
+            factories.grant(someone, factories.app(f"Other {number} {index}"))
+            factories.grant(factories.person(f"P{index} Q{number}", email=f"p{number}-{index}@example.com"), app)
+        seen = []
+        for browser, path in (
+            (owner, url(app, "/people?sort=-since")),
+            (owner, url(app, "/grants/new?who=p")),
+            (owner, url(app, f"/grants/new?person=person:{rita.public_id}")),
+            (admin, f"/admin/people/{someone.public_id}/grants/removal"),
+            (admin, f"/admin/people/{someone.public_id}/deactivation"),
+        ):
+            with statements() as counted:
+                assert browser.get(path).status_code == 200
+            seen.append(len(counted))
+        counts.append(seen)
+    assert counts[0] == counts[1]
