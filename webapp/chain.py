@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from webapp.bidi import listed
 from webapp.queries.chains import ChainStep, Who
 from webapp.text import capital, hue, initials
 from webapp.times import Times
@@ -76,7 +77,7 @@ def names(step: ChainStep, reader: int | None = None, *, first: bool = True) -> 
         return f"one of {step.asked_count} people"
     people = sorted(step.asked, key=lambda who: who.id != reader)
     words = ["you" if who.id == reader else _first(who.name) if first else who.name for who in people]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return words[0] if len(words) == 1 else f"{listed(words[:-1])} or {words[-1]}"
 
 
 def holder(step: ChainStep) -> str:

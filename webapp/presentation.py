@@ -10,7 +10,7 @@ from flask import Flask, g
 from jinja2 import Environment
 from markupsafe import Markup
 
-from webapp import clock, signin
+from webapp import clock, isolation, signin
 from webapp.chain import Link
 from webapp.extensions import settings
 from webapp.text import capital, reference
@@ -19,6 +19,7 @@ from webapp.workflow.entitlements import shown
 
 
 def init(app: Flask) -> None:
+    isolation.init(app)
     app.jinja_env.filters.update(
         ago=lambda instant: times().ago(instant),
         capital=capital,

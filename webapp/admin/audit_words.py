@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from webapp.bidi import listed
 from webapp.presentation import count
 from webapp.queries.audit_lines import Line, Names
 from webapp.text import reference
@@ -127,7 +128,7 @@ class _Words:
             return "nobody"
         known = [self.name(id) for id in ids[:5]]
         rest = len(ids) - len(known)
-        return ", ".join(known) + (f" and {rest} more" if rest else "")
+        return listed(known) + (f" and {rest} more" if rest else "")
 
     def changes(self) -> list[Change]:
         if self.line.kind == "policy.saved":
@@ -166,7 +167,7 @@ class _Words:
         if key == "owner" or (isinstance(value, dict) and set(value) == {"person", "group"}):
             return self.approver(value)
         if key == "audience":
-            return ", ".join(self.names.groups.get(id, "a group that is gone") for id in value)
+            return listed(self.names.groups.get(id, "a group that is gone") for id in value)
         if key == "picture":
             return f"picture {value[:8]}"  # two different ones have to read differently
         if key == "tier":

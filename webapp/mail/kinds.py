@@ -348,7 +348,7 @@ def _mail(facts: Facts, *, approver_subject: bool = False, **context: Any) -> Ma
         return environment.get_template(name).render(common | context | more)
 
     own = "email/_approver_subject.txt" if approver_subject else f"email/{notice.kind}/subject.txt"
-    subject = line(part(own))
+    subject = " ".join(part(own).split())  # what is put in is one line each, and set apart already
     return Mail(
         notice,
         sender=(sender, sender_address()),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from webapp import chain
+from webapp.bidi import named
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.mails import Facts
 from webapp.text import one_line
@@ -18,6 +19,7 @@ LABEL_WIDTH = 17
 NAME = "Countersign"
 # Characters that turn the reading direction of what comes after them: no name may do that to our words.
 _TURNING = dict.fromkeys(map(ord, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
+_OVERRIDES = dict.fromkeys(map(ord, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,13 @@ def chain_of(facts: Facts) -> list[chain.Link]:
         times=times_of(facts),
         reader=facts.person.id if facts.person else None,
     )
-    return [replace(one, title=line(one.title), lines=tuple(map(line, one.lines))) for one in found]
+    # The names in them are set apart already.
+    return [
+        replace(
+            one, title=one.title.translate(_OVERRIDES), lines=tuple(text.translate(_OVERRIDES) for text in one.lines)
+        )
+        for one in found
+    ]
 
 
 def deciders(step: ChainStep, reader: int) -> str:
@@ -182,7 +190,7 @@ def own_words(facts: Facts) -> list[Row]:
 
 def line(text: str) -> str:
     """One line that cannot turn the words around it."""
-    return one_line(text.translate(_TURNING))
+    return named(one_line(text))
 
 
 def first_name(name: str) -> str:

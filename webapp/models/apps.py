@@ -5,10 +5,11 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.bidi import named
 from webapp.text import hue, public_id, search_text, sort_key
 from webapp.workflow.policy import Approver, Policy, loads
 
-from .base import PUBLIC_ID, Base, Id, Sorted, id_column
+from .base import PUBLIC_ID, Base, Id, NameText, Sorted, id_column
 
 
 class App(Base):
@@ -24,7 +25,7 @@ class App(Base):
 
     id: Mapped[int] = id_column()
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
-    name: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(NameText(80))
     sort_key: Mapped[str] = mapped_column(Sorted)
     search_text: Mapped[str] = mapped_column(Sorted)
     description: Mapped[str] = mapped_column(String(500), default="")
@@ -48,7 +49,7 @@ class App(Base):
 
     def describe(self, *, name: str, description: str, category: str) -> None:
         """Sets the three texts that are searched, and what is derived from them."""
-        self.name, self.description, self.category = name, description, category
+        self.name, self.description, self.category = named(name), description, category
         self.sort_key = sort_key(name)
         self.search_text = search_text(name, description, category)
 
@@ -92,7 +93,7 @@ class EntitlementField(Base):
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
     app_id: Mapped[int] = mapped_column(Id, ForeignKey("apps.id"))
     position: Mapped[int]
-    name: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(NameText(80))
     kind: Mapped[str] = mapped_column(String(7))
     options: Mapped[str] = mapped_column(default="[]")  # JSON list of str
     required: Mapped[bool] = mapped_column(default=False)

@@ -9,6 +9,8 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column, registry
 from sqlalchemy.sql import expression
 from sqlalchemy.types import TypeDecorator
 
+from webapp.bidi import named
+
 Id = BigInteger().with_variant(Integer, "sqlite")
 # Byte order on both engines, so that a page key compares as it was sorted.
 Sorted = Text().with_variant(Text(collation="C"), "postgresql")
@@ -32,6 +34,19 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class NameText(TypeDecorator[str]):
+    """A name, which is set apart in sentences if it is read from right to left: bidi.Name."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else named(value)
 
 
 class Base(DeclarativeBase):

@@ -5,9 +5,10 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from webapp.bidi import named
 from webapp.text import hue, initials, public_id, search_text, sort_key
 
-from .base import PUBLIC_ID, Base, Id, Sorted, id_column
+from .base import PUBLIC_ID, Base, Id, NameText, Sorted, id_column
 
 
 class Person(Base):
@@ -17,7 +18,7 @@ class Person(Base):
     id: Mapped[int] = id_column()
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
     email: Mapped[str] = mapped_column(String(254), unique=True)  # in the form of addresses.canonical()
-    name: Mapped[str] = mapped_column(String(120))
+    name: Mapped[str] = mapped_column(NameText(120))
     sort_key: Mapped[str] = mapped_column(Sorted)
     search_text: Mapped[str] = mapped_column(Sorted)
     about: Mapped[str] = mapped_column(String(120), default="")
@@ -35,7 +36,7 @@ class Person(Base):
 
     def rename(self, name: str) -> None:
         """Sets the name and what is derived from it; the e-mail must be set already."""
-        self.name = name
+        self.name = named(name)
         self.sort_key = sort_key(name)
         self.search_text = search_text(name, self.email)
 
@@ -83,14 +84,14 @@ class Group(Base):
 
     id: Mapped[int] = id_column()
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
-    name: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(NameText(80))
     sort_key: Mapped[str] = mapped_column(Sorted, unique=True)
     created_at: Mapped[datetime]
     # Kept for what it decided; it can be chosen for nothing any more, and its name is free again.
     archived_at: Mapped[datetime | None]
 
     def rename(self, name: str) -> None:
-        self.name = name
+        self.name = named(name)
         self.sort_key = sort_key(name)
 
 
@@ -114,7 +115,7 @@ class Organisation(Base):
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(120))
+    name: Mapped[str] = mapped_column(NameText(120))
     time_zone: Mapped[str] = mapped_column(String(64))
     sender: Mapped[str] = mapped_column(String(120), default="", server_default=text("''"))
     # Outcome emails may go to these domains, too; those of active people are always allowed. Lower case, by spaces.

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, exists, func, or_, select
 
 from webapp import audit
+from webapp.bidi import listed
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Group, Membership, Person, Step
 from webapp.queries import directory, holdings
@@ -97,7 +98,7 @@ def _users(group: int) -> list[str]:
 
 def _some(names: Sequence[str]) -> str:
     more = len(names) - 5
-    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
+    return listed(names[:5]) + (f" and {more} more" if more > 0 else "")
 
 
 def add_member(group: Group, person: Person, *, actor: Person | None, now: datetime) -> None:

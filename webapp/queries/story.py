@@ -8,6 +8,7 @@ from itertools import groupby
 
 from sqlalchemy import bindparam, func, select
 
+from webapp.bidi import listed
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
 from webapp.outbox import TRIES
@@ -287,7 +288,7 @@ def owner_of(app: App) -> Who | None:
 def rule_in_words(case: Case, steps: Sequence[ChainStep]) -> list[tuple[str, str]]:
     """(what, how) of the rule that the request started under."""
     names = [step.person.name.split()[0] if step.person else step.group_name for step in steps]
-    words = names[0] if len(names) == 1 else ", then ".join(names)
+    words = names[0] if len(names) == 1 else listed(names, ", then ")
     return [
         ("Approvers", words),
         ("Time limit", _time_limit([step.days for step in case.steps])),
