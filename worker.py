@@ -24,7 +24,7 @@ from redis.exceptions import RedisError, ResponseError
 from rq import SimpleWorker
 from rq.exceptions import StopRequested
 
-from webapp import create_app, jobs, jsonlog, smtp
+from webapp import create_app, database_faults, jobs, jsonlog, smtp
 from webapp.broker import connect
 from webapp.config import Settings, SettingsError
 from webapp.embedded.process import collect_what_is_new, die_with_parent
@@ -103,7 +103,8 @@ class Process:
         self.settings = settings
         self.name = f"{socket.gethostname()}:{os.getpid()}"[-120:]
         self.worker: Worker | None = None
-        self.sweeper = self._every(float(os.environ.get("COUNTERSIGN_SWEEP_SECONDS") or SWEEP_SECONDS), jobs.sweep)
+        self.refusal = ""
+        self.sweeper = self._every(float(os.environ.get("COUNTERSIGN_SWEEP_SECONDS") or SWEEP_SECONDS), self._sweep)
         self.beater = self._every(BEAT_SECONDS, lambda: jobs.beat(self.name))
 
     def run(self) -> None:
@@ -126,6 +127,21 @@ class Process:
             self._pause(wait)
         self.sweeper.join(END_AFTER)
         log.info("The worker has stopped.", extra={"worker": self.name})
+
+    def _sweep(self) -> None:
+        """jobs.sweep, unless the database was upgraded behind us: code of another version must not work on it."""
+        if self.refuses():
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            jobs.sweep()
+
+    def refuses(self) -> bool:
+        """Whether the database is of another version than this code, which is then the reason to end."""
+        with self.app.app_context():
+            self.refusal = database_faults.schema_problem()
+        if self.refusal:
+            log.critical("The worker cannot work.", extra={"error": self.refusal})
+        return bool(self.refusal)
 
     def _answer_the_bell(self) -> None:
         """RQ's loop, until it ends because of us or because of the broker."""
@@ -159,7 +175,9 @@ class Process:
                     with self.app.app_context():
                         choose("write")
                         work()
-                except Exception:
+                except Exception as error:
+                    with self.app.app_context():
+                        database_faults.note(error)
                     log.exception("Something in the timetable failed; it is tried again.")
                 jobs.stopping.wait(seconds)
 
@@ -207,16 +225,19 @@ def main() -> int:
     if os.environ.get("COUNTERSIGN_EMBEDDED") == "1":
         die_with_parent()
     jsonlog.configure()
+    jsonlog.take_over()
     try:
         settings = Settings.from_env()
         jsonlog.configure(settings.log_level)
         process = Process(create_app(settings, web=False), settings)
+        if process.refuses():
+            return 1
         collect_what_is_new()
         process.run()
     except (SettingsError, TooOld) as error:
-        print(error, file=sys.stderr, flush=True)
+        log.critical("The worker cannot start.", extra={"error": str(error)})
         return 1
-    return 0
+    return 1 if process.refusal else 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from webapp.extensions import db
 PARTS = ("pages", "writes", "catalog", "expiry", "outbox", "latency", "servers", "weight", "lists")
 # Not among the quick ones; `lists` takes ten minutes and four gigabytes of its own, so it has to be asked for.
 LONG = ("servers", "lists")
-CLASSES = ("gthread", "sync", "gevent", "granian")
+CLASSES = ("waitress", "gthread", "sync", "gevent", "granian")
 
 # How often each thing is done: (quick, full).
 ROUNDS = {"pages": (15, 60), "writes": (25, 100), "catalog": (8, 30), "lists": (8, 20)}

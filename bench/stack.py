@@ -126,7 +126,7 @@ class Stack:
 
 @contextmanager
 def serve(site: Site, *, kind: str = "", workers: int = 1, threads: int = 4) -> Iterator[int]:
-    """The web server with our production settings; `kind` "" is the default worker class. The port it is on."""
+    """The web server with our production settings; `kind` "" is ours, waitress in gunicorn. The port it is on."""
     port = free_port()
     env = site.env | {"PORT": str(port), "WEB_CONCURRENCY": str(workers), "WEB_THREADS": str(threads)}
     command = [sys.executable, "-m", "gunicorn", "-c", "python:webapp.embedded.web", "bench.wsgi:app"]
@@ -134,7 +134,7 @@ def serve(site: Site, *, kind: str = "", workers: int = 1, threads: int = 4) -> 
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
                    "--workers", str(workers), "--blocking-threads", str(threads), "--no-ws", "--log-level", "error",
                    "bench.wsgi:app"]  # fmt: skip
-    elif kind:
+    elif kind not in ("", "waitress"):  # ours
         command += ["--worker-class", kind]
     log = Path(site.env["COUNTERSIGN_DATA"]) / f"web-{port}.log"
     with log.open("wb") as output:

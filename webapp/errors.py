@@ -8,10 +8,17 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
-from webapp import htmx, signin
+from webapp import database_faults, htmx, signin
 from webapp.extensions import db
 from webapp.operations.errors import Conflict, Invalid
 from webapp.workflow.errors import NotYourTurn, SelfApproval, WorkflowError
@@ -133,13 +140,18 @@ def _database(error: Exception) -> Response:
     signin.forget()
     # Lost between COMMIT and its answer.
     unsure = isinstance(error, DBAPIError) and error.connection_invalidated and error.statement is None
-    return answer(503, _UNSURE if unsure else _SENTENCES[503])
+    _end_transaction()
+    return answer(503, _UNSURE if unsure else database_faults.for_people(error) or _SENTENCES[503])
 
 
 def _broken(error: Exception) -> Response:
     original: Any = error.original_exception if isinstance(error, InternalServerError) else error
     if isinstance(original, _GONE):  # while the page of a refusal was drawn
         return _database(original)
+    if isinstance(original, ProgrammingError):  # a column that is not there (yet)
+        _end_transaction()
+        if database_faults.schema_problem():
+            return _database(original)
     log.error("broken", exc_info=original or error, extra={"path": request.path})
     signin.forget()
     _end_transaction()

@@ -1,16 +1,14 @@
 """/healthz: the process answers. /readyz: it can do its work."""
 
-from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, abort, jsonify, request
 from redis.exceptions import RedisError
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.extensions import broker, db
-from webapp.models import Heartbeat, Notice, db_now
-from webapp.queries import stops
+from webapp import database_faults, signin
+from webapp.extensions import broker
+from webapp.queries import outbox_lines
 from webapp.signin import anyone
 
 bp = Blueprint("health", __name__)
@@ -29,39 +27,46 @@ def healthz() -> Response:
 @bp.get("/readyz")
 @anyone
 def readyz() -> tuple[Response, int]:
-    """Database, broker, newest worker heartbeat, oldest due notice (ages in seconds), and why emails are stopped.
-    503 when the database is out of reach: without the others people can still ask and decide, so those only show."""
-    facts: dict[str, Any] = {"database": "ok", "broker": "ok", "worker_age": None, "oldest_due_age": None}
-    facts["mail"] = "ok"
-    try:
-        row = db.session.execute(
-            select(
-                db_now().label("now"),
-                select(func.max(Heartbeat.at)).scalar_subquery().label("beat"),
-                select(func.min(Notice.due_at))
-                .where(Notice.state == "due", Notice.due_at <= db_now())
-                .scalar_subquery()
-                .label("due"),
-            )
-        ).one()
-        stop = stops.current()
-    except SQLAlchemyError:
-        facts["database"] = "down"
+    """Database, its version and disk, broker, newest worker heartbeat, oldest due notice (ages in seconds), why emails
+    are stopped, and how many failed in a day. 503 when nobody can ask or decide; the others only show."""
+    facts: dict[str, Any] = {
+        "database": "ok", "schema": "ok", "disk": "ok", "broker": "ok", "mail": "ok",
+        "worker_age": None, "oldest_due_age": None, "failed_emails": None,
+    }  # fmt: skip
+    problem = database_faults.schema_problem()
+    if problem:
+        facts |= {"schema": "other version", "problem": problem}
     else:
-        facts["worker_age"] = _age(row.now, row.beat)
-        facts["oldest_due_age"] = _age(row.now, row.due)
-        if stop is not None:
-            facts |= {"mail": stop.what, "mail_age": _age(row.now, stop.since)}
+        _ask_the_database(facts)
+    if database_faults.disk_is_full():
+        facts |= {"disk": "full", "problem": database_faults.DISK_FULL}
     facts["worker"] = "ok" if facts["worker_age"] is not None and facts["worker_age"] < WORKER_SECONDS else "missing"
     try:
         broker().ping()
     except (RedisError, OSError):
         facts["broker"] = "down"
-    facts["status"] = (
-        "ok" if all(facts[one] == "ok" for one in ("database", "broker", "worker", "mail")) else "degraded"
-    )
-    return jsonify(facts), 503 if facts["database"] == "down" else 200
+    fine = {one: facts[one] == "ok" for one in ("database", "schema", "disk", "broker", "worker", "mail")}
+    facts["status"] = "ok" if all(fine.values()) else "degraded"
+    return jsonify(facts), 200 if all(fine[one] for one in ("database", "schema", "disk")) else 503
 
 
-def _age(now: datetime, then: datetime | None) -> float | None:
-    return round((now - then).total_seconds(), 1) if then else None
+def _ask_the_database(facts: dict[str, Any]) -> None:
+    try:
+        found = outbox_lines.trouble()
+    except SQLAlchemyError:
+        facts["database"] = "down"
+        return
+    facts["worker_age"] = None if found.worker is None else round(found.worker, 1)
+    facts["oldest_due_age"] = round(found.late, 1) or None
+    facts["failed_emails"] = found.dead
+    if found.stop is not None:
+        facts |= {"mail": found.stop.what, "mail_age": round(found.stopped, 1)}
+
+
+def refuse_another_version() -> None:
+    """While the database is known to be of another version than this code, it does nothing at all on it."""
+    if not database_faults.known_problem() or request.endpoint in ("health.healthz", "health.readyz", "static"):
+        return
+    if database_faults.schema_problem():
+        signin.forget()
+        abort(503, database_faults.FOR_PEOPLE["schema"])

@@ -6,7 +6,8 @@ from typing import Literal
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.config import PROJECT
 
@@ -49,3 +50,14 @@ def problem(engine: Engine) -> str:
     """What to do before this code may work on the database, or "". Raises SQLAlchemyError when it is out of reach."""
     with engine.connect() as connection:
         return SENTENCES.get(state(connection), "")
+
+
+def problem_at(url: URL) -> str:
+    """The same for a database by its address; "" when it is out of reach, which may pass."""
+    engine = create_engine(url)
+    try:
+        return problem(engine)
+    except SQLAlchemyError:
+        return ""
+    finally:
+        engine.dispose()

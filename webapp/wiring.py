@@ -67,6 +67,7 @@ def database(settings: Settings) -> URL:
 def _register_blueprints(app: Flask, settings: Settings) -> None:
     from webapp import admin, approver, auth, catalog, dashboard, health
 
+    app.before_request(health.refuse_another_version)
     for module in (health, auth, dashboard, catalog, approver, admin):
         app.register_blueprint(module.bp)
     if settings.mailbox:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 from typing import Any
 
@@ -41,6 +42,9 @@ def on_starting(server: Any) -> None:
         Settings.from_env()
     except SettingsError as error:
         _refuse(str(error))
+    # The supervisor has just brought it up to date; and what else gunicorn runs with these settings has no database.
+    if not _listener and server.app.app_uri == "wsgi:app" and (sentence := _problem_of_the_database()):
+        _refuse(sentence)
 
 
 def on_reload(server: Any) -> None:
@@ -52,7 +56,20 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
+    # After a reload the database may be of another version. Ending would end the old processes, too, so the new ones
+    # refuse each request until that is mended.
+    if worker.generation and hasattr(worker.wsgi, "app_context"):
+        from webapp.database_faults import schema_problem
+
+        with worker.wsgi.app_context():
+            if sentence := schema_problem():
+                log.critical("Countersign refuses all requests.", extra={"error": sentence})
     collect_what_is_new()
+
+
+def _problem_of_the_database() -> str:
+    asked = subprocess.run([sys.executable, "-m", "webapp.embedded.look"], stdout=subprocess.PIPE, text=True)
+    return asked.stdout.strip() if asked.returncode == 1 else ""
 
 
 def _refuse(sentence: str) -> None:
