@@ -315,7 +315,7 @@ def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: st
     elif way == 3:
         hand.post("ana", f"{path}/approval", comment=words, reason=words, **{"field-f": word[:150]})
     else:
-        hand.post("adam", f"{page}/archive", pending="cancel", why=words)
+        hand.fill(f"{page}/archive", "/archive", pending="cancel", why=words)
 
 
 def _look_at_texts(browser: Browser, talk: str, words: list[str], found: Findings) -> None:

@@ -15,6 +15,7 @@ from tests import factories
 from tests.conftest import Browser
 from tests.factories import PASSWORD
 from tests.views import stage
+from tests.views.admin_helpers import archive, turn_off
 from tests.views.stage import words
 from webapp import create_app, links
 from webapp.extensions import db
@@ -285,10 +286,9 @@ def test_an_admin_cannot_bend_the_rule_of_their_own_open_request(app: Any, compa
     for verdict in ("approval", "denial"):
         assert admin.post(f"/requests/{made.public_id}/{verdict}", {"reason": "Mine."}).status_code == 403
     # Turning approval off, or archiving, with "approve those that wait" as the way.
-    for action in ("approval-required", "archive"):
-        form = {"was": "on", "pending": "approve", "why": "Mine."}
-        answer = admin.post(f"/admin/apps/{app_.public_id}/{action}", form)
-        assert answer.status_code in (403, 409, 422), action
+    for act in (turn_off, archive):
+        answer = act(admin, app_, pending="approve", why="Mine.")
+        assert answer.status_code in (403, 409, 422), act
         assert stage.state(made) == "pending"
     # Nor the rule itself, by any form of the app's page.
     before = stage.everything()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -77,3 +78,23 @@ def person_called(name: str) -> Person | None:
 def group_called(name: str) -> Group | None:
     db.session.rollback()
     return db.session.scalar(select(Group).where(Group.name == name))
+
+
+def question(answer: Any) -> str:
+    """The hidden field that says which question it was; "" where nothing was asked."""
+    found = re.search(r'name="asked" value="(\w+)"', answer.text)
+    return found[1] if found else ""
+
+
+def turn_off(browser: Any, app: App, htmx: bool = False, **answer: str) -> Any:
+    """Approval is turned off; with `pending`, as the answer to the question that the page asks before."""
+    url = f"/admin/apps/{app.public_id}/approval-required"
+    if "pending" in answer and "asked" not in answer and factories.rows("requests", "state = 'pending'"):
+        answer["asked"] = question(browser.post(url, {"was": "on"}, htmx=True))
+    return browser.post(url, {"was": "on"} | answer, htmx=htmx)
+
+
+def archive(browser: Any, app: App, htmx: bool = False, **answer: str) -> Any:
+    """The app is archived, as the answer to the question."""
+    url = f"/admin/apps/{app.public_id}/archive"
+    return browser.post(url, {"asked": question(browser.get(url, htmx=True))} | answer, htmx=htmx)

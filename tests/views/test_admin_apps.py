@@ -14,7 +14,7 @@ from webapp.transactions import choose
 from webapp.workflow.policy import Policy
 
 from .. import factories
-from .admin_helpers import app_called, events, flat, is_fragment, now, policy_of, statements, words
+from .admin_helpers import app_called, events, flat, is_fragment, now, policy_of, statements, turn_off, words
 
 
 @pytest.fixture
@@ -305,7 +305,7 @@ def test_approval_is_turned_off_for_the_next_request_only(admin, ana, rita):
     pending = factories.request(rita, app)
     assert "1 request for Benevity is pending" in words(switch(admin, app, "approval-required", on=False, was=True))
     assert policy_of(app).approval_required
-    answer = admin.post(f"/admin/apps/{app.public_id}/approval-required", {"was": "on", "pending": "finish"})
+    answer = turn_off(admin, app, pending="finish")
     assert answer.status_code == 303
     assert not policy_of(app).approval_required
     assert now(pending).state == "pending"

@@ -13,7 +13,7 @@ from webapp.workflow.states import RequestState
 
 from .. import factories
 from . import stage
-from .admin_helpers import events, flat, now, policy_of, statements, words
+from .admin_helpers import events, flat, now, policy_of, statements, turn_off, words
 
 EVERYONE = '{"audience": "everyone", "groups": []}'
 YOURS = "You have asked for Salesforce yourself"
@@ -138,11 +138,10 @@ def test_an_owner_lets_pending_requests_finish_and_no_more(owner, hers, rita, wa
     asked = owner.post(url(hers, "/approval-required"), {"was": "on"}, htmx=True)
     assert "An admin could approve or cancel them all instead." in words(asked)
     assert 'value="finish"' in words(asked) and 'value="approve"' not in words(asked)
-    form = {"was": "on", "pending": way, "why": "Now."}
-    refused = owner.post(url(hers, "/approval-required"), form)
+    refused = turn_off(owner, hers, pending=way, why="Now.")
     assert refused.status_code == 409 and "Only an admin can approve or cancel them all." in words(refused)
     assert stage.state(made) == "pending" and policy_of(hers).approval_required
-    assert owner.post(url(hers, "/approval-required"), {"was": "on", "pending": "finish"}).status_code == 303
+    assert turn_off(owner, hers, pending="finish").status_code == 303
     assert stage.state(made) == "pending" and not policy_of(hers).approval_required
 
 

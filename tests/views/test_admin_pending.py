@@ -9,15 +9,17 @@ from tests import factories
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import App, Decision, Grant, Notice, Step
+from webapp.operations import apps as operations
 from webapp.operations import entitlements
 from webapp.transactions import choose
 from webapp.workflow import machine
 from webapp.workflow.errors import ReasonMissing, SelfApproval, Settled
 from webapp.workflow.override import approve_past_the_chain
 from webapp.workflow.policy import Approver
-from webapp.workflow.states import RequestState, StepState
+from webapp.workflow.states import RequestState, StepState, Verdict
 
-from .admin_helpers import events, flat, is_fragment, now, policy_of, words
+from .admin_helpers import archive, events, flat, is_fragment, now, policy_of, question, words
+from .admin_helpers import turn_off as off
 
 pytestmark = pytest.mark.both_engines
 
@@ -30,10 +32,6 @@ def admin(login_as, adam):
 @pytest.fixture
 def app_(ana, company):
     return factories.app("Salesforce", ana, company.finance)
-
-
-def off(browser, app, htmx=False, **answer):
-    return browser.post(f"/admin/apps/{app.public_id}/approval-required", {"was": "on"} | answer, htmx=htmx)
 
 
 @pytest.mark.parametrize("htmx", [False, True])
@@ -110,17 +108,17 @@ def test_requests_without_what_is_required_are_not_approved_past_the_steps(admin
         db.session.get_one(App, app_.id), role.public_id, actor=db.session.merge(adam), now=clock.now()
     )
     outbox.commit()
-    form = {"was": "on", "pending": "approve", "why": "New contract."}
-    url = f"/admin/apps/{app_.public_id}/{what}"
-    answer = admin.post(url, form, htmx=True)
+    form = {"pending": "approve", "why": "New contract."}
+    act = off if what == "approval-required" else archive
+    answer = act(admin, app_, htmx=True, **form)
     assert answer.status_code == 409
     assert "2 requests have no Role yet, which is required and which a step would set." in flat(answer)
     assert "Let them finish, or cancel them and tell people." in flat(answer)
     assert [now(one).state for one in asked] == ["pending", "pending"] and now(app_).archived_at is None
     factories.decide(asked[0], ana, given={role.public_id: ["Reader"]})
-    assert "1 request has no Role yet" in flat(admin.post(url, form, htmx=True))
+    assert "1 request has no Role yet" in flat(act(admin, app_, htmx=True, **form))
     factories.decide(asked[1], ana, given={role.public_id: ["Reader"]})
-    assert admin.post(url, form).status_code == 303
+    assert act(admin, app_, **form).status_code == 303
     assert [now(one).state for one in asked] == ["approved", "approved"]
 
 
@@ -205,6 +203,55 @@ def test_somebody_else_was_faster(admin, app_, rita):
     assert answer.status_code == 409 and "was changed by somebody else" in words(answer)
 
 
+@pytest.mark.parametrize("way", ["approve", "cancel", "finish"])
+def test_an_answer_is_valid_for_turning_approval_off_only(admin, app_, rita, way):
+    asked = factories.request(rita, app_)
+    said = question(off(admin, app_))
+    for form in (
+        {"on": "1", "pending": way, "why": "So.", "asked": said},  # it stays on
+        {"was": "off", "on": "1", "pending": way, "why": "So.", "asked": said},
+        {"was": "off", "pending": way, "why": "So.", "asked": said},
+        {"was": "", "pending": way, "why": "So."},
+        {"pending": way, "why": "So.", "asked": ""},  # nobody was asked
+        {"pending": way, "why": "So.", "asked": "x"},
+    ):
+        off(admin, app_, **form)
+        assert now(asked).state == "pending" and policy_of(app_).approval_required, form
+
+
+@pytest.mark.parametrize("act", [off, archive])
+@pytest.mark.parametrize("change", ["another request", "another rule", "a decision"])
+def test_when_something_has_changed_the_question_is_asked_again(admin, app_, rita, otto, ana, adam, act, change):
+    asked = factories.request(rita, app_)
+    path = "approval-required" if act is off else "archive"
+    url = f"/admin/apps/{app_.public_id}/{path}"
+    said = question(off(admin, app_) if act is off else admin.get(url))
+    if change == "another request":
+        factories.request(otto, app_)
+    elif change == "a decision":
+        factories.decide(asked, ana)
+    else:
+        choose("write")
+        operations.change_policy(db.session.merge(app_), days=9, actor=adam, now=clock.now())
+        outbox.commit()
+    form = {"pending": "approve", "why": "New contract.", "asked": said}
+    answer = act(admin, app_, htmx=True, **form)
+    assert answer.status_code == 409 and "This has changed since you opened the page" in words(answer)
+    assert 'value="approve" checked' in flat(answer) and 'value="New contract."' in flat(answer)
+    assert now(asked).state == "pending" and now(app_).archived_at is None and policy_of(app_).approval_required
+    # What is asked now can be answered.
+    assert act(admin, app_, **form | {"asked": question(answer)}).status_code == 303
+    assert now(asked).state == "approved"
+
+
+def test_when_nothing_is_pending_any_more_it_is_just_turned_off(admin, app_, rita, ana):
+    asked = factories.request(rita, app_)
+    said = question(off(admin, app_))
+    factories.decide(asked, ana, Verdict.DENIED)
+    assert off(admin, app_, pending="approve", why="So.", asked=said).status_code == 303
+    assert not policy_of(app_).approval_required and now(asked).state == "denied"
+
+
 @pytest.mark.parametrize("htmx", [False, True])
 def test_archiving_asks_the_same(admin, app_, rita, htmx):
     factories.request(rita, app_)
@@ -217,7 +264,7 @@ def test_archiving_asks_the_same(admin, app_, rita, htmx):
 def test_an_archived_app_is_out_of_use_and_can_be_restored(admin, app_, rita, login_as):
     asked = factories.request(rita, app_)
     url = f"/admin/apps/{app_.public_id}"
-    assert admin.post(f"{url}/archive", {"pending": "cancel", "why": "Sold."}).status_code == 303
+    assert archive(admin, app_, pending="cancel", why="Sold.").status_code == 303
     assert now(asked).state == "cancelled" and not now(app_).requestable
     assert admin.get(url).status_code == 404 and admin.post(f"{url}/archive").status_code == 404
     assert "Salesforce" not in words(login_as(rita).get("/catalog"))
@@ -230,7 +277,7 @@ def test_an_archived_app_is_out_of_use_and_can_be_restored(admin, app_, rita, lo
 
 
 def test_an_app_does_not_come_back_beside_another_of_its_name(admin, app_):
-    admin.post(f"/admin/apps/{app_.public_id}/archive", {"pending": "finish"})
+    archive(admin, app_, pending="finish")
     factories.app("Salesforce")
     answer = admin.post(f"/admin/apps/{app_.public_id}/restoration")
     assert answer.status_code == 409 and "There is another app of this name now." in words(answer)

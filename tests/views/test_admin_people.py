@@ -17,7 +17,7 @@ from webapp.transactions import choose
 
 from .. import factories
 from . import stage
-from .admin_helpers import app_called, events, is_fragment, now, person_called, statements, words
+from .admin_helpers import app_called, events, is_fragment, now, person_called, statements, turn_off, words
 
 
 @pytest.fixture
@@ -399,8 +399,7 @@ def test_the_page_says_what_somebody_has_with_which_fields_and_why(admin, login_
 def test_an_override_is_told_as_one(admin, rita, ana, adam):
     factories.app("Salesforce", ana)
     made = factories.request(rita, db.session.merge(app_called("Salesforce")))
-    admin.post(f"/admin/apps/{app_called('Salesforce').public_id}/approval-required",
-               {"was": "on", "pending": "approve", "why": "Everybody has it."})  # fmt: skip
+    turn_off(admin, app_called("Salesforce"), pending="approve", why="Everybody has it.")
     assert stage.state(made) == "approved"
     assert "Approved by Adam Weiss just now (admin override)" in stage.words(admin.get(url(rita)))
 

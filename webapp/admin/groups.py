@@ -17,6 +17,7 @@ from webapp.queries.paging import Page
 from webapp.signin import admins, me
 from webapp.text import one_line
 
+from . import questions
 from .views import bp, commit, fragment, go, place, undo, words_of
 
 
@@ -101,10 +102,16 @@ def _dialog(
     refused: str = "",
 ) -> Response:
     row = _load(public_id)
-    values: dict[str, Any] = {"group": row, "act": act, "value": value, "errors": wrong or {}, "refused": refused}
+    values: dict[str, Any] = {"group": row, "act": act, "value": value, "errors": wrong or {}, "refused": refused,
+                              "asked": _archive_stamp(row)}  # fmt: skip
     if htmx.is_fragment():
         return fragment("admin/_group_dialog.html", status, **values)
     return fragment("admin/group.html", status, found=None, modal=True, **values)
+
+
+def _archive_stamp(row: queries.GroupRow) -> str:
+    """Which group, and how many leave it."""
+    return questions.stamp(row.id, row.name, row.count)
 
 
 @bp.post("/groups/<public_id>/name")
@@ -131,6 +138,9 @@ def rename_group(public_id: str) -> AnyResponse:
 def archive_group(public_id: str) -> AnyResponse:
     """Refused, with what uses it, while something does."""
     group = _row(public_id)
+    if questions.is_outdated(_archive_stamp(_load(public_id))):
+        undo()
+        return _dialog(public_id, "archive", 409, refused=questions.CHANGED)
     try:
         operations.archive(group, actor=me(), now=clock.now())
     except Conflict as error:

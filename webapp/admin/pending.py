@@ -1,5 +1,6 @@
 """Asks before it is done: what happens to pending requests when approval is turned off, or the app archived."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from flask import abort, request, url_for
@@ -8,6 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import chain, clock, htmx
 from webapp import errors as refusals
 from webapp.fresh import fresh
+from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.operations import pending as settling
 from webapp.operations.errors import Conflict, Invalid
@@ -20,7 +22,7 @@ from webapp.signin import admins, keepers, me
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import Policy
 
-from . import apps, forms
+from . import apps, forms, questions
 from .views import bp, commit, fragment, go, undo
 
 
@@ -30,6 +32,7 @@ class Ask:
 
     what: str
     pending: list[Pending]
+    stamp: str
     way: str = "finish"
     why: str = ""
     errors: dict[str, str] = field(default_factory=dict)
@@ -39,13 +42,13 @@ class Ask:
 @keepers
 @fresh
 def app_approval_required(public_id: str) -> AnyResponse:
-    """Turned on at once; turned off with requests pending, the page asks first."""
+    """Turned on straight away; turned off with requests pending, the page asks first."""
     setting = forms.SETTINGS["approval-required"]
-    if "pending" in request.form:
-        return _answered("approval-required", public_id)
     if request.form.get("on") != "1" and request.form.get("was") == "on":
         row = queries.app(public_id)
         if row is not None and row.pending and row.policy.approval_required and _may_be_off(row.policy):
+            if "pending" in request.form:
+                return _answered("approval-required", public_id)
             undo()
             return _ask("approval-required", public_id, 200)
     return apps.save(setting, public_id)
@@ -98,13 +101,17 @@ def _answered(what: str, public_id: str) -> AnyResponse:
     if app is None:
         abort(404)
     way, why = request.form.get("pending", "finish"), request.form.get("why", "")
+    seen = rules.pending_versions(app.id)
+    if not questions.is_answer_to(_stamp(what, app, seen)):
+        undo()
+        return _ask(what, public_id, 409, way=way, why=why, errors={"": questions.CHANGED})
     try:
         if what == "archive":
             operations.archive(app, actor=me(), now=clock.now())
         else:
             # The switch of the dialog is always meant to be off.
             forms.save(forms.SETTINGS[what], apps.load(public_id), app, request.form, actor=me(), now=clock.now())
-        done = settling.settle(app, way, reason=why, actor=me(), now=clock.now())
+        done = settling.settle(app, way, seen=seen, reason=why, actor=me(), now=clock.now())
     except (Invalid, Conflict) as error:
         undo()
         fields = error.fields if isinstance(error, Invalid) and "policy" not in error.fields else {"": str(error)}
@@ -117,14 +124,21 @@ def _answered(what: str, public_id: str) -> AnyResponse:
     return go(local_path(request.form.get("back"), home), f"Nobody has to approve {app.name} any more.{ended}")
 
 
+def _stamp(what: str, app: App, pending: Mapping[int, int]) -> str:
+    """The question: what is to be done, under which rule, and which requests it is about."""
+    return questions.stamp(what, app.id, app.policy_revision_id, sorted(pending.items()))
+
+
 def _ask(
     what: str, public_id: str, status: int, *, way: str = "finish", why: str = "", errors: dict[str, str] | None = None
 ) -> AnyResponse:
     page = apps.load(public_id)
-    ask = Ask(what, list(rules.pending(page.row.app.id)) if page.row.pending else [], way, why, errors or {})
+    app = page.row.app
+    pending = list(rules.pending(app.id)) if page.row.pending else []
+    ask = Ask(what, pending, _stamp(what, app, rules.pending_versions(app.id)), way, why, errors or {})
     values = {"ask": ask, "holder": chain.holder, "back": request.form.get("back", "")}
     if not htmx.is_fragment():
         return apps.whole_page(page, {}, status, modal=True, **values)
-    answer = fragment("admin/_pending.html", status, page=page, app=page.row.app, **values)
+    answer = fragment("admin/_pending.html", status, page=page, app=app, **values)
     # Not in place of the row or the setting that asked: static/app.js puts its switch back.
     return htmx.retarget(answer, "#dialog", "innerHTML")

@@ -22,6 +22,7 @@ from webapp.queries.request_search import Filter
 from webapp.signin import admins, me
 from webapp.text import one_line
 
+from . import questions
 from .forms import stamp
 from .views import Place, bp, commit, fragment, go, place, undo
 
@@ -259,10 +260,18 @@ def deactivation(public_id: str) -> Response:
 
 def _deactivation(public_id: str, status: int, *, refused: str = "", **typed: object) -> Response:
     card = _load(public_id)
-    values: dict[str, object] = {"refused": refused, "listed": holdings.listed(card.person.id), **typed}
+    values: dict[str, object] = {
+        "refused": refused, "asked": _deactivation_stamp(card), "listed": holdings.listed(card.person.id), **typed
+    }  # fmt: skip
     if htmx.is_fragment():
         return fragment("admin/_deactivation.html", status, card=card, **values)
     return _person(public_id, status, page="admin/person.html", modal="deactivation", **values)
+
+
+def _deactivation_stamp(card: queries.PersonCard) -> str:
+    """What the dialog says would happen; the apps that would go are named in the form themselves."""
+    person = card.person
+    return questions.stamp(person.id, person.active, person.is_admin, card.pending, card.steps, card.shared_steps)
 
 
 @bp.post("/people/<public_id>/deactivation")
@@ -270,8 +279,12 @@ def _deactivation(public_id: str, status: int, *, refused: str = "", **typed: ob
 @fresh
 def deactivate(public_id: str) -> AnyResponse:
     """With `remove`, access to the apps that were listed goes too, for a reason."""
-    someone = _load(public_id).person
+    card = _load(public_id)
+    someone = card.person
     reason, remove = request.form.get("reason", ""), request.form.get("remove") == "1"
+    if questions.is_outdated(_deactivation_stamp(card)):
+        undo()
+        return _deactivation(public_id, 409, refused=questions.CHANGED, remove=remove, reason=reason)
     try:
         operations.deactivate(someone, actor=me(), now=clock.now())
         if remove:

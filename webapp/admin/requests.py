@@ -24,8 +24,9 @@ from webapp.text import reference
 from webapp.times import utc
 from webapp.transactions import choose
 from webapp.workflow.errors import WorkflowError
+from webapp.workflow.states import RequestState
 
-from . import filters, tables
+from . import filters, questions, tables
 from .apps import BLANK
 from .views import bp, commit, fragment, go, undo, words_of
 
@@ -189,8 +190,18 @@ def _case(public_id: str) -> Case:
     return cases.load(public_id=public_id) or abort(404)
 
 
+def _stamp(case: Case) -> str:
+    """With whom the request is, and until when: what is done to it is done to this step."""
+    step = case.open_step
+    return questions.stamp(case.request.id, step and (step.id, step.approver_person_id, step.approver_group_id,
+                                                      step.tier, step.due_at))  # fmt: skip
+
+
 def _act(public_id: str, form: str, act: Callable[[Case], str]) -> AnyResponse:
     case = _case(public_id)
+    if case.request.state == RequestState.PENDING.value and questions.is_outdated(_stamp(case)):
+        undo()
+        return _page(_case(public_id), 409, form=form, wrong={"": questions.CHANGED})
     try:
         said = act(case)
     except Invalid as error:
@@ -222,5 +233,6 @@ def _page(case: Case, status: int = 200, *, form: str = "", wrong: dict[str, str
         "form": form,
         "wrong": wrong or {},
         "typed": typed,
+        "asked": _stamp(case),
     }
     return fragment("admin/requests_manage.html", status, **values)

@@ -1,6 +1,6 @@
 """What becomes of an app's pending requests when approval is turned off or the app is archived."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -23,11 +23,14 @@ LIMIT = 500
 REASON_LIMIT = 200
 
 
-def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> int:
+def settle(
+    app: App, way: str, *, seen: Collection[int] | None = None, reason: str, actor: Person, now: datetime
+) -> int:
     """Does with the app's pending requests what `way` says; returns how many it touched.
 
     "finish" leaves them alone, "approve" is the admin's named override, "cancel" ends them and tells people. To cancel
-    takes as many statements for 500 as for one, to approve eleven for each.
+    takes as many statements for 500 as for one, to approve eleven for each. `seen`: the ids of those that the actor
+    was shown.
     Raises Invalid, or Conflict when one is the actor's own, another is decided right now, there are too many, or one
     lacks a value that its rule requires and "approve" would give the app without it.
     """
@@ -51,6 +54,8 @@ def settle(app: App, way: str, *, reason: str, actor: Person, now: datetime) -> 
     ).all()
     if len(waiting) > LIMIT:
         raise Conflict(f"More than {LIMIT} requests are pending. Let them finish.")
+    if seen is not None and not {row.id for row in waiting} <= set(seen):
+        raise Conflict(f"There is a new request for {app.name}. Nothing was saved. Look at it and confirm again.")
     if any(actor.id in (row.asked_by_id, row.for_person_id) for row in waiting):
         raise Conflict(f"You have asked for {app.name} yourself. Somebody else has to do this.")
     if way == "cancel":

@@ -163,6 +163,16 @@ def pending(app_id: int) -> Sequence[Pending]:
     ]
 
 
+def pending_versions(app_id: int) -> dict[int, int]:
+    """request id → its version, of every request for the app that waits."""
+    rows = db.session.execute(
+        select(AccessRequest.id, AccessRequest.version)
+        .where(AccessRequest.app_id == app_id, AccessRequest.state == RequestState.PENDING.value)
+        .order_by(AccessRequest.id)
+    )
+    return {row.id: row.version for row in rows}
+
+
 def archived_app(public_id: str) -> App | None:
     """An app out of use, held until the end of the transaction."""
     return db.session.scalar(
