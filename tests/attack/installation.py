@@ -23,7 +23,7 @@ from webapp.extensions import db
 from webapp.transactions import choose
 
 LINK = re.compile(r"http://localhost(/decide/\S+)")
-CODE = re.compile(r"to type on the page: (\d{3}) (\d{3})")
+CODE = re.compile(r"Your approval code: (\d{3})(\d{3})")
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def open_mail(page: Page, site: Site, to: str, words: str) -> Page:
 def code_in(page: Page) -> str:
     """The six digits in the mail that the Mailbox shows."""
     body = page.frame_locator("iframe").locator("body")
-    told = re.compile(r"Your code, to type on the page\s*(\d{3} ?\d{3})\b")
+    told = re.compile(r"Your approval code\s*(\d{6})\b")
     expect(body).to_contain_text(told)
     return told.search(body.text_content())[1]
 

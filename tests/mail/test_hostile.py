@@ -135,7 +135,7 @@ def test_text_mails_are_not_escaped(company: Company, smtp: SmtpServer, drain: D
     factories.request(company.rita, factories.app("R&D <Lab>", company.ana), message='"Tom & I" <3 it\'s new')
     drain()
     mail = smtp.one_to("ana@example.com")
-    assert "Rita Lindqvist asks for R&D <Lab>." in mail.text
+    assert "Rita Lindqvist requests R&D <Lab>." in mail.text
     assert '“"Tom & I" <3 it\'s new”' in mail.text
     assert "&amp;" not in mail.text and "&#39;" not in mail.text
     assert "R&amp;D &lt;Lab&gt;" in mail.html

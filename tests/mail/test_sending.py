@@ -355,7 +355,7 @@ def test_a_comment_is_not_mailed_to_those_who_need_not_answer_any_more(
     factories.decide(made, company.ana)
     drain()
     assert reason("request-comment") == "The request was approved in the meantime."
-    told = [mail.text for mail in smtp.mails if "wrote on your request" in mail.subject]
+    told = [mail.text for mail in smtp.mails if mail.subject.startswith("New comment: your request")]
     assert len(told) == 1 and "I look at it." in told[0]
 
 
@@ -366,7 +366,7 @@ def test_only_the_newest_link_is_mailed(company: Company, smtp: SmtpServer, drai
     outbox.commit()
     drain()
     assert len(smtp.mails) == 1
-    assert "Here is a new code" in smtp.mails[0].text
+    assert "Here is your new code" in smtp.mails[0].text
     assert reason() == "A newer mail with a new link has taken its place."
 
 
@@ -378,7 +378,7 @@ def test_whoever_left_the_group_is_not_asked(company: Company, smtp: SmtpServer,
     drain()
     assert [mail.recipients for mail in smtp.mails] == [["ben@example.com"]]
     assert reason() == "This decision is no longer this person's."
-    assert "Ben, you can decide for Finance" in smtp.mails[0].text
+    assert "You can decide for Finance." in smtp.mails[0].text
 
 
 def test_whoever_is_deactivated_gets_no_mail(company: Company, smtp: SmtpServer, drain: Drain) -> None:
@@ -451,7 +451,7 @@ def test_an_expiry_in_flight_is_found_by_the_sweep(company: Company, smtp: SmtpS
     factories.overdue(made)
     choose("write")
     jobs.sweep()
-    assert [mail.subject for mail in smtp.mails] == ["Nobody answered your request for App 00 in time"]
+    assert [mail.subject for mail in smtp.mails] == ["Expired: your request for App 00"]
     assert [one[:2] for one in notices()] == [
         ("approval-asked", "obsolete"), ("request-expired", "obsolete"), ("request-expired", "sent"),
     ]  # fmt: skip
@@ -476,7 +476,7 @@ def test_a_sweep_with_much_to_send_ends_what_is_overdue_meanwhile(
     monkeypatch.setattr(jobs, "_send", send)
     choose("write")
     jobs.sweep()
-    assert [mail.subject for mail in smtp.mails][-1] == "Nobody answered your request for App 02 in time"
+    assert [mail.subject for mail in smtp.mails][-1] == "Expired: your request for App 02"
     assert len(smtp.mails) == 3
 
 

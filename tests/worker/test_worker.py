@@ -68,7 +68,7 @@ def test_the_sweep_ends_what_is_overdue(company: Company, smtp: SmtpServer, work
     factories.overdue(made)
     worker(COUNTERSIGN_SWEEP_SECONDS="0.3").start()
     until(lambda: bool(smtp.to("rita@example.com")))
-    assert smtp.one_to("rita@example.com").subject == "Nobody answered your request for Salesforce in time"
+    assert smtp.one_to("rita@example.com").subject == "Expired: your request for Salesforce"
 
 
 def test_sigterm_cuts_a_conversation_that_hangs(company: Company, smtp: SmtpServer, worker: Make) -> None:

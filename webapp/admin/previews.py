@@ -116,7 +116,7 @@ def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Named | None) -
     return Facts(
         notice, rules.organisation(), reader, app, policy, _request(app, policy, kind.state, person), person, person,
         Invitation(), _grant(policy), steps=steps, names=names, owner=page.row.owner.name if page.row.owner else "",
-        example=True,
+        stand_in=("example", "000000"),
     )  # fmt: skip
 
 

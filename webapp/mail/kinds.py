@@ -12,7 +12,7 @@ from webapp import links
 from webapp.models import Invitation
 from webapp.queries.chains import ChainStep
 from webapp.queries.mails import Facts
-from webapp.workflow.states import Assurance, RequestState, Tier
+from webapp.workflow.states import Assurance, RequestState
 
 from .mime import Mail, Unmailable, sender_address
 from .wording import (
@@ -29,7 +29,8 @@ from .wording import (
     own_words,
     recipient,
     row,
-    silence,
+    sent_by,
+    silent,
     times_of,
     values,
     who_decided,
@@ -51,24 +52,34 @@ def approval_asked(facts: Facts) -> Mail:
     """To one approver: who asks for what, why, until when; the link, and the code where the rule allows one."""
     request, app, rule, invitation, step = facts.request, facts.app, facts.policy, facts.invitation, facts.step
     assert request and app and rule and invitation and step and facts.person and step.due_at
-    token, code = ("example", "000000") if facts.example else _link_and_code(facts.notice.round, invitation)
+    token, code = facts.stand_in or _link_and_code(facts.notice.round, invitation)
     return _mail(
         facts,
-        approver_subject=True,
         link=links.url(f"/decide/{token}"),
-        code=f"{code[:3]} {code[3:]}" if rule.assurance is Assurance.CODE else "",
+        code=code if rule.assurance is Assurance.CODE else "",
         again=bool(facts.notice.data.get("again")),
-        same=bool(facts.notice.data.get("same")),
-        new_code=bool(facts.notice.data.get("new_code")),
+        note=_note(facts, with_code=rule.assurance is Assurance.CODE),
         due=times_of(facts).due(step.due_at),
         deciders=deciders(step, facts.person.id),
-        for_group=line(step.group_name) if step.tier == Tier.APPROVER else "",
-        tier=step.tier,
-        approver=line(step.person.name if step.person else step.group_name),
         message=request.message,
         rows=values(facts, rule.sheet_for_step(step.position, request.values)) + comments(facts, "{} {}"),
         chain=chain_of(facts),
     )
+
+
+def _note(facts: Facts, *, with_code: bool) -> str:
+    """Why the reader gets this once more, "" for the first time."""
+    data = facts.notice.data
+    if data.get("again"):
+        return f"This is a reminder from {first_name(facts.asked_by.name) if facts.asked_by else NAME}."
+    if data.get("same"):
+        kept = "The link and code have not changed." if with_code else "The link has not changed."
+        return f"You asked us to send this email again. {kept}"
+    if data.get("new_code"):
+        if with_code:
+            return "Here is your new code. Earlier links and codes no longer work."
+        return "Here is your new link. Earlier links no longer work."
+    return ""
 
 
 def _link_and_code(round: int, invitation: Invitation) -> tuple[str, str]:
@@ -85,13 +96,9 @@ def code_closed(facts: Facts) -> Mail:
     """To the approver whose code was closed by wrong ones: it may be somebody else who types."""
     invitation, step = facts.invitation, facts.step
     assert invitation and step and step.due_at
-    try:
-        token = links.approval_token(invitation.public_id, facts.notice.round, invitation.key_id)
-    except KeyError:
-        raise Unmailable("Not sent: the secret key that signed its link has been removed.") from None
+    token, _ = facts.stand_in or _link_and_code(facts.notice.round, invitation)
     return _mail(
         facts,
-        approver_subject=True,
         link=links.url(f"/decide/{token}"),
         when=times_of(facts).due(facts.notice.created_at),
         due=times_of(facts).due(step.due_at),
@@ -115,7 +122,7 @@ def request_approved(facts: Facts) -> Mail:
 
 
 def request_denied(facts: Facts) -> Mail:
-    """To the requester: who said no and why, and how to ask again."""
+    """To the requester: who denied it and why, and how to request it again."""
     last = deciding_step(facts)
     assert facts.policy and facts.request
     rows: list[Row] = []
@@ -127,7 +134,7 @@ def request_denied(facts: Facts) -> Mail:
 
 
 def request_expired(facts: Facts) -> Mail:
-    """The time was up: nobody's no."""
+    """The deadline passed without a decision."""
     step = next((one for one in facts.steps if one.state == "expired"), None)
     assert facts.policy and facts.request
     rows: list[Row] = []
@@ -143,12 +150,12 @@ def request_expired(facts: Facts) -> Mail:
         step=step,
         rows=rows,
         due=times_of(facts).due(due),
-        silence=silence(step) if step else "Nobody answered",
+        silent=silent(step),
     )
 
 
 def request_cancelled(facts: Facts) -> Mail:
-    """To everybody who was asked, and to the requester when somebody else withdrew it."""
+    """To everyone who was asked, and to the requester when someone else cancelled it."""
     request = facts.request
     assert request and request.settled_at and facts.for_person
     by = request.settled_by_id
@@ -169,7 +176,6 @@ def request_settled(facts: Facts) -> Mail:
     assert step and step.decided_by
     return _mail(
         facts,
-        approver_subject=True,
         link=_request_link(facts),
         rows=[],
         chain=chain_of(facts),
@@ -184,7 +190,6 @@ def request_comment(facts: Facts) -> Mail:
         raise Unmailable("Not sent: the comment no longer exists.")
     return _mail(
         facts,
-        approver_subject=facts.notice.role == "approver",
         link=_request_link(facts),
         writer=line(facts.names.get(said.person_id, "")),
         when=times_of(facts).due(said.created_at),
@@ -267,7 +272,7 @@ def invitation(facts: Facts) -> Mail:
 
 def password_reset(facts: Facts) -> Mail:
     """Set a new password."""
-    return _mail(facts, link=_password_link(facts), email=recipient(facts))
+    return _mail(facts, link=_password_link(facts), email=recipient(facts), by=sent_by(facts))
 
 
 def test(facts: Facts) -> Mail:
@@ -306,7 +311,6 @@ def _outcome(
         context |= who_decided(facts, step)
     return _mail(
         facts,
-        approver_subject=role == "approver",
         link=launch if launch and role == "requester" else "" if role == "other" else _request_link(facts),
         launch=launch,
         words=rule.words if rule else "",
@@ -316,7 +320,7 @@ def _outcome(
     )
 
 
-def _mail(facts: Facts, *, approver_subject: bool = False, **context: Any) -> Mail:
+def _mail(facts: Facts, **context: Any) -> Mail:
     """Renders the three templates of the notice's kind and addresses the mail."""
     notice, person, request = facts.notice, facts.person, facts.request
     sender = line(facts.organisation.sender) or NAME
@@ -335,7 +339,8 @@ def _mail(facts: Facts, *, approver_subject: bool = False, **context: Any) -> Ma
         # They asked for it themselves; else somebody else asked for them.
         "own": request is None or request.asked_by_id == request.for_person_id,
         # The mail goes to the very person who gets the app.
-        "yours": person is not None and requester is not None and person.id == requester.id,
+        "yours": (yours := person is not None and requester is not None and person.id == requester.id),
+        "mine": yours and notice.role == "requester",
         "wrap": wrap,
         "row": row,
         "width": LABEL_WIDTH,
@@ -347,8 +352,8 @@ def _mail(facts: Facts, *, approver_subject: bool = False, **context: Any) -> Ma
         # Not render_template: its context processors look for somebody who is signed in.
         return environment.get_template(name).render(common | context | more)
 
-    own = "email/_approver_subject.txt" if approver_subject else f"email/{notice.kind}/subject.txt"
-    subject = " ".join(part(own).split())  # what is put in is one line each, and set apart already
+    # What is put in is one line each, and set apart already.
+    subject = " ".join(part(f"email/{notice.kind}/subject.txt").split())
     return Mail(
         notice,
         sender=(sender, sender_address()),
@@ -371,5 +376,7 @@ def _request_link(facts: Facts) -> str:
 
 def _password_link(facts: Facts) -> str:
     assert facts.person
+    if facts.stand_in:
+        return links.url(f"/password/{facts.stand_in[0]}")
     token = links.password_token(facts.person.public_id, facts.notice.round, facts.notice.created_at)
     return links.url(f"/password/{token}")

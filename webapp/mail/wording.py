@@ -38,47 +38,68 @@ def times_of(facts: Facts) -> Times:
 
 
 def why(facts: Facts) -> str:
-    """Why the reader gets the mail, and who looks after the app."""
-    notice, step, organisation = facts.notice, facts.step, line(facts.organisation.name)
+    """Why the reader gets the email, and whom to ask about the app."""
+    reason, about_app = _reason(facts)
+    said = f"You received this email because {reason}"
+    if not about_app or facts.app is None:
+        return said
+    owner = f"Contact {line(facts.owner)}, the owner of {line(facts.app.name)}." if facts.owner else "Contact an admin."
+    return f"{said} Questions? {owner}"
+
+
+def _reason(facts: Facts) -> tuple[str, bool]:
+    """The reason up to the full stop, and whether the app's owner can answer questions about it."""
+    notice, organisation = facts.notice, line(facts.organisation.name)
     if notice.kind == "invitation":
-        return f"You get this mail because an admin of {organisation} added {recipient(facts)} to {NAME}."
+        return f"an admin of {organisation} invited {recipient(facts)} to {NAME}.", False
     if notice.kind == "password-reset":
-        return (
-            f"You get this mail because somebody asked to set a new password for {recipient(facts)}. "
-            "If that was not you, there is nothing you need to do: your password stays as it is."
-        )
+        ignore = "If this was not you, ignore this email. Your password stays the same."
+        if by := sent_by(facts):
+            return (
+                f"{by} requested a password reset for {recipient(facts)}. Until you use the link, your password "
+                "stays the same.",
+                False,
+            )
+        return f"someone requested a password reset for {recipient(facts)}. {ignore}", False
     if notice.kind == "test":
-        return "You get this mail because you asked for it on the page Admin, Mail."
+        return "you sent a test email from Admin > Email.", False
     if notice.kind == "access-to-check":
-        return f"You received this email because you are an admin of {organisation}."
+        return f"you are an admin of {organisation}.", False
     assert facts.app
     app = line(facts.app.name)
-    if notice.kind in ("grant-added", "grant-removed", "grants-removed"):
-        several = notice.kind == "grants-removed"
-        if notice.role == "other" and notice.kind == "grant-added":
-            return f"You received this email because you own {app} or approve requests for it."
-        if notice.role == "other":
-            return f"You received this email because you own {'these apps' if several else app}."
-        if several:
-            return "You received this email because you had access to these apps."
-        why = f"you {'have' if notice.kind == 'grant-added' else 'had'} access to {app}"
-    elif notice.role == "other":
-        why = f"this address is set to be told how requests for {app} end"
-    elif notice.kind == "app-added":
-        why = f"you added {app}"
-    elif notice.role == "requester":
+    if notice.role == "other" and notice.kind in ("grant-added", "grant-removed", "grants-removed"):
+        also = " or approve requests for it" if notice.kind == "grant-added" else ""
+        return f"you own {'these apps' if notice.kind == 'grants-removed' else app}{also}.", False
+    if notice.kind == "grants-removed":
+        return "you had access to these apps.", False
+    return f"{_tie(facts, app)}.", True
+
+
+def _tie(facts: Facts, app: str) -> str:
+    """What the reader has to do with the app."""
+    notice, step = facts.notice, facts.step
+    if notice.kind in ("grant-added", "grant-removed"):
+        return f"you {'have' if notice.kind == 'grant-added' else 'had'} access to {app}"
+    if notice.role == "other":
+        return f"this address receives the results of requests for {app}"
+    if notice.kind == "app-added":
+        return f"you added {app}"
+    if notice.role == "requester":
         asked = facts.request is not None and facts.person is not None and facts.request.asked_by_id == facts.person.id
-        why = f"you asked for {app}" if asked else f"{app} was asked for in your name"
-    elif step is not None and step.tier == Tier.OWNER:
-        why = f"you look after {app}"
-    elif step is not None and step.tier == Tier.ADMINS:
-        why = "you are an admin"
-    elif step is not None and step.group_name:
-        why = f"you are in the group {line(step.group_name)}, which decides on {app}"
-    else:
-        why = f"you were asked to decide on {app}" if notice.kind != "approval-asked" else f"you decide on {app}"
-    owner = f"{line(facts.owner)} looks" if facts.owner else "The admins look"
-    return f"You get this mail because {why}. {owner} after {app}."
+        return f"you requested {app}" if asked else f"{app} was requested for you"
+    if step is not None and step.tier == Tier.OWNER:
+        return f"you own {app}"
+    if step is not None and step.tier == Tier.ADMINS:
+        return "you are an admin"
+    if step is not None and step.group_name:
+        return f"you are in {line(step.group_name)}, which approves requests for {app}"
+    return f"you are an approver for {app}"
+
+
+def sent_by(facts: Facts) -> str:
+    """The admin who had a password link sent, "" when the reader asked for it."""
+    by = facts.notice.data.get("by")
+    return line(facts.names.get(by, "")) if by is not None else ""
 
 
 def recipient(facts: Facts) -> str:
@@ -108,17 +129,27 @@ def chain_of(facts: Facts) -> list[chain.Link]:
 
 
 def deciders(step: ChainStep, reader: int) -> str:
-    """ "you", "you or Chloe Tan", "you or one of 13 others" """
+    """Who else may decide, and for whom: "You can decide for Finance; Chloe Tan can, too."; "" for a person alone."""
+    approver = line(step.person.name if step.person else step.group_name)
+    place = {
+        Tier.OWNER.value: f"instead of {approver}, as the owner of the app",
+        Tier.ADMINS.value: f"instead of {approver}, as an admin",
+    }.get(step.tier, f"for {line(step.group_name)}" if step.group_name else "")
+    names = [line(who.name) for who in step.asked if who.id != reader]
     if step.asked_count > len(step.asked):
-        return f"you or one of {step.asked_count - 1} others"
-    return line(chain.names(step, reader, first=False)) or "you"
+        others = f"any of {step.asked_count - 1} others"
+    else:
+        others = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    if not place and not others:
+        return ""
+    return f"You can decide{f' {place}' if place else ''}{f'; {others} can, too' if others else ''}."
 
 
-def silence(step: ChainStep) -> str:
-    """ "Nobody in Finance answered", "Ana Moreau did not answer" """
-    if step.tier != Tier.APPROVER:
-        return "Nobody answered"
-    return f"{line(step.person.name)} did not answer" if step.person else f"Nobody in {line(step.group_name)} answered"
+def silent(step: ChainStep | None) -> str:
+    """Who let the deadline pass."""
+    if step is None or step.tier != Tier.APPROVER:
+        return "The approvers"
+    return line(step.person.name if step.person else step.group_name)
 
 
 def deciding_step(facts: Facts) -> ChainStep | None:
@@ -140,11 +171,6 @@ def who_decided(facts: Facts, step: ChainStep) -> dict[str, Any]:
         "when": times_of(facts).due(step.decided_at),
         "comment": step.comment,
         "override": override,
-        "yes": "approved it as an admin"
-        if override
-        else "gave the last yes"
-        if len(facts.steps) > 1
-        else "approved it",
         "for_group": line(step.group_name) if step.tier == Tier.APPROVER and not override else "",
     }
 
@@ -153,11 +179,11 @@ def values(facts: Facts, sheet: Sheet) -> list[Row]:
     rows = []
     for one in sheet.visible:
         if one.current is None:
-            value = "for you to set" if _sets(facts) and one.visibility is Visibility.WRITE else "not set"
+            value = "to be set by you" if _sets(facts) and one.visibility is Visibility.WRITE else "not set"
         else:
             value = line(shown(one.current.value)) + _by(facts, one.current.by)
             if _sets(facts) and one.visibility is Visibility.WRITE:
-                value += "; you can change it"
+                value += " (you can change this)"
         rows.append(Row(line(one.entitlement.name), value))
     return rows
 
@@ -185,7 +211,7 @@ def comments(facts: Facts, label: str, *, but: ChainStep | None = None) -> list[
 
 def own_words(facts: Facts) -> list[Row]:
     assert facts.request
-    return [Row("You wrote", lines(facts.request.message), said=True)] if facts.request.message else []
+    return [Row("Your reason", lines(facts.request.message), said=True)] if facts.request.message else []
 
 
 def line(text: str) -> str:

@@ -1,5 +1,6 @@
 """People: invite, activate, deactivate, passwords, sessions and their settings."""
 
+import json
 import secrets
 from datetime import datetime, timedelta
 from zoneinfo import available_timezones
@@ -84,11 +85,17 @@ def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> No
     mail_invitation(person, now=now)
 
 
-def mail_password_reset(person: Person, *, now: datetime) -> None:
-    """The mail "reset your password"."""
+def mail_password_reset(person: Person, *, now: datetime, by: Person | None = None) -> None:
+    """The mail "reset your password"; it says who sent it when that was an admin."""
+    data = json.dumps({"by": by.id}) if by is not None and by.id != person.id else "{}"
     outbox.post(
-        [_invite.notice("password-reset", "requester", now=now, person_id=person.id, round=person.password_round)]
-    )
+        [
+            _invite.notice(
+                "password-reset", "requester", now=now, person_id=person.id, round=person.password_round,
+                data_json=data,
+            )
+        ]
+    )  # fmt: skip
 
 
 def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
@@ -105,7 +112,7 @@ def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
         raise Conflict(f"A mail with a link is on its way to {person.name} already.")
     person.vouched_by_id = actor.id
     audit.record("password.link_mailed", at=now, actor=actor.id, person=person.id)
-    mail_password_reset(person, now=now)
+    mail_password_reset(person, now=now, by=actor)
 
 
 def change_details(person: Person, *, name: str, email: str, about: str, actor: Person, now: datetime) -> None:

@@ -50,7 +50,8 @@ class Facts:
     names: dict[int, str] = field(default_factory=dict)  # of those who set, settled, took or lost it, or own the app
     apps: list[str] = field(default_factory=list)  # of a notice about several, by name
     owner: str = ""  # the person or group that looks after the app
-    example: bool = False  # a preview: its link and code are plainly none
+    # In place of its link's token and its code, for whoever only looks at it: previews and admins get no valid ones.
+    stand_in: tuple[str, str] | None = None
 
     @property
     def step(self) -> ChainStep | None:
@@ -136,7 +137,8 @@ def _named(facts: Facts) -> list[int | None]:
     grant = facts.grant
     taken = [grant.person_id, grant.given_by_id, grant.removed_by_id] if grant is not None else []
     owner = facts.app.owner_person_id if facts.app is not None else None
-    return [*by, *taken, settled, owner, facts.comment.person_id if facts.comment is not None else None]
+    sender = facts.notice.data.get("by") if facts.notice.kind == "password-reset" else None
+    return [*by, *taken, settled, owner, sender, facts.comment.person_id if facts.comment is not None else None]
 
 
 def _names(ids: Iterable[int | None]) -> dict[int, str]:
