@@ -261,10 +261,12 @@ def test_an_app_is_set_up_from_nothing_asked_for_and_approved_by_both_steps(wind
     ben.goto(f"/approvals/{cases.request_id('Lena', 'Figjam Boards')}")
     ben.get_by_label("Editor", exact=True).check()
     ben.get_by_role("button", name="Approve", exact=True).click()
-    site.mail("Lena", "You have Figjam Boards")
+    site.mail("Lena", "You now have access to Figjam Boards")
     lena.goto("/")
     expect(tile(lena, "Figjam Boards")).to_be_visible()
-    assert "Your first board is waiting for you." in site.text_of(site.mail("Lena", "You have Figjam Boards"))
+    assert "Your first board is waiting for you." in site.text_of(
+        site.mail("Lena", "You now have access to Figjam Boards")
+    )
 
 
 def broken(route: Route) -> None:

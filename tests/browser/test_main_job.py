@@ -27,7 +27,7 @@ def test_ask_countersign_add(newcomer, site):
 
     # The third request is left alone: it expires while the others go their way.
     ask(page, "Tableau", "The numbers of the campaign.")
-    asked = site.mail("Ana", f"{name} asks for Tableau")
+    asked = site.mail("Ana", f"{name} requests Tableau")
     let_time_run_out(site, page, "Tableau")
 
     # Added at once.
@@ -43,7 +43,7 @@ def test_ask_countersign_add(newcomer, site):
     page.goto("/")
     expect(request_of(page, "Benevity")).to_contain_text("Pending")
     sign_out(page)
-    open_mail(page, site, "Ana", f"{name} asks for Benevity")
+    open_mail(page, site, "Ana", f"{name} requests Benevity")
     code = code_in(page)
     follow_link(page)
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(f"{name} .* requests Benevity"))
@@ -52,7 +52,7 @@ def test_ask_countersign_add(newcomer, site):
     page.get_by_label("Code from the email", exact=True).fill(code)
     page.get_by_role("button", name="Approve", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Approved by you"))
-    yes = site.mail(name, "You have Benevity")
+    yes = site.mail(name, "Approved: your request for Benevity")
     assert "With matched giving" in site.text_of(yes)
 
     page.goto("/")
@@ -63,9 +63,9 @@ def test_ask_countersign_add(newcomer, site):
     # Two steps: Ana says yes, then Ben says no for Finance, and Chloe is told that it is settled.
     ask(page, "Salesforce", "I look after the accounts in Sweden.", chosen="Sales manager")
     sign_out(page)
-    decide_by_mail(page, site, "Ana", f"{name} asks for Salesforce", region="EMEA")
-    site.mail("Chloe", f"{name} asks for Salesforce")
-    decide_by_mail(page, site, "Ben", f"{name} asks for Salesforce", reason=NO)
+    decide_by_mail(page, site, "Ana", f"{name} requests Salesforce", region="EMEA")
+    site.mail("Chloe", f"{name} requests Salesforce")
+    decide_by_mail(page, site, "Ben", f"{name} requests Salesforce", reason=NO)
     assert "Ben Okafor denied the request" in site.text_of(site.mail("Chloe", f"{name} Salesforce denied"))
     assert NO in site.text_of(site.mail(name, "Salesforce denied quarter"))
     page.goto("/")

@@ -266,8 +266,8 @@ def test_an_admin_gets_a_test_mail(app, admin, adam, ana):
     from webapp import mail as letters
 
     message = letters.render(mails.load([notice.id])[notice.id])
-    assert message.subject.startswith("A test mail from") and "Adam, this is the test mail" in message.body
-    assert "because you asked for it" in message.body and "/admin/mail" in message.html
+    assert message.subject.startswith("Test email from") and "This is the test email" in message.body
+    assert "because you sent a test email" in message.body and "/admin/mail" in message.html
     claim = outbox.claim(10)[0]
     assert mails.why_obsolete(mails.standings([claim.id], claim.lease)[claim.id]) == ""
 

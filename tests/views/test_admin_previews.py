@@ -52,8 +52,8 @@ def test_each_mail_is_shown_with_real_names_and_nothing_is_written(admin, app_, 
 
 def test_who_is_asked_gets_the_question_with_a_link_and_a_code_that_are_none(admin, app_, rita, login_as):
     page = flat(admin.get(mail(app_, "asked", f"person=person:{rita.public_id}")))
-    assert "Rita asks for Salesforce" in page and "As if Rita Lindqvist asked for it now" in page
-    assert "000 000" in page and "The link and the code are examples" in page
+    assert "Rita Lindqvist requests Salesforce" in page and "As if Rita Lindqvist asked for it now" in page
+    assert "000000" in page and "The link and the code are examples" in page
     link = re.search(r"http\S+(/decide/\S+)", page)[1]
     assert link == "/decide/example"
     shown = login_as(None).get(link)
@@ -66,13 +66,13 @@ def test_an_app_that_wants_a_sign_in_shows_no_code(admin, ana):
     app = factories.app(
         "Workday", policy=Policy(steps=(StepRule(factories.approver(ana)),), assurance=Assurance.SIGN_IN)
     )
-    assert "000 000" not in flat(admin.get(mail(app, "asked")))
+    assert "000000" not in flat(admin.get(mail(app, "asked")))
 
 
 def test_the_approver_is_who_would_really_decide(admin, app_, ben, company):
     """Ben is in Finance, and nobody decides on their own request."""
     page = flat(admin.get(mail(app_, "asked", f"person=person:{ben.public_id}")))
-    assert "Ben asks for Salesforce" in page and "you or" not in page
+    assert "Ben Okafor requests Salesforce" in page and "you or" not in page
     second = flat(admin.get(mail(app_, "asked", "step=2")))
     assert "Ben" in second, "who decided before is in the chain"
 
@@ -88,7 +88,7 @@ def test_where_nobody_could_decide_there_is_no_mail_to_show(admin):
 def test_there_is_no_such_mail_without_steps_or_for_anything_else(admin, app_):
     none = factories.app("Benevity")
     assert "Name an approver" in words(admin.get(mail(none, "denied")))
-    assert "You have Benevity." in words(admin.get(mail(none, "added")))
+    assert "You now have access to Benevity." in words(admin.get(mail(none, "added")))
     for kind, query in (
         ("gone", ""),
         ("denied", "to=everybody"),

@@ -307,11 +307,12 @@ def _outcome(
     assert facts.policy and facts.request
     rule = facts.policy.outcomes.get(state)
     role = facts.notice.role
+    yours = role == "requester" and facts.person is not None and facts.person.id == facts.request.for_person_id
     if step is not None and step.decided_by is not None:
         context |= who_decided(facts, step)
     return _mail(
         facts,
-        link=launch if launch and role == "requester" else "" if role == "other" else _request_link(facts),
+        link=launch if launch and yours else "" if role == "other" else _request_link(facts),
         launch=launch,
         words=rule.words if rule else "",
         rows=rows,
