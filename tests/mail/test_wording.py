@@ -92,7 +92,8 @@ def facts(
     grant.values = VALUES
     return Facts(
         notice, Organisation(name="Example Company", time_zone="Europe/Paris", sender=""),
-        person(to) if to else None, App(id=1, public_id="A" * 12, name="Salesforce", launch_url="https://sales.example.com/", icon=""),
+        person(to) if to else None,
+        App(id=1, public_id="A" * 12, name="Salesforce", launch_url="https://sales.example.com/", icon=""),
         policy, request, person(asked_by), person(RITA), Invitation(), grant, comment=comment,
         steps=steps if steps is not None else [step(0, "open"), step(1, "waiting")], names=NAMES, owner=owner,
         stand_in=("example", "000000"),

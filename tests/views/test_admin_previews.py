@@ -66,7 +66,7 @@ def test_an_app_that_wants_a_sign_in_shows_no_code(admin, ana):
     app = factories.app(
         "Workday", policy=Policy(steps=(StepRule(factories.approver(ana)),), assurance=Assurance.SIGN_IN)
     )
-    assert "000000" not in flat(admin.get(mail(app, "asked")))
+    assert "approval code" not in flat(admin.get(mail(app, "asked")))
 
 
 def test_the_approver_is_who_would_really_decide(admin, app_, ben, company):
