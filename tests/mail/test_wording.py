@@ -88,14 +88,17 @@ def facts(
         settled_by_id=by, settled_note=note,
     )  # fmt: skip
     request.values = VALUES
-    grant = Grant(created_at=NOW, person_id=RITA, removed_at=NOW, removed_by_id=ADAM, removed_reason="She moved teams.")
+    grant = Grant(created_at=NOW, person_id=RITA, removed_at=NOW, removed_by_id=ADAM, given_by_id=ADAM,
+                  removed_reason="She moved teams.", given_reason="She moved teams.")  # fmt: skip
     grant.values = VALUES
     return Facts(
         notice, Organisation(name="Example Company", time_zone="Europe/Paris", sender=""),
         person(to) if to else None,
         App(id=1, public_id="A" * 12, name="Salesforce", launch_url="https://sales.example.com/", icon=""),
         policy, request, person(asked_by), person(RITA), Invitation(), grant, comment=comment,
-        steps=steps if steps is not None else [step(0, "open"), step(1, "waiting")], names=NAMES, owner=owner,
+        apps=["Figma", "Salesforce"],
+        steps=steps if steps is not None else [step(0, "open"), step(1, "waiting")],
+        names=NAMES, owner=owner,
         stand_in=("example", "000000"),
     )  # fmt: skip
 
@@ -169,6 +172,10 @@ EMAILS = {
     "comment-approver": lambda: facts("request-comment", ANA, "approver",
                                       comment=Comment(person_id=RITA, body="By Friday, please.", created_at=NOW)),
     "added": lambda: facts("app-added", RITA, "requester", policy=with_words(RequestState.APPROVED)),
+    "granted": lambda: facts("grant-added", RITA, "requester"),
+    "granted-owner": lambda: facts("grant-added", ANA, "other"),
+    "removed-several": lambda: facts("grants-removed", RITA, "requester"),
+    "removed-several-owner": lambda: facts("grants-removed", ADAM, "other"),
     "removed": lambda: facts("grant-removed", RITA, "requester"),
     "removed-owner": lambda: facts("grant-removed", ADAM, "other"),
     "invitation": lambda: facts("invitation", RITA, "requester"),

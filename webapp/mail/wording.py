@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from webapp import chain
-from webapp.bidi import named
+from webapp.bidi import isolated, named
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.mails import Facts
 from webapp.text import one_line
@@ -135,7 +135,7 @@ def deciders(step: ChainStep, reader: int) -> str:
         Tier.OWNER.value: f"instead of {approver}, as the owner of the app",
         Tier.ADMINS.value: f"instead of {approver}, as an admin",
     }.get(step.tier, f"for {line(step.group_name)}" if step.group_name else "")
-    names = [line(who.name) for who in step.asked if who.id != reader]
+    names = [isolated(line(who.name)) for who in step.asked if who.id != reader]
     if step.asked_count > len(step.asked):
         others = f"any of {step.asked_count - 1} others"
     else:
