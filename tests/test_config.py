@@ -10,7 +10,7 @@ from redis import Redis
 from sqlalchemy import URL
 
 from webapp import create_app
-from webapp.config import Settings, SettingsError, broker_socket, embedded_secret
+from webapp.config import NAMES, Settings, SettingsError, broker_socket, embedded_secret
 from webapp.embedded.broker import Broker
 from webapp.extensions import db
 from webapp.transactions import choose
@@ -77,26 +77,101 @@ def test_production_does_not_start_without(tmp_path: Path, name: str) -> None:
             "https://apps.example.com?x=1", "https://apps.example.com#x", "https://", "https://[", "https://h:port",
             "https://h:99999", "https://user:pw@apps.example.com", "https://apps example.com", "https://a\tb.example",
         )),
-        *(("DATABASE_URL", bad) for bad in ("mysql://x/y", "nonsense", "oracle://x")),
-        *(("PORT", bad) for bad in ("0", "65536", "-1", "http", "²", "٣", "8 0", "9" * 5000, "1.5")),
+        *(("DATABASE_URL", bad) for bad in (
+            "mysql://x/y", "nonsense", "oracle://x", "postgresql://u:p@h", "postgresql://u:p@h/", "postgresql://u:p@h:70000/x",
+            "postgresql://u:p@h:port/x", "postgresql://u:p/w@h/x", "postgresql://u:p#w@h/x", "postgresql://u:p[w@h/x",
+            "postgresql+asyncpg://u:p@h/x", "sqlite://", "sqlite:///:memory:", "sqlite:////no/such/folder/x.db",
+            "sqlite:////tmp", "sqlite://host/x.db", "'postgresql://u:p@h/x'", '"postgresql://u:p@h/x"',
+        )),
+        *(("REDIS_URL", bad) for bad in (
+            "127.0.0.1:6379", "http://h:6379", "redis://", "redis://:6379", "redis://h:70000/0", "redis://h:x/0",
+            "redis://:p#w@h:6379/0", "redis://:p/w@h:6379/0", "redis://h:6379/cache", "unix://", '"redis://h:6379/0"',
+        )),
+        *((name, bad) for name in ("PORT", "MAIL_PORT", "WEB_CONCURRENCY", "WEB_THREADS", "WEB_CONNECTIONS",
+                                   "WEB_HEADER_TIMEOUT", "WEB_BODY_TIMEOUT", "MAIL_TIMEOUT")
+          for bad in ("0", "-1", "http", "²", "٣", "8 0", "9" * 5000, "1.5", "1e3", "'8'", "70000000")),
+        *((name, bad) for name in ("PORT", "MAIL_PORT") for bad in ("65536", "70000")),
         ("TRUSTED_PROXIES", "11"),
         ("TRUSTED_PROXIES", "many"),
-        ("MAIL_PORT", "smtp"),
-        ("MAIL_TIMEOUT", "0"),
-        ("MAIL_USE_TLS", "perhaps"),
-        ("COUNTERSIGN_DEMO", "2"),
-        ("COUNTERSIGN_EMBEDDED", "x"),
+        ("TRUSTED_PROXIES", "-1"),
+        *(("TRUSTED_HOSTS", bad) for bad in (
+            "https://apps.example.com", "apps.example.com/", "*", "*.example.com", "apps example.com", "a@b",
+            "other.example", "apps.example.com,https://b", "'apps.example.com'",
+        )),
+        *(("MAIL_SERVER", bad) for bad in (
+            "smtps://smtp.example.com", "smtp://smtp.example.com:587", "smtp.example.com:587", "user@smtp.example.com",
+            "smtp.example.com/", "smtp example.com", '"smtp.example.com"', ":25", "a" * 300,
+        )),
+        *(("MAIL_DEFAULT_SENDER", bad) for bad in (
+            "Müller, IT <it@example.com>", "it", "it@", "@example.com", "it@example.com, b@example.com",
+            "it at example.com", "<>", "IT <it@example.com> x", "'it@example.com'", "it@exam ple.com", "it@example.com\nBcc: x@example.com",
+        )),
+        *((name, bad) for name in ("MAIL_USE_TLS", "MAIL_USE_SSL", "COUNTERSIGN_DEMO", "COUNTERSIGN_EMBEDDED",
+                                   "ACCESS_LOG", "DATABASE_PREPARED") for bad in ("perhaps", "2", "-1", "'1'")),
+        *(("LOG_LEVEL", bad) for bad in ("LOUD", "10", "'INFO'")),
+        *(("AUDIT_ANCHOR", bad) for bad in ("/no/such/folder/anchor.jsonl", "/tmp", "~nobody-of-that-name/anchor")),
+        *((name, "a\nb") for name in NAMES),
+        *((name, "a" * 5000) for name in NAMES),
     ],
 )  # fmt: skip
 def test_a_value_that_makes_no_sense_stops_the_start_with_a_sentence(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         outside(tmp_path, **{name: value})
-    assert name in str(refusal.value)
-    assert str(refusal.value).endswith(".")
+    sentence = str(refusal.value)
+    assert name in sentence
+    assert len(sentence) < 300
+    assert "p/w" not in sentence and "p#w" not in sentence and "u:p" not in sentence
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_setting_that_is_empty_or_blank_is_one_that_is_not_set(tmp_path: Path, name: str) -> None:
+    if name in OUTSIDE or name == "COUNTERSIGN_DATA":
+        return
+    assert outside(tmp_path, **{name: ""}) == outside(tmp_path, **{name: "  "}) == outside(tmp_path)
+
+
+def test_blanks_around_a_value_do_not_matter(tmp_path: Path) -> None:
+    changes = {name: f" {value} " for name, value in OUTSIDE.items() if name != "SECRET_KEY"}
+    assert outside(tmp_path, **changes, MAIL_PORT=" 25 ", LOG_LEVEL=" info ") == outside(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "found"),
+    [
+        ("MAIL_SERVER", "[::1]", "mail_server", "::1"),
+        ("MAIL_SERVER", "SMTP.Example.com.", "mail_server", "smtp.example.com"),
+        ("MAIL_DEFAULT_SENDER", "IT <it@example.com>", "mail_default_sender", "it@example.com"),
+        ("REDIS_URL", "rediss://:p%23w@h:6379/1", "redis_url", "rediss://:p%23w@h:6379/1"),
+        ("REDIS_URL", "unix:///run/redis.sock", "redis_url", "unix:///run/redis.sock"),
+        ("DATABASE_URL", "postgres:///name?host=/run", "database_url", "postgresql+psycopg:///name?host=/run"),
+        ("TRUSTED_HOSTS", ".example.com", "trusted_hosts", (".example.com",)),
+        ("DATABASE_PREPARED", "0", "database_prepared", False),
+    ],
+)
+def test_what_can_be_read_in_one_way_only_is_taken(
+    tmp_path: Path, name: str, value: str, field: str, found: object
+) -> None:
+    assert getattr(outside(tmp_path, **{name: value}), field) == found
+
+
+@pytest.mark.parametrize(("name", "other"), [("MAIL_USERNAME", "MAIL_PASSWORD"), ("MAIL_PASSWORD", "MAIL_USERNAME")])
+def test_half_a_mail_sign_in_is_a_sentence(tmp_path: Path, name: str, other: str) -> None:
+    with pytest.raises(SettingsError, match=f"{other} is not set"):
+        outside(tmp_path, **{name: "countersign"})
+
+
+def test_a_data_folder_that_cannot_be_written_to_is_a_sentence_in_production_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SettingsError, match="data folder"):
+        outside(tmp_path / "file" / "data")
+    with pytest.raises(SettingsError, match="data folder"):
+        outside(tmp_path, COUNTERSIGN_DATA="~nobody-of-that-name/data")
+    with pytest.raises(SettingsError, match="data folder"):
+        outside(Path("/proc/countersign"))
 
 
 def test_both_kinds_of_encryption_exclude_each_other(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="exclude"):
+    with pytest.raises(SettingsError, match="not both"):
         outside(tmp_path, MAIL_USE_TLS="1", MAIL_USE_SSL="1")
 
 

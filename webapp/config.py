@@ -7,15 +7,23 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from webapp import hosts
+from webapp import setting_values as values
+from webapp.setting_values import SettingsError
+
+__all__ = ["PROJECT", "Settings", "SettingsError", "WebSettings", "broker_socket", "embedded_secret"]
 
 PROJECT = Path(__file__).resolve().parent.parent
-
-
-class SettingsError(Exception):
-    """The environment does not make sense; `str(error)` says what to change."""
+# Every setting that people set.
+NAMES = (
+    "DATABASE_URL", "DATABASE_PREPARED", "REDIS_URL", "BASE_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS",
+    "TRUSTED_HOSTS", "TRUSTED_PROXIES", "MAIL_SERVER", "MAIL_PORT", "MAIL_USE_TLS", "MAIL_USE_SSL", "MAIL_USERNAME",
+    "MAIL_PASSWORD", "MAIL_DEFAULT_SENDER", "MAIL_TIMEOUT", "COUNTERSIGN_DATA", "COUNTERSIGN_DEMO",
+    "COUNTERSIGN_EMBEDDED", "PORT", "WEB_CONCURRENCY", "WEB_THREADS", "WEB_CONNECTIONS", "WEB_HEADER_TIMEOUT",
+    "WEB_BODY_TIMEOUT", "ACCESS_LOG", "AUDIT_ANCHOR", "LOG_LEVEL",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +42,13 @@ class WebSettings:
     def from_env(cls, environ: Mapping[str, str]) -> "WebSettings":
         """Reads the environment; raises SettingsError."""
         return cls(
-            port=_number(environ, "PORT", 8000, 1, 65535),
-            processes=_number(environ, "WEB_CONCURRENCY", 2, 1, 200),
-            threads=_number(environ, "WEB_THREADS", 4, 1, 200),
-            connections=_number(environ, "WEB_CONNECTIONS", 1000, 10, 100_000),
-            header_timeout=_number(environ, "WEB_HEADER_TIMEOUT", 20, 1, 3600),
-            body_timeout=_number(environ, "WEB_BODY_TIMEOUT", 60, 1, 3600),
-            access_log=_flag(environ, "ACCESS_LOG", default=False),
+            port=values.number(environ, "PORT", 8000, 1, 65535),
+            processes=values.number(environ, "WEB_CONCURRENCY", 2, 1, 200),
+            threads=values.number(environ, "WEB_THREADS", 4, 1, 200),
+            connections=values.number(environ, "WEB_CONNECTIONS", 1000, 10, 100_000),
+            header_timeout=values.number(environ, "WEB_HEADER_TIMEOUT", 20, 1, 3600),
+            body_timeout=values.number(environ, "WEB_BODY_TIMEOUT", 60, 1, 3600),
+            access_log=values.flag(environ, "ACCESS_LOG", default=False),
         )
 
 
@@ -53,6 +61,7 @@ class Settings:
     database_url: str  # "" for SQLite in the data folder: wiring.database()
     redis_url: str
     base_url: str
+    database_prepared: bool = True  # whether PostgreSQL keeps statements of ours prepared
     embedded: bool = False
     demo: bool = False
     mailbox: bool = False
@@ -94,67 +103,67 @@ def broker_socket(data: Path) -> Path:
 
 
 def _read(env: Mapping[str, str]) -> Settings:
+    values.look_for_slips(env, NAMES)
     database_url = env.get("DATABASE_URL", "").strip()
-    embedded = _flag(env, "COUNTERSIGN_EMBEDDED", default=not database_url)
-    data = Path(env.get("COUNTERSIGN_DATA") or PROJECT / "var").expanduser().resolve()
+    embedded = values.flag(env, "COUNTERSIGN_EMBEDDED", default=not database_url)
     port = WebSettings.from_env(env).port
-    if embedded:
-        try:
-            data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"The data folder {data} cannot be made: {error.strerror}.") from None
-    secret = env.get("SECRET_KEY", "") or (embedded_secret(data) if embedded else "")
+    data = values.data_folder(env.get("COUNTERSIGN_DATA", ""), PROJECT / "var")
+    secret = _secret(env, "SECRET_KEY") or (embedded_secret(data) if embedded else "")
     if not secret:
-        raise SettingsError("SECRET_KEY is missing. Set it to a long random text and keep it: links depend on it.")
+        raise SettingsError(
+            "SECRET_KEY is not set. Set it to a long random value and keep it: sign-ins, links and the audit log "
+            "depend on it."
+        )
     if len(secret) < 16:
-        raise SettingsError("SECRET_KEY is too short: give it at least 16 characters, better 43 random ones.")
+        raise SettingsError("SECRET_KEY is too short. Use at least 16 characters, better 43 random ones.")
     base_url = env.get("BASE_URL", "").strip().rstrip("/")
     if not base_url and embedded:
         base_url = f"http://127.0.0.1:{port}"
-    base_url, host = _check_base_url(base_url)
+    base_url, host = values.base_url(base_url)
     loopback = hosts.is_loopback(host)
     redis_url = env.get("REDIS_URL", "").strip()
     if not redis_url and not embedded:
-        raise SettingsError("REDIS_URL is missing, for example redis://127.0.0.1:6379/0.")
-    if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):
-        raise SettingsError(f"REDIS_URL is {redis_url!r}. It begins with redis://, rediss:// or unix://.")
+        raise SettingsError("REDIS_URL is not set. Set it to an address such as redis://127.0.0.1:6379/0.")
     mail_server = env.get("MAIL_SERVER", "").strip()
     if not mail_server and not embedded:
-        raise SettingsError("MAIL_SERVER is missing: Countersign's mails need a mail server to go through.")
+        raise SettingsError("MAIL_SERVER is not set. Countersign needs a mail server to send email.")
     mailbox = embedded and not mail_server and loopback
     sink_host, _, sink_port = env.get("COUNTERSIGN_SINK", "127.0.0.1:0").rpartition(":")
-    tls, ssl = _flag(env, "MAIL_USE_TLS", default=False), _flag(env, "MAIL_USE_SSL", default=False)
+    tls, ssl = values.flag(env, "MAIL_USE_TLS", default=False), values.flag(env, "MAIL_USE_SSL", default=False)
     if tls and ssl:
-        raise SettingsError("MAIL_USE_TLS and MAIL_USE_SSL exclude each other: set one of them.")
-    demo = _flag(env, "COUNTERSIGN_DEMO", default=embedded)
-    trusted = tuple(hosts.trusted(one) or one for one in env.get("TRUSTED_HOSTS", "").split(",") if one.strip())
+        raise SettingsError("Set either MAIL_USE_TLS or MAIL_USE_SSL, not both.")
+    demo = values.flag(env, "COUNTERSIGN_DEMO", default=embedded)
+    username, password = env.get("MAIL_USERNAME", "").strip(), _secret(env, "MAIL_PASSWORD")
+    values.mail_sign_in(username, password)
+    default_sender = env.get("MAIL_DEFAULT_SENDER", "").strip()
     return Settings(
         data=data,
         secret_key=secret,
         secret_key_fallbacks=tuple(
             one.strip() for one in env.get("SECRET_KEY_FALLBACKS", "").split(",") if one.strip()
         ),
-        database_url=_database_url(database_url) if database_url else "",
-        redis_url=redis_url or f"unix://{quote(str(broker_socket(data)))}",
+        database_url=values.database_url(database_url) if database_url else "",
+        database_prepared=values.flag(env, "DATABASE_PREPARED", default=True),
+        redis_url=values.redis_url(redis_url) if redis_url else f"unix://{quote(str(broker_socket(data)))}",
         base_url=base_url,
         embedded=embedded,
         demo=demo,
         mailbox=mailbox,
         port=port,
-        trusted_hosts=trusted or ((host,) if not loopback else (host, "127.0.0.1", "localhost", "[::1]")),
-        trusted_proxies=_number(env, "TRUSTED_PROXIES", 0, 0, 10),
-        mail_server=mail_server or sink_host,
-        mail_port=_number(env, "MAIL_PORT", 465 if ssl else 587 if tls else 25, 1, 65535)
+        trusted_hosts=values.trusted_hosts(env.get("TRUSTED_HOSTS", ""), host),
+        trusted_proxies=values.number(env, "TRUSTED_PROXIES", 0, 0, 10),
+        mail_server=values.mail_server(mail_server) if mail_server else sink_host,
+        mail_port=values.number(env, "MAIL_PORT", 465 if ssl else 587 if tls else 25, 1, 65535)
         if mail_server
-        else _number({"COUNTERSIGN_SINK": sink_port}, "COUNTERSIGN_SINK", 0, 0, 65535),
+        else values.number({"COUNTERSIGN_SINK": sink_port}, "COUNTERSIGN_SINK", 0, 0, 65535),
         mail_use_tls=tls,
         mail_use_ssl=ssl,
-        mail_username=env.get("MAIL_USERNAME", ""),
-        mail_password=env.get("MAIL_PASSWORD", ""),
-        mail_default_sender=env.get("MAIL_DEFAULT_SENDER", "") or f"countersign@{_mail_domain(host)}",
-        mail_timeout=float(_number(env, "MAIL_TIMEOUT", 20, 1, 300)),
+        mail_username=username,
+        mail_password=password,
+        mail_default_sender=values.sender(default_sender) if default_sender else f"countersign@{_mail_domain(host)}",
+        mail_timeout=float(values.number(env, "MAIL_TIMEOUT", 20, 1, 300)),
         log_level=_log_level(env, "WARNING" if embedded else "INFO"),
-        audit_anchor=Path(env["AUDIT_ANCHOR"]).expanduser().resolve() if env.get("AUDIT_ANCHOR", "").strip() else None,
+        audit_anchor=values.anchor_file(env.get("AUDIT_ANCHOR", "")),
         failpoints=_failpoints(env, loopback),
     )
 
@@ -187,51 +196,15 @@ def embedded_secret(data: Path) -> str:
     return path.read_text().strip()
 
 
-def _database_url(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        raise SettingsError("DATABASE_URL is not an address, for example postgresql://user:password@host/name.")
-    if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
-        return f"postgresql+psycopg://{rest}"
-    if scheme in ("sqlite", "sqlite+pysqlite"):
-        return url
-    raise SettingsError(f"DATABASE_URL begins with {scheme}://. Countersign runs on postgresql:// and sqlite://.")
-
-
-def _check_base_url(url: str) -> tuple[str, str]:
-    """(the address with its host in its one form, the host)."""
-    if not url:
-        raise SettingsError("BASE_URL is missing: the address people open, for example https://apps.example.com.")
-    try:
-        parts = urlsplit(url)
-        number = parts.port
-    except ValueError:
-        raise SettingsError(f"BASE_URL is {url}. Its host or port cannot be right.") from None
-    host, port = hosts.canonical_netloc(parts.netloc)
-    extra = parts.path or parts.query or parts.fragment or parts.username is not None or number == 0
-    if parts.scheme not in ("http", "https") or not host or extra or any(one.isspace() for one in url):
-        raise SettingsError(f"BASE_URL is {url}. It has to be http:// or https://, a host, and nothing behind it.")
-    if parts.scheme == "http" and not hosts.is_loopback(host):
-        raise SettingsError("BASE_URL has to begin with https:// on anything but this machine itself.")
-    if port == {"http": ":80", "https": ":443"}[parts.scheme]:
-        port = ""  # browsers leave it out
-    return f"{parts.scheme}://{host}{port}", host
+def _secret(env: Mapping[str, str], name: str) -> str:
+    """As it is, with blanks around it: it may have been used like that. Nothing but blanks is nothing."""
+    value = env.get(name, "")
+    return value if value.strip() else ""
 
 
 def _mail_domain(host: str) -> str:
     """Of the sender, unless it is set: the host's name, if it has one that mail can come from."""
     return "example.com" if hosts.is_loopback(host) or host.startswith("[") else host
-
-
-def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
-    value = env.get(name, "").strip().lower()
-    if not value:
-        return default
-    if value in ("1", "true", "yes", "on"):
-        return True
-    if value in ("0", "false", "no", "off"):
-        return False
-    raise SettingsError(f"{name} is {value!r}. Set it to 1 or 0.")
 
 
 def _log_level(env: Mapping[str, str], default: str) -> str:
@@ -244,17 +217,5 @@ def _log_level(env: Mapping[str, str], default: str) -> str:
 def _failpoints(env: Mapping[str, str], loopback: bool) -> str:
     folder = env.get("COUNTERSIGN_FAILPOINTS", "").strip()
     if folder and not loopback:
-        raise SettingsError(
-            "COUNTERSIGN_FAILPOINTS lets tests kill this process, so it is for this machine only: "
-            "take it away, or set BASE_URL to http://127.0.0.1."
-        )
+        raise SettingsError("COUNTERSIGN_FAILPOINTS is for tests only. Remove it, or set BASE_URL to http://127.0.0.1.")
     return folder
-
-
-def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    value = env.get(name, "").strip()
-    if not value:
-        return default
-    if not (value.isascii() and value.isdigit() and len(value) < 10) or not low <= int(value) <= high:
-        raise SettingsError(f"{name} is {value!r}. Set it to a number from {low} to {high}.")
-    return int(value)

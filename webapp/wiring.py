@@ -81,7 +81,10 @@ def _flask_config(settings: Settings) -> dict[str, object]:
     # hide_parameters: what people wrote and who they are stays out of the log when a statement fails.
     engine: dict[str, object] = {"pool_size": 5, "max_overflow": 15, "hide_parameters": True}
     if database(settings).get_backend_name() == "postgresql":
-        engine |= {"connect_args": {"application_name": "countersign"}}
+        connect: dict[str, object] = {"application_name": "countersign"}
+        if not settings.database_prepared:
+            connect["prepare_threshold"] = None  # a pool of transactions gives each another server process
+        engine |= {"connect_args": connect}
     return {
         "SECRET_KEY": settings.secret_key,
         "SECRET_KEY_FALLBACKS": list(settings.secret_key_fallbacks),
