@@ -104,7 +104,8 @@ def test_production_does_not_start_without(tmp_path: Path, name: str) -> None:
         )),
         *(("MAIL_DEFAULT_SENDER", bad) for bad in (
             "Müller, IT <it@example.com>", "it", "it@", "@example.com", "it@example.com, b@example.com",
-            "it at example.com", "<>", "IT <it@example.com> x", "'it@example.com'", "it@exam ple.com", "it@example.com\nBcc: x@example.com",
+            "it at example.com",
+            "<>", "IT <it@example.com> x", "'it@example.com'", "it@exam ple.com", "it@example.com\nBcc: x@example.com",
         )),
         *((name, bad) for name in ("MAIL_USE_TLS", "MAIL_USE_SSL", "COUNTERSIGN_DEMO", "COUNTERSIGN_EMBEDDED",
                                    "ACCESS_LOG", "DATABASE_PREPARED") for bad in ("perhaps", "2", "-1", "'1'")),
