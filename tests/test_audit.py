@@ -77,8 +77,8 @@ def test_an_empty_record_holds(app: Flask) -> None:
         ("UPDATE events SET person_id = 777 WHERE seq = 5", "look-up columns"),
         ("UPDATE events SET at = '2020-01-01 00:00:00.000000' WHERE seq = 5", "look-up columns"),
         ("UPDATE events SET key_id = '00000000' WHERE seq = 5", "key 00000000"),
-        ("DELETE FROM events WHERE seq = 5", "Line 5 is missing"),
-        ("DELETE FROM events WHERE seq BETWEEN 5 AND 6", "Line 5 is missing: the next one is 7"),
+        ("DELETE FROM events WHERE seq = 5", "Entry 5 is missing"),
+        ("DELETE FROM events WHERE seq BETWEEN 5 AND 6", "Entry 5 is missing. The next entry is 7"),
     ],
 )
 def test_a_change_in_the_middle_is_found_and_located(engine: str, lines: int, statement: str, sentence: str) -> None:
@@ -287,17 +287,84 @@ def test_the_command_says_whether_it_holds_by_its_exit_code(app: Flask, engine: 
     good = runner.invoke(args=["audit", "verify"])
     assert good.exit_code == 0
     assert good.output.splitlines() == [
-        f"The record holds: {lines} lines.",
-        "There was no anchor to compare it with, so lines that were cut off its end would not be missed.",
+        f"OK: all {lines} entries are intact.",
+        "No anchor found, so entries removed from the end would not be noticed.",
     ]
     choose("write")
     tamper(engine, "UPDATE events SET body = body || ' ' WHERE seq = 5")
     db.session.remove()
     bad = runner.invoke(args=["audit", "verify"])
     assert bad.exit_code == 1
-    assert "breaks after 4 lines. Line 5 was changed" in bad.output
+    assert "FAILED: the audit log is not intact after 4 entries. Entry 5 was changed" in bad.output
 
 
 def test_a_secret_is_not_to_be_read_from_its_name() -> None:
     assert key_id("a" * 40) != key_id("a" * 41)
     assert len(key_id("x")) == 8
+
+
+# ---------- A key that was removed ----------
+
+
+def one_more(company: Company, theme: str) -> None:
+    choose("write")
+    people.change_theme(db.session.merge(company.rita), theme=theme, now=clock.now())
+    outbox.commit()
+    db.session.rollback()
+
+
+def test_entries_of_a_removed_key_cannot_be_checked_and_the_others_are(
+    app: Flask, company: Company, lines: int, new_key: None
+) -> None:
+    old = key_id(settings().secret_key)
+    one_more(company, "dark")
+    one_more(company, "light")
+    app.extensions["keyring"] = KeyRing((NEW_SECRET,))
+    db.session.rollback()
+    report = audit.examine()
+    assert (report.intact, report.not_checked, report.broken) == (2, lines, None)
+    assert [(run.key_id, run.first, run.last) for run in report.unchecked] == [(old, 1, lines)]
+    assert report.removed_keys == (old,)
+    sentence = report.about_removed_keys()
+    assert f"Entries 1 to {lines} were signed with key {old}, which is no longer configured." in sentence
+    assert "SECRET_KEY_FALLBACKS" in sentence and "altered" in sentence
+    assert audit.examine(newest=1).unchecked == ()
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("DELETE FROM events WHERE seq = 3", "Entry 3 is missing"),
+        ("UPDATE events SET actor_id = 77777 WHERE seq = 3", "look-up columns of entry 3"),
+        ("UPDATE events SET body = 'x' WHERE seq = 3", "look-up columns of entry 3"),
+        # The first entry of the key that is there is chained to what was stored before it.
+        ("UPDATE events SET mac = '{zeros}' WHERE seq = {lines}", "Entry {next} was changed, or an entry before it"),
+        ("UPDATE events SET body = body || ' ' WHERE seq = {next}", "Entry {next} was changed"),
+    ],
+)
+def test_what_can_be_checked_around_a_removed_key_is(
+    app: Flask, engine: str, company: Company, lines: int, new_key: None, statement: str, sentence: str
+) -> None:
+    one_more(company, "dark")
+    app.extensions["keyring"] = KeyRing((NEW_SECRET,))
+    values = {"zeros": "0" * 64, "lines": lines, "next": lines + 1}
+    tamper(engine, statement.format(**values))
+    db.session.rollback()
+    report = audit.examine()
+    assert report.broken is not None and sentence.format(**values) in report.broken.sentence
+
+
+def test_the_command_explains_a_removed_key_and_goes_on(
+    app: Flask, company: Company, lines: int, new_key: None
+) -> None:
+    old, runner = key_id(settings().secret_key), app.test_cli_runner()
+    one_more(company, "dark")
+    app.extensions["keyring"] = KeyRing((NEW_SECRET,))
+    db.session.remove()
+    said = runner.invoke(args=["audit", "verify"])
+    assert said.exit_code == 1, "nobody has said that it was removed on purpose"
+    assert f"1 entry intact, {lines} cannot be checked." in said.output and f"key {old}" in said.output
+    assert "FAILED" not in said.output and "altered" in said.output
+    known = runner.invoke(args=["audit", "verify", "--removed-key", old])
+    assert known.exit_code == 0 and f"key {old}" in known.output
+    assert runner.invoke(args=["audit", "verify", "--removed-key", "12345678"]).exit_code == 1

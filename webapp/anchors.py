@@ -9,7 +9,7 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,9 +19,14 @@ from sqlalchemy import select
 from webapp import audit
 from webapp.extensions import db, keyring, settings
 from webapp.models import Event, EventHead
+from webapp.times import Times, zone
 
 PURPOSE = "audit anchor"
 EVERY_SECONDS = 600
+AFTER_A_RESTORE = (
+    "If an older backup was restored, the entries that are missing were made after it. Once you have checked that this "
+    "is the reason, move the anchor file aside; the worker begins a new one."
+)
 
 
 class Bad(Exception):
@@ -99,23 +104,37 @@ def keep(file: Path, *, now: datetime) -> Anchor | None:
 def _check_it_goes_on(last: Anchor) -> None:
     mac = db.session.scalar(select(Event.mac).where(Event.seq == last.seq))
     if mac != last.mac:
+        at = in_utc(_instant(last.at))
         raise Bad(
-            f"At {last.at} the audit record had line {last.seq:,}; "
-            + ("that line is another one now." if mac else "it does not have it any more.")
+            f"Entry {last.seq:,} is different from the one recorded at {at}."
+            if mac
+            else f"Entry {last.seq:,}, present at {at}, is missing."
         )
 
 
 def read(file: Path) -> list[Anchor]:
     """The anchors of a file, oldest first. Raises Bad for one that was not written with our key; OSError."""
-    anchors = _parse(file.read_text(encoding="utf-8"))
-    for number, anchor in enumerate(anchors, 1):
+    anchors, removed = usable(file)
+    if removed:
+        raise Bad(f"{len(removed):,} of its anchors were signed with a key that is no longer configured.")
+    return anchors
+
+
+def usable(file: Path) -> tuple[list[Anchor], list[Anchor]]:
+    """(the anchors of a file that were written with our keys, those whose key was removed), oldest first. Raises Bad
+    for one that was changed; OSError."""
+    ours: list[Anchor] = []
+    removed: list[Anchor] = []
+    for number, anchor in enumerate(_parse(file.read_text(encoding="utf-8")), 1):
         try:
             right = hmac.compare_digest(_sign(anchor.seq, anchor.mac, anchor.at, anchor.key_id), anchor.sign)
         except KeyError:
-            raise Bad(f"Anchor {number} was signed with key {anchor.key_id}, which is not set any more.") from None
+            removed.append(anchor)
+            continue
         if not right:
             raise Bad(f"Anchor {number} was changed, or another installation wrote it.")
-    return anchors
+        ours.append(anchor)
+    return ours, removed
 
 
 def _parse(text: str) -> list[Anchor]:
@@ -131,15 +150,43 @@ def _parse(text: str) -> list[Anchor]:
     return anchors
 
 
-def compared(anchors: Sequence[Anchor]) -> str:
-    """What a check that held was compared with, in a sentence."""
-    if not anchors:
-        return "There was no anchor to compare it with, so lines that were cut off its end would not be missed."
-    last = max(anchors, key=lambda one: one.seq)
-    found = "1 anchor agrees" if len(anchors) == 1 else f"{len(anchors):,} anchors agree"
-    return f"{found}; the newest saw line {last.seq:,} at {last.at}."
+def in_utc(instant: datetime) -> str:
+    """For a terminal and a log: "Tuesday 24 November 2026, 13:12 UTC"."""
+    return f"{Times(zone('UTC'), instant).full(instant)} UTC"
 
 
-def compare(anchors: Iterable[Anchor]) -> dict[int, audit.Seen]:
-    """The anchors as `audit.verify` takes them."""
-    return {anchor.seq: audit.Seen(anchor.mac, anchor.at) for anchor in anchors}
+def compared(
+    anchors: Sequence[Anchor], removed: Sequence[Anchor], report: audit.Report,
+    when: Callable[[datetime], str] = in_utc,
+) -> str:  # fmt: skip
+    """What a check that found no change was compared with, and what it cannot tell, in sentences. `when` writes a time
+    for whoever reads them."""
+    said = []
+    if anchors:
+        last = max(anchors, key=lambda one: one.seq)
+        found = "1 anchor matches" if len(anchors) == 1 else f"{len(anchors):,} anchors match, the newest"
+        said.append(f"{found} from {when(_instant(last.at))} (entry {last.seq:,}).")
+    else:
+        last = None
+        said.append("No anchor found, so entries removed from the end would not be noticed.")
+    if removed:
+        number = "1 anchor was" if len(removed) == 1 else f"{len(removed):,} anchors were"
+        said.append(f"{number} not used: the key that signed it is no longer configured.")
+    restored = report.restored
+    if restored is not None and (last is None or last.seq < restored[0]):
+        said.append(
+            f"The database was restored from a backup on {when(restored[1])} (entry {restored[0]:,}), and no anchor is "
+            "newer than that backup: this check cannot tell whether entries from before the restore are missing."
+        )
+    elif last is not None:
+        said.append("Whether entries after it were removed, for example by restoring a backup, this check cannot tell.")
+    return " ".join(said)
+
+
+def _instant(at: str) -> datetime:
+    return datetime.fromisoformat(at)
+
+
+def compare(anchors: Iterable[Anchor], when: Callable[[datetime], str] = in_utc) -> dict[int, audit.Seen]:
+    """The anchors as `audit.examine` takes them; `when` as in `compared`."""
+    return {anchor.seq: audit.Seen(anchor.mac, when(_instant(anchor.at))) for anchor in anchors}

@@ -20,6 +20,9 @@ from webapp.models import Event, EventHead
 
 PURPOSE = "audit"
 GENESIS = "0" * 64
+# What `flask restored` leaves in the log.
+RESTORED = "mail.held"
+RUNS_SHOWN = 5
 # The table, not the class: the session would make one INSERT of each run of rows that lack the same columns.
 _EVENTS = Event.metadata.tables["events"]
 
@@ -117,66 +120,157 @@ def chain(key: bytes, previous: str, body: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """Where the record does not hold, and in which way."""
+    """Where the log does not hold, and in which way. `by_anchor`: only the anchors tell."""
 
     seq: int
     sentence: str
+    by_anchor: bool = False
+
+
+@dataclass(slots=True)
+class Unchecked:
+    """A run of entries whose key is not in the ring any more: their HMACs cannot be worked out."""
+
+    key_id: str
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found: how many entries are intact, which could not be checked, the first break or None, and
+    (number, instant) of the last restore that it came across."""
+
+    intact: int
+    unchecked: tuple[Unchecked, ...]
+    broken: Break | None
+    restored: tuple[int, datetime] | None
+
+    @property
+    def not_checked(self) -> int:
+        return sum(run.count for run in self.unchecked)
+
+    @property
+    def removed_keys(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(run.key_id for run in self.unchecked))
+
+    def about_removed_keys(self) -> str:
+        """Which entries cannot be checked and what to do, in sentences; "" when all can."""
+        if not self.unchecked:
+            return ""
+        runs = [
+            f"{f'Entry {one.first:,} was' if one.count == 1 else f'Entries {one.first:,} to {one.last:,} were'} signed "
+            f"with key {one.key_id}, which is no longer configured."
+            for one in self.unchecked[:RUNS_SHOWN]
+        ]
+        if len(self.unchecked) > RUNS_SHOWN:
+            runs.append(f"So were entries in {len(self.unchecked) - RUNS_SHOWN:,} more places.")
+        return (
+            f"{' '.join(runs)} Such entries cannot be checked, only that none is missing. To check them, put the old "
+            "key last into SECRET_KEY_FALLBACKS for the check. If no one removed this key, treat the log as altered."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What somebody outside of the database remembers of one line: its HMAC, and when (ISO 8601) it was the last."""
+    """What somebody outside of the database remembers of one line: its HMAC, and when it was the last, in words."""
 
     mac: str
     at: str
 
 
 def verify(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None) -> tuple[int, Break | None]:
-    """(number of lines that hold, the first break or None). Reads the whole record in pages, or, where it is longer,
-    only its `newest` lines: the HMAC of the line before them is then taken as it stands.
+    """(number of entries before the first that is not known to be intact, what is wrong with it or None): `examine`
+    for those to whom an entry that cannot be checked is as bad as one that was changed."""
+    report = examine(seen, newest=newest)
+    if report.unchecked:
+        run = report.unchecked[0]
+        if report.broken is None or run.first < report.broken.seq:
+            return run.first - 1 - _begin(newest), Break(
+                run.first, f"Entry {run.first} was signed with key {run.key_id}, which is no longer configured."
+            )
+    return report.intact, report.broken
 
-    `seen`: line number → what `webapp.anchors` remembers of it. Without, a record that was cut off at its end, head
-    and all, holds.
+
+def examine(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None) -> Report:
+    """Reads the whole log in pages, or, where it is longer, only its `newest` entries: the HMAC of the entry before
+    them is then taken as it stands.
+
+    An entry whose key was removed cannot be checked, but its number, its columns and its anchor can, and the entry
+    after it is chained to the HMAC that is stored. `seen`: number → what `webapp.anchors` remembers of it. Without, a
+    log that was cut off at its end, head and all, holds.
     """
-    ring, seen = keyring(), seen or {}
-    head = db.session.execute(_READ_HEAD).one()
-    after = max(head.seq - newest, 0) if newest is not None else 0
+    seen = seen or {}
+    after = _begin(newest)
     previous = (db.session.scalar(select(Event.mac).where(Event.seq == after)) or "") if after else GENESIS
     expected = after + 1
+    unchecked: list[Unchecked] = []
+    broken, restored = None, None
     for line in _all_events(after):
-        if line.seq != expected:
-            return expected - 1 - after, Break(expected, f"Line {expected} is missing: the next one is {line.seq}.")
-        try:
-            key = ring.derive(PURPOSE, line.key_id)
-        except KeyError:
-            return expected - 1 - after, Break(
-                line.seq, f"Line {line.seq} was written with key {line.key_id}, which is not set any more."
-            )
-        if not hmac.compare_digest(chain(key, previous, line.body), line.mac):
-            return expected - 1 - after, Break(line.seq, f"Line {line.seq} was changed, or a line before it was.")
-        if not _columns_agree(line):
-            return expected - 1 - after, Break(line.seq, f"The look-up columns of line {line.seq} were changed.")
-        anchor = seen.get(line.seq)
-        if anchor is not None and anchor.mac != line.mac:
-            return expected - 1 - after, Break(
-                line.seq, f"Line {line.seq} is not the one that was there at {anchor.at}."
-            )
+        key = _key(line.key_id)
+        broken = _look_at(line, key, expected, previous, seen.get(line.seq))
+        if broken is not None:
+            break
+        if key is None:
+            if unchecked and unchecked[-1].last == line.seq - 1 and unchecked[-1].key_id == line.key_id:
+                unchecked[-1].last = line.seq
+            else:
+                unchecked.append(Unchecked(line.key_id, line.seq, line.seq))
+        if line.kind == RESTORED:
+            restored = (line.seq, line.at)
         expected, previous = expected + 1, line.mac
-    last = max(seen, default=0)
-    if last >= expected:
-        return expected - 1 - after, Break(
-            expected, f"The record ends at line {expected - 1}, but at {seen[last].at} there was line {last}."
-        )
+    if broken is None:
+        broken = _look_at_the_end(expected - 1, previous, seen)
+    intact = expected - 1 - after - sum(run.count for run in unchecked)
+    return Report(intact, tuple(unchecked), broken, restored)
+
+
+def _begin(newest: int | None) -> int:
+    """The number of the entry before the `newest` ones."""
+    return max(db.session.execute(_READ_HEAD).one().seq - newest, 0) if newest is not None else 0
+
+
+def _key(key_id: str) -> bytes | None:
+    try:
+        return keyring().derive(PURPOSE, key_id)
+    except KeyError:
+        return None
+
+
+def _look_at(line: Any, key: bytes | None, expected: int, previous: str, anchor: Seen | None) -> Break | None:
+    if line.seq != expected:
+        return Break(expected, f"Entry {expected} is missing. The next entry is {line.seq}.")
+    if key is not None and not hmac.compare_digest(chain(key, previous, line.body), line.mac):
+        return Break(line.seq, f"Entry {line.seq} was changed, or an entry before it was.")
+    if not _columns_agree(line):
+        return Break(line.seq, f"The look-up columns of entry {line.seq} were changed.")
+    if anchor is not None and anchor.mac != line.mac:
+        return Break(line.seq, f"Entry {line.seq} is different from the one recorded at {anchor.at}.", by_anchor=True)
+    return None
+
+
+def _look_at_the_end(last: int, mac: str, seen: Mapping[int, Seen]) -> Break | None:
+    furthest = max(seen, default=0)
+    if furthest > last:
+        return Break(
+            last + 1, f"The log ends at entry {last}, but at {seen[furthest].at} it had entry {furthest}.",
+            by_anchor=True,
+        )  # fmt: skip
     head = db.session.execute(_READ_HEAD).one()
-    if (head.seq, head.mac) != (expected - 1, previous):
-        return expected - 1 - after, Break(
-            expected, f"The record ends at line {expected - 1}, but its head says {head.seq}."
-        )
-    return expected - 1 - after, None
+    if (head.seq, head.mac) != (last, mac):
+        return Break(last + 1, f"The log ends at entry {last}, but its head says {head.seq}.")
+    return None
 
 
 def _columns_agree(line: Any) -> bool:
-    plain = json.loads(line.body)
+    try:
+        plain = json.loads(line.body)
+    except ValueError:  # only where its HMAC cannot be checked
+        return False
     return (line.seq, line.kind, line.actor_id, line.request_id, line.app_id, line.person_id) == (
         plain["seq"], plain["kind"], plain["actor"], plain["request"], plain["app"], plain["person"],
     ) and line.at == datetime.fromisoformat(plain["at"])  # fmt: skip

@@ -20,7 +20,7 @@ from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
 from webapp.transactions import choose
 
-audit_commands = AppGroup("audit", help="The append-only record.")
+audit_commands = AppGroup("audit", help="The append-only audit log.")
 
 
 def init(app: Flask) -> None:
@@ -139,29 +139,41 @@ def restored() -> None:
 
 
 @audit_commands.command("verify")
-@click.option("--anchor", "file", type=click.Path(path_type=Path), help="The file of anchors to compare with; unless "
-              "given, the one that the worker writes, if it is on this machine.")  # fmt: skip
-def verify(file: Path | None) -> None:
-    """Says whether the record holds, and where it breaks."""
+@click.option("--anchor", "file", type=click.Path(path_type=Path), help="The anchor file to compare with. Default: the "
+              "one that the worker writes, if it is on this machine.")  # fmt: skip
+@click.option("--removed-key", "removed", multiple=True, help="The id of a key that was removed on purpose: entries "
+              "signed with it are not checked, and do not make the command fail.")  # fmt: skip
+def verify(file: Path | None, removed: tuple[str, ...]) -> None:
+    """Says whether the audit log is intact, and what cannot be checked; exits with 1 unless all of it is intact."""
     choose("read")
-    known: list[anchors.Anchor] = []
+    known: tuple[list[anchors.Anchor], list[anchors.Anchor]] = ([], [])
     try:
         if file is not None or anchors.path().exists():
-            known = anchors.read(file or anchors.path())
+            known = anchors.usable(file or anchors.path())
     except (anchors.Bad, OSError) as error:
-        raise click.ClickException(f"The anchors cannot be used. {error}") from None
-    lines, broken = audit.verify(anchors.compare(known))
-    if broken is not None:
-        click.echo(f"The record breaks after {lines:,} lines. {broken.sentence}", err=True)
+        raise click.ClickException(f"The anchor file cannot be used. {error}") from None
+    report = audit.examine(anchors.compare(known[0]))
+    entries = f"{report.intact:,} {'entry' if report.intact == 1 else 'entries'}"
+    if report.broken is not None:
+        click.echo(f"FAILED: the audit log is not intact after {entries}. {report.broken.sentence}", err=True)
+        if report.broken.by_anchor:
+            click.echo(anchors.AFTER_A_RESTORE, err=True)
+    elif report.unchecked:
+        click.echo(f"{entries} intact, {report.not_checked:,} cannot be checked.")
+    else:
+        click.echo(f"OK: all {entries} are intact." if report.intact != 1 else "OK: the entry is intact.")
+    if report.unchecked:
+        click.echo(report.about_removed_keys())
+    if report.broken is None:
+        click.echo(anchors.compared(*known, report))
+    if report.broken is not None or set(report.removed_keys) - set(removed):
         sys.exit(1)
-    click.echo(f"The record holds: {lines:,} lines.")
-    click.echo(anchors.compared(known))
 
 
 @audit_commands.command("anchor")
 @click.option("--write", is_flag=True, help="Appends it to the file of anchors, as the worker does.")
 def anchor(write: bool) -> None:
-    """Prints a signed copy of the record's head, to be kept where the database's owner cannot reach it."""
+    """Prints a signed copy of the log's head, to be kept where the owner of the database cannot change it."""
     choose("read")
     try:
         made = anchors.keep(anchors.path(), now=clock.now()) if write else anchors.take(now=clock.now())
@@ -170,5 +182,5 @@ def anchor(write: bool) -> None:
     if made is not None:
         click.echo(made.line())
     else:
-        click.echo("Nothing was added to the record since the last anchor." if write else "The record is empty.",
+        click.echo("No new entries since the last anchor." if write else "The audit log is empty.",
                    err=True)  # fmt: skip

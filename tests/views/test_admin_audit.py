@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,14 @@ from sqlalchemy import text
 from webapp import anchors, audit, clock, outbox
 from webapp.admin.audit import COLUMNS
 from webapp.admin.audit import _table as csv_rows
-from webapp.admin.audit_words import GROUPS, SENTENCES
+from webapp.admin.audit_sentences import SENTENCES
+from webapp.admin.audit_words import GROUPS
 from webapp.admin.tables import defused
-from webapp.extensions import db
-from webapp.operations import apps, people
+from webapp.extensions import db, settings
+from webapp.keys import KeyRing, key_id
+from webapp.operations import apps, entitlements, people
 from webapp.queries import audit_lines
+from webapp.times import Times, zone
 from webapp.transactions import choose, reading
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy, StepRule
@@ -94,14 +98,14 @@ def test_each_sentence_is_said_even_of_what_is_gone(admin):
     outbox.commit()
     rows = table(admin.get("/admin/audit.csv", buffered=True))
     assert len(rows) > 2 * len(SENTENCES)
-    assert [row for row in rows if "has no words for" in row["What happened"] or "{" in row["What happened"]] == []
+    assert [row for row in rows if "unknown action" in row["What happened"] or "{" in row["What happened"]] == []
 
 
 def test_a_kind_of_a_newer_version_is_told_as_that(admin):
     choose("write")
     audit.record("moon.landed", at=clock.now(), actor=None)
     outbox.commit()
-    assert "Countersign did what this version has no words for (moon.landed)." in plain(admin.get("/admin/audit"))
+    assert "Countersign: unknown action (moon.landed)" in plain(admin.get("/admin/audit"))
 
 
 # What it says
@@ -127,9 +131,9 @@ def test_changes_are_told_with_the_names_of_people_and_groups(admin, ana, adam, 
     people.set_admin(db.session.merge(ana), is_admin=True, actor=adam, now=clock.now())
     outbox.commit()
     page = plain(admin.get("/admin/audit"))
-    assert "Adam Weiss changed who decides on Figma." in page
+    assert "Adam Weiss changed the approvers of Figma." in page
     assert "Step 1 was Ana Moreau now Finance" in page
-    assert "Adam Weiss changed who owns Figma. Owner was Ana Moreau now Finance" in page
+    assert "Adam Weiss changed the owner of Figma. Owner was Ana Moreau now Finance" in page
     assert "Who sees it was everyone now Finance" in page
     assert "Adam Weiss made Ana Moreau an admin. Admin was no now yes" in page
 
@@ -150,15 +154,15 @@ def test_what_a_step_sees_is_told_by_field_and_approver(admin, ana, ben, adam):
     # As many fields as before are seen, and as many set.
     swapped = replace(first, see={"region": Visibility.WRITE, "seat": Visibility.READ})
     row = saved(steps=(swapped, second))
-    assert row["What happened"] == "Adam Weiss changed what steps see of Salesforce."
+    assert row["What happened"] == "Adam Weiss changed the field access of Salesforce."
     page = plain(admin.get("/admin/audit"))
-    assert "Region for Ana Moreau was read now write" in page and "Seat for Ana Moreau was write now read" in page
+    assert "Region for Ana Moreau was view now edit" in page and "Seat for Ana Moreau was edit now view" in page
     # The order is who decides; nobody sees anything else by it.
     row = saved(steps=(second, swapped))
-    assert row["What happened"] == "Adam Weiss changed who decides on Salesforce."
+    assert row["What happened"] == "Adam Weiss changed the approvers of Salesforce."
     assert row["Before and after"] == "Step 1: Ana Moreau → Ben Okafor; Step 2: Ben Okafor → Ana Moreau"
     row = saved(steps=(replace(second, days=1), swapped))
-    assert row["What happened"] == "Adam Weiss changed how much time the steps of Salesforce have."
+    assert row["What happened"] == "Adam Weiss changed the time limits of Salesforce."
     assert row["Before and after"] == "Step 1: Ben Okafor → Ben Okafor (1 day)"
     row = saved(entitlements=fields[:1])
     assert row["What happened"] == "Adam Weiss changed the rules of Salesforce."
@@ -171,7 +175,7 @@ def test_who_is_asked_twice_is_told_where_it_began(admin, ben, adam, company):
                   now=clock.now())  # fmt: skip
     outbox.commit()
     page = plain(admin.get("/admin/audit"))
-    assert "Adam Weiss changed who decides on Salesforce. Ben Okafor can be asked in more than one step." in page
+    assert "Adam Weiss changed the approvers of Salesforce. Ben Okafor can now be asked in more than one step." in page
 
 
 def test_a_requests_life_is_told(admin, rita, ana, ben, otto, company):
@@ -183,12 +187,12 @@ def test_a_requests_life_is_told(admin, rita, ana, ben, otto, company):
     answer = admin.get("/admin/audit")
     page = plain(answer)
     for sentence in (
-        f"Rita Lindqvist asked for Salesforce for Rita Lindqvist ({one.reference}).",
-        f"Step 1 of Salesforce for Rita Lindqvist ({one.reference}) opened: Ana Moreau may decide.",
+        f"Rita Lindqvist requested Salesforce ({one.reference}).",
+        f"Step 1 of Salesforce for Rita Lindqvist ({one.reference}) started. Approvers: Ana Moreau.",
         f"Ana Moreau approved step 1 of Salesforce for Rita Lindqvist ({one.reference}).",
-        "opened: Ben Okafor, Chloe Tan may decide.",
+        "started. Approvers: Ben Okafor, Chloe Tan.",
         f"Ben Okafor approved step 2 of Salesforce for Rita Lindqvist ({one.reference}).",
-        f"Rita Lindqvist got Salesforce: Salesforce for Rita Lindqvist ({one.reference}) was approved.",
+        f"Rita Lindqvist got access to Salesforce ({one.reference}).",
         "Ana Moreau denied step 1 of Salesforce for Otto Brandt",
     ):
         assert sentence in page
@@ -203,6 +207,71 @@ def test_names_are_shown_as_words(admin, adam):
     assert "<img src=x>" not in answer.get_data(as_text=True)
     assert "&lt;img src=x&gt; {app}" in answer.get_data(as_text=True)
     assert "added <img src=x> {app}." in table(admin.get("/admin/audit.csv", buffered=True))[0]["What happened"]
+
+
+def test_something_new_is_told_by_what_it_was_made_with_and_not_as_a_change(admin, ana, adam):
+    """Nothing of it was red before it was green, and what was left empty is not told."""
+    app = factories.app("Figma", ana)
+    choose("write")
+    given = {"name": "Seat", "options": (), "required": True, "default": (), "help": "", "requester": "write"}
+    one = entitlements.create(db.session.merge(app), kind="text", actor=adam, now=clock.now(), **given)
+    given = {"name": "Region", "options": ("EMEA", "APAC"), "default": ("EMEA",), "help": "Where?"} | {
+        key: given[key] for key in ("required", "requester")
+    }
+    entitlements.create(db.session.merge(app), kind="choice", actor=adam, now=clock.now(), **given)
+    outbox.commit()
+    rows = {row["What happened"]: row for row in table(admin.get("/admin/audit.csv", buffered=True))}
+    first = rows["Adam Weiss added the field Seat to Figma."]["Before and after"]
+    assert first == "Name: Seat; Kind: text; Required: yes; For the requester: edit"
+    second = rows["Adam Weiss added the field Region to Figma."]["Before and after"]
+    assert "Choices: EMEA, APAC; " in second and "Default: EMEA; Help text: Where?" in second
+    page = flat(admin.get("/admin/audit?what=rules"))
+    part = page[page.index("added the field <b>Seat</b>") :].partition("</li>")[0]
+    assert "<del>" not in part and "<ins>" not in part and "nothing" not in plain_text(part)
+    # Emptied and filled in, later.
+    choose("write")
+    app = db.session.merge(app)
+    changed = {"name": "Seat", "options": (), "required": True, "help": "By the window?", "requester": "write"}
+    entitlements.edit(app, one.public_id, default=("Aisle",), actor=adam, now=clock.now(), **changed)
+    outbox.commit()
+    row = table(admin.get("/admin/audit.csv?what=rules", buffered=True))
+    told = next(one for one in row if one["What happened"] == "Adam Weiss changed the field Seat of Figma.")
+    assert told["Before and after"] == "Default: nothing → Aisle; Help text: nothing → By the window?"
+
+
+def plain_text(part):
+    return re.sub(r"<[^>]+>", " ", part)
+
+
+def test_a_text_is_shown_while_it_is_the_one_that_the_record_is_of(admin, ana, adam):
+    app = factories.app("Figma", ana)
+
+    def noted(note):
+        choose("write")
+        apps.set_note(db.session.merge(app), note=note, actor=db.session.merge(adam), now=clock.now())
+        outbox.commit()
+
+    def told():
+        rows = table(admin.get("/admin/audit.csv", buffered=True))
+        return [row["Before and after"] for row in rows if "note to requesters" in row["What happened"]]
+
+    noted("For designers.")
+    assert told() == ["Note to the requester: nothing → For designers."]
+    noted("For everyone.")
+    noted("")
+    assert told() == [
+        "Note to the requester: (earlier text) → nothing",
+        "Note to the requester: (text changed)",
+        "Note to the requester: nothing → (text changed since)",
+    ]
+
+
+def test_values_of_a_request_are_shown_by_their_names(admin, ana, rita):
+    seat = Entitlement("seat", "Seat", "text", requester=Visibility.WRITE)
+    app = factories.app("Figma", policy=Policy(steps=(StepRule(factories.approver(ana)),), entitlements=(seat,)))
+    factories.request(rita, app, given={"seat": ["By the window"]})
+    row = next(one for one in table(admin.get("/admin/audit.csv", buffered=True)) if one["Kind"] == "request.submitted")
+    assert row["Before and after"] == "Seat: By the window"
 
 
 # Looking for something
@@ -222,13 +291,13 @@ def test_the_record_is_filtered_by_who_whom_app_and_kind(admin, rita, ana, otto,
     assert any("added the app" in row for row in found(f"app={concur.public_id}&what=rules"))
     assert found("who=nobody-of-that-name") == [] and found("app=000000000000") == []
     page = admin.get(f"/admin/audit?app={concur.public_id}&who=otto", htmx=True)
-    assert is_fragment(page) and "Otto Brandt asked for" in plain(page) and "Figma" not in plain(page)
-    assert "No line matches" in plain(admin.get("/admin/audit?who=zebra"))
+    assert is_fragment(page) and "Otto Brandt requested" in plain(page) and "Figma" not in plain(page)
+    assert "No entries match" in plain(admin.get("/admin/audit?who=zebra"))
     assert f"app={concur.public_id}" in words(page)  # in the export's address
 
 
 def test_the_record_is_filtered_by_days_in_the_readers_zone(admin, adam):
-    from datetime import UTC, datetime
+    from datetime import UTC
 
     choose("write")
     people.change_settings(db.session.merge(adam), time_zone="Pacific/Auckland", now=clock.now())
@@ -236,7 +305,7 @@ def test_the_record_is_filtered_by_days_in_the_readers_zone(admin, adam):
     outbox.commit()
 
     def seen(query):
-        return "asked for a test mail" in plain(admin.get(f"/admin/audit?{query}"))
+        return "sent a test email" in plain(admin.get(f"/admin/audit?{query}"))
 
     assert seen("since=2026-03-02&until=2026-03-02")
     assert not seen("since=2026-03-01&until=2026-03-01")
@@ -280,13 +349,13 @@ def test_the_page_takes_the_same_statements_with_1_30_and_300_lines(admin, rita,
 
 def test_the_record_is_verified(admin, adam):
     lines(5)
-    assert "Nobody has checked it here yet." in plain(admin.get("/admin/audit"))
+    assert "Not verified yet." in plain(admin.get("/admin/audit"))
     answer = admin.post("/admin/audit/verification")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/audit")
     page = plain(admin.get("/admin/audit"))
-    assert re.search(r"All \d+ lines are as they were written\.", page)
-    assert "There was no anchor to compare it with" in page
-    assert "Adam Weiss checked the record: all" in page
+    assert re.search(r"All \d+ entries are intact\.", page)
+    assert "No anchor found" in page
+    assert "Adam Weiss verified all" in page
     assert events("audit.verified")[-1]["actor"] == adam.id
     assert audit.verify()[1] is None
 
@@ -297,17 +366,20 @@ def test_the_check_says_what_it_compared_with_and_what_was_cut_off(admin, engine
         anchor = anchors.keep(anchors.path(), now=clock.now())
     admin.post("/admin/audit/verification")
     page = plain(admin.get("/admin/audit"))
-    assert f"1 anchor agrees; the newest saw line {anchor.seq:,} at {anchor.at}." in page
+    day = Times(zone("UTC"), clock.now()).full(datetime.fromisoformat(anchor.at))
+    assert f"1 anchor matches from {day} (entry {anchor.seq:,})." in page and anchor.at not in page
     tamper(
         engine,
         f"DELETE FROM events WHERE seq >= {anchor.seq}",
         f"UPDATE event_head SET seq = {anchor.seq - 1}, mac = (SELECT mac FROM events WHERE seq = {anchor.seq - 1})",
     )
     admin.post("/admin/audit/verification")
-    assert "there was line" in plain(admin.get("/admin/audit"))
+    assert re.search(
+        rf"it had entry {anchor.seq}\. .*If an older backup was restored", plain(admin.get("/admin/audit"))
+    )
     anchors.path().write_text(anchor.line().replace(anchor.mac, "0" * 64))
     admin.post("/admin/audit/verification")
-    assert "The anchors cannot be used. Anchor 1 was changed" in plain(admin.get("/admin/audit"))
+    assert "The anchor file cannot be read. Anchor 1 was changed" in plain(admin.get("/admin/audit"))
 
 
 def test_a_record_that_was_changed_is_said_to_be(admin, app):
@@ -323,10 +395,10 @@ def test_a_record_that_was_changed_is_said_to_be(admin, app):
         connection.execute(text("UPDATE events SET body = body || ' ' WHERE seq = :seq"), {"seq": seq})
     admin.post("/admin/audit/verification")
     page = flat(admin.get("/admin/audit"))
-    assert f"The record does not hold. Line {seq} was changed" in page and 'role="alert"' in page
+    assert f"The audit log has been altered. Entry {seq} was changed" in page and 'role="alert"' in page
     page = plain(admin.get("/admin/audit"))
-    assert "checked the record: it does not hold" in page and re.search(
-        r"Last checked .{1,40}: it did not hold\.", page
+    assert "verified the audit log: problem found after" in page and re.search(
+        r"Last verified .{1,40}: problem found\.", page
     )
 
 
@@ -335,8 +407,8 @@ def test_of_a_long_record_the_button_checks_the_newest_lines_and_says_so(admin, 
     lines(30)
     admin.post("/admin/audit/verification")
     page = plain(admin.get("/admin/audit"))
-    assert "The newest 10 lines are as they were written. The whole record is checked by" in page
-    assert "Adam Weiss checked the newest 10 lines of the record: they are as they were written." in page
+    assert "The newest 10 entries are intact. To check the whole log, run" in page
+    assert "Adam Weiss verified the newest 10 entries: intact." in page
     total = events("audit.verified")[-1]["seq"]
     assert audit.verify() == (total, None) and audit.verify(newest=5) == (5, None)
     assert audit.verify(newest=total + 5) == (total, None)
@@ -358,6 +430,19 @@ def test_a_line_that_was_changed_is_found_among_those_that_are_checked(admin, ap
     assert audit.verify()[1].seq == seq
 
 
+def test_entries_of_a_removed_key_are_told_apart_from_changed_ones(admin, app, monkeypatch):
+    lines(5)
+    old = settings().secret_key
+    # The session's own cookie keeps its key; the log's is another one from now on.
+    monkeypatch.setitem(app.extensions, "keyring", KeyRing(("another secret key",)))
+    admin.post("/admin/audit/verification")
+    page = plain(admin.get("/admin/audit"))
+    assert re.search(r"0 entries are intact, \d+ cannot be checked\.", page) and f"key {key_id(old)}" in page
+    assert "has been altered" not in page
+    assert re.search(r"Last verified .{1,40}: \d+ entries could not be checked\.", page)
+    assert re.search(r"verified 0 entries: intact\. \d+ entries could not be checked, as their key was removed\.", page)
+
+
 # As a table
 
 
@@ -367,7 +452,7 @@ def test_the_table_has_every_line_with_the_record_itself(admin, rita, ana):
     assert answer.mimetype == "text/csv" and "attachment" in answer.headers["Content-Disposition"]
     assert answer.headers["Cache-Control"] == "no-store"
     rows = table(answer)
-    assert [int(row["Line"]) for row in rows] == list(range(len(rows), 0, -1))
+    assert [int(row["Entry"]) for row in rows] == list(range(len(rows), 0, -1))
     last = next(row for row in rows if row["Kind"] == "request.submitted")
     assert (last["Who"], last["App"], last["Person"]) == ("Rita Lindqvist", "Figma", "Rita Lindqvist")
     assert last["Record"].startswith('{"actor":')

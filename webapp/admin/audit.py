@@ -1,4 +1,4 @@
-"""The audit record: read, filtered, checked and taken along as a table."""
+"""The audit log: read, filtered, checked and taken along as a table."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import anchors, clock, htmx
 from webapp import audit as record
 from webapp.fresh import fresh
-from webapp.presentation import times
+from webapp.presentation import count, times
 from webapp.queries import audit_lines as queries
 from webapp.queries.audit_lines import Line
 from webapp.signin import admins, ask_again, me
@@ -21,12 +21,13 @@ from webapp.times import utc
 from webapp.transactions import choose, reading
 
 from . import filters, tables
-from .audit_words import GROUPS, Told, tell
+from .audit_sentences import tell
+from .audit_words import GROUPS, Told
 from .views import bp, commit, fragment, go
 
-COLUMNS = ("Line", "Time (UTC)", "Who", "What happened", "Before and after", "Kind", "App", "Person", "Request",
+COLUMNS = ("Entry", "Time (UTC)", "Who", "What happened", "Before and after", "Kind", "App", "Person", "Request",
            "Record")  # fmt: skip
-# As many lines as the button checks while somebody waits.
+# As many entries as the button checks while somebody waits.
 BY_BUTTON = 100_000
 
 
@@ -92,36 +93,55 @@ def _day(line: Line) -> str:
 @bp.post("/audit/verification")
 @admins
 def verify_audit() -> AnyResponse:
-    """Reads the record and says whether it holds; that somebody looked is a line of its own. Of a long one the newest
-    lines only, in a second or two: the whole of it is for the command, which may take its time."""
-    actor = me().id
-    with reading():  # a million lines take a while, and nobody else may have to wait for it
-        known, unusable = _anchors()
-        lines, broken = record.verify(anchors.compare(known), newest=BY_BUTTON)
+    """Reads the log and says whether it is intact; that somebody looked is an entry of its own. Of a long one the
+    newest entries only, in a second or two: the whole of it is for the command, which may take its time."""
+    actor, when = me().id, times().full
+    with reading():  # a million entries take a while, and nobody else may have to wait for it
+        known, removed, unusable = _anchors()
+        report = record.examine(anchors.compare(known, when), newest=BY_BUTTON)
+        told = anchors.compared(known, removed, report, when)
     ask_again()
-    now = clock.now()
-    record.record("audit.verified", at=now, actor=actor, lines=lines, holds=broken is None,
-                  broken=broken.seq if broken else None, newest=lines == BY_BUTTON)  # fmt: skip
+    looked_at = report.intact + report.not_checked
+    record.record("audit.verified", at=clock.now(), actor=actor, lines=report.intact, holds=report.broken is None,
+                  broken=report.broken.seq if report.broken else None, newest=looked_at == BY_BUTTON,
+                  unchecked=report.not_checked)  # fmt: skip
     commit()
-    if broken is None:
-        held = f"All {lines:,} lines are as they were written." if lines != 1 else "The one line is as it was written."
-        if lines == BY_BUTTON:
-            held = (f"The newest {lines:,} lines are as they were written. "
-                    "The whole record is checked by “flask --app wsgi audit verify”, on the server.")  # fmt: skip
-        flash(f"{held} {unusable or anchors.compared(known)}", "error" if unusable else "done")
+    if report.broken is None:
+        said = [_intact(report), report.about_removed_keys(), unusable or told]
+        look = "error" if unusable else "wait" if report.unchecked else "done"
     else:
-        held = f"The {lines:,} lines before it hold." if lines else "No line before it holds."
-        flash(f"The record does not hold. {broken.sentence} {held} Keep a copy of the database as it is now.", "error")
+        said = ["The audit log has been altered.", report.broken.sentence, _intact_before(report.intact)]
+        said += [anchors.AFTER_A_RESTORE if report.broken.by_anchor else "", report.about_removed_keys()]
+        said.append("Keep a copy of the database and contact your security team.")
+        look = "error"
+    flash(" ".join(filter(None, said)), look)
     return go(url_for("admin.audit"))
 
 
-def _anchors() -> tuple[list[anchors.Anchor], str]:
-    """The anchors on this machine, or a sentence about what is wrong with them."""
+def _intact(report: record.Report) -> str:
+    if report.unchecked:
+        return f"{count(report.intact, 'entry is', 'entries are')} intact, {report.not_checked:,} cannot be checked."
+    if report.intact == BY_BUTTON:
+        return (
+            f"The newest {report.intact:,} entries are intact. To check the whole log, run “flask --app wsgi audit "
+            "verify” on the server."
+        )
+    return "The entry is intact." if report.intact == 1 else f"All {report.intact:,} entries are intact."
+
+
+def _intact_before(number: int) -> str:
+    if not number:
+        return "No intact entry before it."
+    return f"{count(number, 'entry before it is', 'entries before it are')} intact."
+
+
+def _anchors() -> tuple[list[anchors.Anchor], list[anchors.Anchor], str]:
+    """The anchors on this machine and those whose key was removed, or a sentence about what is wrong with the file."""
     file = anchors.path()
     try:
-        return (anchors.read(file) if file.exists() else []), ""
+        return (*(anchors.usable(file) if file.exists() else ([], [])), "")
     except (anchors.Bad, OSError) as error:
-        return [], f"The anchors cannot be used. {error}"
+        return [], [], f"The anchor file cannot be read. {error}"
 
 
 @bp.get("/audit.csv")
@@ -149,7 +169,7 @@ def _row(line: Line, told: Told, names: queries.Names) -> list[str]:
         utc(line.at),
         "Countersign" if line.actor is None else actor.name if actor else "",
         told.sentence.striptags(),
-        "; ".join(f"{one.label}: {one.before} → {one.after}" for one in told.changes),
+        "; ".join(f"{one.label}: {f'{one.before} → ' if one.before else ''}{one.after}" for one in told.changes),
         line.kind,
         names.apps.get(app, ""),
         person.name if person else "",

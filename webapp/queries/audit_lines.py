@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Select, func, literal, or_, select, text, tuple_, union_all
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, EntitlementField, Event, Group, Person, PolicyRevision
+from webapp.models import AccessRequest, App, EntitlementField, Event, Group, Organisation, Person, PolicyRevision
 from webapp.models.events import VERIFIED
 from webapp.queries.chains import Who
-from webapp.text import like
+from webapp.text import like, sha256
 from webapp.workflow.policy import Policy, loads
 
 PAGE = 50
@@ -70,6 +70,8 @@ class Names:
     fields: dict[int, str] = field(default_factory=dict)
     requests: dict[int, Asked] = field(default_factory=dict)
     rules: dict[tuple[int, int], Policy] = field(default_factory=dict)
+    # SHA-256 → the text, of those that are still what they were: the record has the fingerprints only.
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,15 @@ def app_id(public_id: str) -> int | None:
     return db.session.scalar(select(App.id).where(App.public_id == public_id))
 
 
-def verified() -> tuple[datetime, bool] | None:
-    """When the record was last checked by the button, and whether it held."""
+def verified() -> tuple[datetime, bool, int] | None:
+    """When the record was last checked by the button, whether it held, and how many entries could not be checked."""
     # Written as the index has it, which a parameter would not be.
     query = select(Event.at, Event.body).where(text(VERIFIED)).order_by(Event.seq.desc()).limit(1)
     row = db.session.execute(query).first()
-    return (row.at, json.loads(row.body)["facts"]["holds"]) if row is not None else None
+    if row is None:
+        return None
+    facts = json.loads(row.body)["facts"]
+    return row.at, facts["holds"], facts.get("unchecked", 0)
 
 
 _COLUMNS: tuple[Any, ...] = (
@@ -222,12 +227,13 @@ def _gather(facts: Any, people: set[int], groups: set[int]) -> None:
 def _add_requests(found: Names, ids: Iterable[int]) -> None:
     rows = db.session.execute(
         select(AccessRequest.id, AccessRequest.public_id, AccessRequest.app_id, AccessRequest.for_person_id,
-               PolicyRevision.body)
+               AccessRequest.values_json, PolicyRevision.body)
         .join(PolicyRevision, PolicyRevision.id == AccessRequest.policy_revision_id)
         .where(AccessRequest.id.in_(ids))
     )  # fmt: skip
     for row in rows:
         found.requests[row.id] = Asked(row.public_id, row.app_id, row.for_person_id, loads(row.body))
+        _add_texts(found, *(str(one["value"]) for one in json.loads(row.values_json).values()))
 
 
 def _add_rules(found: Names, lines: Sequence[Line]) -> None:
@@ -251,24 +257,34 @@ def _add_rules(found: Names, lines: Sequence[Line]) -> None:
 def _add_names(
     found: Names, people: Iterable[int], groups: Iterable[int], apps: Iterable[int], fields: Iterable[int]
 ) -> None:
-    rows = db.session.execute(
+    def row_of(what: str, row: Any, wanted: Iterable[int], *texts: Any) -> Select[Any]:
+        """Its name, and up to four more texts of it."""
+        more = [*texts, *[literal("")] * (4 - len(texts))]
+        columns = [column.label(f"text{number}") for number, column in enumerate(more)]
+        return select(literal(what).label("what"), row.id, row.public_id, row.name, *columns).where(row.id.in_(wanted))
+
+    named = EntitlementField
+    rows: Any = db.session.execute(
         union_all(
-            select(literal("person").label("what"), Person.id, Person.public_id, Person.name).where(
-                Person.id.in_(people)
-            ),
-            select(literal("group"), Group.id, Group.public_id, Group.name).where(Group.id.in_(groups)),
-            select(literal("app"), App.id, App.public_id, App.name).where(App.id.in_(apps)),
-            select(literal("field"), EntitlementField.id, EntitlementField.public_id, EntitlementField.name).where(
-                EntitlementField.id.in_(fields)
-            ),
+            row_of("person", Person, people, Person.email, Person.about),
+            row_of("group", Group, groups),
+            row_of("app", App, apps, App.description, App.category, App.launch_url, App.note),
+            row_of("field", named, fields, named.help, named.options, func.coalesce(named.default, "")),
+            select(literal("organisation"), Organisation.id, literal(""), Organisation.name, Organisation.sender,
+                   *[literal("")] * 3),
         )
-    )
+    )  # fmt: skip
     for row in rows:
+        _add_texts(found, row.name, row.text0, row.text1, row.text2, row.text3)
         if row.what == "person":
             found.people[row.id] = Who(row.id, row.public_id, row.name)
         elif row.what == "group":
             found.groups[row.id] = row.name
         elif row.what == "field":
             found.fields[row.id] = row.name
-        else:
+        elif row.what == "app":
             found.apps[row.id] = row.name
+
+
+def _add_texts(found: Names, *texts: str) -> None:
+    found.texts |= {sha256(one): one for one in texts}
