@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from webapp.bidi import listed
+from webapp.bidi import listed, named
 from webapp.presentation import count
 from webapp.queries.audit_lines import Asked, Line, Names
 from webapp.text import reference, sha256
@@ -241,7 +241,7 @@ class Words:
             return TIERS.get(value, str(value))
         if _is_fingerprint(value):
             text = self.names.texts.get(value)
-            return text if text is None else _in_short(_read(key, text))
+            return text if text is None else named(_in_short(_read(key, text)))
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, dict):
