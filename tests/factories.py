@@ -14,6 +14,7 @@ from webapp.models import AccessRequest, App, Grant, Group, Icon, Person, Policy
 from webapp.operations import apps, groups, people, requests
 from webapp.queries import cases, directory
 from webapp.queries.cases import Case
+from webapp.text import fold
 from webapp.transactions import choose
 from webapp.workflow.policy import Approver, Policy, StepRule
 from webapp.workflow.states import Channel, Verdict
@@ -38,7 +39,7 @@ def person(name: str, *, admin: bool = False, email: str = "") -> Person:
     """An active person, without a password."""
     choose("write")
     made = people.create(
-        email=email or f"{name.split()[0].lower()}@example.com",
+        email=email or f"{fold(name.split()[0])}@example.com",
         name=name,
         actor=None,
         now=clock.now(),

@@ -135,7 +135,7 @@ def test_requests_from_before_are_found_by_their_words_and_approvers(empty: Flas
         db.session.execute(text(statement))
     db.session.commit()
     upgrade()
-    assert db.session.scalars(text("SELECT words FROM requests")).all() == [" für figma"]
+    assert db.session.scalars(text("SELECT words FROM requests")).all() == [" fur figma"]
     query = (
         "SELECT i.request_id, i.app_id, i.requested_at = r.created_at FROM invitations AS i JOIN requests AS r ON true"
     )
@@ -160,6 +160,48 @@ def test_addresses_from_before_get_one_form_and_two_people_keep_theirs(empty: Fl
     found = db.session.execute(text("SELECT email, search_text FROM people ORDER BY id")).all()
     assert [one.email for one in found] == ["max@straße.example", *emails[1:]]
     assert "stra" in found[0].search_text
+    db.session.rollback()
+
+
+def test_what_is_there_is_found_without_accents_and_names_that_look_the_same_stay_apart(empty: Flask) -> None:
+    upgrade(revision="0016")
+    choose("write")
+    moment = "'2026-01-01 00:00:00.000000'"
+    for statement in (
+        "INSERT INTO people (id, public_id, email, name, sort_key, search_text, about, password_round, is_admin, "
+        "active, theme, created_at) "
+        f"VALUES (1, 'P', 'p@straße.example', 'İpek', 'x', 'x', '', 0, false, true, '', {moment})",
+        *(
+            "INSERT INTO apps (id, public_id, name, sort_key, search_text, description, category, icon, launch_url, "
+            "note, requestable, for_everyone, created_at) "
+            f"VALUES ({id}, 'A{id}', '{name}', '{name.lower()}', 'x', 'Übung', '', '', '', '', true, true, {moment})"
+            for id, name in ((1, "Figma"), (2, "Fig\u200bma"), (3, "Élan"))
+        ),
+        "INSERT INTO groups (id, public_id, name, sort_key, created_at) VALUES "
+        f"(1, 'G1', 'Söhne', 'söhne', {moment}), (2, 'G2', 'Söh\u00adne', 'y', {moment})",
+        "INSERT INTO groups (id, public_id, name, sort_key, created_at, archived_at) "
+        f"VALUES (3, 'G3', 'Söhne', 'söhne G3', {moment}, {moment})",
+        "INSERT INTO policy_revisions (id, app_id, number, schema, body, hash, created_at) "
+        f"VALUES (1, 1, 1, 1, '', '', {moment})",
+        "INSERT INTO requests (id, public_id, app_id, asked_by_id, for_person_id, policy_revision_id, message, state, "
+        "version, created_at, settled_note, values_json, words) "
+        f"VALUES (7, 'R', 1, 1, 1, 1, 'Für Müller', 'pending', 1, {moment}, '', '{{}}', ' für müller')",
+    ):
+        db.session.execute(text(statement))
+    db.session.commit()
+    upgrade()
+
+    def all_of(table: str, columns: str) -> list[tuple[str, ...]]:
+        return [tuple(row) for row in db.session.execute(text(f"SELECT {columns} FROM {table} ORDER BY id"))]
+
+    assert all_of("people", "sort_key, search_text") == [("i\u0307pek", "ipek\np@strasse.example")]
+    assert all_of("apps", "sort_key, search_text") == [
+        ("figma", "figma\nubung"), ("figma a2", "figma\nubung"), ("élan", "elan\nubung"),
+    ]  # fmt: skip
+    assert all_of("groups", "sort_key, search_text") == [
+        ("söhne", "sohne\n"), ("söhne g2", "sohne\n"), ("söhne G3", "sohne\n"),
+    ]  # fmt: skip
+    assert all_of("requests", "words") == [(" fur muller",)]
     db.session.rollback()
 
 

@@ -136,9 +136,30 @@ def sort_key(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def search_text(*parts: str) -> str:
-    """What a search looks through, one string."""
-    return sort_key(" ".join(part for part in parts if part))
+# Marks that people leave out when they search: accents, Hebrew points and Arabic vowel signs. The marks of other
+# scripts, as of Hindi or Japanese, make another letter.
+_ACCENT = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
+    "\ufe20-\ufe2f]"
+)
+# Letters that are no letter with a mark to Unicode, as they are written without them.
+_WITHOUT = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t"}
+)
+
+
+def fold(text: str) -> str:
+    """What a text is searched by: its sort key without accents. "istanbul" for "İstanbul", "strasse" for "Straße"."""
+    key = sort_key(text)
+    if key.isascii():
+        return key
+    plain = _ACCENT.sub("", unicodedata.normalize("NFD", key))
+    return " ".join(unicodedata.normalize("NFC", plain).translate(_WITHOUT).split())
+
+
+def search_text(name: str, *more: str) -> str:
+    """What a search looks through: the name on the first line, all else on the second."""
+    return f"{fold(name)}\n{fold(' '.join(part for part in more if part))}"
 
 
 # Chinese and Japanese put no spaces between words, so each of their signs is one.
@@ -148,8 +169,8 @@ WORD_LIMIT = 40
 
 
 def words(text: str) -> list[str]:
-    """The words in a text as they are searched for: letters and digits, case-folded, each once, in order."""
-    return list(dict.fromkeys(word[:WORD_LIMIT] for word in _WORD.findall(sort_key(text))))
+    """The words in a text as they are searched for: letters and digits, folded, each once, in order."""
+    return list(dict.fromkeys(word[:WORD_LIMIT] for word in _WORD.findall(fold(text))))
 
 
 def word_list(text: str) -> str:
@@ -194,9 +215,23 @@ def sha256(text: str) -> str:
 
 
 def like(term: str) -> str:
-    """A LIKE pattern (escape character `!`) that finds the term anywhere."""
-    escaped = sort_key(term).replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{escaped}%"
+    """A LIKE pattern (escape character `!`) that finds the term anywhere in a `search_text`."""
+    return f"%{_escaped(fold(term))}%"
+
+
+def like_name(term: str) -> str:
+    """A pattern for a `search_text` whose name has the term; begins with it, for a single letter."""
+    key = fold(term)
+    return f"{'%' if len(key) > 1 else ''}{_escaped(key)}%\n%"
+
+
+def like_exactly(term: str) -> str:
+    """A pattern for a sort key, accents and all."""
+    return f"%{_escaped(sort_key(term))}%"
+
+
+def _escaped(key: str) -> str:
+    return key.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
 def capital(words: str) -> str:

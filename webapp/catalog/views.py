@@ -283,12 +283,14 @@ def _who_has_it(card: catalog.Card, names: Mapping[Any, str]) -> str:
     return f"Waiting for {holder}, due {times().due_short(card.due_at)}"
 
 
-def _key(after: str) -> tuple[str, int] | None:
-    """The key behind which the next page begins: "id:sort key"."""
-    id, _, sort_key = clean(after).partition(":")
+def _key(after: str) -> tuple[int, str, int] | None:
+    """The key behind which the next page begins: "id:rank:sort key"."""
+    id, _, rest = clean(after).partition(":")
+    rank, _, sort_key = rest.partition(":")
     number = whole_number(id)
-    return (sort_key, number) if number is not None else None
+    return (int(rank), sort_key, number) if number is not None and rank in ("0", "1") else None
 
 
-def _after(key: tuple[str, int]) -> str:
-    return f"{key[1]}:{key[0]}"
+def _after(key: tuple[int, str, int]) -> str:
+    rank, sort_key, id = key
+    return f"{id}:{rank}:{sort_key}"

@@ -19,6 +19,8 @@ from email.message import EmailMessage
 from email.utils import getaddresses
 from pathlib import Path
 
+from webapp.text import fold
+
 # Older ones go when a new one comes, so that a forgotten demo does not fill the disk.
 KEPT = 5_000
 
@@ -87,7 +89,7 @@ def page(
 
     `words` must all occur in names, addresses, subject or text; `to` is one recipient's address.
     """
-    wanted = [_fold(word) for word in words.split()]
+    wanted = [fold(word) for word in words.split()]
 
     def found(ids: Sequence[str]) -> Iterator[Mail]:
         for mail_id in ids:
@@ -121,7 +123,7 @@ def recipients(folder: Path) -> list[tuple[str, str]]:
             continue
         for address in mail.addresses:
             names.setdefault(address, mail.people if len(mail.addresses) == 1 else address)
-    return sorted(names.items(), key=lambda pair: (_fold(pair[1]), pair[0]))
+    return sorted(names.items(), key=lambda pair: (fold(pair[1]), pair[0]))
 
 
 def find(folder: Path, mail_id: str) -> Mail | None:
@@ -201,7 +203,7 @@ def _search_text(folder: Path, mail_id: str) -> str:
         return ""
     text = _content(message, "plain") or re.sub(r"<[^>]*>", " ", _content(message, "html"))
     names = ("From", "To", "Cc", "Subject", "X-Envelope-From", "X-Envelope-To")
-    return _fold("\n".join([*(_header(message, name) for name in names), text]))
+    return fold("\n".join([*(_header(message, name) for name in names), text]))
 
 
 def _content(message: EmailMessage, kind: str) -> str:
@@ -211,10 +213,6 @@ def _content(message: EmailMessage, kind: str) -> str:
     except Exception:
         # A charset nobody knows, a part that says it is what it is not.
         return ""
-
-
-def _fold(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _take(mails: Iterator[Mail], count: int) -> list[Mail]:

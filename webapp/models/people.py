@@ -86,6 +86,7 @@ class Group(Base):
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
     name: Mapped[str] = mapped_column(NameText(80))
     sort_key: Mapped[str] = mapped_column(Sorted, unique=True)
+    search_text: Mapped[str] = mapped_column(Sorted, server_default=text("''"))
     created_at: Mapped[datetime]
     # Kept for what it decided; it can be chosen for nothing any more, and its name is free again.
     archived_at: Mapped[datetime | None]
@@ -93,6 +94,7 @@ class Group(Base):
     def rename(self, name: str) -> None:
         self.name = named(name)
         self.sort_key = sort_key(name)
+        self.search_text = search_text(name)
 
 
 class Membership(Base):

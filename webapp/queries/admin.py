@@ -21,9 +21,10 @@ from webapp.models import (
     PolicyRevision,
     Step,
 )
+from webapp.queries.columns import exact_first
 from webapp.queries.owned import owned_by
 from webapp.queries.paging import COUNTED, Page, ordered, paged
-from webapp.text import hue, initials, like
+from webapp.text import hue, initials, like, like_exactly
 from webapp.workflow.policy import Approver, Policy, loads
 from webapp.workflow.states import RequestState, StepState
 
@@ -271,6 +272,13 @@ class Choices:
         return frozenset(one.value for one in (*self.people, *self.groups))
 
 
+def _found_first(query: Select[Any], words: Sequence[str]) -> Select[Any]:
+    """By name; those whose names have the words as they were typed before those that have them without accents."""
+    columns = query.selected_columns
+    exact = [exact_first(columns.sort_key, map(like_exactly, words))] if words else []
+    return query.order_by(*exact, columns.sort_key, columns.id)
+
+
 def choices(words: Sequence[str] = ()) -> Choices:
     """The active people and the groups that match all words, by name, in one statement.
 
@@ -279,11 +287,8 @@ def choices(words: Sequence[str] = ()) -> Choices:
     people, groups = _people(Person.active), _groups(Group.archived_at.is_(None))
     for word in words:
         people = people.where(Person.search_text.like(like(word), escape="!"))
-        groups = groups.where(Group.sort_key.like(like(word), escape="!"))
-    limited = [
-        select(part.order_by(part.selected_columns.sort_key, part.selected_columns.id).limit(CHOICES + 1).subquery())
-        for part in (people, groups)
-    ]
+        groups = groups.where(Group.search_text.like(like(word), escape="!"))
+    limited = [select(_found_first(part, words).limit(CHOICES + 1).subquery()) for part in (people, groups)]
     rows = [_named(row) for row in db.session.execute(union_all(*limited))]
     found = [one for one in rows if not one.is_group]
     teams = [one for one in rows if one.is_group]
@@ -468,7 +473,7 @@ def groups(*, words: Sequence[str] = (), after: str = "", before: str = "") -> P
     for word in words:
         query = query.where(
             or_(
-                Group.sort_key.like(like(word), escape="!"),
+                Group.search_text.like(like(word), escape="!"),
                 exists()
                 .where(Membership.group_id == Group.id, Person.id == Membership.person_id)
                 .where(Person.search_text.like(like(word), escape="!"))
@@ -518,4 +523,4 @@ def candidates(group_id: int, words: Sequence[str], limit: int = 8) -> list[Name
     query = _people(Person.active, ~inside)
     for word in words:
         query = query.where(Person.search_text.like(like(word), escape="!"))
-    return [_named(row) for row in db.session.execute(query.order_by(Person.sort_key, Person.id).limit(limit))]
+    return [_named(row) for row in db.session.execute(_found_first(query, words).limit(limit))]

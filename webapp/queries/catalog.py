@@ -25,9 +25,9 @@ from webapp.models import (
     db_now,
 )
 from webapp.queries import faces
-from webapp.queries.columns import read
+from webapp.queries.columns import exact_first, read
 from webapp.queries.faces import AppFace
-from webapp.text import like
+from webapp.text import like, like_exactly
 from webapp.workflow.policy import Approver, Policy, loads
 from webapp.workflow.states import RequestState, StepState
 
@@ -60,7 +60,7 @@ class Card:
     """An app in the catalog, as it stands for one person. `request` is the public id of the request that waits for an
     answer, or ""; `holder`, `tier` and `due_at` say who has it and until when."""
 
-    key: tuple[str, int]
+    key: tuple[int, str, int]
     app: AppFace
     description: str
     category: str
@@ -85,25 +85,27 @@ def cards(
     *,
     words: Sequence[str] = (),
     category: str = "",
-    after: tuple[str, int] | None = None,
+    after: tuple[int, str, int] | None = None,
     public_id: str = "",
     limit: int = PAGE,
 ) -> list[Card]:
-    """Up to `limit` + 1 cards by name, behind the key `after`, in one statement."""
+    """Up to `limit` + 1 cards by name, behind the key `after`, in one statement. Those whose names have the words as
+    they were typed come first, then those that have them without accents or elsewhere."""
     values: dict[str, Any] = {"person": person_id, "limit": limit + 1}
-    values |= {f"word{number}": like(word) for number, word in enumerate(words)}
+    for number, word in enumerate(words):
+        values |= {f"word{number}": like(word), f"exact{number}": like_exactly(word)}
     if category:
         values["category"] = category
     if public_id:
         values["public_id"] = public_id
     if after is not None:
-        values["after_key"], values["after_id"] = after
+        values["after_rank"], values["after_key"], values["after_id"] = after
     return [_card(row) for row in read(_cards(len(words), bool(category), bool(public_id), after is not None), values)]
 
 
 def _card(row: Row[*tuple[Any, ...]]) -> Card:
     card = Card(
-        (row.sort_key, row.id), faces.face(row), row.description, row.category, loads(row.body), row.added_at
+        (row.rank, row.sort_key, row.id), faces.face(row), row.description, row.category, loads(row.body), row.added_at
     )  # fmt: skip
     # One whose time is over is in nobody's way: it can be asked for again.
     if row.request is None or row.overdue:
@@ -115,10 +117,12 @@ def _card(row: Row[*tuple[Any, ...]]) -> Card:
 @cache
 def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*tuple[Any, ...]]:
     """Built once for each form that it takes: SQLAlchemy takes twice as long to build a statement as to run it."""
+    exact: list[Any] = [bindparam(f"exact{number}") for number in range(words)]
+    rank = exact_first(App.sort_key, exact) if words else literal(0)
     query = (
         select(
-            *faces.COLUMNS, App.sort_key, App.id, App.description, App.category, PolicyRevision.body,
-            Grant.created_at.label("added_at"), AccessRequest.public_id.label("request"),
+            *faces.COLUMNS, rank.label("rank"), App.sort_key, App.id, App.description, App.category,
+            PolicyRevision.body, Grant.created_at.label("added_at"), AccessRequest.public_id.label("request"),
             Step.approver_person_id, Step.approver_group_id, Step.tier, Step.due_at,
             (Step.due_at <= db_now()).label("overdue"),
         )
@@ -141,7 +145,7 @@ def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*
         )
         .outerjoin(Step, and_(Step.request_id == AccessRequest.id, Step.state == StepState.OPEN.value))
         .where(IN_CATALOG)
-        .order_by(App.sort_key, App.id)
+        .order_by(*([rank] if words else []), App.sort_key, App.id)
         .limit(bindparam("limit", type_=Integer, literal_execute=True))
     )  # fmt: skip
     for number in range(words):
@@ -151,10 +155,12 @@ def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*
     if public_id:
         query = query.where(App.public_id == bindparam("public_id"))
     if after:
-        query = query.where(
-            (App.sort_key > bindparam("after_key"))
-            | ((App.sort_key == bindparam("after_key")) & (App.id > bindparam("after_id")))
+        behind = (App.sort_key > bindparam("after_key")) | (
+            (App.sort_key == bindparam("after_key")) & (App.id > bindparam("after_id"))
         )
+        if words:
+            behind = (rank > bindparam("after_rank")) | ((rank == bindparam("after_rank")) & behind)
+        query = query.where(behind)
     return query
 
 

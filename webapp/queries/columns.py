@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable
+from sqlalchemy import CursorResult, Executable, and_, case
 
 from webapp.extensions import db
 
@@ -14,6 +14,11 @@ def read(statement: Executable, values: Mapping[str, Any]) -> CursorResult[*tupl
     db.session.flush()
     values = {name: filled(value) if isinstance(value, list) else value for name, value in values.items()}
     return db.session.connection().execute(statement, values)
+
+
+def exact_first(sort_key: Any, patterns: Iterable[Any]) -> Any:
+    """Zero for names that have every word as it was typed, accents and all; else one. For ORDER BY."""
+    return case((and_(*(sort_key.like(one, escape="!") for one in patterns)), 0), else_=1)
 
 
 def filled(members: Iterable[Any]) -> list[Any]:

@@ -14,7 +14,7 @@ from webapp.outbox import TRIES
 from webapp.queries import stops
 from webapp.queries.audit_lines import people_called
 from webapp.queries.stops import Stop
-from webapp.text import like, reference
+from webapp.text import like_exactly, reference
 
 PAGE = 50
 COUNTED = 1000
@@ -114,7 +114,7 @@ _ROWS: Select[Any] = (
 def _rows(state: str, words: Sequence[str]) -> Select[Any]:
     query = _ROWS if not state else _ROWS.where(STATES[state])
     if words:
-        addressed = and_(*(Notice.address.ilike(like(word), escape="!") for word in words))
+        addressed = and_(*(Notice.address.ilike(like_exactly(word), escape="!") for word in words))
         query = query.where(or_(Notice.person_id.in_(people_called(words)), addressed))
     return query
 

@@ -37,7 +37,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Invitation, Person, UTCDateTime
 from webapp.models.base import Id
-from webapp.text import CROCKFORD, like, sort_key, words
+from webapp.text import CROCKFORD, fold, like_name, words
 from webapp.workflow.states import RequestState
 
 PAGE = 50
@@ -237,7 +237,7 @@ class _Term:
 
     @property
     def key(self) -> str:
-        return sort_key(self.typed)
+        return fold(self.typed)
 
     @property
     def reference(self) -> str | None:
@@ -252,9 +252,10 @@ class _Term:
 
     def names(self, of: Any) -> Any:
         """A single letter stands in every other name, so there it has to be the first."""
-        return of.sort_key.like(like(self.typed) if len(self.key) > 1 else like(self.typed)[1:], escape="!")
+        return of.search_text.like(like_name(self.typed), escape="!")
 
-    def is_in(self, name: str) -> bool:
+    def is_in(self, search_text: str) -> bool:
+        name = search_text.partition("\n")[0]
         return self.key in name if len(self.key) > 1 else name.startswith(self.key)
 
 
@@ -265,13 +266,15 @@ def _terms(typed: Sequence[str]) -> list[_Term]:
         return []
     rows = db.session.execute(
         union_all(
-            select(literal("app").label("what"), App.id, App.sort_key).where(or_(*(one.names(App) for one in terms))),
-            select(literal("person"), Person.id, Person.sort_key).where(or_(*(one.names(Person) for one in terms))),
+            select(literal("app").label("what"), App.id, App.search_text).where(
+                or_(*(one.names(App) for one in terms))
+            ),
+            select(literal("person"), Person.id, Person.search_text).where(or_(*(one.names(Person) for one in terms))),
         )
     ).all()
     for term in terms:
-        term.apps = [row.id for row in rows if row.what == "app" and term.is_in(row.sort_key)]
-        term.people = [row.id for row in rows if row.what == "person" and term.is_in(row.sort_key)]
+        term.apps = [row.id for row in rows if row.what == "app" and term.is_in(row.search_text)]
+        term.people = [row.id for row in rows if row.what == "person" and term.is_in(row.search_text)]
     return terms
 
 
