@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from flask import abort
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import bindparam, exists, or_, select
 
 from webapp import links
 from webapp.extensions import db
 from webapp.links import Link
 from webapp.models import App, Invitation, Membership, Organisation, Person, PolicyRevision, Step
-from webapp.queries import cases
+from webapp.queries import cases, sight
 from webapp.queries.cases import Case
 from webapp.queries.catalog import IN_CATALOG
 
@@ -51,9 +51,7 @@ def standing(case: Case, person: Person) -> Standing:
     """One statement."""
     asked, in_owner_group = db.session.execute(
         select(
-            exists().where(
-                Step.request_id == case.request.id, Invitation.step_id == Step.id, Invitation.person_id == person.id
-            ),
+            sight.asked(case.request.id, person.id),
             exists().where(Membership.group_id == case.app.owner_group_id, Membership.person_id == person.id),
         )
     ).one()
@@ -66,7 +64,7 @@ def standing(case: Case, person: Person) -> Standing:
 
 
 def request_to_see(public_id: str, person: Person) -> tuple[Case, Standing]:
-    """For the one who asked, those who were asked, the app's owner and admins; 404 for anybody else."""
+    """For the one who asked, those who were asked and still may, the app's owner and admins; 404 for anybody else."""
     case = cases.load(public_id=public_id)
     if case is None:
         abort(404)
@@ -111,6 +109,7 @@ class Invited:
     person: Person
     request_id: int
     time_zone: str
+    may_see: bool
 
     @property
     def is_newest(self) -> bool:
@@ -119,15 +118,17 @@ class Invited:
 
 
 def behind_link(token: str) -> Invited | None:
-    """One statement; None for a token that is not ours, and for a person who was deactivated."""
+    """One statement; None for a token that is not ours, for a person who was deactivated, and for a link that went to
+    an address which they no longer have."""
     # Asked for a forged one, too, which then costs what one costs that is ours and leads nowhere.
     link = links.read_approval(token) or Link("", 0)
     row = db.session.execute(
-        select(Invitation, Person, Step.request_id, select(Organisation.time_zone).scalar_subquery().label("zone"))
+        select(Invitation, Person, Step.request_id, select(Organisation.time_zone).scalar_subquery().label("zone"),
+               or_(sight.asked(Step.request_id, Person.id), sight.keeps(Invitation.app_id, Person.id)).label("may_see"))
         .join(Person, Person.id == Invitation.person_id)
         .join(Step, Step.id == Invitation.step_id)
-        .where(Invitation.public_id == link.invitation, Person.active)
-    ).first()
+        .where(Invitation.public_id == link.invitation, Invitation.shows_from <= link.round, Person.active)
+    ).first()  # fmt: skip
     if row is None:
         return None
-    return Invited(link, row.Invitation, row.Person, row.request_id, row.Person.time_zone or row.zone)
+    return Invited(link, row.Invitation, row.Person, row.request_id, row.Person.time_zone or row.zone, row.may_see)

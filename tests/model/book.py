@@ -227,7 +227,7 @@ class Book:
             return self.has(request["person"], request["app"])
         if mail["role"] == "approver":
             # Who never got to know of it need not hear how it ended.
-            return any(
+            return self.sees(to, request) and any(
                 one["kind"] == ASKED and one["to"] == to and one["state"] in ("sent", "leased")
                 and one["request"] == mail["request"] and mail["step"] in (None, one["step"])
                 for one in self.mails
@@ -524,7 +524,25 @@ class Book:
         step["asked"] = {name: (False, round) for name, (_, round) in step["asked"].items()}
 
     def ever_asked(self, request: dict[str, Any]) -> set[str]:
-        return {name for step in request["steps"] for name in step["asked"]}
+        """And may see it still."""
+        return {name for step in request["steps"] for name in step["asked"] if self.sees(name, request)}
+
+    def sees(self, name: str, request: dict[str, Any]) -> bool:
+        """Who was asked sees it while they may decide, stand where they stood, or if they decided; admins and owners
+        always."""
+
+        def behind(who: Who | None) -> bool:
+            return who is not None and name in ({who[1]} if who[0] == "person" else self.groups[who[1]])
+
+        return (
+            self.people[name]["admin"]
+            or behind(self.apps[request["app"]]["owner"])
+            or any(
+                name in step["asked"]
+                and (step["asked"][name][0] or behind(step["approver"]) or (step["decision"] or ("",))[0] == name)
+                for step in request["steps"]
+            )
+        )
 
     def ask(self, request: dict[str, Any], step: dict[str, Any], name: str) -> None:
         self.mail(ASKED, "approver", name, request, step, round=step["asked"][name][1])

@@ -143,6 +143,8 @@ def link(token: str) -> AnyResponse:
     case = _case_behind(reader)
     if reader.person is None:
         return _sent_to_another(reader, case)
+    if not _may_see(reader):
+        return _invalid(left=True)
     return _page(case, reader)
 
 
@@ -177,6 +179,8 @@ def new_code(token: str) -> AnyResponse:
     case = _case_behind(reader)
     if reader.person is None:
         return _sent_to_another(reader, case, status=403)
+    if not _may_see(reader):
+        return _invalid(left=True)
     if not reader.invited.is_newest:
         return _page(case, reader, note="We have already sent you a new code. Check the latest email.", status=409)
     invitation = reader.invited.invitation
@@ -215,6 +219,11 @@ def _reader(token: str) -> Reader | None:
     return Reader(invited.person, token, invited, remembered=invited.is_newest and _is_remembered(invited))
 
 
+def _may_see(reader: Reader) -> bool:
+    """Not who left the group, or was replaced, and decided nothing: a link goes no further than a session."""
+    return reader.invited is not None and reader.invited.may_see
+
+
 def _is_remembered(invited: Invited) -> bool:
     browser = links.read_browser(request.cookies.get(BROWSER_COOKIE, ""))
     return browser is not None and live_browser(browser, invited.person.id, now=clock.now())
@@ -235,6 +244,8 @@ def _decide_by_link(token: str, verdict: Verdict) -> AnyResponse:
     case = _case_behind(reader)
     if reader.person is None:
         return _sent_to_another(reader, case, status=403)
+    if not _may_see(reader):
+        return _invalid(left=True)
     if reader.has_session:
         return _decide(case, reader, verdict, Channel.BROWSER)
     if not _is_open(case, reader.invited):
@@ -493,6 +504,6 @@ def _sent_to_another(reader: Reader, case: Case, *, status: int = 200) -> AnyRes
     return make_response(body, status)
 
 
-def _invalid() -> AnyResponse:
-    """The one page for every link that is not ours."""
-    return make_response(render_template("approver/link_invalid.html"), 404)
+def _invalid(*, left: bool = False) -> AnyResponse:
+    """The one page for every link that is not ours, or whose person may no longer see the request."""
+    return make_response(render_template("approver/link_invalid.html", left=left), 404)

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Integer, bindparam, case, insert, select, update
+from sqlalchemy import Boolean, Integer, bindparam, case, insert, or_, select, update
 
 from webapp import audit, outbox
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Invitation, Step, db_now
 from webapp.models.base import Id
+from webapp.queries import sight
 from webapp.text import public_id
 from webapp.workflow.approvers import Deciders
 from webapp.workflow.policy import Policy
@@ -58,7 +59,10 @@ _CLOSE = (
 _ASKED = (
     select(Step.request_id, Invitation.person_id, Invitation.step_id, Invitation.live)
     .join(Step, Step.id == Invitation.step_id)
-    .where(Step.request_id.in_(bindparam("requests", expanding=True)))
+    .where(
+        Step.request_id.in_(bindparam("requests", expanding=True)),
+        or_(sight.stands(Invitation, Step), sight.keeps(Invitation.app_id, Invitation.person_id)),
+    )
     .order_by(Invitation.id)
 )
 
@@ -226,7 +230,8 @@ def close_invitations(step_ids: Iterable[int]) -> list[int]:
 
 
 def asked_people(request_ids: Iterable[int]) -> dict[int, list[tuple[int, int, bool]]]:
-    """request id → (person id, step id, live) of everybody who was ever asked on it."""
+    """request id → (person id, step id, live) of everyone who was ever asked on it and may see it still. Asked before
+    the invitations are closed: who stands in for an approver may see it as long as they may decide it."""
     found: dict[int, list[tuple[int, int, bool]]] = {}
     for row in run(_ASKED, {"requests": list(request_ids)}):
         found.setdefault(row.request_id, []).append((row.person_id, row.step_id, row.live))

@@ -145,6 +145,9 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
         before={key: sha256(before[key]) for key in wanted if before[key] != wanted[key]},
         after={key: sha256(wanted[key]) for key in wanted if before[key] != wanted[key]},
     )
+    if moved:
+        # Whoever reads the old address now is not to see what the links that went there show.
+        changed(update(Invitation).where(Invitation.person_id == person.id).values(shows_from=Invitation.round + 1))
     if moved and person.active:
         _invite.renew([Invitation.person_id == person.id], now=now)
         if person.password_hash is None:

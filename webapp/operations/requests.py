@@ -279,13 +279,13 @@ def carry_out(
     _move(case, outcome, actor=actor.id, now=now, values=values, step=step)
     _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=channel,
                      values=values, now=now)  # fmt: skip
+    asked = _invite.asked_people([case.request.id]).get(case.request.id, []) if outcome.state.is_final else []
     freed = _invite.close_invitations([step.id])
     notices: list[dict[str, Any]] = []
     if outcome.state is RequestState.APPROVED:
         _grant(case, values, actor=actor, now=now)
         outbox.post(_vouched.notices(case, actor=actor, now=now))
     if outcome.state.is_final:
-        asked = _invite.asked_people([case.request.id]).get(case.request.id, [])
         notices = _outcome_notices(
             outcome.state,
             case.policy.outcomes[outcome.state],
@@ -349,11 +349,11 @@ def _record_decision(
         person=case.request.for_person_id,
         step=step.position,
         channel=channel.value,
-        vouched=_vouched.is_vouched(case, actor) or None,
         comment=sha256(comment) if comment else None,
         before=for_the_record(case.policy, {key: before[key] for key in differs if key in before}),
         after=for_the_record(case.policy, {key: values[key] for key in differs if key in values}),
         state=outcome.state.value,
+        **({"vouched": True} if _vouched.is_vouched(case, actor) else {}),
     )
 
 

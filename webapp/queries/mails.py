@@ -23,7 +23,7 @@ from webapp.models import (
     db_now,
 )
 from webapp.models.base import Id
-from webapp.queries import chains
+from webapp.queries import chains, sight
 from webapp.queries.chains import ChainStep
 from webapp.queries.columns import filled
 from webapp.transactions import alone
@@ -166,6 +166,7 @@ class Standing:
     live: bool | None
     invitation_round: int | None
     was_asked: bool
+    sees: bool
     granted: bool
 
 
@@ -187,6 +188,9 @@ _STANDING = (
         )
         .correlate(Notice)
         .label("was_asked"),
+        or_(
+            sight.asked(Notice.request_id, Notice.person_id), sight.keeps(AccessRequest.app_id, Notice.person_id)
+        ).label("sees"),
         exists()
         .where(
             _given.state.in_(LIVE_GRANT),
@@ -233,10 +237,15 @@ def why_obsolete(now: Standing) -> str:
     if now.kind in ("app-added", "grant-added") or (now.kind == "request-approved" and now.role == "requester"):
         return "" if now.granted else "The app was taken away again."
     if now.kind == "request-comment":
-        return _said_in_vain(now)
+        return _said_in_vain(now) or (_NOT_THEIRS if now.role == "approver" and not now.sees else "")
+    if now.kind == "access-to-check" and not now.sees:
+        return "This person is no longer an admin."
     if now.role == "approver" and not now.was_asked:
         return "No mail about this request had reached this person."
-    return ""
+    return _NOT_THEIRS if now.role == "approver" and not now.sees else ""
+
+
+_NOT_THEIRS = "This person is no longer an approver of this request."
 
 
 _SETTLED = {

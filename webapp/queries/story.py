@@ -12,6 +12,7 @@ from webapp.bidi import listed
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
 from webapp.outbox import TRIES
+from webapp.queries import sight
 from webapp.queries.approvals import OPEN
 from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
@@ -238,12 +239,14 @@ def line_of(case: Case, steps: Sequence[ChainStep]) -> Line:
 
 
 def positions_of(case: Case, person_id: int) -> list[int]:
-    """The steps that this person was asked for, by position."""
+    """The steps that this person was asked for and may see still, by position."""
     return list(
         db.session.scalars(
             select(Step.position)
             .join(Invitation, Invitation.step_id == Step.id)
-            .where(Step.request_id == case.request.id, Invitation.person_id == person_id)
+            .where(
+                Step.request_id == case.request.id, Invitation.person_id == person_id, sight.stands(Invitation, Step)
+            )
         )
     )
 
