@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from webapp import anchors, clock, failpoints, mail, outbox, smtp, stops
+from webapp import anchors, clock, failpoints, mail, outbox, smtp, stops, trace
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.operations import asked, keys, requests
@@ -42,6 +42,7 @@ log = logging.getLogger("countersign.jobs")
 _sending = threading.Lock()
 
 
+@trace.work()
 def drain() -> None:
     """Sends what is due until nothing is left, or 200 s are over: then it rings for somebody to go on."""
     with _sending:
@@ -68,6 +69,7 @@ def _drain(seconds: float) -> bool:
     return False
 
 
+@trace.work()
 def sweep() -> None:
     """Ends what is overdue, anchors the record, once a day looks who is asked, then sends what no bell announced."""
     db.session.connection()  # from here on our clock goes by the database's
@@ -268,17 +270,29 @@ def still_so(claims: Sequence[Claim]) -> Sequence[Claim]:
 def _send_one(left: list[Claim], batch: dict[int, Facts], connection: smtp.Connection) -> None:
     """Looks whether the first of them is ours and still so, sends it, and marks it. No transaction is open meanwhile.
     Raises Unusable when the server would say the same to any other."""
+    facts = batch[left[0].id]
+    with trace.part(facts.notice.cause, **_about(facts)):
+        _send_first(left, facts, connection)
+
+
+def _about(facts: Facts) -> dict[str, str]:
+    """Whom and what an email is about, by public ids."""
+    found = {"notice": facts.notice, "person": facts.person, "app": facts.app, "access_request": facts.request}
+    return {key: one.public_id for key, one in found.items() if one is not None}
+
+
+def _send_first(left: list[Claim], facts: Facts, connection: smtp.Connection) -> None:
     claim = left[0]
     now = mails.standings([claim.id], claim.lease).get(claim.id)
     if now is None or (reason := mails.why_obsolete(now)):
         del left[0]
         if now is not None:
             _write(lambda: outbox.mark_obsolete({claim: reason}))
+            log.info("An email is no longer needed.", extra={"kind": facts.notice.kind, "reason": reason})
         if claim.alone:
             stops.hurry()  # this one has found nothing out
         return
-    facts = batch[claim.id]
-    details = {"notice": facts.notice.public_id, "kind": facts.notice.kind, "tries": claim.tries}
+    details = {"kind": facts.notice.kind, "tries": claim.tries}
     error, for_good = "", False
     try:
         if facts.request is not None and facts.request.version != now.version:

@@ -1,14 +1,30 @@
-"""The web's log of requests, each with its id."""
+"""The web's log of requests: each line has the request's id, who acted, and what the address names, by public ids."""
 
 import logging
 import re
 import time
-from uuid import uuid4
+from itertools import pairwise
 
-import structlog
 from flask import Flask, Response, g, request
 
+from webapp import trace
+from webapp.extensions import settings
+
 log = logging.getLogger("countersign.web")
+
+# The part of an address before an id → what it is called in a line. Never a session's, and never a link's token.
+_NAMES = {
+    "approvals": "access_request",
+    "apps": "app",
+    "catalog": "app",
+    "fields": "field",
+    "grants": "grant",
+    "groups": "group",
+    "mail": "notice",
+    "members": "person",
+    "people": "person",
+    "requests": "access_request",
+}
 
 
 def init(app: Flask) -> None:
@@ -17,10 +33,22 @@ def init(app: Flask) -> None:
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{8,64}", given) else uuid4().hex
+    # Only a proxy of ours may say it: anybody else could hide behind the id of another request.
+    given = request.headers.get("X-Request-Id", "") if settings().trusted_proxies else ""
+    g.request_id = trace.begin(given if re.fullmatch(r"[A-Za-z0-9._-]{8,64}", given) else "")
     g.began = time.perf_counter()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    trace.about(**_named())
+
+
+def _named() -> dict[str, str]:
+    """What the address is about."""
+    parts = request.url_rule.rule.split("/") if request.url_rule is not None else []
+    values = request.view_args or {}
+    return {
+        _NAMES[before]: str(values.get(part.strip("<>"), ""))[:32]
+        for before, part in pairwise(parts)
+        if part.startswith("<") and before in _NAMES
+    }
 
 
 def _end(response: Response) -> Response:
@@ -34,5 +62,5 @@ def _end(response: Response) -> Response:
             "ms": round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 1),
         },
     )
-    structlog.contextvars.clear_contextvars()
+    trace.end()
     return response

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 from sqlalchemy import String, and_, bindparam, exists, insert, or_, select, true, update
 
-from webapp import audit, failpoints, uncommitted
+from webapp import audit, failpoints, trace, uncommitted
 from webapp.extensions import broker, db
 from webapp.models import MailAttempt, MailStop, Notice, db_now
 from webapp.models.base import Id
@@ -40,7 +40,8 @@ def post(rows: Sequence[dict[str, Any]]) -> None:
     if rows:
         wake()
         db.session.flush()
-        db.session.connection().execute(_POST, list(rows))
+        cause = trace.request_id()
+        db.session.connection().execute(_POST, [{**row, "cause": cause} for row in rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from flask_login import UserMixin, current_user, login_user, logout_user
 from sqlalchemy import bindparam, event, select
 from sqlalchemy.orm import Session, SessionTransaction
 
-from webapp import clock, htmx
+from webapp import clock, htmx, trace
 from webapp.extensions import db, login
 from webapp.jsonlog import mask
 from webapp.models import Organisation, Person, PersonSession
@@ -80,6 +80,7 @@ def load(public_id: str) -> SignedIn | None:
     row = db.session.execute(_SIGNED_IN, values, execution_options={"populate_existing": True}).first()
     if row is None:
         return None
+    trace.about(actor=row.Person.public_id)
     zone = row.Person.time_zone or row.organisation_zone or "UTC"
     return SignedIn(row.Person, row.PersonSession, zone, row.waiting, bool(row.owns), logo_url(row.logo_hash))
 
@@ -118,6 +119,7 @@ def begin(person_id: int, *, remember: bool) -> None:
     g.pop("csrf_token", None)
     session.permanent = remember
     person = db.session.get_one(Person, person_id)
+    trace.about(actor=person.public_id)
     login_user(SignedIn(person, row, "UTC", 0, owns=False))
 
 

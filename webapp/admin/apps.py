@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, abort, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, htmx, pictures
+from webapp import clock, errors, htmx, pictures, trace
 from webapp.assets import APP_ICONS
 from webapp.fresh import fresh
 from webapp.models import App, EntitlementField
@@ -81,6 +81,7 @@ def create_app() -> AnyResponse:
         undo()
         return _new_app(name, error.fields, 422)
     commit()
+    trace.about(app=app.public_id)
     return go(url_for("admin.app", public_id=app.public_id), f"{app.name} is here. Say who approves, then turn it on.")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, htmx
+from webapp import clock, errors, htmx, trace
 from webapp.extensions import db
 from webapp.fresh import fresh
 from webapp.models import Group, Person
@@ -58,6 +58,7 @@ def create_group() -> AnyResponse:
         undo()
         return _new_group(name, error.fields, 422)
     commit()
+    trace.about(group=made.public_id)
     return go(url_for("admin.group", public_id=made.public_id), f"{made.name} is here. Add its members.")
 
 

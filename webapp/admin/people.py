@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, htmx
+from webapp import clock, errors, htmx, trace
 from webapp.addresses import plain, same
 from webapp.browsers import browser_name, in_the_hand
 from webapp.extensions import db
@@ -80,6 +80,7 @@ def create_person() -> AnyResponse:
         undo()
         return _new_person({"name": name, "email": email, "about": about, "is_admin": is_admin}, error.fields, 422)
     commit()
+    trace.about(person=person.public_id)
     said = f"A mail with a link to set a password is on its way to {person.email}."
     if htmx.is_fragment():
         return fragment("admin/_people.html", page=queries.people(), place=_place(), standings=queries.STANDINGS,

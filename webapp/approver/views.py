@@ -11,7 +11,7 @@ from urllib.parse import quote
 from flask import Blueprint, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import access, chain, clock, htmx, links, outbox
+from webapp import access, chain, clock, htmx, links, outbox, trace
 from webapp.access import Invited
 from webapp.approver.settled import settlement
 from webapp.extensions import db, limiter, settings
@@ -211,6 +211,7 @@ def _reader(token: str) -> Reader | None:
     if invited is None:
         return None
     read_as(invited.time_zone)
+    trace.about(person=invited.person.public_id)
     user = signed_in()
     if user is not None:
         read_as(user.time_zone)
@@ -233,6 +234,7 @@ def _case_behind(reader: Reader) -> Case:
     assert reader.invited is not None
     case = cases.load(id=reader.invited.request_id)
     assert case is not None  # requests are never deleted
+    trace.about(access_request=case.request.public_id)
     return case
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import access, chain, errors, htmx, outbox
+from webapp import access, chain, errors, htmx, outbox, trace
 from webapp.extensions import db
 from webapp.models import App, Icon, PolicyRevision
 from webapp.operations import requests
@@ -105,6 +105,7 @@ def submit(public_id: str) -> AnyResponse | str:
     except Conflict as error:
         return _conflict(app, str(error))
     outbox.commit()
+    trace.about(access_request=made.public_id)
     sentence = f"Request for {app.name} sent."
     if htmx.is_fragment():
         return _card_with_toast(app, sentence, href=f"/requests/{made.public_id}", label="View request")
