@@ -4,12 +4,17 @@ import logging
 import re
 import sys
 import threading
+import time
 from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any
 
 import structlog
+from redis.exceptions import RedisError
 
+SELDOM_SECONDS = 60.0
+# Ours, and the queue's own.
+_AWAY = re.compile("The broker is |could not connect to Redis|Redis connection timeout")
 # What is secret about an address: the token behind a mailed link.
 _TOKEN = re.compile(r"(/(?:decide|password)/)[^/?\s\"']+")
 
@@ -21,6 +26,28 @@ def mask(text: str) -> str:
 
 def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+class _SeldomWhileAway(logging.Filter):
+    """While the broker is away, each thing that notices it says so once a minute, in one line: every request, every
+    wake-up of a worker and each of the queue's attempts to connect would say it again, with a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, RedisError):
+            record.exc_info, record.exc_text = None, None
+            record.error = str(error)
+        elif not _AWAY.search(str(record.msg)):
+            return True
+        about, now = f"{record.name} {str(record.msg)[:40]}", time.monotonic()
+        if now - self._said.get(about, -SELDOM_SECONDS) < SELDOM_SECONDS:
+            return False
+        self._said[about] = now
+        return True
 
 
 def configure(level: str = "INFO", stream: Any = None) -> None:
@@ -43,6 +70,7 @@ def configure(level: str = "INFO", stream: Any = None) -> None:
     )
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatter)
+    handler.addFilter(_SeldomWhileAway())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

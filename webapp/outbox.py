@@ -78,7 +78,7 @@ def ring() -> None:
             )
             once.execute()
     except (RedisError, OSError) as error:
-        log.warning("The broker did not take the bell; the sweep will send.", extra={"error": str(error)})
+        log.warning("The broker is out of reach; the next sweep sends the emails.", extra={"error": str(error)})
 
 
 @dataclass(frozen=True, slots=True)
