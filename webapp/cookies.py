@@ -1,14 +1,43 @@
-"""Signed cookies that several machines read, whose clocks may differ."""
+"""Cookies: signed so that several machines read them, whose clocks may differ, and named so that nobody else sets them.
+
+Over https their names begin with __Host-. Browsers take such a cookie only over https, for this host alone and for all
+of its paths: another site below the same domain cannot put its own in the place of ours.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import Flask
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, request
+from flask import Response as FlaskResponse
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from itsdangerous import SignatureExpired, TimestampSigner
+from werkzeug.wrappers import Response as BaseResponse
+
+from webapp.extensions import settings
+
+SESSION = "countersign"
 
 # What was signed with a date of the future is one of now: the machine that signed it was ahead.
 AHEAD = timedelta(hours=1)
+
+
+def name(plain: str, *, secure: bool) -> str:
+    """The cookie's name in the browser."""
+    return f"__Host-{plain}" if secure else plain
+
+
+def read(plain: str) -> str:
+    """What the browser sends, or ""."""
+    return request.cookies.get(name(plain, secure=settings().secure), "")
+
+
+def put(response: BaseResponse, plain: str, value: str, *, lasts: timedelta, path: str) -> None:
+    """Sets a cookie that no script reads; `path` is where it is sent to, as far as its name allows."""
+    secure = settings().secure
+    response.set_cookie(
+        name(plain, secure=secure), value, max_age=lasts, path="/" if secure else path, httponly=True, samesite="Lax",
+        secure=secure,
+    )  # fmt: skip
 
 
 class Signer(TimestampSigner):
@@ -31,3 +60,8 @@ class Sessions(SecureCookieSessionInterface):
         if serializer is not None:
             serializer.signer = Signer
         return serializer
+
+    def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
+        super().save_session(app, session, response)
+        if settings().secure and SESSION in request.cookies:
+            response.delete_cookie(SESSION)  # of before its name began with __Host-

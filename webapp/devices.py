@@ -10,11 +10,11 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flask import Response, request
+from flask import Response
 
-from webapp import clock
+from webapp import clock, cookies
 from webapp.addresses import same
-from webapp.extensions import keyring, settings
+from webapp.extensions import keyring
 
 COOKIE = "countersign_device"
 LASTS = timedelta(days=90)
@@ -40,7 +40,7 @@ class Device:
 def known(email: str) -> Device | None:
     """The browser that asks, if it is one of this address; whether the password changed since, `still_knows` says."""
     email = same(email)
-    parts = request.cookies.get(COOKIE, "").split(".")
+    parts = cookies.read(COOKIE).split(".")
     if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit() or len(parts[1]) > 12:
         return None
     nonce, expires, seal, proof = parts
@@ -59,10 +59,7 @@ def remember(response: Response, email: str, round: int) -> None:
     nonce, expires = secrets.token_urlsafe(12), str(int((clock.now() + LASTS).timestamp()))
     key_id = keyring().current
     seals = (_mac(key_id, email, nonce, expires), _mac(key_id, email, nonce, expires, str(round)))
-    response.set_cookie(
-        COOKIE, ".".join((nonce, expires, *seals)), max_age=LASTS, path="/sign-in", httponly=True, samesite="Lax",
-        secure=settings().secure,
-    )  # fmt: skip
+    cookies.put(response, COOKIE, ".".join((nonce, expires, *seals)), lasts=LASTS, path="/sign-in")
 
 
 def _mac(key_id: str, *parts: str) -> str:

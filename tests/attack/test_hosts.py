@@ -163,7 +163,7 @@ def test_nothing_leads_out_of_the_site(app: Any, company: Any, login_as: Any) ->
         assert to.startswith("/") and to[1:2] not in ("/", "\\"), (way, to)
 
 
-def test_over_https_each_cookie_is_secure_and_out_of_reach_of_scripts(again: Any, company: Any) -> None:  # noqa: F811
+def test_over_https_each_cookie_is_secure_out_of_reach_of_scripts_and_of_other_hosts(again: Any, company: Any) -> None:  # noqa: F811
     here = "https://apps.example.com"
     factories.with_password(company.ana)
     made = factories.request(company.rita, factories.app("Benevity", company.ana))
@@ -173,10 +173,23 @@ def test_over_https_each_cookie_is_secure_and_out_of_reach_of_scripts(again: Any
     page = client.get(path, base_url=here)
     form = {"csrf_token": token(page), "code": code, "remember": "1"}
     answer = client.post(f"{path}/approval", data=form, base_url=here)
-    cookies = page.headers.getlist("Set-Cookie") + answer.headers.getlist("Set-Cookie")
-    assert {one.partition("=")[0] for one in cookies} == {"countersign", "countersign_decisions"}
+    door = app.test_client()
+    form = {"csrf_token": token(door.get("/sign-in", base_url=here)), "email": company.ana.email}
+    entered = door.post("/sign-in", data={**form, "password": factories.PASSWORD}, base_url=here)
+    assert entered.status_code == 303
+    cookies = [one for each in (page, answer, entered) for one in each.headers.getlist("Set-Cookie")]
+    names = ("countersign", "countersign_decisions", "countersign_device")
+    assert {one.partition("=")[0] for one in cookies} == {f"__Host-{name}" for name in names}
+    # Under its earlier name, or from another site below the same domain, a cookie is nobody's, and is taken away.
+    session = door.get_cookie("__Host-countersign", domain="apps.example.com").value
+    planted = app.test_client()
+    planted.set_cookie("countersign", session, domain="apps.example.com")
+    refused = planted.get("/account", base_url=here)
+    assert refused.status_code == 303
+    assert any(one.startswith("countersign=;") for one in refused.headers.getlist("Set-Cookie"))
+    assert door.get("/account", base_url=here).status_code == 200
     for cookie in cookies:
-        for flag in ("Secure", "HttpOnly", "SameSite=Lax"):
+        for flag in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/;"):
             assert flag in cookie, cookie
         assert "Domain" not in cookie
     assert answer.headers["Strict-Transport-Security"]

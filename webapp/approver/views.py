@@ -11,10 +11,10 @@ from urllib.parse import quote
 from flask import Blueprint, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import access, chain, clock, htmx, links, outbox, trace
+from webapp import access, chain, clock, cookies, htmx, links, outbox, trace
 from webapp.access import Invited
 from webapp.approver.settled import settlement
-from webapp.extensions import db, limiter, settings
+from webapp.extensions import db, limiter
 from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations import requests
@@ -226,7 +226,7 @@ def _may_see(reader: Reader) -> bool:
 
 
 def _is_remembered(invited: Invited) -> bool:
-    browser = links.read_browser(request.cookies.get(BROWSER_COOKIE, ""))
+    browser = links.read_browser(cookies.read(BROWSER_COOKIE))
     return browser is not None and live_browser(browser, invited.person.id, now=clock.now())
 
 
@@ -331,10 +331,7 @@ def _decide(case: Case, reader: Reader, verdict: Verdict, channel: Channel) -> A
     outbox.commit()
     response = _go_to(reader.address or f"/approvals/{case.request.public_id}")
     if cookie:
-        response.set_cookie(
-            BROWSER_COOKIE, cookie, max_age=BROWSER_LASTS, path="/decide", httponly=True, samesite="Lax",
-            secure=settings().secure,
-        )  # fmt: skip
+        cookies.put(response, BROWSER_COOKIE, cookie, lasts=BROWSER_LASTS, path="/decide")
     return response
 
 
