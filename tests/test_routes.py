@@ -88,6 +88,8 @@ TABLE = (
     # The dashboard
     get("/", PEOPLE),
     get("/requests", PEOPLE),
+    get("/apps/<public_id>", "303 404 200 404 404 404", "/apps/{held}"),
+    post("/apps/<public_id>/return", "303 404 303 404 404 404", "/apps/{held}/return"),
     get("/requests/<public_id>", "303 404 200 200 200 200", "/requests/{request}"),
     post("/requests/<public_id>/cancellation", "303 404 303 403 403 403", "/requests/{request}/cancellation"),
     post("/requests/<public_id>/reminder", "303 404 303 403 403 403", "/requests/{request}/reminder"),
@@ -266,6 +268,8 @@ class World:
         asked = factories.app("Salesforce", company.ana, owner=owner)
         free = factories.app("Apptio", owner=owner)
         grant = factories.grant(company.ben, free)
+        held = factories.app("Workday")
+        factories.grant(company.rita, held)
         factories.with_password(company.ben)
         made = factories.request(company.rita, asked)
         stage.shift("requests", "created_at", timedelta(hours=-25))
@@ -283,6 +287,7 @@ class World:
             "request": made.public_id,
             "wanted": wanted.public_id,
             "free": free.public_id,
+            "held": held.public_id,
             "asked": asked.public_id,
             "group": company.finance.public_id,
             "member": company.ben.public_id,

@@ -166,6 +166,14 @@ def test_the_dashboard(login_as: Any, company: Any, rows: int) -> None:
     assert len(statements(login_as(company.ana), "/").statements) <= 8
 
 
+def test_the_details_of_an_app_i_have(login_as: Any, company: Any, rows: int) -> None:
+    many_apps(company, rows)
+    many_grants(company)
+    held = factories.app("Held", policy=rule(company.ana, entitlements=FIELDS), owner=company.adam)
+    factories.decide(factories.request(company.rita, held, given={"role": ["Writer"]}), company.ana)
+    assert len(statements(login_as(company.rita), f"/apps/{held.public_id}").statements) == 4
+
+
 def test_the_list_of_my_requests(login_as: Any, company: Any, rows: int) -> None:
     many_requests(company, rows)
     assert len(statements(login_as(company.rita), "/requests").statements) <= 8

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, exists, or_, select
 from webapp import links
 from webapp.extensions import db
 from webapp.links import Link
-from webapp.models import App, Invitation, Membership, Organisation, Person, PolicyRevision, Step
+from webapp.models import App, Grant, Invitation, Membership, Organisation, Person, PolicyRevision, Step
 from webapp.queries import cases, sight
 from webapp.queries.cases import Case
 from webapp.queries.catalog import IN_CATALOG
@@ -84,6 +84,24 @@ def own_request(public_id: str, person: Person) -> Case:
     if standing(case, person).may_see:
         abort(403, "Only the requester can do this.")
     abort(404)
+
+
+_OWN_GRANT = (
+    select(Grant, App)
+    .join(App, App.id == Grant.app_id)
+    .where(App.public_id == bindparam("public_id"), Grant.person_id == bindparam("person"))
+    .order_by(Grant.id.desc())
+    .limit(1)
+)
+
+
+def own_grant(public_id: str, person: Person) -> tuple[Grant, App]:
+    """The newest grant of that app to the person, also one that has ended, so that they hear that it has; 404 when
+    they never had the app."""
+    row = db.session.execute(_OWN_GRANT, {"public_id": public_id, "person": person.id}).first()
+    if row is None:
+        abort(404)
+    return row.Grant, row.App
 
 
 def request_to_decide(public_id: str) -> Case:

@@ -216,7 +216,7 @@ class Book:
             return False
         if kind in ("app-added", "grant-added"):
             return bool(self.grants[mail["grant"]]["live"])
-        if kind in ("grant-removed", "grants-removed"):
+        if kind in ("grant-removed", "grants-removed", "grant-returned"):
             return True
         request = self.requests[mail["request"]]
         if kind == ASKED:
@@ -428,6 +428,20 @@ class Book:
         for name, about in told.items():
             kind = "grant-removed" if len(about) == 1 else "grants-removed"
             self.mail(kind, "requester" if name == person else "other", name, grant=about[0])
+
+    def give_back(self, person: str, number: int) -> None:
+        """Whoever looks after the app is told, else the admins."""
+        grant = self.grants[number]
+        found = set()
+        if grant["person"] != person:
+            found.add("not yours")
+        if not grant["live"]:
+            found.add("conflict")
+        if found:
+            raise Refused(*found)
+        grant["live"] = False
+        for name in (self.active(self.apps[grant["app"]]["owner"]) - {person}) or (self.admins() - {person}):
+            self.mail("grant-returned", "other", name, grant=number)
 
     # What follows
 

@@ -16,7 +16,7 @@ from tests.model.book import Book, Who
 from webapp import audit, clock, jobs, outbox
 from webapp.extensions import broker, db
 from webapp.models import AccessRequest, App, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
-from webapp.operations import apps, grants, groups, override, pending, people, requests
+from webapp.operations import apps, grants, groups, override, pending, people, requests, returns
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import asked, cases, directory, holdings, mails
 from webapp.transactions import choose
@@ -265,6 +265,10 @@ class Database:
         someone = self._person(person)
         shown = [key for key, _ in holdings.listed(someone.id)]
         grants.remove_all(someone, shown=shown, actor=self._person(actor), reason=reason, now=clock.now())
+
+    def give_back(self, person: str, number: int) -> None:
+        grant = db.session.scalars(select(Grant).order_by(Grant.id).offset(number).limit(1)).one()
+        returns.give_back(grant, actor=self._person(person), now=clock.now())
 
     def _person(self, name: str) -> Person:
         return db.session.get_one(Person, self.people[name])

@@ -20,7 +20,19 @@ from tests.views.test_admin_audit import kinds_in_the_code
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import Grant, Notice, Organisation, Person
-from webapp.operations import apps, entitlements, grants, groups, icons, mails, organisation, override, people, requests
+from webapp.operations import (
+    apps,
+    entitlements,
+    grants,
+    groups,
+    icons,
+    mails,
+    organisation,
+    override,
+    people,
+    requests,
+    returns,
+)
 from webapp.queries import directory
 from webapp.transactions import choose
 from webapp.workflow.states import Verdict
@@ -143,6 +155,9 @@ def life_of_requests(of: Company) -> None:
         grant = requests.add(free, factories.revision_of(free), person=of.rita, now=now())
     with line("grant.removed", of.adam, app=free, person=of.rita):
         grants.remove(grant, actor=of.adam, reason="No longer needed.", now=now())
+    again = factories.grant(of.rita, free)
+    with line("grant.removed", of.rita, app=free, person=of.rita):
+        returns.give_back(again, actor=of.rita, reason="No longer needed.", now=now())
     with line("grant.added", of.adam, app=free, person=of.otto):
         rule = factories.revision_of(free)
         grants.give(free, rule, person=of.otto, actor=of.adam, given={}, reason="New.", now=now())

@@ -216,14 +216,14 @@ def test_expired_before_and_after_the_sweep(nobody, ben, made):
 def test_withdrawn(nobody, rita, ben, made):
     stage.cancel(made, rita)
     told = state_of(nobody, made, ben)
-    assert "Cancelled by Rita Lindqvist just now" in told
+    assert "Cancelled by Rita Lindqvist, just now" in told
     assert "Rita no longer needs Salesforce." in told
 
 
 def test_withdrawn_in_their_place(nobody, ben, adam, made):
     stage.cancel(made, adam, reason="We are closing this account.")
     told = state_of(nobody, made, ben)
-    assert "Cancelled by Adam Weiss just now" in told
+    assert "Cancelled by Adam Weiss, just now" in told
     assert "Rita did not get access to Salesforce." in told
     assert "Reason from Adam Weiss: “We are closing this account.”" in told
 

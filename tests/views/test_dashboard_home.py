@@ -103,13 +103,13 @@ def test_every_outcome_is_told_in_words_with_the_reason(login_as, rita, ana, ada
     stage.cancel(made["Gone"], rita)
     page = words(login_as(rita).get("/"))
     assert "Closed in the last 7 days" in page
-    assert "Approved by Ana Moreau just now" in page
+    assert "Approved by Ana Moreau, just now" in page
     assert "You have Yes" in page
-    assert "Denied by Ana Moreau just now" in page
+    assert "Denied by Ana Moreau, just now" in page
     assert "“Use the shared licence.”" in page
     assert "No access" in page
     assert "Expired just now" in page
-    assert "Cancelled by you just now" in page
+    assert "Cancelled by you, just now" in page
     assert page.count("Request again") == 3
 
 

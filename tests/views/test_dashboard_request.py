@@ -246,7 +246,7 @@ def test_a_cancellation_says_who_and_quotes_why(login_as, rita, ana, adam, compa
         assert own in words(answer) and others in page(login_as, company.ben, made[name])
         assert f'<blockquote class="cs-quote cs-lines">{why}</blockquote>' in stage.source(answer)
     home = login_as(rita).get("/")
-    assert "Cancelled by you just now" in words(home) and "Cancelled by Adam Weiss just now" in words(home)
+    assert "Cancelled by you, just now" in words(home) and "Cancelled by Adam Weiss, just now" in words(home)
     assert stage.source(home).count(f'<blockquote class="cs-quote cs-lines">“{why}”</blockquote>') == 2
     listed = words(login_as(adam).get("/admin/requests"))
     assert f"Cancelled by Rita Lindqvist “{why}”" in listed and f"Cancelled by Adam Weiss “{why}”" in listed

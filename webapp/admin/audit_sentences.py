@@ -57,6 +57,10 @@ def _person_changed(words: Words) -> Markup:
     return words.say("{who} changed the account of {person}.")
 
 
+def _removed(words: Words) -> Markup:
+    return words.say("{who} gave {app} back." if words.own else "{who} removed {person}’s access to {app}.")
+
+
 def _added(words: Words) -> Markup:
     if words.line.request is not None:
         return words.say("{person} got access to {app} ({ref}).")
@@ -158,7 +162,7 @@ SENTENCES: dict[str, str | Callable[[Words], Markup]] = {
     "grant.added": _added,
     "grant.failed": "{app} could not be set up for {person}.",
     "grant.provisioning": "{app} is being set up for {person}.",
-    "grant.removed": "{who} removed {person}’s access to {app}.",
+    "grant.removed": _removed,
     "grant.updated": "{ref} updated the fields of {app} for {person}.",
     "group.archived": "{who} archived the group {group}.",
     "group.changed": "{who} renamed the group {group}.",

@@ -51,7 +51,7 @@ def settlement(
         if settled_by is not None and settled_by.id == reader.id:
             by, label = "you", "Your reason"
         note = case.request.settled_note
-        return Settlement("cancelled", f"Cancelled by {by} {at}", f"{lead} {NOTHING_TO_DO}", label, note)
+        return Settlement("cancelled", f"Cancelled by {by}, {at}", f"{lead} {NOTHING_TO_DO}", label, note)
     if state == "expired" or case.is_overdue:
         step = next((one for one in steps if one.state in ("expired", "open")), None)
         when = times.due(step.due_at) if step is not None and step.due_at else at

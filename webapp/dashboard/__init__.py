@@ -1,2 +1,3 @@
 from . import logo as logo
+from . import my_app as my_app
 from .views import bp as bp

@@ -265,6 +265,18 @@ def grants_removed(facts: Facts) -> Mail:
     )
 
 
+def grant_returned(facts: Facts) -> Mail:
+    """To the owner, or to the admins: somebody gave the app back, and perhaps why."""
+    assert facts.app and facts.grant and facts.grant.removed_at
+    return _mail(
+        facts,
+        link=links.url(f"/admin/apps/{facts.app.public_id}/people"),
+        holder=line(facts.names.get(facts.grant.person_id, "")),
+        when=times_of(facts).due(facts.grant.removed_at),
+        reason=facts.grant.removed_reason,
+    )
+
+
 def invitation(facts: Facts) -> Mail:
     """Welcome: set your password."""
     return _mail(facts, link=_password_link(facts), email=recipient(facts))
@@ -294,6 +306,7 @@ MAILS: dict[str, Callable[[Facts], Mail]] = {
     "grant-added": grant_added,
     "grant-removed": grant_removed,
     "grants-removed": grants_removed,
+    "grant-returned": grant_returned,
     "invitation": invitation,
     "password-reset": password_reset,
     "test": test,

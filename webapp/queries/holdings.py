@@ -56,12 +56,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """An app somebody had, until it was taken away."""
+    """An app somebody had, until it was taken away, or they gave it back."""
 
     public_id: str
     app: AppFace
     at: datetime
     by: str
+    given_back: bool
     reason: str
 
 
@@ -106,9 +107,9 @@ def held(public_id: str, person_id: int) -> Held | None:
 
 def told(rows: Sequence[Any]) -> list[Held]:
     """From rows of HELD; two statements."""
-    approved = _approvals({row.request_id for row in rows if row.request_id is not None})
+    approved = approvals_of({row.request_id for row in rows if row.request_id is not None})
     values = {row.public_id: load_values(row.values_json) for row in rows}
-    names = _names({one.by for some in values.values() for one in some.values() if one.by is not None})
+    names = names_of({one.by for some in values.values() for one in some.values() if one.by is not None})
     found = []
     for row in rows:
         fields = _fields(row.frozen) | _fields(row.rule)
@@ -135,7 +136,7 @@ def _fields(body: str | None) -> dict[str, str]:
     return {one.id: one.name for one in loads(body).entitlements} if body else {}
 
 
-def _approvals(requests: Collection[int]) -> dict[int, list[tuple[str, str]]]:
+def approvals_of(requests: Collection[int]) -> dict[int, list[tuple[str, str]]]:
     """request id → (name, channel) of everybody who approved it, in order."""
     found: dict[int, list[tuple[str, str]]] = {}
     if not requests:
@@ -151,7 +152,7 @@ def _approvals(requests: Collection[int]) -> dict[int, list[tuple[str, str]]]:
     return found
 
 
-def _names(people: Collection[int]) -> dict[int, str]:
+def names_of(people: Collection[int]) -> dict[int, str]:
     if not people:
         return {}
     return {row.id: row.name for row in db.session.execute(select(Person.id, Person.name).where(Person.id.in_(people)))}
@@ -161,7 +162,7 @@ def removed_from(person_id: int) -> list[Removed]:
     """The apps that were taken from somebody, the latest first; up to REMOVED."""
     by = aliased(Person)
     rows = db.session.execute(
-        select(Grant.public_id, *faces.COLUMNS, Grant.removed_at, Grant.removed_reason, by.name)
+        select(Grant.public_id, *faces.COLUMNS, Grant.removed_at, Grant.removed_reason, by.name, by.id.label("by_id"))
         .join(App, App.id == Grant.app_id)
         .outerjoin(by, by.id == Grant.removed_by_id)
         .where(Grant.person_id == person_id, Grant.state == "removed", Grant.removed_at.is_not(None))
@@ -169,9 +170,12 @@ def removed_from(person_id: int) -> list[Removed]:
         .limit(REMOVED)
     )
     return [
-        Removed(row.public_id, faces.face(row), row.removed_at, row.name or "Somebody", row.removed_reason)
+        Removed(
+            row.public_id, faces.face(row), row.removed_at, row.name or "Somebody", row.by_id == person_id,
+            row.removed_reason,
+        )
         for row in rows
-    ]
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

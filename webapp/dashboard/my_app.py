@@ -1,0 +1,50 @@
+"""An app that I have: its details, and giving it back."""
+
+from flask import abort, flash, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import access, htmx, outbox
+from webapp.extensions import db
+from webapp.operations import returns
+from webapp.operations.errors import Invalid
+from webapp.presentation import now
+from webapp.queries import my_app
+from webapp.signin import me, people
+
+from .views import bp
+
+
+@bp.get("/apps/<public_id>")
+@people
+def details(public_id: str) -> AnyResponse:
+    """What I have, since when, and who approved it: a dialog, or a page with the dialog open."""
+    return _details(public_id)
+
+
+@bp.post("/apps/<public_id>/return")
+@people
+def give_back(public_id: str) -> AnyResponse:
+    """Ends my access."""
+    grant, app = access.own_grant(public_id, me())
+    reason = request.form.get("reason", "")
+    try:
+        returns.give_back(grant, actor=me(), reason=reason, now=now())
+    except Invalid as error:
+        db.session.rollback()
+        return _details(public_id, reason=reason, errors=error.fields, status=422)
+    outbox.commit()
+    flash(f"{app.name} given back. {'The owner has' if app.owner else 'The admins have'} been notified.")
+    if htmx.is_fragment():
+        return htmx.redirect_whole_page(make_response("", 200), "/")
+    return redirect("/", 303)
+
+
+def _details(
+    public_id: str, *, reason: str = "", errors: dict[str, str] | None = None, status: int = 200
+) -> AnyResponse:
+    mine = my_app.find(public_id, me()) or abort(404)
+    page = "_app.html" if htmx.is_fragment() else "app.html"
+    body = render_template(
+        f"dashboard/{page}", mine=mine, reason=reason, errors=errors or {}, modal=not htmx.is_fragment()
+    )
+    return make_response(body, status)
