@@ -10,6 +10,7 @@ from flask import Flask, Request, Response, abort, request
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
 from webapp import errors
+from webapp.security import own_path
 from webapp.text import MARKS_LIMIT, has_too_many_marks, storable
 
 # In bytes. A picture is up to 512 kB; a form of ours, with everything carried along, a few kB.
@@ -42,8 +43,17 @@ def look() -> Response | None:
     request.form = _storable(request.form)
     for said in fault_in(request.args), fault_in(request.form):
         if said:
-            return errors.answer(422, said, typed=_typed(request.form))
+            return _refused(said)
     return None
+
+
+def _refused(said: str) -> Response:
+    """Back to where it was written, with what was written."""
+    back = own_path(request.referrer)
+    return errors.answer(
+        422, f"{said} Nothing was saved.", title="This text cannot be used", next_url=back,
+        next_label="Back to the form" if request.form and back != "/" else "", typed=_typed(request.form),
+    )  # fmt: skip
 
 
 def fault(text: str, *, compared: bool = False) -> str:
@@ -54,8 +64,8 @@ def fault(text: str, *, compared: bool = False) -> str:
         return f"Use {LONGEST_FIELD:,} characters or fewer in one field. You entered {len(text):,}."
     if has_too_many_marks(text):
         return (
-            f"One letter has more than {MARKS_LIMIT} accents or other combining marks. Remove some of them, then send "
-            "the text again."
+            f"One letter has more than {MARKS_LIMIT} accents or other combining marks. Remove some of them, then try "
+            "again."
         )
     return ""
 
