@@ -222,6 +222,13 @@ def mails_and_the_company(of: Company) -> None:
     with line("mail.sent_again", of.adam, request=made, person=of.ana):
         notice.state = "dead"
         mails.send_again(notice, actor=of.adam, now=now())
+    with line("mail.tried_now", of.adam, request=made, person=of.ana):
+        notice = db.session.query(Notice).filter(Notice.request_id == made.id).populate_existing().one()
+        notice.due_at += timedelta(minutes=9)
+        mails.try_now(notice, actor=of.adam, now=now())
+    with line("mail.all_tried_again", of.adam):
+        notice.state = "dead"
+        mails.try_all_again(select(Notice.id), actor=of.adam, now=now())
     with line("mail.tested", of.adam, person=of.adam):
         mails.send_test(actor=of.adam, now=now())
     ours = db.session.query(Organisation).one()

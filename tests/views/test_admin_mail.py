@@ -9,9 +9,9 @@ import pytest
 from rq import Queue
 from sqlalchemy import insert, select, update
 
-from webapp import clock, outbox, stops
+from webapp import clock, links, outbox, stops
 from webapp.extensions import broker, db
-from webapp.models import Heartbeat, Notice
+from webapp.models import Heartbeat, Invitation, Notice
 from webapp.operations import people
 from webapp.queries import mails, outbox_lines
 from webapp.smtp_answers import Cause
@@ -59,6 +59,11 @@ def many(number, person):
     db.session.commit()
 
 
+def stopped(cause, answer):
+    db.session.rollback()
+    stops.begin(cause, answer)
+
+
 def beat(seconds_ago=0):
     choose("write")
     db.session.execute(insert(Heartbeat).values(name="w", at=clock.now() - timedelta(seconds=seconds_ago)))
@@ -70,17 +75,17 @@ def beat(seconds_ago=0):
 
 def test_each_state_has_its_words_and_its_tab(admin, mail, ana):
     page = plain(admin.get("/admin/mail"))
-    assert "Rita Lindqvist asks for Figma (R-" in page and "to Ana Moreau, ana@example.com" in page
-    assert "Goes out with the worker’s next round." in page
+    assert "Rita Lindqvist requests Figma (R-" in page and "to Ana Moreau, ana@example.com" in page
+    assert "Will be sent shortly." in page
 
     put(mail, error="451 mailbox busy", tries=2, due_at=clock.now() + timedelta(minutes=5))
     page = plain(admin.get("/admin/mail?state=trying"))
-    assert "Being retried" in page and "451 mailbox busy. Try 2 of 8." in page and "again just now" in page
-    assert "None of these" in plain(admin.get("/admin/mail?state=due"))
+    assert "Retrying" in page and "451 mailbox busy. Attempt 2 of 8." in page and "next attempt" in page
+    assert "No emails here" in plain(admin.get("/admin/mail?state=due"))
 
     dead(mail)
     page = plain(admin.get("/admin/mail?state=dead"))
-    assert "550 no such mailbox. Given up after 8 tries." in page and "Send again" in page
+    assert "550 no such mailbox. Failed after 8 attempts." in page and "Send again" in page
 
     put(mail, state="sent", error="", tries=1)
     page = plain(admin.get("/admin/mail?state=sent"))
@@ -100,9 +105,13 @@ def test_the_search_looks_at_recipients(admin, mail, ana, rita):
         admin.get("/admin/mail?q=moreau")
     )
     partner = admin.get("/admin/mail?q=partner", htmx=True)
-    assert is_fragment(partner) and "Approved: Figma for Rita Lindqvist to crm@partner.example" in plain(partner)
-    assert "No mail matches" in plain(admin.get("/admin/mail?q=zebra"))
-    assert "No mail matches" in plain(admin.get("/admin/mail?q=%25"))
+    assert (
+        is_fragment(partner)
+        and "Approved: Figma for Rita Lindqvist" in plain(partner)
+        and "to crm@partner.example" in plain(partner)
+    )
+    assert "No emails match" in plain(admin.get("/admin/mail?q=zebra"))
+    assert "No emails match" in plain(admin.get("/admin/mail?q=%25"))
 
 
 def test_mails_are_found_by_kind_and_days(admin, mail, adam, rita):
@@ -121,11 +130,11 @@ def test_mails_are_found_by_kind_and_days(admin, mail, adam, rita):
     assert "1 of 1" in found("kind=approval-asked") and "3 of 3" in found("kind=nonsense")
     assert "Figma" in found("since=2026-03-02&until=2026-03-02")
     nothing = found("since=2026-03-01&until=2026-03-01")
-    assert "No mail matches" in nothing and "Choose another kind, or other days." in nothing
-    assert "No mail matches" in found("kind=test&until=2026-03-02")
+    assert "No emails match" in nothing and "Choose another kind or other days." in nothing
+    assert "No emails match" in found("kind=test&until=2026-03-02")
     assert "3 of 3" in found("since=2026-02-30&until=nonsense")
     page = words(admin.get("/admin/mail?kind=test&since=2026-03-02"))
-    assert '<option value="test" selected>Test mail</option>' in page and 'value="2026-03-02"' in page
+    assert '<option value="test" selected>Test email</option>' in page and 'value="2026-03-02"' in page
     assert "?state=sent&kind=test&since=2026-03-02" in page
 
 
@@ -151,7 +160,7 @@ def test_beyond_a_thousand_the_count_is_round(admin, rita):
 
 def test_an_empty_outbox_says_what_to_do(app, login_as):
     alone = login_as(factories.person("Adam Weiss", admin=True))
-    assert "Try it with a test mail." in plain(alone.get("/admin/mail"))
+    assert "Send a test email to try it." in plain(alone.get("/admin/mail"))
 
 
 def test_the_list_takes_the_same_statements_with_1_30_and_300_mails(admin, rita):
@@ -161,7 +170,7 @@ def test_the_list_takes_the_same_statements_with_1_30_and_300_mails(admin, rita)
         with statements() as seen:
             assert admin.get("/admin/mail?q=rita").status_code == 200
         counts.append(len(seen))
-    assert counts == [5, 5, 5]  # the session, who is called that, the counts, the page, the banner
+    assert counts == [6, 6, 6]  # the session, who is called that, the counts, the page, the stop, the banner
 
 
 # Send again
@@ -178,7 +187,7 @@ def test_a_mail_that_was_given_up_is_sent_again(admin, mail, adam):
     assert again.due_at <= clock.now()
     last = events("mail.sent_again")[-1]
     assert (last["actor"], last["mail"], last["person"]) == (adam.id, mail.id, mail.person_id)
-    assert "The mail is on its way again." in plain(admin.get("/admin/mail"))
+    assert "Email queued again." in plain(admin.get("/admin/mail"))
     assert queue.count == rung + 1
     assert outbox.claim(10)[0].id == mail.id
 
@@ -193,10 +202,10 @@ def test_htmx_goes_back_to_the_list(admin, mail):
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        ("due", "This mail is due already"),
-        ("leased", "This mail is being sent right now."),
-        ("sent", "The mail server accepted this mail already."),
-        ("obsolete", "What this mail says is no longer so"),
+        ("due", "This email is already queued."),
+        ("leased", "This email is being sent."),
+        ("sent", "This email has already been sent."),
+        ("obsolete", "This email is outdated and will not be sent."),
     ],
 )
 def test_any_other_mail_is_not_sent_again(admin, mail, state, sentence, htmx):
@@ -226,7 +235,7 @@ def test_held_mails_have_a_tab_a_banner_and_two_ways_out(admin, mail):
     page = flat(admin.get("/admin/apps"))
     assert "1 email is on hold since the database was restored." in page and 'href="/admin/mail?state=held"' in page
     page = plain(admin.get("/admin/mail?state=held"))
-    assert "may have gone out already" in page and "Send all" in page and "Drop all" in page
+    assert "may already have been sent" in page and "Send all" in page and "Discard all" in page
     assert "The database was restored." in page
 
 
@@ -236,7 +245,7 @@ def test_one_held_mail_is_sent_or_dropped(admin, mail, htmx):
     admin.post(f"/admin/mail/{mail.public_id}/sending", htmx=htmx)
     assert now(mail).state == "due" and len(events("mail.sent_again")) == 1
     answer = admin.post(f"/admin/mail/{mail.public_id}/dropping", htmx=htmx)
-    assert answer.status_code == 409 and "not held any more" in plain(answer)
+    assert answer.status_code == 409 and "no longer on hold" in plain(answer)
     held(mail)
     answer = admin.post(f"/admin/mail/{mail.public_id}/dropping", htmx=htmx)
     assert now(mail).state == "obsolete" and events("mail.dropped")[-1]["mails"] == 1
@@ -254,13 +263,126 @@ def test_all_held_mails_are_sent_or_dropped(admin, mail, rita, what, state):
     assert len(events("mail.let_go") + events("mail.dropped")) == 1
 
 
+# Try now, and all again
+
+
+def test_a_mail_that_waits_is_tried_now(admin, mail, adam):
+    put(mail, error="451 busy", tries=2, due_at=clock.now() + timedelta(hours=2))
+    stopped(Cause.BUSY, "451 busy")
+    answer = admin.post(f"/admin/mail/{mail.public_id}/attempt")
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/admin/mail/{mail.public_id}")
+    again = now(mail)
+    assert (again.state, again.tries) == ("due", 2) and again.due_at <= clock.now()
+    db.session.rollback()
+    assert stops.is_my_turn(), "the pause is over, too"
+    assert events("mail.tried_now")[-1]["mail"] == mail.id
+    db.session.rollback()
+    stops.end()
+    refused = admin.post(f"/admin/mail/{mail.public_id}/attempt")
+    assert refused.status_code == 409 and "already queued" in plain(refused)
+    dead(mail)
+    assert "Select “Send again”" in plain(admin.post(f"/admin/mail/{mail.public_id}/attempt"))
+
+
+def test_all_that_failed_of_a_list_are_tried_again(admin, mail, rita):
+    many(3, rita)
+    choose("write")
+    db.session.execute(update(Notice).values(state="dead", error="550 5.4.5 quota", tries=8, settled_at=clock.now()))
+    db.session.commit()
+    page = flat(admin.get("/admin/mail?state=dead&kind=test"))
+    assert "Try all again" in page and "/admin/mail/attempts?state=dead&kind=test" in page
+    assert admin.post("/admin/mail/attempts?state=dead&kind=test").status_code == 303
+    states = [(one.kind, one.state, one.tries) for one in db.session.scalars(select(Notice).order_by(Notice.id))]
+    assert states == [("approval-asked", "dead", 8), *[("test", "due", 0)] * 3]
+    assert events("mail.all_tried_again")[-1]["mails"] == 3
+    assert "3 emails queued." in plain(admin.get("/admin/mail"))
+    assert "Try all again" not in plain(admin.get("/admin/mail?state=sent"))
+
+
+def test_while_something_moves_the_list_looks_again_and_then_stops(admin, mail):
+    first = flat(admin.get("/admin/mail"))
+    assert 'hx-get="/admin/mail?look=1"' in first
+    second = flat(admin.get("/admin/mail?look=1", htmx=True))
+    assert 'hx-get="/admin/mail?look=2"' in second and "data-say" not in second
+    assert "look=" not in flat(admin.get("/admin/mail?look=60", htmx=True))
+    assert f"/admin/mail/{mail.public_id}?look=1" in flat(admin.get(f"/admin/mail/{mail.public_id}"))
+    put(mail, state="sent", settled_at=clock.now())
+    assert "look=" not in flat(admin.get("/admin/mail?look=1", htmx=True))
+    assert "look=" not in flat(admin.get(f"/admin/mail/{mail.public_id}", htmx=True))
+
+
+# One email
+
+
+def test_a_row_opens_with_what_it_says_its_attempts_and_the_way_to_person_and_request(admin, mail, ana, rita):
+    claim = outbox.claim(1)[0]
+    outbox.mark_failed(claim, "The recipient was refused: 451 4.7.1 greylisted")
+    put(mail, state="sent", answer="250 2.0.0 queued as 4711", settled_at=clock.now())
+    answer = admin.get(f"/admin/mail/{mail.public_id}")
+    page = flat(answer)
+    assert f"/admin/people/{ana.public_id}" in page and "/requests/" in page
+    assert "451 4.7.1 greylisted" in page and "Accepted: 250 2.0.0 queued as 4711" in page
+    assert "Rita Lindqvist requests Figma" in page and "I need it for my work." in page
+    assert f'src="/admin/mail/{mail.public_id}/body"' in page and "frame-src 'self'" in answer.headers[CSP]
+    frame = admin.get(f"/admin/mail/{mail.public_id}/body")
+    assert "sandbox" in frame.headers[CSP] and "default-src 'none'" in frame.headers[CSP]
+    assert "no-store" in frame.headers["Cache-Control"]
+
+
+CSP = "Content-Security-Policy"
+
+
+def test_what_an_admin_sees_of_an_email_decides_and_signs_in_nobody(admin, mail, otto, login_as):
+    choose("write")
+    people.mail_password_reset(otto, now=clock.now())
+    outbox.commit()
+    reset = db.session.scalars(select(Notice).where(Notice.kind == "password-reset")).one()
+    invitation = db.session.query(Invitation).one()
+    code = links.code(invitation.public_id, 1, invitation.key_id)
+    token = links.approval_token(invitation.public_id, 1, invitation.key_id)
+    for one, hidden in ((mail, "/decide/hidden"), (reset, "/password/hidden")):
+        for path in (f"/admin/mail/{one.public_id}", f"/admin/mail/{one.public_id}/body"):
+            shown = words(admin.get(path))
+            assert hidden in shown and code not in shown and token not in shown
+            links_in = re.findall(r"/(?:decide|password)/([^\s\"<]+)", shown)
+            assert links_in and set(links_in) == {"hidden"}
+    assert login_as(None).get("/decide/hidden").status_code == login_as(None).get("/decide/nothing").status_code
+
+
+def test_every_kind_of_email_opens_in_the_same_number_of_statements(admin, mail, ana, rita):
+    counts = set()
+    for more in (0, 40):
+        for number in range(more):
+            claim = outbox.Claim(mail.id, "x", 1)
+            choose("write")
+            outbox._note_attempt(claim, f"451 {number}")
+            db.session.commit()
+        with statements() as seen:
+            assert admin.get(f"/admin/mail/{mail.public_id}").status_code == 200
+        counts.add(len(seen))
+    assert len(counts) == 1 and counts.pop() <= 14
+
+
+def test_an_email_that_cannot_be_shown_says_so(admin, mail):
+    put(mail, kind="request-comment", data_json='{"comment": 4711}')
+    page = plain(admin.get(f"/admin/mail/{mail.public_id}"))
+    assert "cannot be shown" in page
+    assert admin.get(f"/admin/mail/{mail.public_id}/body").status_code == 404
+
+
+def test_while_emails_are_stopped_the_list_says_what_they_wait_for(admin, mail):
+    stopped(Cause.UNREACHABLE, "Connection refused")
+    page = plain(admin.get("/admin/mail"))
+    assert "Waiting for the mail server." in page and "Try now" in page
+
+
 # A test mail
 
 
 def test_an_admin_gets_a_test_mail(app, admin, adam, ana):
     answer = admin.post("/admin/mail/test")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/mail")
-    assert "A test mail is on its way to adam@example.com." in plain(admin.get("/admin/mail"))
+    assert "Test email sent to adam@example.com." in plain(admin.get("/admin/mail"))
     notice = db.session.scalars(select(Notice).where(Notice.kind == "test")).one()
     assert notice.person_id == adam.id and events("mail.tested")[-1]["actor"] == adam.id
     from webapp import mail as letters
@@ -308,7 +430,7 @@ def test_admins_are_told_when_the_queue_is_down(app, admin, monkeypatch):
 def test_admins_are_told_once_why_no_email_goes_out(admin, mail, login_as, rita):
     beat()
     put(mail, due_at=clock.now() - timedelta(minutes=12))
-    stops.begin(Cause.SIGN_IN, "The mail server answered 535 5.7.8 no")
+    stopped(Cause.SIGN_IN, "The mail server answered 535 5.7.8 no")
     page = plain(admin.get("/admin/people"))
     assert "No emails have been sent for less than a minute. The mail server refuses the sign-in." in page
     assert "Check MAIL_USERNAME and MAIL_PASSWORD." in page and "535 5.7.8 no" in page
@@ -333,11 +455,13 @@ def test_the_banner_is_one_statement_and_not_in_fragments(admin):
 
 def test_only_admins_see_and_send(login_as, mail, otto):
     dead(mail)
-    assert login_as(otto).get("/admin/mail").status_code == 404
+    for path in ("/admin/mail", f"/admin/mail/{mail.public_id}", f"/admin/mail/{mail.public_id}/body"):
+        assert login_as(otto).get(path).status_code == 404
     assert login_as(None).get("/admin/mail").headers["Location"].startswith("/sign-in")
     for path in (
         f"/admin/mail/{mail.public_id}/sending", f"/admin/mail/{mail.public_id}/dropping", "/admin/mail/held/sending",
-        "/admin/mail/held/dropping", "/admin/mail/test",
+        "/admin/mail/held/dropping", "/admin/mail/test", "/admin/mail/attempts",
+        f"/admin/mail/{mail.public_id}/attempt",
     ):  # fmt: skip
         assert login_as(otto).post(path).status_code == 404
         assert login_as(None).post(path).status_code == 303
@@ -346,4 +470,4 @@ def test_only_admins_see_and_send(login_as, mail, otto):
 
 def test_what_is_not_there_is_not_found_and_looking_sends_nothing(admin):
     assert admin.post("/admin/mail/000000000000/sending").status_code == 404
-    assert admin.get("/admin/mail/test").status_code == 405
+    assert admin.get("/admin/mail/test").status_code == 404

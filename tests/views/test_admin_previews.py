@@ -109,3 +109,13 @@ def test_the_page_takes_the_same_statements_with_few_and_many_people(admin, app_
             assert admin.get(mail(app_, "asked")).status_code == 200
         counts.append(len(seen))
     assert counts[0] == counts[1] <= 11
+
+
+def test_the_email_is_shown_as_it_looks_in_a_frame_that_reaches_nothing(admin, app_, otto, login_as):
+    answer = admin.get(mail(app_, "denied", "to=approver"))
+    frame = re.search(r'<iframe src="([^"]+)"', words(answer))[1]
+    assert "frame-src 'self'" in answer.headers["Content-Security-Policy"] and "to=approver" in frame
+    body = admin.get(frame)
+    assert "Words when denied." in words(body) and "sandbox" in body.headers["Content-Security-Policy"]
+    assert login_as(otto).get(frame).status_code == 404
+    assert admin.get(mail(factories.app("Zoom", factories.group("Legal")), "asked/body")).status_code == 404

@@ -173,6 +173,8 @@ SENTENCES: dict[str, str | Callable[[Words], Markup]] = {
     "mail.held": _with_emails("The database was restored from a backup; {emails} that were queued were put on hold."),
     "mail.let_go": _with_emails("{who} released {emails} that were on hold after a restore."),
     "mail.sent_again": "{who} resent a failed email.",
+    "mail.tried_now": "{who} tried an email again.",
+    "mail.all_tried_again": "{who} tried the failed and waiting emails again.",
     "mail.tested": "{who} sent a test email.",
     "organisation.changed": "{who} changed the organisation settings.",
     "password.link_mailed": "{who} sent {person} a password reset link.",

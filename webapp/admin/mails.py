@@ -1,21 +1,27 @@
-"""The outbox: what was due, what was sent, what was not, and why; and the banner when something is in trouble."""
+"""The email log: every email and its state; and the banner when something is in trouble."""
 
+import logging
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from flask import Response, abort, flash, g, url_for
 from redis.exceptions import RedisError
+from sqlalchemy import Select
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, htmx
+from webapp import clock, errors, framed, htmx
+from webapp import mail as emails
 from webapp.extensions import broker, db, settings
 from webapp.models import Notice
 from webapp.operations import mails as operations
 from webapp.operations.errors import Conflict
 from webapp.presentation import count
+from webapp.queries import one_mail, stops
 from webapp.queries import outbox_lines as queries
+from webapp.queries.one_mail import OneMail
+from webapp.queries.outbox_lines import Mail
 from webapp.signin import admins, me, signed_in
 
 from . import filters
@@ -23,13 +29,18 @@ from .views import bp, commit, fragment, go, undo
 
 TABS = (
     ("", "All"),
-    ("due", "Due"),
-    ("trying", "Being retried"),
-    ("dead", "Given up"),
-    ("held", "Held"),
+    ("due", "Queued"),
+    ("trying", "Retrying"),
+    ("dead", "Failed"),
+    ("held", "On hold"),
     ("sent", "Sent"),
-    ("obsolete", "Not needed"),
+    ("obsolete", "Skipped"),
 )
+# A list in which something moves asks again so often, and no more: whoever leaves it open is not watching.
+LOOKS = 60
+SOON = timedelta(minutes=2)
+
+log = logging.getLogger("countersign.admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +76,113 @@ def _search() -> Search:
 @bp.get("/mail")
 @admins
 def mails() -> Response:
-    """Every mail, newest first."""
+    """Every email, newest first. `look` counts how often the page has asked by itself."""
     search = _search()
     page = queries.page(
-        search.state, search.q.split()[:8], kind=search.kind, since=filters.begin(search.since),
-        until=filters.end(search.until), before=filters.key("before"), after=filters.key("after"),
+        _matching(search), search.state, before=filters.key("before"), after=filters.key("after")
     )  # fmt: skip
+    look = min(filters.key("look"), LOOKS)
     template = "admin/_mail.html" if htmx.is_fragment() else "admin/mail.html"
-    kinds = list(queries.KINDS.items())
-    return fragment(template, page=page, search=search, tabs=TABS, kinds=kinds, server=_server())
+    return fragment(
+        template,
+        page=page,
+        search=search,
+        tabs=TABS,
+        kinds=list(queries.KINDS.items()),
+        server=_server(),
+        stop=stops.current(),
+        look=look,
+        looks_again=look < LOOKS and not (page.newer and filters.key("before")) and any(map(_moves, page.items)),
+    )
+
+
+def _matching(search: Search) -> Select[Any]:
+    return queries.matching(
+        search.state, search.q.split()[:8], kind=search.kind, since=filters.begin(search.since),
+        until=filters.end(search.until),
+    )  # fmt: skip
+
+
+def _moves(mail: Mail) -> bool:
+    """Whether it will look another way within a moment."""
+    return mail.state in ("due", "sending") or (mail.state == "trying" and mail.at < clock.now() + SOON)
 
 
 def _server() -> str:
     here = settings()
     if here.mailbox:
-        return "Mails go to the Mailbox of this installation. Set MAIL_SERVER to send them to people."
+        return "Emails are kept in the local Mailbox and are not delivered. Set MAIL_SERVER to deliver them."
     return (
-        f"Mails go out through {here.mail_server}:{here.mail_port}. "
-        "The settings are environment variables; they are not changed here."
+        f"Emails are sent through {here.mail_server}:{here.mail_port}. You can change this with environment variables."
     )
+
+
+@bp.get("/mail/<public_id>")
+@admins
+def mail(public_id: str) -> Response:
+    """One email: where it is, every attempt, and what it says, without its link and code."""
+    found = one_mail.load(public_id) or abort(404)
+    message = _rendered(found)
+    look = min(filters.key("look"), LOOKS)
+    template = "admin/_mail_state.html" if htmx.is_fragment() else "admin/mail_open.html"
+    answer = fragment(
+        template,
+        mail=found.line,
+        notice=found.notice,
+        attempts=found.attempts,
+        person=found.facts.person,
+        message=message,
+        kind=queries.KINDS.get(found.line.kind, found.line.kind),
+        stop=stops.current(),
+        look=look,
+        looks_again=look < LOOKS and _moves(found.line),
+    )
+    return framed.private(framed.page(answer))
+
+
+@bp.get("/mail/<public_id>/body")
+@admins
+def mail_body(public_id: str) -> Response:
+    """The email itself, for the frame."""
+    message = _rendered(one_mail.load(public_id) or abort(404)) or abort(404)
+    return framed.email(message.html or "", message.body or "")
+
+
+def _rendered(found: OneMail) -> emails.Mail | None:
+    """None for an email that cannot be created; the worker says so, too."""
+    try:
+        return emails.render(found.facts)
+    except Exception:
+        log.exception("An email cannot be shown.", extra={"notice": found.line.public_id})
+        return None
+
+
+@bp.post("/mail/<public_id>/attempt")
+@admins
+def try_mail_now(public_id: str) -> AnyResponse:
+    """For an email that waits for its next attempt."""
+    notice = db.session.query(Notice).filter_by(public_id=public_id).first() or abort(404)
+    try:
+        operations.try_now(notice, actor=me(), now=clock.now())
+    except Conflict as error:
+        undo()
+        return _refused(error)
+    commit()
+    return go(url_for("admin.mail", public_id=public_id), "The email is being sent now.")
+
+
+@bp.post("/mail/attempts")
+@admins
+def try_all_mails_again() -> AnyResponse:
+    """Those of a list (its address says of which) that failed, and those that wait for their next attempt."""
+    search = _search()
+    number = operations.try_all_again(queries.ids(_matching(search)), actor=me(), now=clock.now())
+    commit()
+    return go(url_for("admin.mails"), f"{count(number, 'email')} queued. Outdated ones will be skipped.")
+
+
+def _refused(error: Conflict) -> AnyResponse:
+    return errors.answer(409, str(error), next_url=url_for("admin.mails"), next_label="Back to emails")
 
 
 @bp.post("/mail/<public_id>/sending")
@@ -95,9 +194,9 @@ def send_mail_again(public_id: str) -> AnyResponse:
         operations.send_again(notice, actor=me(), now=clock.now())
     except Conflict as error:
         undo()
-        return errors.answer(409, str(error), next_url=url_for("admin.mails"), next_label="Back to the mails")
+        return _refused(error)
     commit()
-    return go(url_for("admin.mails"), "The mail is on its way again.")
+    return go(url_for("admin.mails"), "Email queued again.")
 
 
 @bp.post("/mail/<public_id>/dropping")
@@ -109,9 +208,9 @@ def drop_mail(public_id: str) -> AnyResponse:
         operations.drop(notice, actor=me(), now=clock.now())
     except Conflict as error:
         undo()
-        return errors.answer(409, str(error), next_url=url_for("admin.mails"), next_label="Back to the mails")
+        return _refused(error)
     commit()
-    return go(url_for("admin.mails", state="held"), "The mail is not sent.")
+    return go(url_for("admin.mails", state="held"), "Email discarded.")
 
 
 @bp.post("/mail/held/sending")
@@ -120,7 +219,7 @@ def send_held_mails() -> AnyResponse:
     """All that are held after a restore go out."""
     number = operations.let_go(actor=me(), now=clock.now())
     commit()
-    return go(url_for("admin.mails"), f"{count(number, 'mail')} on the way, unless what it says is no longer so.")
+    return go(url_for("admin.mails"), f"{count(number, 'email')} queued. Outdated ones will be skipped.")
 
 
 @bp.post("/mail/held/dropping")
@@ -129,7 +228,7 @@ def drop_held_mails() -> AnyResponse:
     """None of those that are held after a restore is sent."""
     number = operations.drop(None, actor=me(), now=clock.now())
     commit()
-    return go(url_for("admin.mails"), f"{count(number, 'mail')} dropped.")
+    return go(url_for("admin.mails"), f"{count(number, 'email')} discarded.")
 
 
 @bp.post("/mail/test")
@@ -139,7 +238,7 @@ def send_test_mail() -> AnyResponse:
     operations.send_test(actor=me(), now=clock.now())
     address = me().email
     commit()
-    flash(f"A test mail is on its way to {address}.")
+    flash(f"Test email sent to {address}.")
     return go(url_for("admin.mails"))
 
 

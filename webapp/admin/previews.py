@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from flask import Response, abort, request
 
-from webapp import mail
+from webapp import framed, mail
 from webapp.models import AccessRequest, App, Grant, Invitation, Notice, Person
 from webapp.presentation import now
 from webapp.queries import admin as queries
@@ -45,21 +45,34 @@ class Kind:
 
 P, S = RequestState, StepState
 KINDS = {
-    "asked": Kind("approval-asked", "Asked to decide", "To whoever decides a step, as it opens.",
+    "asked": Kind("approval-asked", "Request", "To the approvers of a step, when it opens.",
                   P.PENDING, S.OPEN, S.WAITING, ("approver",)),
-    "approved": Kind("request-approved", "Approved", "After the last yes.",
+    "approved": Kind("request-approved", "Approved", "After final approval.",
                      P.APPROVED, S.APPROVED, S.APPROVED, ("requester", "approver", "other")),
-    "denied": Kind("request-denied", "Denied", "After the first no.",
+    "denied": Kind("request-denied", "Denied", "After a denial.",
                    P.DENIED, S.DENIED, S.SKIPPED, ("requester", "approver", "other")),
-    "expired": Kind("request-expired", "Expired", "If nobody answers in time.",
+    "expired": Kind("request-expired", "Expired", "If no one decides by the deadline.",
                     P.EXPIRED, S.EXPIRED, S.SKIPPED, ("requester", "approver", "other")),
-    "cancelled": Kind("request-cancelled", "Withdrawn", "To those who were asked, if the request is withdrawn.",
+    "cancelled": Kind("request-cancelled", "Cancelled", "To the approvers who were asked, if the request is cancelled.",
                       P.CANCELLED, S.SKIPPED, S.SKIPPED, ("approver",)),
-    "settled": Kind("request-settled", "Nothing left to do", "To the others of a group, once one of them has decided.",
+    "settled": Kind("request-settled", "Already decided", "To the others of a group, when one of them has decided.",
                     P.PENDING, S.APPROVED, S.WAITING, ("approver",)),
-    "added": Kind("app-added", "Added", "Only while no approval is required: to whoever added it.",
+    "added": Kind("app-added", "Added", "Only while no approval is required: to the person who added it.",
                   P.APPROVED, S.APPROVED, S.APPROVED, ("requester",)),
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the address asks for. `message` is None where nobody may decide: a request is refused, and nobody gets an
+    email."""
+
+    page: AppPage
+    kind: Kind
+    to: str
+    at: int
+    asker: Named | None
+    message: mail.Mail | None
 
 
 @bp.get("/apps/<public_id>/mails/<kind>")
@@ -67,6 +80,34 @@ KINDS = {
 def preview_mail(public_id: str, kind: str) -> Response:
     """As if `person` ("person:4K7W9Q2M3XTA"; else the one who looks) had asked; to the role `to`, of the step `step`
     (from 1)."""
+    made = _preview(public_id, kind)
+    q = words_of(request.args.get("q", ""))
+    answer = fragment(
+        "admin/mail_preview.html",
+        app=made.page.row.app,
+        page=made.page,
+        kind=kind,
+        kinds=KINDS,
+        shown=made.kind,
+        to=made.to,
+        at=made.at,
+        asker=made.asker,
+        message=made.message,
+        q=q,
+        choices=replace(queries.choices(q.split()[:8]), groups=[]),
+    )
+    return framed.page(answer)
+
+
+@bp.get("/apps/<public_id>/mails/<kind>/body")
+@keepers
+def preview_mail_body(public_id: str, kind: str) -> Response:
+    """The email of such a preview itself, for the frame."""
+    message = _preview(public_id, kind).message or abort(404)
+    return framed.email(message.html or "", message.body or "")
+
+
+def _preview(public_id: str, kind: str) -> Preview:
     found = KINDS.get(kind)
     to, given = request.args.get("to", ""), request.args.get("step", "1")
     if found is None or (to and to not in found.roles):
@@ -78,24 +119,9 @@ def preview_mail(public_id: str, kind: str) -> Response:
     chosen = queries.chosen(request.args.get("person", ""))
     asker = chosen if chosen is not None and not chosen.is_group else None
     to = to or found.roles[0]
-    q = words_of(request.args.get("q", ""))
     facts = _facts(page, found, to, at, asker)
-    # Where nobody may decide, a request is refused, and nobody gets a mail.
     sent = kind == "added" or (facts.steps and all(step.asked for step in facts.steps))
-    return fragment(
-        "admin/mail_preview.html",
-        app=page.row.app,
-        page=page,
-        kind=kind,
-        kinds=KINDS,
-        shown=found,
-        to=to,
-        at=at,
-        asker=asker,
-        message=mail.render(facts) if sent else None,
-        q=q,
-        choices=replace(queries.choices(q.split()[:8]), groups=[]),
-    )
+    return Preview(page, found, to, at, asker, mail.render(facts) if sent else None)
 
 
 def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Named | None) -> Facts:
@@ -110,7 +136,7 @@ def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Named | None) -
         reader = _person(steps[at].asked[-1]) if steps and steps[at].asked else None
     notice = Notice(
         public_id=NO_REQUEST, kind=kind.notice, role=role, round=0, data_json="{}", created_at=now(),
-        address="somebody@example.com" if reader is None else None, step_id=at,
+        address="someone@example.com" if reader is None else None, step_id=at,
     )  # fmt: skip
     names = {person.id: person.name} | {who.id: who.name for step in steps for who in step.asked}
     return Facts(
@@ -121,13 +147,13 @@ def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Named | None) -
 
 
 def _person(who: Who) -> Person:
-    return Person(id=who.id, public_id=who.public_id, name=who.name, email="somebody@example.com", time_zone="")
+    return Person(id=who.id, public_id=who.public_id, name=who.name, email="someone@example.com", time_zone="")
 
 
 def _request(app: App, policy: Policy, state: RequestState, asker: Person) -> AccessRequest:
     made = AccessRequest(
         id=0, public_id=NO_REQUEST, app_id=app.id, asked_by_id=asker.id, for_person_id=asker.id,
-        message="What they wrote when they asked.", state=state.value, version=1,
+        message="The reason that the requester entered.", state=state.value, version=1,
         created_at=now() - timedelta(days=1), settled_at=now() if state is not RequestState.PENDING else None,
         settled_by_id=None, settled_note="",
     )  # fmt: skip
@@ -178,5 +204,5 @@ def _step(
     if asked and state in (StepState.APPROVED, StepState.DENIED):
         step.decided_by, step.decided_at, step.channel = asked[0], now(), "browser"
         step.verdict = state.value
-        step.comment = "Why they said no." if state is StepState.DENIED else ""
+        step.comment = "The reason for the denial." if state is StepState.DENIED else ""
     return step

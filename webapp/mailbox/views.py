@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, current_app, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock
+from webapp import clock, framed
 from webapp.embedded import mailstore
 from webapp.embedded.mailstore import Mail
 from webapp.queries import organisation
@@ -17,17 +16,6 @@ from webapp.signin import anyone, signed_in
 from webapp.times import Times, zone
 
 bp = Blueprint("mailbox", __name__)
-
-_PAGE_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'"
-)
-# The sandbox holds for a mail opened outside of our frame too.
-_MAIL_CSP = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'; sandbox allow-top-navigation-by-user-activation"
-)
-_HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 
 
 @bp.get("/mailbox")
@@ -49,15 +37,7 @@ def mail(mail_id: str) -> Response:
 def body(mail_id: str) -> Response:
     """The mail itself, for the frame: its HTML, or its text with links to follow."""
     text, html = mailstore.bodies(_folder(), mail_id) or abort(404)
-    if html:
-        # Links open in the whole window: in the frame no page of ours would show.
-        base = '<base target="_top">'
-        html = _HEAD.sub(lambda head: head[0] + base, html, count=1) if _HEAD.search(html) else base + html
-    else:
-        html = render_template("mailbox/plain.html", text=text)
-    response = make_response(html)
-    response.headers["Content-Security-Policy"] = _MAIL_CSP
-    return _private(response)
+    return framed.email(html, text)
 
 
 @bp.get("/mailbox/<mail_id>/text")
@@ -65,8 +45,8 @@ def body(mail_id: str) -> Response:
 def text(mail_id: str) -> Response:
     """The mail's text part, as plain text."""
     words, _ = mailstore.bodies(_folder(), mail_id) or abort(404)
-    response = Response(words or "This mail has no text part.\n", mimetype="text/plain")
-    return _private(response)
+    response = Response(words or "This email has no plain text.\n", mimetype="text/plain")
+    return framed.private(response)
 
 
 @bp.post("/mailbox/emptying")
@@ -104,16 +84,7 @@ def _show(opened: Mail | None) -> Response:
             times=times,
         )
     )
-    response.headers["Content-Security-Policy"] = _PAGE_CSP
-    return _private(response)
-
-
-def _private(response: Response) -> Response:
-    """Mails hold links and codes: kept by no cache, told to no other site."""
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return framed.private(framed.page(response))
 
 
 def _folder() -> Path:

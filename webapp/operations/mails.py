@@ -1,26 +1,29 @@
-"""What admins do with the outbox: send again what was given up, let go or drop what is held, and try it out."""
+"""What admins do with the outbox: send again what failed, let go or drop what is held, and try it out."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import Select, and_, exists, or_, select, update
 
 from webapp import audit, outbox
 from webapp.extensions import db
-from webapp.models import Notice, Person, db_now
+from webapp.models import MailStop, Notice, Person, db_now
 
 from . import _invite
 from ._sql import changed
 from .errors import Conflict
 
 _NOT_AGAIN = {
-    "due": "This mail is due already: it goes out by itself.",
-    "leased": "This mail is being sent right now.",
-    "sent": "The mail server accepted this mail already. A second one would only confuse.",
-    "obsolete": "What this mail says is no longer so, so it is not sent.",
+    "due": "This email is already queued.",
+    "leased": "This email is being sent.",
+    "sent": "This email has already been sent.",
+    "obsolete": "This email is outdated and will not be sent.",
+    "dead": "This email failed. Select “Send again” to send it.",
+    "held": "This email is on hold. Select “Send” to send it.",
 }
 
 
-_HELD = "This was due when the database was restored from a backup, so it may have gone out already."
+_HELD = "This email was due when the database was restored from a backup. It may already have been sent."
 _DUE_AGAIN = {"state": "due", "due_at": db_now(), "tries": 0, "error": "", "settled_at": None, "lease": None,
               "lease_until": None}  # fmt: skip
 
@@ -52,10 +55,10 @@ def drop(notice: Notice | None, *, actor: Person, now: datetime) -> int:
     number = changed(
         update(Notice)
         .where(which)
-        .values(state="obsolete", error="An admin saw that it had gone out before the restore.", settled_at=now)
+        .values(state="obsolete", error="Discarded by an admin after the restore.", settled_at=now)
     )
     if notice is not None and number != 1:
-        raise Conflict("This mail is not held any more. Here is how it stands now.")
+        raise Conflict("This email is no longer on hold. Its current status is shown.")
     if number:
         audit.record("mail.dropped", at=now, actor=actor.id, mails=number,
                      mail=notice.id if notice is not None else None)  # fmt: skip
@@ -67,10 +70,37 @@ def send_again(notice: Notice, *, actor: Person, now: datetime) -> None:
     again = update(Notice).where(Notice.id == notice.id, Notice.state.in_(("dead", "held"))).values(**_DUE_AGAIN)
     if changed(again) != 1:
         state = db.session.scalar(select(Notice.state).where(Notice.id == notice.id))
-        raise Conflict(_NOT_AGAIN.get(state or "", "This mail is not here any more."))
+        raise Conflict(_NOT_AGAIN.get(state or "", "This email no longer exists."))
     audit.record("mail.sent_again", at=now, actor=actor.id, request=notice.request_id, person=notice.person_id,
                  mail=notice.id, mail_kind=notice.kind)  # fmt: skip
     outbox.wake()
+
+
+def try_now(notice: Notice, *, actor: Person, now: datetime) -> None:
+    """What waits for its next attempt, or for the mail server, is tried now. Raises Conflict for any other."""
+    waits = or_(Notice.due_at > db_now(), exists(select(MailStop.id)))
+    again = update(Notice).where(Notice.id == notice.id, Notice.state == "due", waits).values(due_at=db_now())
+    if changed(again) != 1:
+        state = db.session.scalar(select(Notice.state).where(Notice.id == notice.id))
+        raise Conflict(_NOT_AGAIN.get(state or "", "This email no longer exists."))
+    changed(update(MailStop).values(next_try_at=db_now()))
+    audit.record("mail.tried_now", at=now, actor=actor.id, request=notice.request_id, person=notice.person_id,
+                 mail=notice.id, mail_kind=notice.kind)  # fmt: skip
+    outbox.wake()
+
+
+def try_all_again(ids: Select[Any], *, actor: Person, now: datetime) -> int:
+    """Of these (ids), those that failed are due with all their attempts, and those that wait for their next attempt
+    are due now. Returns how many."""
+    chosen = Notice.id.in_(ids)
+    number = changed(update(Notice).where(chosen, Notice.state == "dead").values(**_DUE_AGAIN))
+    waiting = and_(Notice.state == "due", Notice.error != "")
+    number += changed(update(Notice).where(chosen, waiting).values(due_at=db_now()))
+    changed(update(MailStop).values(next_try_at=db_now()))
+    if number:
+        audit.record("mail.all_tried_again", at=now, actor=actor.id, mails=number)
+        outbox.wake()
+    return number
 
 
 def send_test(*, actor: Person, now: datetime) -> None:

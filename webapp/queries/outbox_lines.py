@@ -1,4 +1,4 @@
-"""The outbox as admins see it: what is due, being tried, sent or given up, and whether something is in trouble."""
+"""The outbox as admins see it: what is queued, retried, sent or failed, and whether something is in trouble."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,17 +41,25 @@ class Mail:
 
     id: int
     public_id: str
+    kind: str
     about: str
     to: str
+    person: str  # the recipient's public id, "" for an address
     state: str
     why: str
     at: datetime
     request: str
+    attempts: int
 
     @property
     def is_again(self) -> bool:
-        """`at` is the next try."""
+        """`at` is the next attempt."""
         return self.state == "trying"
+
+    @property
+    def waits(self) -> bool:
+        """Whether it can be tried now."""
+        return self.state in ("due", "trying")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,16 @@ class Page:
     older: int
 
 
-def page(
-    state: str, words: Sequence[str], *, kind: str = "", since: datetime | None = None, until: datetime | None = None,
-    before: int = 0, after: int = 0,
-) -> Page:  # fmt: skip
-    """Newest first: those in `state` (of STATES) and of `kind` (of KINDS), made from `since` up to `until`, whose
-    recipient's name or address has all the words."""
+def matching(
+    state: str,
+    words: Sequence[str],
+    *,
+    kind: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Select[Any]:
+    """Those in `state` (of STATES) and of `kind` (of KINDS), made from `since` up to `until`, whose recipient's name
+    or address has all the words."""
     query = _rows(state, words)
     if kind:
         query = query.where(Notice.kind == kind)
@@ -78,6 +90,16 @@ def page(
         query = query.where(Notice.created_at >= since)
     if until is not None:
         query = query.where(Notice.created_at < until)
+    return query
+
+
+def ids(query: Select[Any]) -> Select[Any]:
+    """Of what matches, the keys alone."""
+    return query.with_only_columns(Notice.id)
+
+
+def page(query: Select[Any], state: str, *, before: int = 0, after: int = 0) -> Page:  # fmt: skip
+    """Of what matches, newest first."""
     counts = _counts(query, state)
     if after and not before:
         rows = list(db.session.execute(query.where(Notice.id > after).order_by(Notice.id).limit(PAGE + 1)))
@@ -92,11 +114,18 @@ def page(
     return Page([_mail(row) for row in rows], counts.pop("here"), counts, newer, older)
 
 
+def one(public_id: str) -> Mail | None:
+    """The email of that name."""
+    row = db.session.execute(_ROWS.where(Notice.public_id == public_id)).one_or_none()
+    return None if row is None else _mail(row)
+
+
 _GRANTED = aliased(App)
 _ASKER = aliased(Person)
 _COLUMNS: tuple[Any, ...] = (
     Notice.id, Notice.public_id, Notice.kind, Notice.role, Notice.address, Notice.state, Notice.due_at,
-    Notice.error, Notice.tries, Notice.created_at, Notice.settled_at, Person.name, Person.email,
+    Notice.error, Notice.tries, Notice.created_at, Notice.settled_at, Notice.data_json, Person.name, Person.email,
+    Person.public_id.label("person"),
     _ASKER.name.label("asker"), AccessRequest.public_id.label("request"),
     func.coalesce(App.name, _GRANTED.name).label("app"),
 )  # fmt: skip
@@ -136,14 +165,14 @@ def _counts(query: Select[Any], state: str) -> dict[str, int]:
 
 # To choose from.
 KINDS = {
-    "approval-asked": "Asked to decide",
+    "approval-asked": "Request",
     "request-approved": "Approved",
     "request-denied": "Denied",
     "request-expired": "Expired",
-    "request-cancelled": "Withdrawn",
-    "request-settled": "Nothing left to do",
+    "request-cancelled": "Cancelled",
+    "request-settled": "Already decided",
     "request-comment": "Comment",
-    "code-closed": "Wrong codes",
+    "code-closed": "Code locked",
     "access-to-check": "Access to check",
     "app-added": "App added",
     "grant-added": "Access granted",
@@ -151,53 +180,63 @@ KINDS = {
     "grants-removed": "Access removed (several apps)",
     "grant-returned": "Access given back",
     "invitation": "Invitation",
-    "password-reset": "New password",
-    "test": "Test mail",
+    "password-reset": "Password reset",
+    "test": "Test email",
 }
+# As the subjects begin; to whom each goes stands beside it.
 _ABOUT = {
-    "approval-asked": "{asker} asks for {app} ({reference})",
-    "request-approved": "Approved: {app} for {asker}",
-    "request-denied": "Denied: {app} for {asker}",
-    "request-expired": "Expired: {app} for {asker}",
-    "request-cancelled": "Withdrawn: {app} for {asker}",
-    "code-closed": "Wrong codes: {app} for {asker} ({reference})",
-    "request-settled": "Settled: {app} for {asker} ({reference})",
-    "request-comment": "A comment: {app} for {asker} ({reference})",
+    "approval-asked": "{asker} requests {app} ({reference})",
+    "request-approved": "Approved: {app} for {asker} ({reference})",
+    "request-denied": "Denied: {app} for {asker} ({reference})",
+    "request-expired": "Expired: {app} for {asker} ({reference})",
+    "request-cancelled": "Cancelled: {app} for {asker} ({reference})",
+    "code-closed": "Code locked: {app} for {asker} ({reference})",
+    "request-settled": "Already decided: {app} for {asker} ({reference})",
+    "request-comment": "New comment: {app} for {asker} ({reference})",
     "access-to-check": "Check: {asker} has access to {app} ({reference})",
-    "app-added": "{app} was added",
+    "app-added": "You now have access to {app}",
     "grant-added": "Access granted: {app}",
-    "grant-removed": "{app} was taken away",
-    "grants-removed": "Access to several apps was removed",
+    "grant-removed": "Removed: access to {app}",
+    "grants-removed": "Removed: access to several apps",
     "grant-returned": "Access given back: {app}",
-    "invitation": "Invitation: set your password",
-    "password-reset": "Set a new password",
-    "test": "A test mail",
+    "invitation": "Invitation",
+    "password-reset": "Password reset",
+    "test": "Test email",
 }
 
 
 def _mail(row: Any) -> Mail:
     state = row.state
-    if state in ("due", "leased"):
-        state = "trying" if row.error else "due"
+    if state == "leased":
+        state = "sending"
+    elif state == "due" and row.error:
+        state = "trying"
     about = _ABOUT.get(row.kind, row.kind).format(
         asker=row.asker or "", app=row.app or "", reference=reference(row.request or "")
     )
+    if row.kind == "approval-asked" and '"again": true' in row.data_json:
+        about = f"Reminder: {about}"
     to = f"{row.name}, {row.email}" if row.email else row.address
-    at = row.due_at if state in ("due", "trying") else row.settled_at or row.created_at
-    return Mail(row.id, row.public_id, about, to, state, _why(row, state), at, row.request or "")
+    at = row.due_at if state in ("due", "trying", "sending") else row.settled_at or row.created_at
+    return Mail(
+        row.id, row.public_id, row.kind, about, to, row.person or "", state, _why(row, state), at, row.request or "",
+        row.tries,
+    )  # fmt: skip
 
 
 def _why(row: Any, state: str) -> str:
+    if state == "sending":
+        return "Sending now."
     if state == "due":
-        return "Is being sent." if row.state == "leased" else "Goes out with the worker’s next round."
+        return "Will be sent shortly."
     if state == "trying":
-        return f"{_sentence(row.error)} Try {row.tries} of {TRIES}."
+        return f"{_sentence(row.error)}{f' Attempt {row.tries} of {TRIES}.' if row.tries else ''}"
     if state == "dead":
-        tries = f" Given up after {row.tries} tries." if row.tries > 1 else " Trying again would not have helped."
+        tries = f" Failed after {row.tries} attempts." if row.tries > 1 else " Permanent error."
         return _sentence(row.error) + tries
     if state == "sent":
-        return "The mail server accepted it." + (f" It took {row.tries} tries." if row.tries > 1 else "")
-    return row.error or "It was no longer so."
+        return "The mail server accepted it." + (f" Sent after {row.tries} attempts." if row.tries > 1 else "")
+    return row.error or "No longer relevant."
 
 
 def _sentence(error: str) -> str:

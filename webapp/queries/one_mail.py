@@ -1,0 +1,46 @@
+"""One email of the log: its recipient, its attempts, and what it says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import select
+
+from webapp.extensions import db
+from webapp.models import MailAttempt, Notice
+from webapp.queries import mails, outbox_lines
+from webapp.queries.mails import Facts
+from webapp.queries.outbox_lines import Mail
+
+# An admin may see what was sent, and never decide or sign in with it.
+HIDDEN = ("hidden", "••••••")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """`answer` is the server's, or what went wrong."""
+
+    at: datetime
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneMail:
+    """`facts` have no valid link and no code."""
+
+    line: Mail
+    notice: Notice
+    attempts: Sequence[Attempt]
+    facts: Facts
+
+
+def load(public_id: str) -> OneMail | None:
+    """In the same number of statements for any email; None when there is no such email."""
+    found = outbox_lines.one(public_id)
+    if found is None:
+        return None
+    facts = replace(mails.load([found.id])[found.id], stand_in=HIDDEN)
+    rows = db.session.execute(
+        select(MailAttempt.at, MailAttempt.answer).where(MailAttempt.notice_id == found.id).order_by(MailAttempt.id)
+    )
+    return OneMail(found, facts.notice, [Attempt(*row) for row in rows], facts)
