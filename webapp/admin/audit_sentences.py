@@ -174,7 +174,7 @@ SENTENCES: dict[str, str | Callable[[Words], Markup]] = {
     "mail.let_go": _with_emails("{who} released {emails} that were on hold after a restore."),
     "mail.sent_again": "{who} resent a failed email.",
     "mail.tried_now": "{who} tried an email again.",
-    "mail.all_tried_again": "{who} tried the failed and waiting emails again.",
+    "mail.all_tried_again": _with_emails("{who} tried {emails} again that had failed or were waiting."),
     "mail.tested": "{who} sent a test email.",
     "organisation.changed": "{who} changed the organisation settings.",
     "password.link_mailed": "{who} sent {person} a password reset link.",
