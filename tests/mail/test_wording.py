@@ -172,6 +172,7 @@ EMAILS = {
     "comment-approver": lambda: facts("request-comment", ANA, "approver",
                                       comment=Comment(person_id=RITA, body="By Friday, please.", created_at=NOW)),
     "added": lambda: facts("app-added", RITA, "requester", policy=with_words(RequestState.APPROVED)),
+    "given-back": lambda: facts("grant-returned", ADAM, "other"),
     "granted": lambda: facts("grant-added", RITA, "requester"),
     "granted-owner": lambda: facts("grant-added", ANA, "other"),
     "removed-several": lambda: facts("grants-removed", RITA, "requester"),
