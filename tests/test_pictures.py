@@ -137,8 +137,8 @@ def test_a_page_inside_of_a_pictures_comment_does_not_come_along():
 )
 def test_anything_else_is_refused_whatever_it_calls_itself(body):
     assert sentence(body) in (
-        "This is no picture that we can read. Upload a PNG, JPEG, WebP or GIF.",
-        "This picture is damaged or not complete. Save it once more and upload it again.",
+        "This file is not a supported image. Upload a PNG, JPEG, WebP or GIF.",
+        "This image is damaged or incomplete. Export it again and upload the new file.",
     )
 
 
@@ -147,11 +147,11 @@ def test_anything_else_is_refused_whatever_it_calls_itself(body):
 def test_a_file_that_is_cut_off_is_refused(kind, part):
     body = encoded(Image.effect_noise((200, 200), 60).convert("RGB"), kind)
     said = sentence(body[: int(len(body) * part)])
-    assert said.startswith(("This picture is damaged or not complete.", "This is no picture that we can read."))
+    assert said.startswith(("This image is damaged or incomplete.", "This file is not a supported image."))
 
 
 def test_nothing_and_too_much_are_refused():
-    assert sentence(b"") == "Choose a picture first."
+    assert sentence(b"") == "Choose a file."
     assert sentence(encoded(GRADIENT, "PNG") + b"\0" * pictures.BYTES).startswith("A picture can have up to 512 kB.")
 
 
@@ -178,4 +178,4 @@ def test_text_that_unfolds_is_refused_too():
     text.add_text("Comment", "a" * 5_000_000, zip=True)
     body = encoded(GRADIENT, "PNG", pnginfo=text)
     assert len(body) < pictures.BYTES
-    assert sentence(body).startswith("This picture is damaged")
+    assert sentence(body).startswith("This image is damaged")

@@ -32,7 +32,7 @@ def square(body: bytes) -> bytes:
     Of an animated picture the first frame. Takes some 100 ms: never call it inside a write transaction.
     """
     if not body:
-        raise BadPicture("Choose a picture first.")
+        raise BadPicture("Choose a file.")
     if len(body) > BYTES:
         raise BadPicture(f"A picture can have up to {BYTES // 1024} kB. Make it smaller and upload it again.")
     try:
@@ -42,12 +42,12 @@ def square(body: bytes) -> bytes:
             upright = ImageOps.exif_transpose(opened)
             fitted = ImageOps.contain(_coloured(upright), (SIZE, SIZE), Image.Resampling.LANCZOS)
     except UnidentifiedImageError:
-        raise BadPicture("This is no picture that we can read. Upload a PNG, JPEG, WebP or GIF.") from None
+        raise BadPicture("This file is not a supported image. Upload a PNG, JPEG, WebP or GIF.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadPicture(_TOO_LARGE) from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, MemoryError):
         # What Pillow's decoders raise for files that are cut off or broken.
-        raise BadPicture("This picture is damaged or not complete. Save it once more and upload it again.") from None
+        raise BadPicture("This image is damaged or incomplete. Export it again and upload the new file.") from None
     drawn = Image.new("RGBA", (SIZE, SIZE))
     drawn.paste(fitted, ((SIZE - fitted.width) // 2, (SIZE - fitted.height) // 2))
     kept = BytesIO()

@@ -80,7 +80,7 @@ def test_who_has_asked_for_an_app_neither_gives_it_away_nor_archives_or_restores
     app = factories.app("Salesforce", company.ana, owner=company.otto)
     factories.request(company.adam, app)
     eve = factories.person("Eve", admin=True)
-    lines, yours = len(events()), "asked for Salesforce yourself"
+    lines, yours = len(events()), "a pending request for Salesforce"
     with pytest.raises(Conflict, match=yours):
         apps.set_owner(app, owner=Approver(person=company.ben.id), actor=company.adam, now=clock.now())
     with pytest.raises(Conflict, match=yours):
@@ -95,7 +95,7 @@ def test_who_has_asked_for_an_app_neither_gives_it_away_nor_archives_or_restores
 
 def test_an_app_that_needs_approval_is_requestable_only_with_a_step(company: Company) -> None:
     app = factories.app("Salesforce", policy=Policy(), requestable=False)
-    with pytest.raises(Conflict, match="Name an approver"):
+    with pytest.raises(Conflict, match="Choose an approver"):
         apps.set_requestable(app, requestable=True, actor=company.adam, now=clock.now())
     apps.set_approval_required(app, required=False, actor=company.adam, now=clock.now())
     apps.set_requestable(app, requestable=True, actor=company.adam, now=clock.now())

@@ -41,7 +41,7 @@ def switch(browser, app, name, *, on, was, htmx=False, row=True):
 
 
 @pytest.mark.parametrize(
-    "path", ["/admin", "/admin/apps", "/admin/apps/new", "/admin/approvers?field=owner", "/admin/people",
+    "path", ["/admin", "/admin/apps", "/admin/apps/new", "/admin/choices?field=owner", "/admin/people",
              "/admin/people/new", "/admin/groups", "/admin/groups/new"],
 )  # fmt: skip
 def test_people_who_are_no_admins_find_nothing_and_others_sign_in_first(login_as, company, path):
@@ -57,8 +57,8 @@ def test_an_outsider_changes_nothing(login_as, otto, ana):
     outsider = login_as(otto)
     assert outsider.get(page).status_code == 404
     assert outsider.post("/admin/apps", {"name": "Mine"}).status_code == 404
-    for section in ("details", "requestable", "approval-required", "comment-required", "assurance", "audience", "note",
-                    "owner", "steps", "time-limit"):  # fmt: skip
+    for section in ("details/name", "requestable", "approval-required", "comment-required", "assurance", "audience", "note",
+                    "owner", "steps/new", "time-limit"):  # fmt: skip
         assert outsider.post(f"{page}/{section}", {"was": "on"}).status_code == 404
         assert login_as(None).post(f"{page}/{section}", {"was": "on"}).headers["Location"] == "/sign-in"
     assert app_called("Mine") is None
@@ -229,7 +229,7 @@ def test_a_name_is_enough(admin, adam):
     assert not app.requestable and policy_of(app).approval_required
     assert app.owner_person_id == adam.id
     assert events("app.created")[-1]["actor"] == adam.id
-    assert "Salesforce is here." in words(admin.get(answer.headers["Location"]))
+    assert "Salesforce created." in words(admin.get(answer.headers["Location"]))
 
 
 def test_htmx_is_sent_to_the_new_app(admin):
@@ -241,9 +241,9 @@ def test_htmx_is_sent_to_the_new_app(admin):
 def test_a_name_that_cannot_be_taken_stays_in_the_dialog(admin, htmx):
     factories.app("Zoom")
     for name, sentence in (
-        ("zoom", "There is an app called zoom already."),
-        ("", "Please give the app a name."),
-        ("x" * 81, "An app's name can have up to 80 characters."),
+        ("zoom", "An app with the name zoom already exists."),
+        ("", "Enter a name."),
+        ("x" * 81, "An app name can have up to 80 characters."),
     ):
         answer = admin.post("/admin/apps", {"name": name}, htmx=htmx)
         assert answer.status_code == 422
@@ -285,7 +285,7 @@ def test_an_app_that_needs_approval_and_has_no_approver_cannot_be_requestable(ad
     for htmx in (False, True):
         answer = switch(admin, app, "requestable", on=True, was=False, htmx=htmx)
         assert answer.status_code == 409
-        assert "Name an approver for Snowflake first, or turn off Approval required." in words(answer)
+        assert "Choose an approver for Snowflake first or turn off Approval required." in words(answer)
     assert not now(app).requestable
     section = switch(admin, app, "requestable", on=True, was=False, htmx=True, row=False)
     assert section.status_code == 409
@@ -296,7 +296,7 @@ def test_approval_turned_on_without_an_approver_takes_the_app_out_of_the_catalog
     app = factories.app("Zoom")
     answer = switch(admin, app, "approval-required", on=True, was=False, htmx=True)
     assert answer.status_code == 200
-    assert "Zoom is out of the catalog until you name an approver." in words(answer)
+    assert "Zoom was removed from the catalog. Choose an approver to make it requestable again." in words(answer)
     assert policy_of(app).approval_required and not now(app).requestable
 
 
@@ -320,7 +320,7 @@ def test_a_switch_that_somebody_else_turned_meanwhile_is_a_conflict_and_shows_ho
     for htmx in (False, True):
         answer = switch(admin, app, name, on=False, was=True, htmx=htmx)
         assert answer.status_code == 409
-        assert "was changed by somebody else" in words(answer)
+        assert "Someone else changed" in words(answer)
     assert words(answer).lstrip().startswith("<tr") and "Saved" not in words(answer)
     assert factories.rows("events") == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
@@ -16,7 +17,7 @@ from webapp.workflow.states import Visibility
 
 from .admin_helpers import events, flat, is_fragment, now, policy_of, words
 
-CHOICE = {"name": "Licence", "kind": "choice", "options": "Standard\r\nDeveloper", "setter": "nobody"}
+CHOICE = {"name": "Licence", "kind": "choice", "options": "Standard\r\nDeveloper"}
 
 
 @pytest.fixture
@@ -45,6 +46,16 @@ def made(admin, app, **changes):
     return rows(app)[-1].public_id
 
 
+def save(admin, app, key, part, value, htmx=True):
+    """One part of a field, with what its form was drawn with."""
+    page = admin.get(f"/admin/apps/{app.public_id}").get_data(as_text=True)
+    form = page[page.index(f"{url(app)}/{key}/{part}#set-fields") :]
+    was = html.unescape(re.search(r'name="was" value="([^"]*)"', form)[1])
+    return admin.post(
+        f"{url(app)}/{key}/{part}", {"was": was} | ({part: value} if value is not None else {}), htmx=htmx
+    )
+
+
 def in_step(app):
     """What is edited and what is frozen are the same."""
     plain = [
@@ -59,19 +70,16 @@ def in_step(app):
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_field_is_made_with_its_choices(admin, app_, htmx):
-    answer = admin.post(url(app_), CHOICE | {"default": "Standard", "help": "Ask Finance."}, htmx=htmx)
+def test_a_field_is_made_with_its_choices_and_the_requester_sets_it(admin, app_, htmx):
+    answer = admin.post(url(app_), CHOICE, htmx=htmx)
     assert answer.status_code == (200 if htmx else 303)
-    if htmx:
-        assert is_fragment(answer) and "Saved" in words(answer)
-        assert 'id="set-matrix" hx-swap-oob="true"' in flat(answer)
     (one,) = policy_of(app_).entitlements
-    assert (one.name, one.kind, one.options, one.default) == (
-        "Licence",
-        "choice",
-        ("Standard", "Developer"),
-        "Standard",
-    )
+    assert (one.name, one.kind, one.options, one.default) == ("Licence", "choice", ("Standard", "Developer"), None)
+    assert one.requester is Visibility.WRITE and policy_of(app_).steps[0].see == {}
+    if htmx:
+        page = flat(answer)
+        assert is_fragment(answer) and "Saved" in page and 'id="set-matrix" hx-swap-oob="true"' in page
+        assert re.search(rf'<details class="cs-field" id="f-{one.id}"[^>]* open>', page)  # to go on with
     assert in_step(app_)
     line = events("field.created")[-1]
     assert "Licence" not in str(line) and "Standard" not in str(line)
@@ -80,7 +88,8 @@ def test_a_field_is_made_with_its_choices(admin, app_, htmx):
 @pytest.mark.parametrize(
     ("kind", "default", "value"),
     [
-        ("choices", "Developer, Standard", ["Standard", "Developer"]),
+        ("choices", ["Developer", "Standard"], ["Standard", "Developer"]),
+        ("choice", "Developer", "Developer"),
         ("text", "12-4", "12-4"),
         ("number", "2,5", 2.5),
         ("yes_no", "yes", True),
@@ -88,26 +97,25 @@ def test_a_field_is_made_with_its_choices(admin, app_, htmx):
     ],
 )
 def test_defaults_are_typed(admin, app_, kind, default, value):
-    options = CHOICE["options"] if kind == "choices" else ""
-    made(admin, app_, kind=kind, default=default, options=options)
+    key = made(admin, app_, kind=kind, options=CHOICE["options"] if kind.startswith("choice") else "")
+    assert save(admin, app_, key, "default", default).status_code == 200
+    assert policy_of(app_).entitlements[0].default == value
+    # Any other part of it can be saved then, and the default stays.
+    assert save(admin, app_, key, "help", "Ask Finance.").status_code == 200
     assert policy_of(app_).entitlements[0].default == value
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"name": " "}, "Please give the field a name."),
-        ({"name": "n" * 81}, "A field's name can have up to 80 characters."),
-        ({"options": "\n "}, "Write at least one choice, each on a line of its own."),
-        ({"default": "Gold"}, "“Gold” is not one of the choices for Licence."),
-        ({"kind": "number", "default": "many", "options": ""}, "Licence needs a number"),
-        ({"kind": "text"}, "Only a choice and several choices have these."),
-        ({"kind": "colour"}, "Choose one of these kinds."),
-        ({"help": "h" * 201}, "Please keep it to 200 characters; this has 201."),
-        ({"required": "1"}, "Licence is required, but nobody may set it. Let the requester or a step write it."),
+        ({"name": " "}, "Enter a name."),
+        ({"name": "n" * 81}, "A field name can have up to 80 characters."),
+        ({"options": "\n "}, "Enter at least one option, one per line."),
+        ({"kind": "text"}, "Only the types Choice and Several choices have options."),
+        ({"kind": "colour"}, "Choose one of these types."),
     ],
 )
-def test_a_field_that_cannot_be_taken_is_shown_again_as_typed(admin, app_, changes, sentence):
+def test_a_field_that_cannot_be_made_is_shown_again_as_typed(admin, app_, changes, sentence):
     for htmx in (False, True):
         answer = admin.post(url(app_), CHOICE | changes, htmx=htmx)
         assert answer.status_code == 422 and is_fragment(answer) is htmx
@@ -116,13 +124,30 @@ def test_a_field_that_cannot_be_taken_is_shown_again_as_typed(admin, app_, chang
     assert rows(app_) == [] and policy_of(app_).entitlements == ()
 
 
-def test_who_sets_a_new_field_is_said_at_once(admin, app_, ana):
-    first = made(admin, app_, required="1", setter=f"person:{ana.public_id}")
-    assert policy_of(app_).steps[0].see == {first: Visibility.WRITE}
-    made(admin, app_, name="Role", required="1", setter="requester")
-    assert policy_of(app_).entitlements[1].requester is Visibility.WRITE
-    page = flat(admin.get(f"/admin/apps/{app_.public_id}"))
-    assert "Ana Moreau sets it" in page and "the requester sets it" in page
+@pytest.mark.parametrize(
+    ("part", "value", "sentence"),
+    [
+        ("name", " ", "Enter a name."),
+        ("name", "Role", "A field with the name Role already exists."),
+        ("help", "h" * 201, "Use 200 characters or fewer. You entered 201."),
+        ("options", "", "Enter at least one option, one per line."),
+        ("options", "Developer", "“Standard” is not one of the choices for Licence."),
+        ("default", "Gold", "“Gold” is not one of the choices for Licence."),
+    ],
+)
+def test_a_part_that_cannot_be_taken_stays_typed_and_stops_no_other(admin, app_, part, value, sentence):
+    made(admin, app_, name="Role")
+    key = made(admin, app_)
+    save(admin, app_, key, "default", "Standard")
+    for htmx in (False, True):
+        answer = save(admin, app_, key, part, value, htmx=htmx)
+        assert answer.status_code == 422 and is_fragment(answer) is htmx
+        assert sentence in words(answer) and 'aria-invalid="true"' in words(answer)
+        assert value.strip() in words(answer)
+    other = "help" if part != "help" else "name"
+    assert save(admin, app_, key, other, "Fine").status_code == 200
+    assert getattr(policy_of(app_).entitlements[1], other) == "Fine"
+    assert in_step(app_)
 
 
 def test_choices_that_were_typed_for_a_text_stay_to_be_seen(admin, app_):
@@ -133,66 +158,74 @@ def test_choices_that_were_typed_for_a_text_stay_to_be_seen(admin, app_):
 
 def test_the_default_is_chosen_from_the_choices_commas_and_all(admin, app_):
     options = "Basic, 5 €\r\nPro, 9 €"
-    one = made(admin, app_, options=options, default="Basic, 5 €")
-    several = made(admin, app_, name="Extras", kind="choices", options=options, default="Pro, 9 €")
+    one = made(admin, app_, options=options)
+    several = made(admin, app_, name="Extras", kind="choices", options=options)
+    save(admin, app_, one, "default", "Basic, 5 €")
+    save(admin, app_, several, "default", ["Pro, 9 €"])
     assert [field.default for field in policy_of(app_).entitlements] == ["Basic, 5 €", ["Pro, 9 €"]]
     page = flat(admin.get(f"/admin/apps/{app_.public_id}"))
     assert '<option value="Basic, 5 €" selected>' in page
     assert re.search(r'name="default" value="Pro, 9 €" checked', page)
-    data = {"name": "Plan", "options": options, "requester": "read"}
-    assert admin.post(f"{url(app_)}/{one}", data | {"default": ""}).status_code == 303
-    both = {"name": "Extras", "default": ["Basic, 5 €", "Pro, 9 €"]}
-    assert admin.post(f"{url(app_)}/{several}", data | both).status_code == 303
+    save(admin, app_, one, "default", "")
+    save(admin, app_, several, "default", ["Basic, 5 €", "Pro, 9 €"])
     assert [field.default for field in policy_of(app_).entitlements] == [None, ["Basic, 5 €", "Pro, 9 €"]]
-    # Of a choice that goes, the box is still ticked when that is refused.
-    refused = admin.post(f"{url(app_)}/{several}", data | both | {"options": "Pro, 9 €"}, htmx=True)
-    assert refused.status_code == 422 and "“Basic, 5 €” is not one of the choices for Extras." in words(refused)
-    assert flat(refused).count(" checked") == 2
-    assert admin.post(f"{url(app_)}/{several}", data | {"name": "Extras"}).status_code == 303
-    assert policy_of(app_).entitlements[1].default is None
+    # New options are there to be chosen as the default at once.
+    answer = save(admin, app_, one, "options", options + "\r\nMax")
+    assert '<option value="Max">' in flat(answer)
+
+
+def see(admin, app, who, key):
+    cell = f"person:{who.public_id}-{key}"
+    data = {f"was-{cell}": "hidden", f"see-{cell}": "write"}
+    assert admin.post(f"/admin/apps/{app.public_id}/visibility", data).status_code == 303
 
 
 def test_two_fields_of_one_name_are_refused(admin, app_):
     made(admin, app_)
     answer = admin.post(url(app_), CHOICE | {"name": "LICENCE"}, htmx=True)
-    assert answer.status_code == 422 and "There is a field called LICENCE already." in words(answer)
+    assert answer.status_code == 422 and "A field with the name LICENCE already exists." in words(answer)
 
 
-def test_a_field_is_edited_but_keeps_its_kind(admin, app_):
+def test_a_field_is_edited_part_by_part(admin, app_):
     key = made(admin, app_)
-    data = {"name": "Plan", "kind": "number", "options": "A\nB", "default": "A", "help": "Hm.", "requester": "read"}
-    answer = admin.post(f"{url(app_)}/{key}", data, htmx=True)
-    assert answer.status_code == 200 and re.search(r"<b>Plan</b>\s*<span class=\"cs-saved\"", flat(answer))
+    wanted = {"name": "Plan", "options": "A\nB", "default": "A", "help": "Hm.", "required": "1"}
+    for part, value in wanted.items():
+        answer = save(admin, app_, key, part, value)
+        assert answer.status_code == 200 and 'class="cs-saved"' in words(answer)
     (one,) = policy_of(app_).entitlements
-    assert (one.id, one.name, one.kind, one.options, one.requester) == (key, "Plan", "choice", ("A", "B"), "read")
+    assert (one.id, one.name, one.kind, one.options) == (key, "Plan", "choice", ("A", "B"))
+    assert (one.default, one.help, one.required) == ("A", "Hm.", True)
     assert in_step(app_)
     before = factories.rows("policy_revisions")
-    assert admin.post(f"{url(app_)}/{key}", data).status_code == 303
+    assert save(admin, app_, key, "name", "Plan").status_code == 200
     assert factories.rows("policy_revisions") == before
+    assert save(admin, app_, key, "required", None).status_code == 200  # a box that is not ticked sends nothing
+    assert not policy_of(app_).entitlements[0].required
+    assert admin.post(f"{url(app_)}/{key}/kind", {"kind": "number"}).status_code == 404
 
 
-def test_a_refused_edit_keeps_what_was_typed_at_its_field(admin, app_):
+def test_a_part_that_somebody_else_changed_is_not_overwritten_unseen(admin, app_):
     key = made(admin, app_)
-    made(admin, app_, name="Role")
-    data = {"name": "Role", "options": "A\nB", "default": "", "requester": "read"}
-    answer = admin.post(f"{url(app_)}/{key}", data, htmx=True)
-    assert answer.status_code == 422 and "There is a field called Role already." in words(answer)
-    assert ">\nA\nB</textarea>" in words(answer)
-    assert admin.post(f"{url(app_)}/{key}", data | {"name": "Plan", "requester": "all"}).status_code == 422
-    required = admin.post(f"{url(app_)}/{key}", data | {"name": "Plan", "required": "1"}, htmx=True)
-    assert required.status_code == 422 and "Plan is required, but nobody may set it." in words(required)
-    assert in_step(app_)
+    save(admin, app_, key, "help", "Theirs")
+    stale = {"was": '{"help": ""}', "help": "Mine"}
+    answer = admin.post(f"{url(app_)}/{key}/help", stale, htmx=True)
+    assert answer.status_code == 409 and "Your text is still here." in words(answer) and 'value="Mine"' in words(answer)
+    assert policy_of(app_).entitlements[0].help == "Theirs"
+    assert save(admin, app_, key, "help", "Mine").status_code == 200
+    # Another part of it is no conflict.
+    assert save(admin, app_, key, "name", "Plan").status_code == 200
 
 
 def test_an_archived_field_is_asked_of_nobody_and_can_be_restored(admin, app_, ana):
-    key = made(admin, app_, setter=f"person:{ana.public_id}")
+    key = made(admin, app_)
+    see(admin, app_, ana, key)
     other = made(admin, app_, name="Role")
     assert admin.post(f"{url(app_)}/{key}/archive").status_code == 303
     assert [one.id for one in policy_of(app_).entitlements] == [other]
     assert policy_of(app_).steps[0].see == {}
     assert "Restore Licence" in words(admin.get(f"/admin/apps/{app_.public_id}"))
     again = admin.post(f"{url(app_)}/{key}/archive", htmx=True)
-    assert again.status_code == 409 and "Somebody else archived this field meanwhile." in words(again)
+    assert again.status_code == 409 and "Someone else has archived this field." in words(again)
     assert admin.post(f"{url(app_)}/{key}/restoration", htmx=True).status_code == 200
     assert [one.id for one in policy_of(app_).entitlements] == [other, key]
     assert in_step(app_)
@@ -204,7 +237,7 @@ def test_a_field_does_not_come_back_beside_another_of_its_name(admin, app_):
     admin.post(f"{url(app_)}/{key}/archive")
     made(admin, app_)
     answer = admin.post(f"{url(app_)}/{key}/restoration", htmx=True)
-    assert answer.status_code == 409 and "There is another field called Licence now." in words(answer)
+    assert answer.status_code == 409 and "Another field now has the name Licence." in words(answer)
 
 
 def test_fields_are_put_in_order(admin, app_):
@@ -226,12 +259,15 @@ def test_an_eleventh_field_is_refused(admin, app_):
 
 
 def test_a_field_that_nobody_sees_is_told(admin, app_):
-    made(admin, app_)
-    assert "Licence is seen by nobody." in flat(admin.get(f"/admin/apps/{app_.public_id}"))
+    key = f"requester-{made(admin, app_)}"
+    answer = admin.post(
+        f"/admin/apps/{app_.public_id}/visibility", {f"was-{key}": "write", f"see-{key}": "hidden"}, htmx=True
+    )
+    assert "Licence is not visible to anyone." in flat(answer)
 
 
 def test_a_pending_request_keeps_the_fields_it_started_with(admin, app_, rita, ana):
-    key = made(admin, app_, setter=f"person:{ana.public_id}")
+    key = made(admin, app_)
     pending = factories.request(rita, now(app_))
     admin.post(f"{url(app_)}/{key}/archive")
     case = factories.case_of(pending)

@@ -15,10 +15,10 @@ def test_from_an_admin_alone_to_an_app_that_can_be_requested(app, login_as):
     admin.post(f"/admin/groups/{finance.public_id}/members", {"person": ana.public_id})
     created = admin.post("/admin/apps", {"name": "Salesforce"})
     page = created.headers["Location"]
-    assert "Nobody yet" in words(admin.get(page))
+    assert "This app has no approver, so it cannot be requested." in words(admin.get(page))
     refused = admin.post(f"{page}/requestable", {"on": "1", "was": "off"})
     assert refused.status_code == 409
-    saved = admin.post(f"{page}/steps", {"approver": f"group:{finance.public_id}", "was": '{"approver": ""}'})
+    saved = admin.post(f"{page}/steps/new", {"step": f"group:{finance.public_id}"})
     assert saved.status_code == 303
     assert admin.post(f"{page}/requestable", {"on": "1", "was": "off"}).status_code == 303
     salesforce = app_called("Salesforce")

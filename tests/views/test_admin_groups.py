@@ -304,7 +304,7 @@ def test_a_group_that_nothing_uses_is_archived_and_its_name_is_free(admin, finan
     assert admin.get(url(finance)).status_code == 404
     assert admin.post(f"{url(finance)}/archive").status_code == 404
     assert admin.post(f"{url(finance)}/members", {"person": ben.public_id}).status_code == 404
-    for place in ("/admin/groups", "/admin/approvers?field=owner&q=fin"):
+    for place in ("/admin/groups", "/admin/choices?field=owner&q=fin"):
         assert finance.public_id not in words(admin.get(place))
     assert admin.post("/admin/groups", {"name": "Finance"}).status_code == 303
     assert "archived the group" in words(admin.get("/admin/audit"))

@@ -21,8 +21,8 @@ from . import stage
 from .admin_helpers import events, flat, is_fragment, now, words
 
 REFUSED = [
-    (b"", "Choose a picture first."),
-    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "This is no picture that we can read."),
+    (b"", "Choose a file."),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "This file is not a supported image."),
     (b"\x89PNG\r\n\x1a\n" + b"\0" * 600 * 1024, "A picture can have up to 512 kB."),
 ]
 
@@ -186,7 +186,7 @@ def test_who_saw_another_icon_overwrites_nothing_unseen(admin, app_):
     seen = was(admin, app_)
     choose(admin, app_, "rocket")
     for answer in (upload(admin, app_, png(), seen=seen, htmx=True), choose(admin, app_, "apps", seen=seen, htmx=True)):
-        assert answer.status_code == 409 and "Somebody else changed" in words(answer)
+        assert answer.status_code == 409 and "Someone else changed" in words(answer)
     assert now(app_).icon == "rocket" and not now(app_).icon_url
 
 

@@ -15,8 +15,7 @@ from .. import factories
 from . import stage
 from .admin_helpers import events, flat, now, policy_of, statements, turn_off, words
 
-EVERYONE = '{"audience": "everyone", "groups": []}'
-YOURS = "You have asked for Salesforce yourself"
+YOURS = "You have a pending request for Salesforce, so you cannot change its rules."
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ def test_another_owners_app_is_not_there(owner, ana, company):
 
 def test_owner_and_archive_are_an_admins_and_say_so(owner, hers, olga):
     page = words(owner.get(url(hers)))
-    assert "An admin can change this." in page and "An admin can archive this app or give it to another owner." in page
+    assert "An admin can change this." in page and "An admin can archive this app or choose another owner." in page
     assert 'id="set-owner"' in page and 'name="owner"' not in page and 'id="archive"' not in page
     assert owner.post(url(hers, "/owner"), {"owner": "", "was": "{}"}).status_code == 404
     assert owner.get(url(hers, "/archive")).status_code == 404
@@ -103,10 +102,9 @@ def test_an_archived_app_is_nobodys_but_the_admins(owner, hers):
 def test_an_owner_describes_the_app_and_an_admin_sets_where_it_leads(owner, hers, adam, login_as):
     def details(browser, **values):
         row = now(hers)
-        fields = ("name", "description", "category", "launch_url")
-        was = json.dumps({key: getattr(row, key) for key in fields}, sort_keys=True, ensure_ascii=False)
-        form = {"name": row.name, "description": row.description, "category": row.category, "was": was}
-        return browser.post(url(hers, "/details"), form | values, htmx=True)
+        ((key, text),) = values.items()
+        was = json.dumps({key: getattr(row, key)}, ensure_ascii=False)
+        return browser.post(url(hers, f"/details/{key}"), {"was": was, key: text}, htmx=True)
 
     page = words(owner.get(url(hers)))
     assert "An admin sets it." in page and 'name="launch_url"' not in page
@@ -116,8 +114,8 @@ def test_an_owner_describes_the_app_and_an_admin_sets_where_it_leads(owner, hers
     assert details(owner, description="Customers.").status_code == 200
     assert (now(hers).description, now(hers).launch_url) == ("Customers.", "https://crm.example/")
     for link in ("https://evil.example/", ""):
-        answer = details(owner, description="Ours.", launch_url=link)
-        assert answer.status_code == 422 and "Only an admin can change where it leads. Ask one." in words(answer)
+        answer = details(owner, launch_url=link)
+        assert answer.status_code == 422 and "Only an admin can change the app URL." in words(answer)
     assert (now(hers).description, now(hers).launch_url) == ("Customers.", "https://crm.example/")
 
 
@@ -218,7 +216,7 @@ def test_nobody_changes_the_rules_of_an_app_they_have_asked_for(owner, hers, olg
         "/approval-required": {"was": "on", "pending": "finish"},
         "/comment-required": {"was": "off", "on": "1"},
         "/assurance": {"assurance": "sign_in", "was": '{"assurance": "code"}'},
-        "/audience": {"audience": "groups", "groups": factories.group("Legal").public_id, "was": EVERYONE},
+        "/audience": {"audience": f"group:{factories.group('Legal').public_id}", "was": '{"audience": []}'},
         "/note": {"note": "For us.", "was": '{"note": ""}'},
         "/steps/new": {"step": f"person:{adam.public_id}"},
         f"/steps/person:{ana.public_id}/time-limit": {"days": "9"},
@@ -231,9 +229,8 @@ def test_nobody_changes_the_rules_of_an_app_they_have_asked_for(owner, hers, olg
         assert answer.status_code == 409 and YOURS in words(answer), path
     assert stage.everything() == before and now(hers).policy_revision_id == rule.policy_revision_id
     # What it is called is no rule.
-    details = {key: getattr(rule, key) for key in ("name", "description", "category", "launch_url")}
-    was = {"was": json.dumps(details, sort_keys=True, ensure_ascii=False)}
-    answer = browser.post(url(hers, "/details"), details | {"description": "Customers."} | was)
+    was = {"was": json.dumps({"description": rule.description}, ensure_ascii=False)}
+    answer = browser.post(url(hers, "/details/description"), {"description": "Customers."} | was)
     assert answer.status_code == 303
     # And nobody decides it themselves.
     for path in ("approval", "denial"):

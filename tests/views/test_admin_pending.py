@@ -79,8 +79,8 @@ def test_approval_stays_on_while_add_would_leave_out_what_is_required(admin, app
         factories.request(rita, now(app_))
     for answer in (off(admin, app_, htmx), off(admin, app_, htmx, pending="finish")):
         assert answer.status_code == 422 and is_fragment(answer) is htmx
-        assert "Role is required, but without approval nobody sets it" in flat(answer)
-    assert "Give it a default, or do not require it." in flat(answer)
+        assert "Role is required but has no default. Without approval, no one can set it." in flat(answer)
+    assert "Add a default or make it optional." in flat(answer)
     assert policy_of(app_).approval_required
     choose("write")
     entitlements.edit(
@@ -95,7 +95,7 @@ def test_approval_stays_on_while_add_would_leave_out_what_is_required(admin, app
 def test_the_list_says_why_approval_stays_on(admin, app_, adam, ana):
     field(app_, adam, writer=Approver(ana.id))
     answer = off(admin, app_, htmx=True, back="/admin/apps")
-    assert answer.status_code == 422 and "Give it a default, or do not require it." in flat(answer)
+    assert answer.status_code == 422 and "Add a default or make it optional." in flat(answer)
 
 
 @pytest.mark.parametrize("what", ["approval-required", "archive"])
@@ -192,7 +192,7 @@ def test_an_admin_with_a_request_of_their_own_leaves_it_to_others(admin, app_, a
     for way in ("finish", "approve", "cancel"):
         answer = off(admin, app_, htmx=True, pending=way, why="Because.")
         assert answer.status_code == 409
-        assert "You have asked for Salesforce yourself" in words(answer)
+        assert "You have a pending request for Salesforce" in words(answer)
     assert now(asked).state == "pending" and policy_of(app_).approval_required
 
 
@@ -200,7 +200,7 @@ def test_somebody_else_was_faster(admin, app_, rita):
     factories.request(rita, app_)
     assert off(admin, app_, pending="finish").status_code == 303
     answer = off(admin, app_, htmx=True, pending="cancel")
-    assert answer.status_code == 409 and "was changed by somebody else" in words(answer)
+    assert answer.status_code == 409 and "Someone else changed" in words(answer)
 
 
 @pytest.mark.parametrize("way", ["approve", "cancel", "finish"])
@@ -280,7 +280,7 @@ def test_an_app_does_not_come_back_beside_another_of_its_name(admin, app_):
     archive(admin, app_, pending="finish")
     factories.app("Salesforce")
     answer = admin.post(f"/admin/apps/{app_.public_id}/restoration")
-    assert answer.status_code == 409 and "There is another app of this name now." in words(answer)
+    assert answer.status_code == 409 and "Another app now has this name." in words(answer)
 
 
 def waiting(overdue=False):

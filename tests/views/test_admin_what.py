@@ -41,24 +41,29 @@ def test_the_chain_is_drawn_for_the_one_who_would_ask(admin, app_, rita, htmx):
     page = flat(answer)
     assert answer.status_code == 200 and is_fragment(answer) is htmx
     drawn = page[page.index('id="what-drawn"') :]
-    order = ["Rita asks", "Mail to Ana Moreau", "Ana Moreau", "Until", "Ben Okafor or Chloe Tan, for Finance",
-             "3 days more", "Rita gets it", "Mails to Rita"]  # fmt: skip
+    assert "Preview for Rita Lindqvist is shown below." in drawn
+    order = ["Rita requests", "Email to Ana Moreau", "Ana Moreau", "Due", "Ben Okafor or Chloe Tan, for Finance",
+             "3 days more", "Rita gets access", "Emails to Rita"]  # fmt: skip
     places = [drawn.index(one) for one in order]
     assert places == sorted(places)
     assert "cs-note is-wait" not in drawn
+    # Asked for again after a rule was saved, it is drawn and not told.
+    again = flat(admin.get(f"/admin/apps/{app_.public_id}/what-would-happen?person=person:{rita.public_id}&quiet=1",
+                           htmx=True))  # fmt: skip
+    assert "Rita requests" in again and "is shown below" not in again
     assert before == (factories.rows("events"), factories.rows("notices"), factories.rows("requests"))
 
 
 def test_a_member_of_the_group_would_not_decide_for_themselves(admin, app_, ben):
     page = flat(ask(admin, app_, ben))
     assert "Chloe Tan, for Finance" in page
-    assert "Chloe Tan would decide alone." in page and "Ben is in Finance too." in page
+    assert "Only Chloe Tan can decide,</b> because Ben is in Finance." in page
 
 
 def test_the_owner_stands_in_for_an_approver_who_asks_or_is_gone(admin, app_, ana, adam, rita):
     page = flat(ask(admin, app_, ana))
-    assert "in place of Ana Moreau" in page
-    assert "Step 1 would go to the owner of the app." in page and "Nobody decides on their own request." in page
+    assert "instead of Ana Moreau" in page
+    assert "Step 1 would go to the owner of the app." in page and "Requesters cannot approve their own request." in page
     choose("write")
     people.deactivate(db.session.merge(ana), actor=adam, now=clock.now())
     outbox.commit()
@@ -68,40 +73,40 @@ def test_the_owner_stands_in_for_an_approver_who_asks_or_is_gone(admin, app_, an
 def test_an_empty_group_and_an_app_without_owner_are_told(admin, rita, adam):
     app = factories.app("Zoom", factories.group("Legal"))
     page = flat(ask(admin, app, rita))
-    assert "Step 1 would go to the admins." in page and "Nobody is in this group." in page
-    assert "Nobody owns this app." in page
+    assert "Step 1 would go to the admins." in page and "This group has no active members." in page
+    assert "This app has no owner." in page
     page = flat(ask(admin, app, adam))
-    assert "Nobody can decide step 1." in page and "Adam would be told so" in page
-    assert "Adam does not get it" in page and "Adam gets it" not in page
+    assert "No one can decide step 1." in page and "Adam would not be able to send the request." in page
+    assert "Adam does not get access" in page and "Adam gets access" not in page
 
 
 def test_an_app_that_cannot_be_asked_for_says_so(admin, ana, rita, company):
     hidden = factories.app("Zoom", ana, requestable=False)
     page = flat(ask(admin, hidden, rita))
     assert "Zoom is not in the catalog." in page
-    assert "Rita does not get it" in page and "Rita gets it" not in page
+    assert "Rita does not get access" in page and "Rita gets access" not in page
     free = factories.app("Slack")
-    assert "Rita adds it" in flat(ask(admin, free, rita))
+    assert "Rita adds the app" in flat(ask(admin, free, rita))
     choose("write")
     apps.set_audience(db.session.merge(free), groups=[company.finance.id], actor=None, now=clock.now())
     outbox.commit()
     page = flat(ask(admin, free, rita))
-    assert "Rita does not see Slack." in page and "They do not see it in the catalog" in page
-    assert "Rita has it" not in page and "Ben has it" in flat(ask(admin, free, company.ben))
-    assert "does not see" not in flat(ask(admin, free, company.ben))
+    assert "Rita cannot see Slack,</b> because they are not in any of its groups." in page
+    assert "Rita has access" not in page and "Ben has access" in flat(ask(admin, free, company.ben))
+    assert "cannot see" not in flat(ask(admin, free, company.ben))
 
 
 def test_without_a_step_nobody_is_asked_and_nobody_gets_it(admin, rita, adam):
     app = factories.app("Zoom", policy=Policy(), owner=adam)
     page = flat(ask(admin, app, rita))
-    assert "Now, but nobody is asked" in page and "It has no step yet" in page
-    assert "Rita does not get it" in page and "Mail to nobody" not in page
+    assert "Now, but there is no approver" in page and "It has no steps yet" in page
+    assert "Rita does not get access" in page and "Email to no one" not in page
 
 
 def test_nobody_chosen_draws_nothing(admin, app_, company):
     for person in ("", "person:000000000000", f"group:{company.finance.public_id}"):
         answer = admin.get(f"/admin/apps/{app_.public_id}/what-would-happen?person={person}", htmx=True)
-        assert answer.status_code == 200 and "asks" not in words(answer)
+        assert answer.status_code == 200 and "what-drawn" not in words(answer)
     assert admin.get("/admin/apps/000000000000/what-would-happen").status_code == 404
 
 

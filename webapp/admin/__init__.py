@@ -11,9 +11,11 @@ from . import icons as icons
 from . import keeping as keeping
 from . import mails as mails
 from . import organisation as organisation
+from . import outcomes as outcomes
 from . import overview as overview
 from . import pending as pending
 from . import people as people
+from . import picker as picker
 from . import previews as previews
 from . import requests as requests
 from . import steps as steps

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import clock, errors, htmx, pictures, trace
 from webapp.assets import APP_ICONS
 from webapp.fresh import fresh
-from webapp.models import App, EntitlementField
+from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.operations import entitlements
 from webapp.operations.errors import Conflict, Invalid
@@ -19,12 +19,12 @@ from webapp.queries import rules
 from webapp.security import local_path
 from webapp.signin import admins, keepers, me, owners
 from webapp.text import one_line
-from webapp.workflow.entitlements import Entitlement, shown
+from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.states import Visibility
 
-from . import forms
+from . import forms, picker
 from .forms import SETTINGS, AppPage, Section, Setting
-from .views import bp, commit, fragment, go, place, undo, words_of
+from .views import bp, commit, fragment, go, place, undo
 
 
 @bp.get("/apps")
@@ -82,7 +82,10 @@ def create_app() -> AnyResponse:
         return _new_app(name, error.fields, 422)
     commit()
     trace.about(app=app.public_id)
-    return go(url_for("admin.app", public_id=app.public_id), f"{app.name} is here. Say who approves, then turn it on.")
+    return go(
+        url_for("admin.app", public_id=app.public_id),
+        f"{app.name} created. Choose an approver, then turn on Requestable.",
+    )
 
 
 @bp.get("/apps/<public_id>")
@@ -92,11 +95,17 @@ def app(public_id: str) -> Response:
     return whole_page(load(public_id), {})
 
 
-@bp.post("/apps/<public_id>/details")
+@bp.post("/apps/<public_id>/details/<part>")
 @keepers
 @fresh
-def app_details(public_id: str) -> AnyResponse:
-    return save(SETTINGS["details"], public_id)
+def app_details(public_id: str, part: str) -> AnyResponse:
+    """Its name, description, category or where it opens."""
+    if part not in DETAILS:
+        abort(404)
+    return save(SETTINGS[part], public_id)
+
+
+DETAILS = ("name", "description", "category", "launch_url")
 
 
 @bp.post("/apps/<public_id>/icon")
@@ -149,56 +158,11 @@ def app_owner(public_id: str) -> AnyResponse:
     return save(SETTINGS["owner"], public_id)
 
 
-@bp.post("/apps/<public_id>/steps")
-@keepers
-@fresh
-def app_steps(public_id: str) -> AnyResponse:
-    return save(SETTINGS["steps"], public_id)
-
-
 @bp.post("/apps/<public_id>/time-limit")
 @keepers
 @fresh
 def app_time_limit(public_id: str) -> AnyResponse:
     return save(SETTINGS["time-limit"], public_id)
-
-
-@bp.post("/apps/<public_id>/outcomes/<state>")
-@keepers
-@fresh
-def app_outcome(public_id: str, state: str) -> AnyResponse:
-    """Whom to mail when a request is approved, denied or expired, and with which words."""
-    if state not in OUTCOMES:
-        abort(404)
-    return save(SETTINGS[state], public_id)
-
-
-OUTCOMES = ("approved", "denied", "expired")
-
-
-@bp.get("/approvers")
-@owners
-def approvers() -> Response:
-    """The people and groups that match, as the options of a select: search as you type."""
-    words = words_of(request.args.get("q", "")).split()[:8]
-    field = request.args.get("field", "")
-    if field not in BLANK:
-        abort(404)
-    chosen = queries.chosen(request.args.get(field, ""))
-    choices = queries.choices(words)
-    if field == "person":
-        choices = replace(choices, groups=[])
-    return fragment("admin/_approvers.html", choices=choices, chosen=chosen, blank=BLANK[field])
-
-
-# The empty option of each select of people and groups.
-BLANK = {
-    "approver": "Nobody yet",
-    "owner": "Nobody",
-    "step": "A person or a group",
-    "person": "Somebody",
-    "decider": "Choose",
-}
 
 
 def load(public_id: str) -> AppPage:
@@ -220,21 +184,23 @@ def load(public_id: str) -> AppPage:
 
 
 # The sections that are no Setting: several small forms, each with an address of its own.
-PARTS = ("fields", "matrix", "copy")
+PARTS = ("steps", "fields", "matrix", "copy", "picture", "approved-others", "denied-others", "expired-others",
+         "denied-reasons")  # fmt: skip
 
 
 def change(
-    section: str, public_id: str, act: Callable[[App, AppPage], object], *, at: str = "", mark: str = ""
+    section: str, public_id: str, act: Callable[[App, AppPage], str | None], *, at: str = "", mark: str = ""
 ) -> AnyResponse:
     """Does what one small form of a section asks for, and answers the section.
 
-    `at` names the control where a refusal is shown that names none of its own; `mark` says which part it is about.
+    `at` names the control where a refusal is shown that names none of its own; `mark` says which part it is about,
+    unless `act` returns another one.
     """
     app = queries.app_to_change(public_id)
     if app is None:
         abort(404)
     try:
-        act(app, load(public_id))
+        mark = act(app, load(public_id)) or mark
     except (Invalid, Conflict) as error:
         undo()
         fields = error.fields if isinstance(error, Invalid) else {"": str(error)}
@@ -242,7 +208,7 @@ def change(
         page = load(public_id)
         drawn = _section(section, page)
         drawn.errors, drawn.mark, drawn.values = wrong, mark, drawn.values | request.form.to_dict()
-        drawn.values["defaults"] = request.form.getlist("default")  # several boxes have this name
+        drawn.values["several"] = request.form.getlist("default")  # several boxes have this name
         return _present(section, page, drawn, 409 if isinstance(error, Conflict) else 422)
     commit()
     if not htmx.is_fragment():
@@ -285,7 +251,7 @@ def save(setting: Setting, public_id: str) -> AnyResponse:
     page = load(public_id)
     said = ""
     if setting.name != "requestable" and before and not page.row.app.requestable:
-        said = f"{page.row.app.name} is out of the catalog until you name an approver."
+        said = f"{page.row.app.name} was removed from the catalog. Choose an approver to make it requestable again."
     if htmx.is_fragment():
         return present(setting, page, forms.draw(setting, page, saved=True), said=said)
     home = url_for("admin.app", public_id=public_id)
@@ -298,7 +264,7 @@ def _refuse(setting: Setting, public_id: str, wrong: dict[str, str], sentence: s
     page = load(public_id)
     section = forms.draw(setting, page)
     section.errors = wrong
-    if not setting.is_switch:
+    if setting.keeps_typed:
         section.values = section.values | setting.typed(request.form)
     if htmx.is_fragment():
         return present(setting, page, section, status=status)
@@ -327,30 +293,23 @@ def whole_page(page: AppPage, drawn: dict[str, Section], status: int = 200, **mo
 
 def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
     """What the templates of an app's page read. `drawn` holds the sections that are not simply as stored."""
-    q = words_of(request.args.get("q", ""))
     sections = {name: forms.draw(setting, page) for name, setting in SETTINGS.items()}
     sections |= {name: Section({}, "") for name in PARTS} | drawn
-    choices = queries.choices(q.split()[:8])
     return {
         "page": page,
+        "pick": picker.picked(),
         "what": None,
-        "people_only": replace(choices, groups=[]),
         "others": rules.other_apps(page.row.app.id, owner=None if me().is_admin else me().id),
         "app": page.row.app,
         "policy": page.row.policy,
         "sections": sections,
-        "choices": choices,
-        "q": q,
-        "blank": BLANK,
         "icons": APP_ICONS,
         "picture_limit": pictures.BYTES,
         "categories": queries.categories(),
         "kinds": KINDS,
         "frozen": entitlements.frozen,
-        "default_of": _default_of,
-        "default_choices": _default_choices,
-        "set_by": lambda field: _set_by(page, field),
-        "setters": [(one.value, f"Step {at}: {one.name}") for at, one in enumerate(page.steps, 1) if one is not None],
+        "default_of": entitlements.typed,
+        "stamp": forms.stamp,
         "unseen": [field.name for field in page.row.policy.entitlements if not _seen(page, field)],
     }
 
@@ -362,30 +321,6 @@ KINDS = {
     "number": "Number",
     "yes_no": "Yes or no",
 }
-
-
-def _default_of(field: Entitlement) -> str:
-    """As its input shows it."""
-    if isinstance(field.default, bool):
-        return "yes" if field.default else "no"
-    return "" if field.default is None else shown(field.default)
-
-
-def _default_choices(field: Entitlement) -> list[tuple[str, str]]:
-    if field.kind == "yes_no":
-        return [("yes", "Yes"), ("no", "No")]
-    return [(option, option) for option in field.options]
-
-
-def _set_by(page: AppPage, field: EntitlementField) -> str:
-    """ "the requester and Finance set it" """
-    writers = ["the requester"] if field.requester == Visibility.WRITE else []
-    for one, rule in zip(page.steps, page.row.policy.steps, strict=True):
-        if one is not None and rule.see.get(field.public_id) is Visibility.WRITE:
-            writers.append(one.name)
-    if len(writers) < 2:
-        return f"{writers[0]} sets it" if writers else "nobody sets it yet"
-    return f"{', '.join(writers[:-1])} and {writers[-1]} set it"
 
 
 def _seen(page: AppPage, field: Entitlement) -> bool:

@@ -38,5 +38,5 @@ def copy_rules(public_id: str) -> AnyResponse:
     answer = change("copy", public_id, act, at="source")
     if answer.status_code == 200 and htmx.is_fragment():
         # Nearly all of the page is another one now.
-        return go(url_for("admin.app", public_id=public_id), "The rules are copied. Look through them once.")
+        return go(url_for("admin.app", public_id=public_id), "Rules copied. Check them before you continue.")
     return answer

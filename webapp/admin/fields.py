@@ -1,61 +1,34 @@
 """The typed fields of an app: create, edit, order, archive and restore."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from flask import request
+from flask import abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
 from webapp.fresh import fresh
-from webapp.models import App
+from webapp.models import App, EntitlementField
 from webapp.operations import entitlements
-from webapp.operations.errors import Invalid
+from webapp.operations.errors import Conflict, Invalid
 from webapp.signin import keepers, me
-from webapp.text import one_line
-from webapp.workflow.policy import Approver
 
 from .apps import change
-from .forms import AppPage
+from .forms import CHANGED, AppPage, stamp
 from .views import bp
-
-
-def _typed() -> dict[str, Any]:
-    form = request.form
-    return {
-        "name": form.get("name", ""),
-        "options": form.get("options", "").splitlines()[:200],
-        "required": form.get("required") == "1",
-        "default": form.getlist("default")[:200],
-        "help": form.get("help", ""),
-    }
-
-
-def _listed(text: str, options: Sequence[str]) -> list[str]:
-    """Choices with commas between, where the choices are not there to be ticked yet; one may have a comma itself."""
-    return [text] if one_line(text) in map(one_line, options) else text.split(",")
 
 
 @bp.post("/apps/<public_id>/fields")
 @keepers
 @fresh
 def add_field(public_id: str) -> AnyResponse:
-    """A new field. `setter` is who sets it: "nobody", "requester", or a step's value."""
-    kind, setter = request.form.get("kind", ""), request.form.get("setter", "nobody")
-    typed = _typed()
-    if kind == "choices":
-        typed["default"] = _listed(request.form.get("default", ""), typed["options"])
+    """A new field, which the requester sets; what else there is to it is said in the field, once it is there."""
+    form = request.form
 
-    def act(app: App, page: AppPage) -> None:
-        writer: Approver | None = None
-        if setter not in ("nobody", "requester"):
-            writer = page.step(setter)
-        entitlements.create(
-            app, kind=kind, **typed, requester="write" if setter == "requester" else "hidden", writer=writer,
-            actor=me(), now=clock.now(),
-        )  # fmt: skip
+    def act(app: App, page: AppPage) -> str:
+        options = form.get("options", "").splitlines()[:200]
+        row = entitlements.create(app, name=form.get("name", ""), kind=form.get("kind", ""), options=options,
+                                  actor=me(), now=clock.now())  # fmt: skip
+        return row.public_id
 
-    return change("fields", public_id, act, at="required", mark="new")
+    return change("fields", public_id, act, at="name", mark="new")
 
 
 @bp.post("/apps/<public_id>/fields/order")
@@ -71,19 +44,45 @@ def order_fields(public_id: str) -> AnyResponse:
     return change("fields", public_id, act, at="order", mark=request.form.get("moved", "") or "order")
 
 
-@bp.post("/apps/<public_id>/fields/<field_id>")
+@bp.post("/apps/<public_id>/fields/<field_id>/<part>")
 @keepers
 @fresh
-def edit_field(public_id: str, field_id: str) -> AnyResponse:
-    """All of one field but its kind."""
+def edit_field(public_id: str, field_id: str, part: str) -> AnyResponse:
+    """One part of a field: its name, options, default, help, or whether it is required. `was` is as it was drawn."""
+    form = request.form
+    if part not in PARTS:
+        abort(404)
+    wanted: object = form.get(part, "")
+    if part == "required":
+        wanted = form.get(part) == "1"
+    elif part == "options":
+        wanted = form.get(part, "").splitlines()[:200]
+    elif part == "default":
+        wanted = form.getlist(part)[:200]
 
     def act(app: App, page: AppPage) -> None:
-        requester = request.form.get("requester", "")
-        if not requester:
-            raise Invalid(requester="Choose one of the three.")
-        entitlements.edit(app, field_id, **_typed(), requester=requester, actor=me(), now=clock.now())
+        row = next((one for one in page.fields if one.public_id == field_id and one.archived_at is None), None)
+        present = part_of(row, part) if row is not None else None
+        if row is not None and wanted != present and form.get("was", "") != stamp({part: present}):
+            raise Conflict(CHANGED)
+        try:
+            entitlements.edit(app, field_id, actor=me(), now=clock.now(), **{part: wanted})
+        except Invalid as error:
+            # Of what is saved by itself every fault is its own, like options without the one that is the default.
+            raise Invalid(**{part: str(error)}) from None
 
-    return change("fields", public_id, act, at="required", mark=field_id)
+    return change("fields", public_id, act, at=part, mark=field_id)
+
+
+PARTS = ("name", "options", "default", "help", "required")
+
+
+def part_of(row: EntitlementField, part: str) -> object:
+    """As its form sends it."""
+    field = entitlements.frozen(row)
+    if part == "default":
+        return entitlements.typed(field)
+    return list(field.options) if part == "options" else getattr(field, part)
 
 
 @bp.post("/apps/<public_id>/fields/<field_id>/archive")

@@ -1,12 +1,12 @@
 """What the forms of an app's page carry: its present values, what was typed, and how that is saved.
 
-Each section is saved by itself. It carries the values it was drawn with, and is refused only if one of
-those was changed by somebody else meanwhile.
+Each section is saved by itself. It carries the values it was drawn with, and is refused only if someone else has
+changed one of those since.
 """
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,11 +17,12 @@ from webapp.models import App, EntitlementField, Person
 from webapp.operations import apps as operations
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
+from webapp.presentation import count
 from webapp.queries import admin as queries
 from webapp.queries.admin import AppRow, Named
 from webapp.queries.rules import Members
 from webapp.text import clean, one_line
-from webapp.workflow.policy import DAYS_LIMIT, Approver, OutcomeRule, StepRule
+from webapp.workflow.policy import DAYS_LIMIT, Approver, OutcomeRule
 from webapp.workflow.states import Assurance, RequestState
 
 Values = dict[str, Any]
@@ -34,7 +35,7 @@ class AppPage:
 
     row: AppRow
     steps: list[Named | None]
-    audience: list[tuple[str, str, bool]]
+    audience: list[Named]
     members: dict[int, Members] = field(default_factory=dict)
     twice: tuple[str, ...] = ()
     fields: list[EntitlementField] = field(default_factory=list)
@@ -44,7 +45,7 @@ class AppPage:
         """The approver of the step that a form's value stands for. Raises Conflict."""
         found = next((one for one in self.steps if one is not None and one.value == value), None)
         if found is None:
-            raise Conflict("Somebody else removed this step meanwhile.")
+            raise Conflict("Someone else has removed this step. Reload the page.")
         return found.approver
 
 
@@ -64,6 +65,7 @@ class Setting:
     """How one section is read from the page, from its form, and saved.
 
     `save` raises Invalid or Conflict. A switch has one value; flipping it twice is a conflict, not the same wish.
+    What is picked, like a switch, is shown as it is when it was refused; of the others, what was typed is kept.
     """
 
     name: str
@@ -71,6 +73,11 @@ class Setting:
     typed: Callable[[Form], Values]
     save: Callable[[App, AppPage, Values, Person, datetime], None]
     is_switch: bool = False
+    is_picked: bool = False
+
+    @property
+    def keeps_typed(self) -> bool:
+        return not (self.is_switch or self.is_picked)
 
 
 def draw(setting: Setting, page: AppPage, *, saved: bool = False) -> Section:
@@ -86,16 +93,22 @@ def stamp(values: Values) -> str:
 
 
 def save(setting: Setting, page: AppPage, app: App, form: Form, *, actor: Person, now: datetime) -> None:
-    """Saves what was typed. Raises Invalid, or Conflict when somebody else has changed the same meanwhile."""
+    """Saves what was typed. Raises Invalid, or Conflict when someone else has changed the same."""
     current = setting.current(page)
     wanted = current | setting.typed(form)
-    if setting.is_switch and form.get("was") != stamp(current):
-        raise Conflict(f"{_SWITCHES[setting.name]} for {app.name} was changed by somebody else. Look at how it is now.")
+    stale = form.get("was") != stamp(current)
+    if setting.is_switch and stale:
+        raise Conflict(f"Someone else changed {_SWITCHES[setting.name]} for {app.name}. The current value is shown.")
     if wanted == current:
         return
-    if form.get("was") != stamp(current):
-        raise Conflict("Somebody else changed this meanwhile. What you wrote is still here: save again to replace it.")
+    if stale and setting.is_picked:
+        raise Conflict("Someone else changed this. The current value is shown.")
+    if stale:
+        raise Conflict(CHANGED)
     setting.save(app, page, wanted, actor, now)
+
+
+CHANGED = "Someone else changed this. Your text is still here. Save again to overwrite their change."
 
 
 def _value(named: Named | None) -> str:
@@ -108,22 +121,19 @@ def approver_of(value: str, *, field: str) -> Approver | None:
         return None
     found = queries.chosen(value)
     if found is None:
-        raise Invalid(**{field: "Choose somebody from the list: they are not there any more."})
+        raise Invalid(**{field: "This person or group is no longer available. Choose another one."})
     return found.approver
 
 
-def _details_typed(form: Form) -> Values:
-    values = {
-        "name": one_line(form.get("name", "")),
-        "description": clean(form.get("description", "")),
-        "category": one_line(form.get("category", "")),
-    }
-    # An owner who is no admin has no field for it.
-    return values | ({"launch_url": one_line(form["launch_url"])} if "launch_url" in form else {})
+def _detail(key: str, clean: Callable[[str], str] = one_line) -> Setting:
+    """A text about the app, saved by itself."""
 
+    def save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+        operations.change_details(app, **values, actor=actor, now=now)
 
-def _details_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
-    operations.change_details(app, **values, actor=actor, now=now)
+    return Setting(
+        key, lambda page: {key: getattr(page.row.app, key)}, lambda form: {key: clean(form.get(key, ""))}, save
+    )
 
 
 def _icon_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
@@ -152,24 +162,16 @@ def _assurance_save(app: App, page: AppPage, values: Values, actor: Person, now:
     operations.change_policy(app, assurance=assurance, actor=actor, now=now)
 
 
-def _audience_current(page: AppPage) -> Values:
-    groups = sorted(key for key, _, is_chosen in page.audience if is_chosen)
-    return {"audience": "everyone" if page.row.app.for_everyone else "groups", "groups": groups}
-
-
 def _audience_typed(form: Form) -> Values:
-    audience = form.get("audience", "")
-    return {"audience": audience, "groups": sorted(form.getlist("groups")) if audience == "groups" else []}
+    """Those that are there, with one more, or without one."""
+    return {"audience": sorted({*form.getlist("audience")} - {form.get("without", "")})}
 
 
 def _audience_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
-    if values["audience"] not in ("everyone", "groups"):
-        raise Invalid(audience="Choose everyone or some groups.")
-    if values["audience"] == "groups" and not values["groups"]:
-        raise Invalid(audience="Choose at least one group, or everyone.")
-    groups = queries.groups_by_public_id(values["groups"])
-    if len(groups) != len(values["groups"]):
-        raise Invalid(audience="One of these groups is not there any more. Reload the page and choose again.")
+    keys = [one.removeprefix("group:") for one in values["audience"]]
+    groups = queries.groups_by_public_id(keys)
+    if len(groups) != len(keys):
+        raise Invalid(audience="One of these groups is no longer available. Reload the page and choose again.")
     operations.set_audience(app, groups=groups, actor=actor, now=now)
 
 
@@ -181,83 +183,32 @@ def _owner_save(app: App, page: AppPage, values: Values, actor: Person, now: dat
     operations.set_owner(app, owner=approver_of(values["owner"], field="owner"), actor=actor, now=now)
 
 
-def _steps_current(page: AppPage) -> Values:
-    if len(page.steps) > 1:
-        return {"approver": None}  # equal to nothing that this page could send
-    return {"approver": _value(page.steps[0]) if page.steps else ""}
-
-
-def _steps_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
-    rules = page.row.policy.steps
-    if len(rules) > 1:
-        raise Conflict(f"{app.name} has {len(rules)} steps now. Look at them and change the one you mean.")
-    approver = approver_of(values["approver"], field="approver")
-    if approver is None:
-        steps = []
-    elif rules:
-        # The time limit of the step's own, and who sees which field, stay.
-        steps = [replace(rules[0], approver=approver)]
-    else:
-        steps = [StepRule(approver)]
-    operations.set_steps(app, steps=steps, actor=actor, now=now)
-
-
 def _days_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
     given, days = values["days"], page.row.policy.days
     if not (given.isascii() and given.isdigit() and len(given) < 4 and 1 <= int(given) <= DAYS_LIMIT):
-        shown = f"{given[:20]} was" if given else "That was"
-        raise Invalid(
-            days=f"Choose 1 to {DAYS_LIMIT} days. {shown} not saved; the limit is still {days} day{'s' * (days != 1)}."
-        )
+        raise Invalid(days=f"Enter a number from 1 to {DAYS_LIMIT}. The limit is still {count(days, 'day')}.")
     operations.change_policy(app, days=int(given), actor=actor, now=now)
 
 
-def _outcome_current(state: RequestState) -> Callable[[AppPage], Values]:
+def _outcome(state: RequestState, part: str, keys: tuple[str, ...], typed: Callable[[Form], Values]) -> Setting:
+    """A part of what is mailed when a request ends this way: `keys` of its rule."""
+
     def current(page: AppPage) -> Values:
         rule = page.row.policy.outcomes.get(state, OutcomeRule())
-        values = {
-            "requester": rule.requester,
-            "approvers": rule.approvers,
-            "others": "\n".join(rule.others),
-            "words": rule.words,
-        }
-        return values | ({"reasons": "\n".join(rule.reasons)} if state is RequestState.DENIED else {})
+        return {key: getattr(rule, key) for key in keys}
 
-    return current
-
-
-def _outcome_typed(state: RequestState) -> Callable[[Form], Values]:
-    def typed(form: Form) -> Values:
-        values = {
-            "requester": form.get("requester") == "1",
-            "approvers": form.get("approvers") == "1",
-            "others": "\n".join(form.get("others", "").replace(",", " ").replace(";", " ").split()),
-            "words": clean(form.get("words", "")),
-        }
-        return values | ({"reasons": clean(form.get("reasons", ""))} if state is RequestState.DENIED else {})
-
-    return typed
-
-
-def _outcome_save(state: RequestState) -> Callable[[App, AppPage, Values, Person, datetime], None]:
     def save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
-        operations.set_outcome(
-            app,
-            state,
-            requester=values["requester"],
-            approvers=values["approvers"],
-            others=values["others"].splitlines(),
-            words=values["words"],
-            reasons=values.get("reasons", "").splitlines(),
-            actor=actor,
-            now=now,
-        )
+        operations.set_outcome(app, state, **values, actor=actor, now=now)
 
-    return save
+    return Setting(f"{state.value}-{part}", current, typed, save)
 
 
-def _outcome(state: RequestState) -> Setting:
-    return Setting(state.value, _outcome_current(state), _outcome_typed(state), _outcome_save(state))
+def _outcomes(state: RequestState) -> tuple[Setting, Setting]:
+    return (
+        _outcome(state, "mail", ("requester", "approvers"),
+                 lambda form: {key: form.get(key) == "1" for key in ("requester", "approvers")}),
+        _outcome(state, "words", ("words",), lambda form: {"words": clean(form.get("words", ""))}),
+    )  # fmt: skip
 
 
 def _switch_typed(form: Form) -> Values:
@@ -267,20 +218,18 @@ def _switch_typed(form: Form) -> Values:
 _SWITCHES = {
     "requestable": "Requestable",
     "approval-required": "Approval required",
-    "comment-required": "Comment required",
+    "comment-required": "Reason required",
 }
 
 _ALL = (
-    Setting(
-        "details",
-        lambda page: {key: getattr(page.row.app, key) for key in ("name", "description", "category", "launch_url")},
-        _details_typed,
-        _details_save,
-    ),
+    _detail("name"),
+    _detail("description", clean),
+    _detail("category"),
+    _detail("launch_url"),
     Setting(
         "icon",
         lambda page: {"icon": page.row.app.icon, "picture": page.row.app.icon_hash},
-        # Whoever chooses from the set gives the uploaded picture up.
+        # Who chooses from the set gives the uploaded picture up.
         lambda form: {"icon": form.get("icon", ""), "picture": ""},
         _icon_save,
     ),
@@ -307,7 +256,13 @@ _ALL = (
         lambda form: {"assurance": form.get("assurance", "")},
         _assurance_save,
     ),
-    Setting("audience", _audience_current, _audience_typed, _audience_save),
+    Setting(
+        "audience",
+        lambda page: {"audience": sorted(one.value for one in page.audience)},
+        _audience_typed,
+        _audience_save,
+        is_picked=True,
+    ),
     Setting(
         "note",
         lambda page: {"note": page.row.app.note},
@@ -319,16 +274,16 @@ _ALL = (
         lambda page: {"owner": _value(page.row.owner)},
         lambda form: {"owner": form.get("owner", "")},
         _owner_save,
+        is_picked=True,
     ),
-    Setting("steps", _steps_current, lambda form: {"approver": form.get("approver", "")}, _steps_save),
     Setting(
         "time-limit",
         lambda page: {"days": str(page.row.policy.days)},
         lambda form: {"days": one_line(form.get("days", ""))},
         _days_save,
     ),
-    _outcome(RequestState.APPROVED),
-    _outcome(RequestState.DENIED),
-    _outcome(RequestState.EXPIRED),
+    *_outcomes(RequestState.APPROVED),
+    *_outcomes(RequestState.DENIED),
+    *_outcomes(RequestState.EXPIRED),
 )
 SETTINGS = {setting.name: setting for setting in _ALL}

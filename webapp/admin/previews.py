@@ -3,7 +3,7 @@
 Its facts are made up here and never stored: nothing is written or sent, and its link and code are none.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import Response, abort, request
@@ -24,7 +24,7 @@ from webapp.workflow.states import RequestState, StepState
 
 from . import apps
 from .forms import AppPage
-from .views import bp, fragment, words_of
+from .views import bp, fragment
 
 # A request that there is not.
 NO_REQUEST = "0" * 12
@@ -45,19 +45,20 @@ class Kind:
 
 P, S = RequestState, StepState
 KINDS = {
-    "asked": Kind("approval-asked", "Request", "To the approvers of a step, when it opens.",
+    "asked": Kind("approval-asked", "Approval needed", "Sent to the approvers of a step when it begins.",
                   P.PENDING, S.OPEN, S.WAITING, ("approver",)),
-    "approved": Kind("request-approved", "Approved", "After final approval.",
+    "approved": Kind("request-approved", "Approved", "Sent after final approval.",
                      P.APPROVED, S.APPROVED, S.APPROVED, ("requester", "approver", "other")),
-    "denied": Kind("request-denied", "Denied", "After a denial.",
+    "denied": Kind("request-denied", "Denied", "Sent when an approver denies.",
                    P.DENIED, S.DENIED, S.SKIPPED, ("requester", "approver", "other")),
-    "expired": Kind("request-expired", "Expired", "If no one decides by the deadline.",
+    "expired": Kind("request-expired", "Expired", "Sent when the deadline passes without a decision.",
                     P.EXPIRED, S.EXPIRED, S.SKIPPED, ("requester", "approver", "other")),
-    "cancelled": Kind("request-cancelled", "Cancelled", "To the approvers who were asked, if the request is cancelled.",
+    "cancelled": Kind("request-cancelled", "Cancelled", "Sent to the approvers when a request is cancelled.",
                       P.CANCELLED, S.SKIPPED, S.SKIPPED, ("approver",)),
-    "settled": Kind("request-settled", "Already decided", "To the others of a group, when one of them has decided.",
+    "settled": Kind("request-settled", "Already decided",
+                    "Sent to the other group members when one of them decides.",
                     P.PENDING, S.APPROVED, S.WAITING, ("approver",)),
-    "added": Kind("app-added", "Added", "Only while no approval is required: to the person who added it.",
+    "added": Kind("app-added", "Added", "Sent to the person who adds the app, while no approval is required.",
                   P.APPROVED, S.APPROVED, S.APPROVED, ("requester",)),
 }  # fmt: skip
 
@@ -81,7 +82,6 @@ def preview_mail(public_id: str, kind: str) -> Response:
     """As if `person` ("person:4K7W9Q2M3XTA"; else the one who looks) had asked; to the role `to`, of the step `step`
     (from 1)."""
     made = _preview(public_id, kind)
-    q = words_of(request.args.get("q", ""))
     answer = fragment(
         "admin/mail_preview.html",
         app=made.page.row.app,
@@ -93,8 +93,7 @@ def preview_mail(public_id: str, kind: str) -> Response:
         at=made.at,
         asker=made.asker,
         message=made.message,
-        q=q,
-        choices=replace(queries.choices(q.split()[:8]), groups=[]),
+        pick=picker.picked(),
     )
     return framed.page(answer)
 
@@ -153,7 +152,7 @@ def _person(who: Who) -> Person:
 def _request(app: App, policy: Policy, state: RequestState, asker: Person) -> AccessRequest:
     made = AccessRequest(
         id=0, public_id=NO_REQUEST, app_id=app.id, asked_by_id=asker.id, for_person_id=asker.id,
-        message="The reason that the requester entered.", state=state.value, version=1,
+        message="(example reason)", state=state.value, version=1,
         created_at=now() - timedelta(days=1), settled_at=now() if state is not RequestState.PENDING else None,
         settled_by_id=None, settled_note="",
     )  # fmt: skip
@@ -204,5 +203,5 @@ def _step(
     if asked and state in (StepState.APPROVED, StepState.DENIED):
         step.decided_by, step.decided_at, step.channel = asked[0], now(), "browser"
         step.verdict = state.value
-        step.comment = "The reason for the denial." if state is StepState.DENIED else ""
+        step.comment = "(example reason for denying)" if state is StepState.DENIED else ""
     return step

@@ -26,9 +26,8 @@ from webapp.transactions import choose
 from webapp.workflow.errors import WorkflowError
 from webapp.workflow.states import RequestState
 
-from . import filters, questions, tables
-from .apps import BLANK
-from .views import bp, commit, fragment, go, undo, words_of
+from . import filters, picker, questions, tables
+from .views import bp, commit, fragment, go, undo
 
 COLUMNS = ("Request", "App", "Person", "State", "With, or decided by", "Until, or when (UTC)", "Asked (UTC)", "Note")
 STATES = ("pending", "approved", "denied", "expired", "cancelled")
@@ -156,15 +155,15 @@ def cancel_request(public_id: str) -> AnyResponse:
 @admins
 @fresh
 def reassign_request(public_id: str) -> AnyResponse:
-    """`decider` is "person:…" or "group:…"; with a reason. With `find` nothing is done but to find them."""
-    if "find" in request.form:
+    """`decider` is "person:…" or "group:…"; with a reason. With `find` or `take` nothing is done but to choose them."""
+    if "find" in request.form or "take" in request.form:
         undo()
         return _page(_case(public_id), form="reassignment")
 
     def act(case: Case) -> str:
         to = names.chosen(request.form.get("decider", ""))
         if to is None:
-            raise Invalid(approver="Please choose a person or a group.")
+            raise Invalid(approver="Choose a person or group.")
         override.reassign(case, to=to.approver, name=to.name, actor=me(), reason=request.form.get("reason", ""),
                           now=clock.now())  # fmt: skip
         return f"It is with {to.name} now. The links that were mailed before are dead."
@@ -219,17 +218,14 @@ def _page(case: Case, status: int = 200, *, form: str = "", wrong: dict[str, str
     """`form` is the one that was refused, redisplayed with what was typed."""
     own = me().id in (case.request.asked_by_id, case.request.for_person_id)
     typed = request.form if form else MultiDict[str, str]()
-    q = words_of(typed.get("q", ""))
     steps = chains.of_requests([case.request.id]).get(case.request.id, [])
     values: dict[str, Any] = {
         "case": case,
         "reference": reference(case.request.public_id),
         "step": next((step for step in steps if step.state == "open" and not step.overdue), None),
         "own": own,
-        "q": q,
-        "choices": names.choices(q.split()[:8]),
-        "chosen": names.chosen(typed["decider"]) if "decider" in typed else None,
-        "blank": BLANK,
+        "pick": picker.searched("decider", typed.get("q", "")) if "find" in typed else picker.Pick(),
+        "chosen": names.chosen(typed.get("take") or typed.get("decider", "")),
         "form": form,
         "wrong": wrong or {},
         "typed": typed,

@@ -7,7 +7,9 @@ from webapp import clock
 from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import apps as operations
+from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
+from webapp.presentation import count
 from webapp.signin import keepers, me
 from webapp.text import one_line
 from webapp.workflow.policy import DAYS_LIMIT, Approver
@@ -28,7 +30,7 @@ def add_step(public_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         approver = approver_of(value, field="step")
         if approver is None:
-            raise Invalid(step="Choose a person or a group first.")
+            raise Invalid(step="Choose a person or group.")
         operations.add_step(app, approver=approver, actor=me(), now=clock.now())
 
     return change("steps", public_id, act, at="step", mark=value)
@@ -45,6 +47,23 @@ def order_steps(public_id: str) -> AnyResponse:
         operations.order_steps(app, order=[page.step(one) for one in order], actor=me(), now=clock.now())
 
     return change("steps", public_id, act, mark=request.form.get("moved", "") or "order")
+
+
+@bp.post("/apps/<public_id>/steps/<value>/approver")
+@keepers
+@fresh
+def change_approver(public_id: str, value: str) -> AnyResponse:
+    """Another approver for this step."""
+    given = request.form.get("approver", "")
+
+    def act(app: App, page: AppPage) -> str:
+        to = approver_of(given, field="approver")
+        if to is None:
+            raise Invalid(approver="Choose a person or group.")
+        operations.change_approver(app, approver=page.step(value), to=to, actor=me(), now=clock.now())
+        return given
+
+    return change("steps", public_id, act, at="approver", mark=value)
 
 
 @bp.post("/apps/<public_id>/steps/<value>/removal")
@@ -66,9 +85,8 @@ def step_time_limit(public_id: str, value: str) -> AnyResponse:
 
     def act(app: App, page: AppPage) -> None:
         if given and not (given.isascii() and given.isdigit() and len(given) < 4 and 1 <= int(given) <= DAYS_LIMIT):
-            raise Invalid(
-                days=f"Choose 1 to {DAYS_LIMIT} days, or leave it empty for the app’s {page.row.policy.days}."
-            )
+            default = count(page.row.policy.days, "day")
+            raise Invalid(days=f"Enter a number from 1 to {DAYS_LIMIT}, or leave it empty for {default}.")
         days = int(given) if given else None
         operations.set_step_days(app, approver=page.step(value), days=days, actor=me(), now=clock.now())
 
@@ -79,20 +97,26 @@ def step_time_limit(public_id: str, value: str) -> AnyResponse:
 @keepers
 @fresh
 def see_fields(public_id: str) -> AnyResponse:
-    """Hidden, read or write of each step and field. Only what differs from the page's own state is a wish."""
+    """Hidden, view or edit, of the requester and each step, and each field.
+
+    Only what differs from the page's own state is a wish.
+    """
     wanted = {key: word for key, word in request.form.items() if key.startswith("see-")}
+    changed = [key for key, word in wanted.items() if word != request.form.get(f"was-{key.removeprefix('see-')}", "")]
 
     def act(app: App, page: AppPage) -> None:
-        changes: dict[tuple[Approver, str], tuple[Visibility, Visibility]] = {}
-        for key, word in wanted.items():
-            _, step, field = key.split("-", 2) if key.count("-") == 2 else ("", "", "")
-            was = request.form.get(f"was-{step}-{field}", "")
-            if word == was:
-                continue
+        steps: dict[tuple[Approver, str], entitlements.Change] = {}
+        requester: dict[str, entitlements.Change] = {}
+        for key in changed:
+            _, who, field = key.split("-", 2) if key.count("-") == 2 else ("", "", "")
             try:
-                changes[page.step(step), field] = (Visibility(was), Visibility(word))
+                cell = Visibility(request.form.get(f"was-{who}-{field}", "")), Visibility(wanted[key])
             except ValueError:
-                raise Invalid(matrix="Choose hidden, read or write.") from None
-        operations.see_fields(app, changes=changes, actor=me(), now=clock.now())
+                raise Invalid(matrix="Choose Hidden, View or Edit.") from None
+            if who == "requester":
+                requester[field] = cell
+            else:
+                steps[page.step(who), field] = cell
+        entitlements.see(app, steps=steps, requester=requester, actor=me(), now=clock.now())
 
-    return change("matrix", public_id, act, at="matrix")
+    return change("matrix", public_id, act, at="matrix", mark=changed[0].rpartition("-")[2] if changed else "")

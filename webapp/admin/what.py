@@ -1,6 +1,6 @@
-"""What would happen if somebody asked now: who decides, in which order, by when, and what to look out for.
+"""What would happen if someone requested the app now: who decides, in which order, by when, and what to look out for.
 
-Only reads: nothing is written, nobody gets a mail.
+Only reads: nothing is written, no email is sent.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import RequestState, Tier, Visibility
 
-from . import apps
+from . import apps, picker
 from .forms import AppPage
 from .views import bp, fragment
 
@@ -42,12 +42,13 @@ class What:
 @bp.get("/apps/<public_id>/what-would-happen")
 @keepers
 def what_would_happen(public_id: str) -> Response:
-    """For the person of `person` ("person:4K7W9Q2M3XTA"); nobody chosen: only the question."""
+    """For the person of `person` ("person:4K7W9Q2M3XTA"); no one chosen: only the question. `quiet`: it is not told."""
     page = apps.load(public_id)
     person = queries.chosen(request.args.get("person", ""))
     what = _what(page, person) if person is not None and not person.is_group else None
     if htmx.is_fragment():
-        return fragment("admin/_what.html", app=page.row.app, what=what)
+        quiet = "quiet" in request.args
+        return fragment("admin/_ask_what.html", app=page.row.app, what=what, pick=picker.Pick(), quiet=quiet)
     return apps.whole_page(page, {}, what=what)
 
 
@@ -56,17 +57,19 @@ def _what(page: AppPage, person: Named) -> What:
     first = _first(person.name)
     what, missing = What(person, []), ""
     if not app.requestable:
-        what.warnings.append((f"{app.name} is not in the catalog.", "Nobody can ask for it until Requestable is on."))
+        what.warnings.append(
+            (f"{app.name} is not in the catalog.", "Turn on Requestable so that people can request it.")
+        )
         missing = "It is not in the catalog"
     elif not app.for_everyone and not rules.in_audience(app.id, person.id):
-        what.warnings.append((f"{first} does not see {app.name}.", "They are in none of the groups that see it."))
-        missing = "They do not see it in the catalog"
+        what.warnings.append((f"{first} cannot see {app.name},", "because they are not in any of its groups."))
+        missing = "They cannot see it in the catalog"
     if not policy.approval_required:
         what.links = [
-            _face(person.name, person.public_id, f"{first} adds it", ("Now, nobody has to approve",)),
-            _app(app, f"{first} does not get it", (missing,))
+            _face(person.name, person.public_id, f"{first} adds the app", ("No approval needed",)),
+            _app(app, f"{first} does not get access", (missing,))
             if missing
-            else _app(app, f"{first} has it", ("At once, with a mail",)),
+            else _app(app, f"{first} has access", ("Straight away, with an email",)),
         ]
         return what
     found = directory.look_up([*(step.approver for step in policy.steps), app.owner])
@@ -74,42 +77,42 @@ def _what(page: AppPage, person: Named) -> What:
         who_decides(step.approver, owner=app.owner, directory=found.directory, without=frozenset({person.id}))
         for step in policy.steps
     ]
-    asked = f"Now. Mail to {_names(deciders[0], found)}" if deciders else "Now, but nobody is asked"
-    what.links.append(_face(person.name, person.public_id, f"{first} asks", (asked,)))
+    asked = f"Now. Email to {_names(deciders[0], found)}" if deciders else "Now, but there is no approver"
+    what.links.append(_face(person.name, person.public_id, f"{first} requests", (asked,)))
     for at, (step, who) in enumerate(zip(page.steps, deciders, strict=True)):
         if step is not None:
             what.links.append(_step(policy, at, step, who, found))
             what.warnings += _warnings(at + 1, step, who, person, found, page)
     stuck = next((at for at, who in enumerate(deciders, 1) if who.tier is Tier.NOBODY), 0)
     if not deciders:
-        missing = missing or "It has no step yet"
+        missing = missing or "It has no steps yet"
     elif stuck:
-        missing = missing or f"Nobody can decide step {stuck}"
+        missing = missing or f"No one can decide step {stuck}"
     if missing:
-        what.links.append(_app(app, f"{first} does not get it", (missing,)))
+        what.links.append(_app(app, f"{first} does not get access", (missing,)))
     else:
-        what.links.append(_app(app, f"{first} gets it", (_mails(policy, person, deciders, found),)))
+        what.links.append(_app(app, f"{first} gets access", (_mails(policy, person, deciders, found),)))
     if not deciders:
-        what.warnings.append(("There is no step yet.", "Name an approver, or turn off Approval required."))
+        what.warnings.append(("No steps yet.", "Add an approver or turn off Approval required."))
     elif app.owner is None:
-        what.warnings.append(("Nobody owns this app.", "If an approver is gone, the admins stand in."))
+        what.warnings.append(("This app has no owner.", "If an approver is not available, the admins decide."))
     return what
 
 
 def _step(policy: Policy, at: int, step: Named, who: Deciders, found: Found) -> Link:
     days = policy.days_for(at)
     until = times().due_short(times().now + timedelta(days=days))
-    lines = [f"Until {until}" if at == 0 else f"{count(days, 'day')} more"]
+    lines = [f"Due {until}" if at == 0 else f"{count(days, 'day')} more"]
     sets = [one.name for one in policy.entitlements if policy.steps[at].see.get(one.id) is Visibility.WRITE]
     if sets:
-        lines.append(f"sets {', '.join(sets)}")
+        lines.append(f"Sets {', '.join(sets)}")
     names = _names(who, found)
     if who.tier is Tier.APPROVER:
         title = f"{capital(names)}, for {step.name}" if step.is_group else step.name
     elif who.tier is Tier.NOBODY:
-        title = "Nobody can decide"
+        title = "No one can decide"
     else:
-        title, lines = capital(names), [f"in place of {step.name}", *lines]
+        title, lines = capital(names), [f"instead of {step.name}", *lines]
     alone = found.contacts[who.people[0]] if len(who.people) == 1 else None
     if alone is not None:
         return _face(alone.name, alone.public_id, title, tuple(lines))
@@ -121,36 +124,36 @@ def _warnings(
 ) -> list[tuple[str, str]]:
     """What an admin should know of one step."""
     first, people = _first(person.name), found.directory.of(step.approver)
-    place = {Tier.OWNER: "the owner of the app", Tier.ADMINS: "the admins"}.get(who.tier, "nobody")
+    place = {Tier.OWNER: "the owner of the app", Tier.ADMINS: "the admins"}.get(who.tier, "no one")
     if not people:
-        why = "Nobody is in this group." if step.is_group else f"{step.name} is deactivated."
+        why = "This group has no active members." if step.is_group else f"{step.name} is deactivated."
     elif people == (person.id,):
-        why = "Nobody decides on their own request."
+        why = "Requesters cannot approve their own request."
     elif person.id in people and len(people) == 2:
-        return [(f"{capital(_names(who, found))} would decide alone.", f"{first} is in {step.name} too.")]
+        return [(f"Only {_names(who, found)} can decide,", f"because {first} is in {step.name}.")]
     else:
         return []
     if who.tier is Tier.NOBODY:
-        return [(f"Nobody can decide step {number}.", f"{why} {first} would be told so and could not send it.")]
+        return [(f"No one can decide step {number}.", f"{why} {first} would not be able to send the request.")]
     return [(f"Step {number} would go to {place}.", why)]
 
 
 def _mails(policy: Policy, person: Named, deciders: list[Deciders], found: Found) -> str:
     rule = policy.outcomes.get(RequestState.APPROVED)
     if rule is None:
-        return "No mails"
+        return "No emails"
     names = [_first(person.name)] if rule.requester else []
     if rule.approvers:
         people = dict.fromkeys(one for who in deciders for one in who.people)
         names += [_first(found.contacts[one].name) for one in people][:4] + (["others"] if len(people) > 4 else [])
     names += list(rule.others)
-    return f"Mails to {', '.join(names)}" if names else "No mails"
+    return f"Emails to {', '.join(names)}" if names else "No emails"
 
 
 def _names(who: Deciders, found: Found) -> str:
-    """ "Ana Moreau", "Ben Okafor or Chloe Tan", "one of 14 people", "nobody" """
+    """ "Ana Moreau", "Ben Okafor or Chloe Tan", "one of 14 people", "no one" """
     if not who.people:
-        return "nobody"
+        return "no one"
     if len(who.people) > 3:
         return f"one of {len(who.people)} people"
     names = [found.contacts[one].name for one in who.people]

@@ -1,6 +1,6 @@
 """Apps and their rules. Each saved rule is a new, immutable PolicyRevision."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from webapp.queries import directory, rules
 from webapp.text import clean, one_line, sha256
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import SCHEMA, WORDS_LIMIT, Approver, OutcomeRule, Policy, StepRule, digest
-from webapp.workflow.states import RequestState, Visibility
+from webapp.workflow.states import RequestState
 
 from ._rearrange import rearrange
 from ._sql import unless_taken
@@ -55,7 +55,7 @@ def create(
         owner = Approver(person=actor.id)
     if owner is not None:
         app.owner_person_id, app.owner_group_id = owner.person, owner.group
-    with unless_taken(Invalid(name=f"There is an app called {name} already.")):
+    with unless_taken(Invalid(name=f"An app with the name {name} already exists.")):
         db.session.add(app)
     audit.record("app.created", at=now, actor=actor.id if actor else None, app=app.id, requestable=requestable,
                  owner=_plain(owner))  # fmt: skip
@@ -66,25 +66,28 @@ def create(
 def change_details(
     app: App,
     *,
-    name: str,
-    description: str,
-    category: str,
-    launch_url: str,
+    name: str | None = None,
+    description: str | None = None,
+    category: str | None = None,
+    launch_url: str | None = None,
     actor: Person,
     now: datetime,
 ) -> None:
-    """What people read of the app and where it opens; the latter is an admin's. Raises Invalid with all that is wrong.
+    """What people read of the app and where it opens; None: as it is. Raises Invalid with all that is wrong.
 
-    A link on everybody's dashboard that leads somewhere else is no rule of approval, so owners do not set it.
+    A link on every dashboard that leads somewhere else is no rule of approval, so only admins set it.
     """
-    name, description, category = one_line(name), clean(description), one_line(category)
+    name = one_line(app.name if name is None else name)
+    description = clean(app.description if description is None else description)
+    category = one_line(app.category if category is None else category)
+    launch_url = app.launch_url if launch_url is None else launch_url
     wrong: dict[str, str] = {}
     try:
         _name(name)
     except Invalid as error:
         wrong |= error.fields
     if len(description) > DESCRIPTION_LIMIT:
-        wrong["description"] = f"Please keep it to {DESCRIPTION_LIMIT} characters; this has {len(description):,}."
+        wrong["description"] = f"Use {DESCRIPTION_LIMIT} characters or fewer. You entered {len(description):,}."
     if len(category) > CATEGORY_LIMIT:
         wrong["category"] = f"A category can have up to {CATEGORY_LIMIT} characters."
     try:
@@ -92,11 +95,11 @@ def change_details(
     except Invalid as error:
         wrong |= error.fields
     if launch_url != app.launch_url and not actor.is_admin:
-        wrong["launch_url"] = "Only an admin can change where it leads. Ask one."
+        wrong["launch_url"] = "Only an admin can change the app URL."
     if wrong:
         raise Invalid(**wrong)
     before = _details(app)
-    with unless_taken(Invalid(name=f"There is an app called {name} already.")):
+    with unless_taken(Invalid(name=f"An app with the name {name} already exists.")):
         app.describe(name=name, description=description, category=category)
         app.launch_url = launch_url
     after = _details(app)
@@ -116,7 +119,7 @@ def set_note(app: App, *, note: str, actor: Person, now: datetime) -> None:
     refuse_own(app, actor)
     note = clean(note)
     if len(note) > NOTE_LIMIT:
-        raise Invalid(note=f"Please keep it to {NOTE_LIMIT} characters; this has {len(note):,}.")
+        raise Invalid(note=f"Use {NOTE_LIMIT} characters or fewer. You entered {len(note):,}.")
     before, app.note = app.note, note
     audit.record("app.changed", at=now, actor=actor.id, app=app.id,
                  before={"note": sha256(before)}, after={"note": sha256(note)})  # fmt: skip
@@ -149,7 +152,7 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
         created_by_id=actor.id if actor else None,
         created_at=now,
     )
-    with unless_taken(Conflict("Someone else saved this rule at the same moment. Look at it and save again.")):
+    with unless_taken(Conflict("Someone else saved these rules at the same time. Check them and save again.")):
         db.session.add(revision)
     failpoints.at("policy.in-save")
     before_it = db.session.get(PolicyRevision, app.policy_revision_id) if app.policy_revision_id else None
@@ -177,7 +180,7 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
 def refuse_own(app: App, actor: Person) -> None:
     """Raises Conflict while the actor has an open request for the app: nobody makes the rule of their own case."""
     if rules.has_asked(app.id, actor.id):
-        raise Conflict(f"You have asked for {app.name} yourself, so its rules have to wait until that is decided.")
+        raise Conflict(f"You have a pending request for {app.name}, so you cannot change its rules.")
 
 
 def change_policy(app: App, *, actor: Person, now: datetime, **changes: Any) -> PolicyRevision:
@@ -205,7 +208,7 @@ def set_requestable(app: App, *, requestable: bool, actor: Person | None, now: d
     if app.requestable is requestable:
         return
     if requestable and policy.approval_required and not policy.steps:
-        raise Conflict(f"Name an approver for {app.name} first, or turn off Approval required.")
+        raise Conflict(f"Choose an approver for {app.name} first or turn off Approval required.")
     before, app.requestable = app.requestable, requestable
     # Who opened it, where no approver has a word in it: see queries/own_access.py.
     by = actor.id if actor is not None else None
@@ -237,8 +240,17 @@ def add_step(app: App, *, approver: Approver, actor: Person, now: datetime) -> N
     """One more step at the end of the chain. Raises Invalid or Conflict."""
     policy = rule_to_change(app)
     if any(step.approver == approver for step in policy.steps):
-        raise Invalid(step="The same approver stands in another step already. Once is enough.")
+        raise Invalid(step="This approver is already in another step.")
     _save_steps(app, policy, (*policy.steps, StepRule(approver)), actor=actor, now=now)
+
+
+def change_approver(app: App, *, approver: Approver, to: Approver, actor: Person, now: datetime) -> None:
+    """Another approver for a step, which keeps its time limit and what it may see. Raises Invalid or Conflict."""
+    policy, step = _step_to_change(app, approver)
+    if to != approver and any(one.approver == to for one in policy.steps):
+        raise Invalid(approver="This approver is already in another step.")
+    steps = tuple(replace(one, approver=to) if one is step else one for one in policy.steps)
+    _save_steps(app, policy, steps, actor=actor, now=now)
 
 
 def remove_step(app: App, *, approver: Approver, actor: Person, now: datetime) -> None:
@@ -255,7 +267,7 @@ def order_steps(app: App, *, order: Sequence[Approver], actor: Person, now: date
     policy = rule_to_change(app)
     steps = {step.approver: step for step in policy.steps}
     if len(order) != len(steps) or set(order) != set(steps):
-        raise Conflict("Somebody else changed the steps meanwhile. Look at them and move it once more.")
+        raise Conflict("Someone else changed the steps. Check them and try again.")
     _save_steps(app, policy, tuple(steps[one] for one in order), actor=actor, now=now)
 
 
@@ -266,65 +278,59 @@ def set_step_days(app: App, *, approver: Approver, days: int | None, actor: Pers
     _save_steps(app, policy, steps, actor=actor, now=now)
 
 
-def see_fields(
-    app: App, *, changes: Mapping[tuple[Approver, str], tuple[Visibility, Visibility]], actor: Person, now: datetime
-) -> None:
-    """What steps may do with fields: (approver, field) → (as the page showed it, as it is wanted).
+def set_outcome(
+    app: App, state: RequestState, *, requester: bool | None = None, approvers: bool | None = None,
+    others: Sequence[str] | None = None, words: str | None = None, reasons: Sequence[str] | None = None,
+    actor: Person, now: datetime,
+) -> None:  # fmt: skip
+    """Whom to mail when a request ends this way, with which words; `reasons` to pick from. None: as it is.
 
-    Raises Invalid, or Conflict when the step or the field is gone, or this very cell was changed meanwhile.
+    Raises Invalid.
     """
     policy = rule_to_change(app)
-    steps = {step.approver: step for step in policy.steps}
-    fields = {one.id for one in policy.entitlements}
-    for (approver, field), (was, wanted) in changes.items():
-        step = steps.get(approver)
-        if step is None or field not in fields:
-            raise Conflict("Somebody else changed the steps or the fields meanwhile. Look at them once more.")
-        current = step.see.get(field, Visibility.HIDDEN)
-        if current not in (was, wanted):
-            raise Conflict("Somebody else changed this meanwhile. Look at how it is now.")
-        steps[approver] = replace(step, see={**step.see, field: wanted})
-    _save_steps(app, policy, tuple(steps[step.approver] for step in policy.steps), actor=actor, now=now)
-
-
-def set_outcome(
-    app: App, state: RequestState, *, requester: bool, approvers: bool, others: Sequence[str], words: str,
-    reasons: Sequence[str] = (), actor: Person, now: datetime,
-) -> None:  # fmt: skip
-    """Whom to mail when a request ends this way, with which words; `reasons` to pick from. Raises Invalid."""
-    policy = rule_to_change(app)
+    before = policy.outcomes.get(state, OutcomeRule())
     wrong: dict[str, str] = {}
-    addresses: list[str] = []
-    faults: list[str] = []
-    for one in others:
-        try:
-            addresses.append(address(one))
-        except Invalid as error:
-            faults.append(str(error))
-    addresses = list(dict.fromkeys(addresses))
-    if len(addresses) + len(faults) > ADDRESSES_LIMIT:
-        wrong["others"] = f"Up to {ADDRESSES_LIMIT} addresses; these are {len(addresses) + len(faults)}."
-    elif faults:
-        wrong["others"] = " ".join(faults)
-    words = clean(words)
-    if len(words) > WORDS_LIMIT:
-        wrong["words"] = f"Please keep it to {WORDS_LIMIT:,} characters; this has {len(words):,}."
-    ready = tuple(dict.fromkeys(text for text in (one_line(one) for one in reasons) if text))
-    if len(ready) > REASONS_LIMIT:
-        wrong["reasons"] = f"Up to {REASONS_LIMIT} reasons; these are {len(ready)}."
-    elif any(len(one) > REASON_LIMIT for one in ready):
-        wrong["reasons"] = f"A reason can have up to {REASON_LIMIT} characters."
+    changes: dict[str, Any] = {}
+    if requester is not None:
+        changes["requester"] = requester
+    if approvers is not None:
+        changes["approvers"] = approvers
+    if others is not None:
+        addresses: list[str] = []
+        faults: list[str] = []
+        for one in others:
+            try:
+                addresses.append(address(one))
+            except Invalid as error:
+                faults.append(str(error))
+        addresses = list(dict.fromkeys(addresses))
+        changes["others"] = tuple(addresses)
+        if len(addresses) + len(faults) > ADDRESSES_LIMIT:
+            wrong["others"] = f"Use {ADDRESSES_LIMIT} addresses or fewer. You entered {len(addresses) + len(faults)}."
+        elif faults:
+            wrong["others"] = " ".join(faults)
+    if words is not None:
+        changes["words"] = words = clean(words)
+        if len(words) > WORDS_LIMIT:
+            wrong["words"] = f"Use {WORDS_LIMIT:,} characters or fewer. You entered {len(words):,}."
+    if reasons is not None:
+        changes["reasons"] = ready = tuple(dict.fromkeys(text for text in (one_line(one) for one in reasons) if text))
+        if len(ready) > REASONS_LIMIT:
+            wrong["reasons"] = f"Use {REASONS_LIMIT} reasons or fewer. You entered {len(ready)}."
+        elif any(len(one) > REASON_LIMIT for one in ready):
+            wrong["reasons"] = f"A reason can have up to {REASON_LIMIT} characters."
     if wrong:
         raise Invalid(**wrong)
-    rule = OutcomeRule(requester, approvers, tuple(addresses), words, ready)
-    save_policy(app, replace(policy, outcomes={**policy.outcomes, state: rule}), actor=actor, now=now)
+    rule = replace(before, **changes)
+    if rule != before:
+        save_policy(app, replace(policy, outcomes={**policy.outcomes, state: rule}), actor=actor, now=now)
 
 
 def _step_to_change(app: App, approver: Approver) -> tuple[Policy, StepRule]:
     policy = rule_to_change(app)
     step = next((one for one in policy.steps if one.approver == approver), None)
     if step is None:
-        raise Conflict("Somebody else removed this step meanwhile.")
+        raise Conflict("Someone else has removed this step. Reload the page.")
     return policy, step
 
 
@@ -344,7 +350,7 @@ def archive(app: App, *, actor: Person, now: datetime) -> None:
 def restore(app: App, *, actor: Person, now: datetime) -> None:
     """In use again, not requestable yet. Raises Conflict, as when another app has its name now."""
     refuse_own(app, actor)
-    with unless_taken(Conflict("There is another app of this name now. Rename that one first.")):
+    with unless_taken(Conflict("Another app now has this name. Rename that app first.")):
         app.archived_at = None
     audit.record("app.restored", at=now, actor=actor.id, app=app.id)
 
@@ -392,9 +398,9 @@ def _note_who_opened(app: App, before: Collection[int], after: Collection[int], 
 def _name(given: str) -> str:
     name = one_line(given)
     if not name:
-        raise Invalid(name="Please give the app a name.")
+        raise Invalid(name="Enter a name.")
     if len(name) > 80:
-        raise Invalid(name="An app's name can have up to 80 characters.")
+        raise Invalid(name="An app name can have up to 80 characters.")
     return name
 
 
@@ -415,9 +421,9 @@ def web_address(given: str) -> str:
     except ValueError:  # as of "http://["
         usable = False
     if not usable:
-        raise Invalid(launch_url="The link has to begin with https:// or http://, and a host has to follow.")
+        raise Invalid(launch_url="Enter a full URL, for example https://app.example.com.")
     if len(given) > 500:
-        raise Invalid(launch_url="The link can have up to 500 characters.")
+        raise Invalid(launch_url="A URL can have up to 500 characters.")
     return given
 
 

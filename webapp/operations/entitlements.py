@@ -4,9 +4,11 @@ Nothing is ever deleted: requests and grants refer to fields by their public id 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import select
 
@@ -14,28 +16,34 @@ from webapp import audit
 from webapp.extensions import db
 from webapp.models import App, EntitlementField, Person
 from webapp.text import clean, one_line, sha256, sort_key
-from webapp.workflow.entitlements import KINDS, Entitlement, Value, parse
+from webapp.workflow.entitlements import KINDS, Entitlement, Value, parse, shown
 from webapp.workflow.policy import Approver, Policy
 from webapp.workflow.states import Visibility
 
 from .apps import rule_to_change, save_policy
 from .errors import Conflict, Invalid
 
+# As the page showed it, and as it is wanted.
+Change = tuple[Visibility, Visibility]
+
 FIELDS_LIMIT = 10
 OPTIONS_LIMIT = 50
 
 
 def create(
-    app: App, *, name: str, kind: str, options: Sequence[str], required: bool, default: Sequence[str], help: str,
-    requester: str, writer: Approver | None = None, actor: Person, now: datetime,
+    app: App, *, name: str, kind: str, options: Sequence[str], required: bool = False, default: Sequence[str] = (),
+    help: str = "", requester: str = Visibility.WRITE, writer: Approver | None = None, actor: Person, now: datetime,
 ) -> EntitlementField:  # fmt: skip
-    """A new field at the end; the step of `writer` may set it. Raises Invalid or Conflict."""
+    """A new field at the end, set by the requester unless said otherwise; the step of `writer` may set it, too.
+
+    Raises Invalid or Conflict.
+    """
     policy = rule_to_change(app)
     rows = _rows(app)
     if sum(row.archived_at is None for row in rows) >= FIELDS_LIMIT:
         raise Conflict(f"An app can have up to {FIELDS_LIMIT} fields. Archive one first.")
     if kind not in KINDS:
-        raise Invalid(kind="Choose one of these kinds.")
+        raise Invalid(kind="Choose one of these types.")
     row = EntitlementField(app_id=app.id, kind=kind, position=max((one.position for one in rows), default=-1) + 1)
     _fill(row, rows, name=name, options=options, required=required, default=default, help=help, requester=requester)
     db.session.add(row)
@@ -51,21 +59,61 @@ def create(
     return row
 
 
-def edit(
-    app: App, public_id: str, *, name: str, options: Sequence[str], required: bool, default: Sequence[str], help: str,
-    requester: str, actor: Person, now: datetime,
-) -> None:  # fmt: skip
-    """Changes a field in use; its kind stays, because values of it are kept. Raises Invalid or Conflict."""
+def edit(app: App, public_id: str, *, actor: Person, now: datetime, **changes: Any) -> None:
+    """Changes some of a field in use: its name, options, required, default, help or requester.
+
+    Its kind stays, because values of it are kept. Raises Invalid or Conflict.
+    """
     policy = rule_to_change(app)
     rows = _rows(app)
-    row = _find(rows, public_id)
+    if _edit(app, rows, _find(rows, public_id), changes, actor=actor, now=now):
+        _freeze(app, policy, rows, actor=actor, now=now)
+
+
+def _edit(
+    app: App, rows: Sequence[EntitlementField], row: EntitlementField, changes: Mapping[str, Any], *,
+    actor: Person, now: datetime,
+) -> bool:  # fmt: skip
+    """Whether the field is another one now; its line is in the record, the rule is not changed yet."""
     before = _plain(row)
-    _fill(row, rows, name=name, options=options, required=required, default=default, help=help, requester=requester)
+    present = {"name": row.name, "options": json.loads(row.options), "required": row.required, "help": row.help,
+               "requester": row.requester, "default": typed(frozen(row))}  # fmt: skip
+    _fill(row, rows, **present | dict(changes))
     after = _plain(row)
     if before == after:
-        return
+        return False
     audit.record("field.changed", at=now, actor=actor.id, app=app.id, field=row.id, before=before, after=after)
-    _freeze(app, policy, rows, actor=actor, now=now)
+    return True
+
+
+def see(
+    app: App, *, steps: Mapping[tuple[Approver, str], Change] = MappingProxyType({}),
+    requester: Mapping[str, Change] = MappingProxyType({}), actor: Person, now: datetime,
+) -> None:  # fmt: skip
+    """What steps and the requester may do with fields: (approver, field) or field → (as the page showed it, as wanted).
+
+    Raises Invalid, or Conflict when the step or the field is gone, or someone else has changed this very cell.
+    """
+    policy = rule_to_change(app)
+    rows = _rows(app)
+    in_use = {row.public_id: row for row in rows if row.archived_at is None}
+    rules = {step.approver: step for step in policy.steps}
+    if any(approver not in rules or field not in in_use for approver, field in steps) or set(requester) - set(in_use):
+        raise Conflict("Someone else changed the steps or the fields. Check them and try again.")
+    changed = False
+    for field, (was, wanted) in requester.items():
+        row = in_use[field]
+        if row.requester not in (was, wanted):
+            raise Conflict("Someone else changed this. The current value is shown.")
+        changed |= _edit(app, rows, row, {"requester": wanted}, actor=actor, now=now)
+    for (approver, field), (was, wanted) in steps.items():
+        step = rules[approver]
+        if step.see.get(field, Visibility.HIDDEN) not in (was, wanted):
+            raise Conflict("Someone else changed this. The current value is shown.")
+        rules[approver] = replace(step, see={**step.see, field: wanted})
+    seen = tuple(rules[step.approver] for step in policy.steps)
+    if changed or seen != policy.steps:
+        _freeze(app, replace(policy, steps=seen), rows, actor=actor, now=now)
 
 
 def archive(app: App, public_id: str, *, actor: Person, now: datetime) -> None:
@@ -87,7 +135,7 @@ def restore(app: App, public_id: str, *, actor: Person, now: datetime) -> None:
     if len(in_use) >= FIELDS_LIMIT:
         raise Conflict(f"An app can have up to {FIELDS_LIMIT} fields. Archive another one first.")
     if any(sort_key(one.name) == sort_key(row.name) for one in in_use):
-        raise Conflict(f"There is another field called {row.name} now. Rename that one first.")
+        raise Conflict(f"Another field now has the name {row.name}. Rename that field first.")
     row.archived_at = None
     row.position = max(one.position for one in rows) + 1
     audit.record("field.restored", at=now, actor=actor.id, app=app.id, field=row.id)
@@ -100,7 +148,7 @@ def order(app: App, public_ids: Sequence[str], *, actor: Person, now: datetime) 
     rows = _rows(app)
     in_use = {row.public_id: row for row in rows if row.archived_at is None}
     if len(public_ids) != len(in_use) or set(public_ids) != set(in_use):
-        raise Conflict("Somebody else changed the fields meanwhile. Look at them and move it once more.")
+        raise Conflict("Someone else changed the fields. Check them and try again.")
     if list(public_ids) == list(in_use):
         return
     for position, public_id in enumerate(public_ids):
@@ -124,6 +172,15 @@ def frozen(row: EntitlementField) -> Entitlement:
         help=row.help,
         requester=Visibility(row.requester),
     )
+
+
+def typed(field: Entitlement) -> list[str]:
+    """The default as forms send it."""
+    if field.default is None:
+        return []
+    if isinstance(field.default, bool):
+        return ["yes" if field.default else "no"]
+    return [*field.default] if isinstance(field.default, list) else [shown(field.default)]
 
 
 def copy_rules(app: App, source: App, rule: Policy, *, with_fields: bool, actor: Person, now: datetime) -> None:
@@ -179,7 +236,7 @@ def _rows(app: App) -> list[EntitlementField]:
 def _find(rows: Sequence[EntitlementField], public_id: str, *, archived: bool = False) -> EntitlementField:
     row = next((one for one in rows if one.public_id == public_id and (one.archived_at is not None) is archived), None)
     if row is None:
-        raise Conflict(f"Somebody else {'restored' if archived else 'archived'} this field meanwhile.")
+        raise Conflict(f"Someone else has {'restored' if archived else 'archived'} this field. Reload the page.")
     return row
 
 
@@ -192,20 +249,22 @@ def _fill(
     name, help = one_line(name), one_line(clean(help))
     options = list(dict.fromkeys(text for text in (one_line(one) for one in options) if text))
     if not name:
-        wrong["name"] = "Please give the field a name."
+        wrong["name"] = "Enter a name."
     elif len(name) > 80:
-        wrong["name"] = "A field's name can have up to 80 characters."
+        wrong["name"] = "A field name can have up to 80 characters."
     elif any(one is not row and one.archived_at is None and sort_key(one.name) == sort_key(name) for one in rows):
-        wrong["name"] = f"There is a field called {name} already."
+        wrong["name"] = f"A field with the name {name} already exists."
     if len(help) > 200:
-        wrong["help"] = f"Please keep it to 200 characters; this has {len(help)}."
+        wrong["help"] = f"Use 200 characters or fewer. You entered {len(help)}."
     if row.kind in ("choice", "choices"):
         if not options:
-            wrong["options"] = "Write at least one choice, each on a line of its own."
+            wrong["options"] = "Enter at least one option, one per line."
         elif len(options) > OPTIONS_LIMIT or any(len(one) > 80 for one in options):
-            wrong["options"] = f"Up to {OPTIONS_LIMIT} choices, each of up to 80 characters."
+            wrong["options"] = f"Use {OPTIONS_LIMIT} options or fewer, each of up to 80 characters."
     elif options:
-        wrong["options"] = "Only a choice and several choices have these. Choose one of those kinds, or empty this."
+        wrong["options"] = (
+            "Only the types Choice and Several choices have options. Change the type or remove the options."
+        )
     if requester not in tuple(Visibility):
         wrong["requester"] = "Choose one of the three."
     value: Value | None = None

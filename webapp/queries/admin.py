@@ -207,16 +207,15 @@ def app_owners() -> list[Named]:
     return _told_apart([_named(row) for row in rows])
 
 
-def audience(app_id: int) -> list[tuple[str, str, bool]]:
-    """(public id, name, whether it is in the app's audience) of groups by name, the chosen ones first of all."""
+def audience(app_id: int) -> list[Named]:
+    """The groups that see the app, by name; none: everyone sees it."""
     rows = db.session.execute(
-        select(Group.public_id, Group.name, Audience.group_id.is_not(None).label("chosen"))
-        .outerjoin(Audience, and_(Audience.group_id == Group.id, Audience.app_id == app_id))
-        .where(Group.archived_at.is_(None))
-        .order_by(Audience.group_id.is_(None), Group.sort_key, Group.id)
+        _groups(Group.archived_at.is_(None))
+        .join(Audience, and_(Audience.group_id == Group.id, Audience.app_id == app_id))
+        .order_by(Group.sort_key, Group.id)
         .limit(CHOICES)
-    ).all()
-    return [(row.public_id, row.name, row.chosen) for row in rows]
+    )
+    return [_named(row) for row in rows]
 
 
 def groups_by_public_id(public_ids: Iterable[str]) -> list[int]:

@@ -87,17 +87,17 @@ class Policy:
             raise BadPolicy(f"The time limit can be 1 to {DAYS_LIMIT} days.")
         approvers = [step.approver for step in self.steps]
         if len(set(approvers)) != len(approvers):
-            raise BadPolicy("The same approver stands in two steps. Once is enough.")
+            raise BadPolicy("This approver is already in another step.")
         for entitlement in self.missing(self.defaults()):
             if not self.approval_required:
                 raise BadPolicy(
-                    f"{entitlement.name} is required, but without approval nobody sets it: people get the app with "
-                    "the defaults. Give it a default, or do not require it."
+                    f"{entitlement.name} is required but has no default. Without approval, no one can set it. "
+                    "Add a default or make it optional."
                 )
             writers = [entitlement.requester, *(step.see.get(entitlement.id) for step in self.steps)]
             if Visibility.WRITE not in writers:
                 raise BadPolicy(
-                    f"{entitlement.name} is required, but nobody may set it. Let the requester or a step write it."
+                    f"{entitlement.name} is required but no one can edit it. Give the requester or a step Edit access."
                 )
 
     def sheet_for_requester(self, values: Mapping[str, SetValue]) -> Sheet:
