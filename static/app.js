@@ -79,7 +79,7 @@
   /* ---------- What failed, beside what was pressed ---------- */
 
   // Where a setting says what is wrong with it.
-  const PLACES = "li, td, fieldset:not(.cs-seg), .cs-gap, .cs-set, .cs-set-block, .cs-field-body";
+  const PLACES = "li, td, fieldset:not(.cs-seg), form:not(.cs-inline), .cs-gap, .cs-set, .cs-set-block, .cs-field-body";
 
   // A form that is saved where it stands. The one of a dragged line is never seen.
   const isSetting = (form) =>
@@ -318,6 +318,18 @@
     ctx.sent = new Map(fields.filter(isField).map((field) => [nameOf(field), valueOf(field)]));
     // With the password all of what was asked for is sent once more.
     if (ctx.sourceElement.matches("[data-again]") && asked) ctx.sent = asked.sent;
+  });
+
+  // What is typed is saved by leaving its field, and so by leaving the page: the browser sends it to its end.
+  document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+    if (savesItself(ctx.sourceElement) && ctx.sourceElement.enctype !== "multipart/form-data")
+      ctx.request.keepalive = true;
+  });
+
+  addEventListener("beforeunload", () => {
+    const field = document.activeElement;
+    if (field && isField(field) && savesItself(field.form) && valueOf(field) !== drawnValueOf(field))
+      tell(field, "change");
   });
 
   document.addEventListener("htmx:before:request", (event) => {

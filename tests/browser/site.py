@@ -129,6 +129,14 @@ def tile(page: Page, app: str) -> Locator:
     return page.get_by_role("region", name="My apps").get_by_role("listitem").filter(has_text=app)
 
 
+def pick(page: Page, id: str, words: str) -> None:
+    """In the picker of that id the first who is found by these words, as somebody at the keyboard does it."""
+    field = page.locator(f"[id='{id}']")
+    field.fill(words)
+    expect(page.locator(f"[id='{id}-list'] [role=option]").first).to_contain_text(words)
+    field.press("Enter")
+
+
 def request_of(page: Page, app: str) -> Locator:
     """The newest request for the app in a list of mine."""
     return page.get_by_role("article").filter(has=page.get_by_role("heading", name=app, exact=True)).first

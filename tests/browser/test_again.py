@@ -39,7 +39,7 @@ def setting(cases: Cases, app: str, column: str):
 
 def comment_switch(page: Page, cases: Cases, app: str):
     page.goto(f"/admin/apps/{cases.app_id(app)}")
-    return page.get_by_role("switch", name="Comment required", exact=True)
+    return page.get_by_role("switch", name="Reason required", exact=True)
 
 
 def test_a_switch_by_keyboard(stale, cases):
@@ -79,6 +79,7 @@ def test_who_thinks_better_of_it_finds_what_is_so_and_what_was_typed(stale, case
     expect(dialog_of(page)).to_be_hidden()
     expect(switch).to_be_checked(checked=was)
     expect(switch).to_be_focused()
+    page.locator("#note-fold > summary").click()
     note = page.get_by_label("Note to the requester", exact=True)
     before = setting(cases, "Zoom", "note")
     note.fill("For meetings with more than two.")
@@ -148,9 +149,10 @@ def test_a_question_that_follows_stays_open(stale, cases):
 def test_without_javascript_a_page_asks_and_the_change_is_made(stale, cases):
     page = stale(java_script_enabled=False)
     page.goto(f"/admin/apps/{cases.app_id('Miro')}")
+    page.locator("#note-fold > summary").click()
     note = page.get_by_label("Note to the requester", exact=True)
     note.fill("Two lines,\nand “quotes”.")
-    page.get_by_role("button", name="Save Note to the requester", exact=True).click()
+    page.get_by_role("button", name="Save note to the requester", exact=True).click()
     expect(page.get_by_role("heading", name=AGAIN, exact=True)).to_be_visible()
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Continue", exact=True).click()

@@ -30,7 +30,7 @@ from webapp.workflow.policy import Approver
 
 from .cases import OLD, Cases
 from .conftest import Windows
-from .site import PASSWORD, PHONE, WIDE, Site, card, email, sign_in
+from .site import PASSWORD, PHONE, WIDE, Site, card, email, pick, sign_in
 
 Visit = Callable[[Page, Cases], None]
 
@@ -73,12 +73,14 @@ def admin_app(name: str) -> Visit:
 
 
 def app_with_everything_open(page: Page, cases: Cases) -> None:
-    """Each field unfolded, and what would happen drawn."""
+    """Each line unfolded, what would happen drawn, and a picker with its list."""
     page.goto(f"/admin/apps/{cases.app_id('Salesforce')}")
-    page.locator("#person").select_option(label="Ben Okafor")
-    expect(page.get_by_text("Ben asks", exact=True)).to_be_visible()
-    for one in page.locator("details.cs-field > summary").all():
+    pick(page, "person", "Ben Okafor")
+    expect(page.get_by_text("Ben requests", exact=True)).to_be_visible()
+    for one in page.locator(".cs-rule details > summary").all():
         one.click()
+    page.locator("#step").fill("o")
+    expect(page.locator("#step-list [role=option]").first).to_be_visible()
 
 
 def large_app(page: Page, cases: Cases) -> None:
@@ -102,7 +104,7 @@ def large_app(page: Page, cases: Cases) -> None:
         public_id = app.public_id
         outbox.commit()
     page.goto(f"/admin/apps/{public_id}")
-    assert page.locator("#set-matrix tbody fieldset").count() == 100
+    assert page.locator("#set-matrix tbody fieldset").count() == 110
 
 
 def icons_to_choose(page: Page, cases: Cases) -> None:
@@ -116,7 +118,8 @@ def not_saved(page: Page, cases: Cases) -> None:
     page.goto(f"/admin/apps/{cases.app_id('Figma')}")
     for section in ("comment-required", "note"):
         page.route(f"**/{section}", lambda route: route.fulfill(status=422, headers=TOAST, body=SORRY))
-    page.get_by_role("switch", name="Comment required", exact=True).click()
+    page.get_by_role("switch", name="Reason required", exact=True).click()
+    page.locator("#note-fold > summary").click()
     page.get_by_label("Note to the requester", exact=True).fill("Ask your lead first.")
     page.get_by_label("Note to the requester", exact=True).press("Tab")
     expect(page.locator(".cs-failed")).to_have_count(2)
@@ -338,7 +341,7 @@ def own_request(page: Page, cases: Cases) -> None:
     page.get_by_role("button", name="Request app", exact=True).click()
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.goto(f"/admin/apps/{cases.app_id('HubSpot')}")
-    expect(page.get_by_text("You already have a pending request for HubSpot yourself.")).to_be_visible()
+    expect(page.get_by_text("You have a pending request for HubSpot, so you cannot change its rules.")).to_be_visible()
     expect(page.get_by_role("switch", name="Requestable", exact=True)).to_be_disabled()
 
 
@@ -347,7 +350,7 @@ def password_again(page: Page, cases: Cases) -> None:
     sign_in(page, "Adam")
     cases.change(OLD, "Again")
     page.goto(f"/admin/apps/{cases.app_id('Figma')}")
-    page.get_by_role("switch", name="Comment required", exact=True).press("Space")
+    page.get_by_role("switch", name="Reason required", exact=True).press("Space")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.get_by_label("Password", exact=True).fill("wrong")
     page.keyboard.press("Enter")

@@ -57,8 +57,8 @@ def test_an_outsider_changes_nothing(login_as, otto, ana):
     outsider = login_as(otto)
     assert outsider.get(page).status_code == 404
     assert outsider.post("/admin/apps", {"name": "Mine"}).status_code == 404
-    for section in ("details/name", "requestable", "approval-required", "comment-required", "assurance", "audience", "note",
-                    "owner", "steps/new", "time-limit"):  # fmt: skip
+    for section in ("details/name", "requestable", "approval-required", "comment-required", "assurance", "audience",
+                    "note", "owner", "steps/new", "time-limit"):  # fmt: skip
         assert outsider.post(f"{page}/{section}", {"was": "on"}).status_code == 404
         assert login_as(None).post(f"{page}/{section}", {"was": "on"}).headers["Location"] == "/sign-in"
     assert app_called("Mine") is None
@@ -289,7 +289,7 @@ def test_an_app_that_needs_approval_and_has_no_approver_cannot_be_requestable(ad
     assert not now(app).requestable
     section = switch(admin, app, "requestable", on=True, was=False, htmx=True, row=False)
     assert section.status_code == 409
-    assert 'aria-invalid="true"' in words(section) and "Name an approver" in words(section)
+    assert 'aria-invalid="true"' in words(section) and "Choose an approver" in words(section)
 
 
 def test_approval_turned_on_without_an_approver_takes_the_app_out_of_the_catalog_and_says_so(admin):

@@ -184,7 +184,7 @@ def load(public_id: str) -> AppPage:
 
 
 # The sections that are no Setting: several small forms, each with an address of its own.
-PARTS = ("steps", "fields", "matrix", "copy", "picture", "approved-others", "denied-others", "expired-others",
+PARTS = ("steps", "fields", "matrix", "copy", "approved-others", "denied-others", "expired-others",
          "denied-reasons")  # fmt: skip
 
 

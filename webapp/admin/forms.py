@@ -190,7 +190,9 @@ def _days_save(app: App, page: AppPage, values: Values, actor: Person, now: date
     operations.change_policy(app, days=int(given), actor=actor, now=now)
 
 
-def _outcome(state: RequestState, part: str, keys: tuple[str, ...], typed: Callable[[Form], Values]) -> Setting:
+def _outcome(
+    state: RequestState, part: str, keys: tuple[str, ...], typed: Callable[[Form], Values], *, is_picked: bool = False
+) -> Setting:
     """A part of what is mailed when a request ends this way: `keys` of its rule."""
 
     def current(page: AppPage) -> Values:
@@ -200,13 +202,14 @@ def _outcome(state: RequestState, part: str, keys: tuple[str, ...], typed: Calla
     def save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
         operations.set_outcome(app, state, **values, actor=actor, now=now)
 
-    return Setting(f"{state.value}-{part}", current, typed, save)
+    return Setting(f"{state.value}-{part}", current, typed, save, is_picked=is_picked)
 
 
 def _outcomes(state: RequestState) -> tuple[Setting, Setting]:
     return (
         _outcome(state, "mail", ("requester", "approvers"),
-                 lambda form: {key: form.get(key) == "1" for key in ("requester", "approvers")}),
+                 lambda form: {key: form.get(key) == "1" for key in ("requester", "approvers")},
+                 is_picked=True),
         _outcome(state, "words", ("words",), lambda form: {"words": clean(form.get("words", ""))}),
     )  # fmt: skip
 
@@ -232,6 +235,7 @@ _ALL = (
         # Who chooses from the set gives the uploaded picture up.
         lambda form: {"icon": form.get("icon", ""), "picture": ""},
         _icon_save,
+        is_picked=True,
     ),
     Setting(
         "requestable", lambda page: {"on": page.row.app.requestable}, _switch_typed, _requestable_save, is_switch=True
@@ -255,6 +259,7 @@ _ALL = (
         lambda page: {"assurance": page.row.policy.assurance.value},
         lambda form: {"assurance": form.get("assurance", "")},
         _assurance_save,
+        is_picked=True,
     ),
     Setting(
         "audience",

@@ -34,9 +34,7 @@ def upload_picture(public_id: str) -> AnyResponse:
         if wrong:
             raise Invalid(picture=wrong)
         if request.form.get("was") != stamp(SETTINGS["icon"].current(page)):
-            raise Conflict(
-                "Somebody else changed the icon meanwhile. Look at it, and upload yours again to replace it."
-            )
+            raise Conflict("Someone else changed the icon. Upload your picture again to replace it.")
         icons.upload(app, picture, pictures.CONTENT_TYPE, actor=me(), now=clock.now())
 
     return change("icon", public_id, act, at="picture", mark="picture")
