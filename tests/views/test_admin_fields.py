@@ -131,8 +131,8 @@ def test_a_field_that_cannot_be_made_is_shown_again_as_typed(admin, app_, change
         ("name", "Role", "A field with the name Role already exists."),
         ("help", "h" * 201, "Use 200 characters or fewer. You entered 201."),
         ("options", "", "Enter at least one option, one per line."),
-        ("options", "Developer", "“Standard” is not one of the choices for Licence."),
-        ("default", "Gold", "“Gold” is not one of the choices for Licence."),
+        ("options", "Developer", "“Standard” is not an option for Licence."),
+        ("default", "Gold", "“Gold” is not an option for Licence."),
     ],
 )
 def test_a_part_that_cannot_be_taken_stays_typed_and_stops_no_other(admin, app_, part, value, sentence):

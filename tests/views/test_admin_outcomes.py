@@ -106,7 +106,7 @@ def test_the_approver_picks_a_ready_made_reason(admin, app_, login_as, ana, rita
     step = re.search(r'name="step" value="(\d+)"', page)[1]
     where = f"/requests/{asked.public_id}/denial"
     none = browser.post(where, {"step": step, "ready": "Because."})
-    assert none.status_code == 422 and "Please say why." in words(none)
+    assert none.status_code == 422 and "Enter a reason." in words(none)
     assert browser.post(where, {"step": step, "ready": "Use the shared licence.", "reason": " "}).status_code == 303
     case = factories.case_of(asked)
     assert case.request.state == "denied"
