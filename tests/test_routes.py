@@ -158,7 +158,7 @@ TABLE = (
     post("/admin/apps/<public_id>/grants/<grant_id>/removal", KEEPERS_GO,
          "/admin/apps/{free}/grants/{grant}/removal", reason="Moved."),
     get("/admin/apps/<public_id>/archive", ADMINS, "/admin/apps/{wanted}/archive"),
-    post("/admin/apps/<public_id>/archive", ADMINS_GO, "/admin/apps/{wanted}/archive"),
+    post("/admin/apps/<public_id>/archive", ADMINS_STALE, "/admin/apps/{wanted}/archive"),
     post("/admin/apps/<public_id>/restoration", "303 404 404 404 404 404", "/admin/apps/{wanted}/restoration"),
     post("/admin/apps/<public_id>/fields", KEEPERS_GO, "/admin/apps/{wanted}/fields", name="Role", kind="text"),
     post("/admin/apps/<public_id>/fields/order", KEEPERS_GO, "/admin/apps/{wanted}/fields/order", order=""),
