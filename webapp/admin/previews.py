@@ -22,7 +22,7 @@ from webapp.workflow.approvers import who_decides
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import RequestState, StepState
 
-from . import apps
+from . import apps, picker
 from .forms import AppPage
 from .views import bp, fragment
 
