@@ -25,7 +25,7 @@ from rq import SimpleWorker
 from rq.exceptions import StopRequested
 
 from webapp import create_app, database_faults, jobs, jsonlog, smtp
-from webapp.broker import connect
+from webapp.broker import connect, server_version
 from webapp.config import Settings, SettingsError
 from webapp.embedded.process import collect_what_is_new, die_with_parent
 from webapp.outbox import QUEUE
@@ -192,7 +192,7 @@ class Process:
 def refuse_too_old(connection: Redis) -> None:
     """Raises TooOld for a Redis before 6.2, on which RQ moves jobs in a way that can lose them."""
     try:
-        words = str(connection.info("server")["redis_version"])
+        words = server_version(connection)
     except ResponseError as error:
         if "unknown command" not in str(error).lower():
             raise

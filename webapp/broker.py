@@ -2,9 +2,26 @@
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
 
 def connect(url: str, *, timeout: float) -> Redis:
     """No retry (redis-py's default tries for seconds), and `timeout` seconds for each answer."""
     return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
+
+
+def server_version(connection: Redis) -> str:
+    """Of Redis, or that which Valkey is compatible with. INFO is for administrators, so it may be refused; HELLO is for
+    everybody, but has Valkey's own number."""
+    try:
+        return str(connection.info("server")["redis_version"])
+    except NoPermissionError:
+        said = connection.execute_command("HELLO")  # type: ignore[no-untyped-call]
+        pairs = said.items() if isinstance(said, dict) else zip(said[::2], said[1::2], strict=True)
+        facts = {_text(name): _text(value) for name, value in pairs}
+        return str(facts.get("version", ""))
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -4,15 +4,25 @@ A check is a function without arguments. It answers a few words about what it fo
 and what to do. One more is one more line in CHECKS.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import jobs, schema
-from webapp.extensions import db
+from webapp import anchors, broker, broker_rights, clock, jobs, schema, smtp
+from webapp.config import version
+from webapp.extensions import db, settings
+from webapp.health import WORKER_SECONDS
+from webapp.models import db_now
+from webapp.queries import outbox_lines
+from webapp.smtp_answers import EXPLAINED
 from webapp.transactions import choose
+
+# Seconds.
+CLOCKS_APART = 5
 
 
 class Failed(Exception):
@@ -67,6 +77,77 @@ def tables() -> str:
     return f"at {schema.newest()}"
 
 
+def queue() -> str:
+    """The broker answers, keeps what it is given, and lets us do what the queue needs."""
+    connection = broker.connect(settings().redis_url, timeout=5)
+    try:
+        version = broker.server_version(connection)
+        if lacking := broker_rights.missing(connection):
+            raise Failed(
+                f"The Redis user of REDIS_URL has no right to: {', '.join(lacking)}. "
+                f"Give it these: ACL SETUSER NAME {broker_rights.ALLOW}"
+            )
+        try:
+            memory = connection.info("memory")
+        except NoPermissionError:
+            return f"Redis {version}; set its maxmemory-policy to noeviction, which this user cannot look at"
+    except AuthenticationError as error:
+        raise Failed(f"Redis refuses the sign-in: {error} Check the user and password in REDIS_URL.") from None
+    except (RedisError, OSError) as error:
+        raise Failed(f"Redis does not work: {error} Check REDIS_URL.") from None
+    finally:
+        connection.close()
+    if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
+        raise Failed(f"Redis throws data away ({memory['maxmemory_policy']}). Set its maxmemory-policy to noeviction.")
+    return f"Redis {version}"
+
+
+def mail_server() -> str:
+    """The mail server is reached, encrypted as set, and takes the sign-in."""
+    own = settings()
+    try:
+        with smtp.connect() as connection:
+            connection.open()
+    except smtp.Unusable as error:
+        what, advice = EXPLAINED[error.cause]
+        raise Failed(f"{what} {error} {advice}") from None
+    kind = "TLS" if own.mail_use_ssl else "STARTTLS" if own.mail_use_tls else "not encrypted"
+    signed = f"signed in as {own.mail_username}" if own.mail_username else "no sign-in"
+    return f"{own.mail_server}:{own.mail_port}, {kind}, {signed}"
+
+
+def clocks() -> str:
+    """This machine's clock is the database's, by which everything goes."""
+    db.session.execute(select(db_now()))
+    ahead = clock.apart().total_seconds()
+    if abs(ahead) > CLOCKS_APART:
+        side = "behind" if ahead > 0 else "ahead of"
+        raise Failed(f"This machine's clock is {abs(ahead):,.0f} seconds {side} the database's. Set both by NTP.")
+    return "as the database's"
+
+
+def worker() -> str:
+    """A worker has said lately that it runs."""
+    age = outbox_lines.trouble().worker
+    if age is None or age > WORKER_SECONDS:
+        raise Failed("No worker is running, so no emails are sent and nothing expires. Start countersign-worker.")
+    return f"seen {age:.0f} seconds ago"
+
+
+def anchor_file() -> str:
+    """The anchors can be read, and the worker can write more."""
+    file = anchors.path()
+    try:
+        known, _ = anchors.usable(file) if file.exists() else ([], [])
+    except (anchors.Bad, OSError) as error:
+        raise Failed(f"The anchors in {file} cannot be used: {error}") from None
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise Failed(
+            f"{file} cannot be written to by this user. Give it the right, or set AUDIT_ANCHOR to another file."
+        )
+    return f"{len(known):,} in {file}"
+
+
 def approvers() -> str:
     """Every pending request is with those who can decide it; what is not is repaired, which is all that a check ever
     writes."""
@@ -81,7 +162,13 @@ def approvers() -> str:
 
 
 CHECKS: list[tuple[str, Callable[[], str]]] = [
+    ("version", version),
     ("database", database),
     ("schema", tables),
+    ("broker", queue),
+    ("mail server", mail_server),
+    ("clock", clocks),
+    ("worker", worker),
+    ("anchors", anchor_file),
     ("approvers", approvers),
 ]

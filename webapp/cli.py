@@ -1,4 +1,4 @@
-"""flask --app wsgi …: create-admin, organisation, demo, upgrade, check, audit verify, audit anchor."""
+"""countersign …: check, test-mail, create-admin, organisation, demo, upgrade, restored, audit verify, audit anchor."""
 
 import sqlite3
 import sys
@@ -8,23 +8,27 @@ from pathlib import Path
 import click
 from flask import Flask
 from flask.cli import AppGroup
+from flask_mail import Message
 from flask_migrate import upgrade as migrate_upgrade
 from sqlalchemy.exc import OperationalError
 
-from webapp import anchors, audit, checks, clock, outbox, schema
+from webapp import anchors, audit, checks, clock, outbox, schema, smtp
+from webapp.addresses import BadAddress, in_ascii
 from webapp.extensions import db, settings
+from webapp.mail import mime
 from webapp.models import Organisation
 from webapp.operations import mails, people, requests
 from webapp.operations import organisation as company
 from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
+from webapp.smtp_answers import EXPLAINED
 from webapp.transactions import choose
 
 audit_commands = AppGroup("audit", help="The append-only audit log.")
 
 
 def init(app: Flask) -> None:
-    for command in (check, create_admin, demo, organisation, restored, upgrade, audit_commands):
+    for command in (check, test_mail, create_admin, demo, organisation, restored, upgrade, audit_commands):
         app.cli.add_command(command)
 
 
@@ -44,17 +48,17 @@ def create_admin(email: str, name: str, password: str) -> None:
     except Invalid as error:
         raise click.ClickException(str(error)) from None
     outbox.commit()
-    click.echo(f"{person.name} is an admin now and can sign in at {settings().base_url}/sign-in.")
+    click.echo(f"Admin created. {person.name} can sign in at {settings().base_url}/sign-in.")
 
 
 @click.command("organisation")
-@click.option("--name", help="The company's name.")
+@click.option("--name", help="Name of your organisation.")
 @click.option("--time-zone", help="For people who have not set their own, for example Europe/Berlin.")
-@click.option("--sender", help="The name that mails come from; the address is MAIL_DEFAULT_SENDER.")
+@click.option("--sender", help="The name that emails come from; the address is MAIL_DEFAULT_SENDER.")
 @click.option("--outcome-domains", help="Domains that emails about outcomes may go to beside those of people, parted "
               'by commas; "" for none.')  # fmt: skip
 def organisation(name: str | None, time_zone: str | None, sender: str | None, outcome_domains: str | None) -> None:
-    """Shows the company's settings, and changes those that are given."""
+    """Shows the settings of the organisation, and changes those that are given."""
     row = db.session.get_one(Organisation, 1)
     try:
         company.change(row, name=name, time_zone=time_zone, sender=sender, outcome_domains=outcome_domains,
@@ -68,12 +72,12 @@ def organisation(name: str | None, time_zone: str | None, sender: str | None, ou
 
 @click.command("demo")
 def demo() -> None:
-    """Fills an empty installation with the demo company; running it again changes nothing."""
+    """Fills an empty installation with the demo organisation; running it again changes nothing."""
     from webapp.demo import seed
 
     if not settings().demo:
         raise click.ClickException(
-            "The demo company goes into the embedded mode only, or where COUNTERSIGN_DEMO=1 says so."
+            "The demo is only allowed in embedded mode. To allow it elsewhere, set COUNTERSIGN_DEMO=1."
         )
     click.echo(seed(now=clock.now()))
 
@@ -122,10 +126,34 @@ def check() -> None:
         sys.exit(1)
 
 
+@click.command("test-mail")
+@click.argument("address")
+def test_mail(address: str) -> None:
+    """Sends one email to ADDRESS now, past the queue, and says what the mail server answered."""
+    try:
+        address = in_ascii(address)
+    except BadAddress as error:
+        raise click.ClickException(str(error)) from None
+    message = Message(
+        "Test email from Countersign", [address], sender=("Countersign", mime.sender_address()),
+        body=f"This is a test email from {settings().base_url}. Countersign can send email.\n",
+    )  # fmt: skip
+    try:
+        with smtp.connect() as connection:
+            connection.send(message)
+            answer = connection.accepted
+    except smtp.Unusable as error:
+        what, advice = EXPLAINED[error.cause]
+        raise click.ClickException(f"{what} {error} {advice}") from None
+    except smtp.MailError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"The mail server accepted it: {answer}".rstrip(": "))
+
+
 @click.command("restored")
 def restored() -> None:
-    """Run once after restoring a backup, before web and worker start: ends what is overdue by now, and holds every mail
-    that may have gone out already, until an admin has looked."""
+    """Run once after restoring a backup, before web and worker start: ends what is overdue by now, and holds every
+    email that may have gone out already, until an admin has looked."""
     now = clock.now()
     while requests.expire_overdue(now=now):
         outbox.commit()
@@ -133,8 +161,8 @@ def restored() -> None:
     held = mails.hold(now=now)
     outbox.commit()
     click.echo(
-        f"{held:,} {'mail is' if held == 1 else 'mails are'} held. An admin sends or drops them at "
-        f"{settings().base_url}/admin/mail?state=held."
+        f"{held:,} {'email is' if held == 1 else 'emails are'} on hold. "
+        f"Review them at {settings().base_url}/admin/mail?state=held."
     )
 
 

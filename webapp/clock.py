@@ -48,6 +48,11 @@ def now() -> datetime:
     return ours + agreed.ahead
 
 
+def apart() -> timedelta:
+    """By how much the database's clock is ahead of this machine's, as far as it was asked; under a second is none."""
+    return _agreed.ahead if _agreed is not None else timedelta(0)
+
+
 def is_due() -> bool:
     """Whether the database should be asked again."""
     steady = time.monotonic()

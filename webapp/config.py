@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from webapp import hosts
 from webapp import setting_values as values
 from webapp.setting_values import SettingsError
 
-__all__ = ["PROJECT", "Settings", "SettingsError", "WebSettings", "broker_socket", "embedded_secret"]
+__all__ = ["PROJECT", "Settings", "SettingsError", "WebSettings", "broker_socket", "embedded_secret", "version"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Every setting that people set.
@@ -90,6 +91,11 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Reads the environment; raises SettingsError."""
         return _read(os.environ if environ is None else environ)
+
+
+def version() -> str:
+    """Countersign's, from the one place where it stands."""
+    return str(tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"])
 
 
 def broker_socket(data: Path) -> Path:

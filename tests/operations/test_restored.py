@@ -39,7 +39,7 @@ def restored(app: Flask) -> str:
 def test_what_was_due_is_held_and_nothing_goes_out(app: Flask, company: Company, smtp: SmtpServer) -> None:
     factories.request(company.rita, factories.app("Salesforce", company.finance))
     outbox.claim(1)  # and its worker is gone
-    assert "2 mails are held." in restored(app)
+    assert "2 emails are on hold." in restored(app)
     assert states() == ["held"] * 2
     jobs.drain()
     assert smtp.mails == []
@@ -52,7 +52,7 @@ def test_what_became_overdue_since_is_ended_and_its_mails_are_held_too(
     jobs.drain()
     assert len(smtp.mails) == 1
     factories.overdue(made)
-    assert "2 mails are held." in restored(app)
+    assert "2 emails are on hold." in restored(app)
     assert states() == ["sent", "held", "held"]
     assert rows("requests", "state = 'expired'") == 1
     jobs.sweep()
@@ -90,5 +90,5 @@ def test_dropped_they_are_never_sent(app: Flask, company: Company, smtp: SmtpSer
 def test_twice_restored_holds_nothing_twice(app: Flask, company: Company) -> None:
     factories.request(company.rita, factories.app("Salesforce", company.ana))
     restored(app)
-    assert "0 mails are held." in restored(app)
+    assert "0 emails are on hold." in restored(app)
     assert states() == ["held"]
