@@ -1,4 +1,4 @@
-"""What the queue and the counters ask of the broker, command by command: for a user of it that may not do everything."""
+"""What the queue and the counters ask of the broker, command by command: for a user of it who may not do all."""
 
 import secrets
 
