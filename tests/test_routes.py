@@ -183,6 +183,7 @@ TABLE = (
     get("/admin/people/<public_id>/grants/removal", ADMINS, "/admin/people/{member}/grants/removal"),
     post("/admin/people/<public_id>/grants/removal", ADMINS_GO,
          "/admin/people/{member}/grants/removal", shown="{grant}", reason="Moved."),
+    get("/admin/people/<public_id>/password-reset", ADMINS, "/admin/people/{member}/password-reset"),
     post("/admin/people/<public_id>/password-reset", ADMINS_GO, "/admin/people/{member}/password-reset"),
     post("/admin/people/<public_id>/sessions/ending", ADMINS_GO, "/admin/people/{requester}/sessions/ending"),
     post("/admin/people/<public_id>/admin", ADMINS_GO, "/admin/people/{invited}/admin", on="1", was="off"),

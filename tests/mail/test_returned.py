@@ -30,7 +30,8 @@ def test_the_owner_reads_who_why_and_what_to_do(company: Company, smtp: SmtpServ
     mail = smtp.one_to("otto@example.com")
     assert mail.subject == "Given back: Apptio by Rita Lindqvist"
     says(
-        mail, "Rita Lindqvist gave back Apptio", "Rita Lindqvist no longer has access to Apptio, since", "Moved to <HubSpot>.",
+        mail, "Rita Lindqvist gave back Apptio", "Rita Lindqvist no longer has access to Apptio, since",
+        "Moved to <HubSpot>.",
         "close the account of Rita Lindqvist there.", "You received this email because you own Apptio.",
     )  # fmt: skip
     assert f"/admin/apps/{app.public_id}/people" in mail.text

@@ -6,7 +6,7 @@ import html
 import re
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from webapp import clock, links, outbox
 from webapp.extensions import db
@@ -17,7 +17,7 @@ from webapp.transactions import choose
 
 from .. import factories
 from . import stage
-from .admin_helpers import app_called, events, is_fragment, now, person_called, statements, turn_off, words
+from .admin_helpers import app_called, events, flat, is_fragment, now, person_called, statements, turn_off, words
 
 
 @pytest.fixture
@@ -625,8 +625,40 @@ def test_a_password_is_reset_by_a_mailed_link_and_once_at_a_time(admin, rita, ad
     line = events("password.link_mailed")[-1]
     assert (line["actor"], line["person"]) == (adam.id, rita.id)
     again = admin.post(url(rita) + "/password-reset", htmx=htmx)
-    assert again.status_code == 409 and "is on its way to Rita Lindqvist already" in words(again)
+    assert again.status_code == 409 and "is already on its way to Rita Lindqvist" in words(again)
     assert notices("password-reset", rita) == 1
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_reset_asks_before_it_sends(admin, rita, htmx):
+    factories.with_password(rita)
+    assert f'href="{url(rita)}/password-reset"' in flat(admin.get(url(rita)))
+    question = admin.get(url(rita) + "/password-reset", htmx=htmx)
+    assert question.status_code == 200 and is_fragment(question) is htmx
+    assert "Reset the password of Rita Lindqvist?" in words(question) and "Send link" in words(question)
+    assert "The email says that you sent it." in words(question)
+    assert notices("password-reset", rita) == 0
+    admin.post(url(rita) + "/password-reset", htmx=htmx)
+    refused = admin.post(url(rita) + "/password-reset", htmx=htmx)
+    assert refused.status_code == 409 and "<dialog" in words(refused)
+
+
+def test_an_invitation_that_failed_shows_at_the_person_until_one_is_sent_again(admin, rita):
+    choose("write")
+    people.mail_invitation(db.session.merge(rita), now=clock.now())
+    outbox.commit()
+    notice = db.session.scalars(select(Notice).where(Notice.kind == "invitation")).one()
+    choose("write")
+    db.session.execute(update(Notice).values(state="dead", error="550 5.1.1 no such user", settled_at=clock.now()))
+    db.session.commit()
+    for page in ("/admin/people", url(rita)):
+        shown = flat(admin.get(page))
+        assert f"/admin/mail/{notice.public_id}" in shown and "nvitation" in shown
+    assert "Invitation failed" in words(admin.get("/admin/people?state=invited"))
+    assert "could not be delivered to rita@example.com" in flat(admin.get(url(rita)))
+    admin.post(url(rita) + "/invitation")
+    assert "Invitation failed" not in words(admin.get("/admin/people"))
+    assert "could not be delivered" not in words(admin.get(url(rita)))
 
 
 def test_who_has_no_password_or_is_gone_gets_no_reset(admin, rita, ana):

@@ -227,16 +227,33 @@ def remove_all_grants(public_id: str) -> AnyResponse:
     return _answer(public_id, f"Access to {count(number, 'app')} removed. {someone.name} has been notified.")
 
 
+@bp.get("/people/<public_id>/password-reset")
+@admins
+def password_reset(public_id: str) -> Response:
+    """The dialog that asks before the link is sent."""
+    return _password_reset(public_id, 200)
+
+
+def _password_reset(public_id: str, status: int, refused: str = "") -> Response:
+    card = _load(public_id)
+    if htmx.is_fragment():
+        return fragment("admin/_password_reset.html", status, card=card, refused=refused)
+    return _person(public_id, status, page="admin/person.html", modal="password-reset", refused=refused)
+
+
 @bp.post("/people/<public_id>/password-reset")
 @admins
 @fresh
 def reset_password(public_id: str) -> AnyResponse:
-    """Mails a link to set a new password."""
-    return _change(
-        public_id,
-        lambda someone: operations.reset_password(someone, actor=me(), now=clock.now()),
-        "A mail with a link to set a new password is on its way to {email}.",
-    )
+    """Emails a link to set a new password."""
+    someone = _load(public_id).person
+    try:
+        operations.reset_password(someone, actor=me(), now=clock.now())
+    except Conflict as error:
+        undo()
+        return _password_reset(public_id, 409, str(error))
+    commit()
+    return _answer(public_id, f"Email with a password link sent to {someone.email}.")
 
 
 @bp.post("/people/<public_id>/sessions/ending")

@@ -109,7 +109,7 @@ def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
         .where(Notice.kind == "password-reset", Notice.person_id == person.id, Notice.state.in_(("due", "leased")))
         .limit(1)
     ):
-        raise Conflict(f"A mail with a link is on its way to {person.name} already.")
+        raise Conflict(f"An email with a link is already on its way to {person.name}.")
     person.vouched_by_id = actor.id
     audit.record("password.link_mailed", at=now, actor=actor.id, person=person.id)
     mail_password_reset(person, now=now, by=actor)

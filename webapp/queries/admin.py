@@ -22,6 +22,7 @@ from webapp.models import (
     Step,
 )
 from webapp.queries.columns import exact_first
+from webapp.queries.one_mail import failed_invitation
 from webapp.queries.owned import owned_by
 from webapp.queries.paging import COUNTED, Page, ordered, paged
 from webapp.text import hue, initials, like, like_exactly
@@ -323,8 +324,11 @@ def chosen(value: str) -> Named | None:
 
 @dataclass(frozen=True, slots=True)
 class PersonRow:
+    """`failed_mail`: the email (its public id) with an invitation that failed, and after which none was sent."""
+
     person: Person
     apps: int
+    failed_mail: str | None = None
 
     @property
     def state(self) -> str:
@@ -340,7 +344,8 @@ def _person_rows() -> Select[Any]:
         .correlate(Person)
         .scalar_subquery()
     )
-    return select(Person.public_id.label("key"), Person, apps.label("apps")).execution_options(populate_existing=True)
+    columns = (Person.public_id.label("key"), Person, apps.label("apps"), failed_invitation().label("failed"))
+    return select(*columns).execution_options(populate_existing=True)
 
 
 STANDINGS: dict[str, Any] = {
@@ -362,7 +367,7 @@ def people(
         query = query.where(Person.search_text.like(like(word), escape="!"))
     order = ordered(Person, sort, PEOPLE_ORDERS)
     rows, count, back, more = paged(query, Person, after=after, before=before, order=order)
-    return Page([PersonRow(row.Person, row.apps) for row in rows], count, back, more)
+    return Page([PersonRow(row.Person, row.apps, row.failed) for row in rows], count, back, more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +381,7 @@ class PersonCard:
     steps: int
     shared_steps: int
     groups: list[Named]
+    failed_mail: str | None = None
 
     @property
     def state(self) -> str:
@@ -422,7 +428,15 @@ def person(public_id: str) -> PersonCard | None:
         .where(Membership.person_id == row.Person.id)
         .order_by(Group.sort_key, Group.id)
     )  # fmt: skip
-    return PersonCard(row.Person, row.apps, row.pending, row.steps, row.shared, [_named(one) for one in groups])
+    return PersonCard(
+        row.Person,
+        row.apps,
+        row.pending,
+        row.steps,
+        row.shared,
+        [_named(one) for one in groups],
+        row.failed,
+    )
 
 
 # Groups

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import case, exists, select
+from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
-from webapp.models import MailAttempt, Notice
+from webapp.models import MailAttempt, Notice, Person
 from webapp.queries import mails, outbox_lines
 from webapp.queries.mails import Facts
 from webapp.queries.outbox_lines import Mail
@@ -44,3 +46,25 @@ def load(public_id: str) -> OneMail | None:
         select(MailAttempt.at, MailAttempt.answer).where(MailAttempt.notice_id == found.id).order_by(MailAttempt.id)
     )
     return OneMail(found, facts.notice, [Attempt(*row) for row in rows], facts)
+
+
+def failed_invitation() -> Any:
+    """A column of people: the email (its public id) with the invitation of somebody without a password that failed,
+    unless one was sent, or is on its way, after it."""
+    failed, later = aliased(Notice), aliased(Notice)
+    return case(
+        (
+            Person.password_hash.is_(None),
+            select(failed.public_id)
+            .where(
+                failed.state == "dead",
+                failed.kind == "invitation",
+                failed.person_id == Person.id,
+                ~exists(later.id).where(
+                    later.kind == "invitation", later.person_id == failed.person_id, later.id > failed.id
+                ),
+            )
+            .correlate(Person)
+            .scalar_subquery(),
+        )
+    )
