@@ -53,7 +53,7 @@ def test_mails_and_words_of_each_outcome_are_saved_one_by_one(admin, app_, state
 @pytest.mark.parametrize(
     ("part", "typed", "sentence"),
     [
-        ("others", "crm@example.com nobody", "“nobody” is not an e"),
+        ("others", "crm@example.com nobody", "“nobody” is not an email address."),
         (
             "others",
             " ".join(f"a{index}@example.com" for index in range(11)),

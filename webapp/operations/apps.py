@@ -298,15 +298,17 @@ def set_outcome(
     if others is not None:
         addresses: list[str] = []
         faults: list[str] = []
-        for one in others:
+        # Of a list of thousands not each one is looked at.
+        for one in others[: 10 * ADDRESSES_LIMIT]:
             try:
                 addresses.append(address(one))
             except Invalid as error:
                 faults.append(str(error))
         addresses = list(dict.fromkeys(addresses))
         changes["others"] = tuple(addresses)
-        if len(addresses) + len(faults) > ADDRESSES_LIMIT:
-            wrong["others"] = f"Use {ADDRESSES_LIMIT} addresses or fewer. You entered {len(addresses) + len(faults)}."
+        number = len(addresses) + len(faults) + len(others[10 * ADDRESSES_LIMIT :])
+        if number > ADDRESSES_LIMIT:
+            wrong["others"] = f"Use {ADDRESSES_LIMIT} addresses or fewer. You entered {number:,}."
         elif faults:
             wrong["others"] = " ".join(faults)
     if words is not None:
