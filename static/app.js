@@ -91,7 +91,7 @@
 
   // `what` is a sentence of ours, and `then` what to do next; the server's own sentence has both.
   const failed = (ctx, what, then = "") => {
-    const kept = then && `${what} What you typed is still here: please ${then}`;
+    const kept = then && `${what} Your text is still here. ${then}`;
     if (!isSetting(ctx.sourceElement)) return complain(kept || what);
     const control = controlOf(ctx);
     const place = control.closest(PLACES) ?? ctx.sourceElement;
@@ -102,7 +102,7 @@
     const typed = ctx.sourceEvent?.type === "change" && control.matches("textarea, input:not([type])");
     if (typed) retry.dataset.retry = control.id;
     else retry.remove();
-    const words = typed || !then ? kept || what : `${what} Please ${then}`;
+    const words = typed || !then ? kept || what : `${what} ${then}`;
     line.querySelector("span").textContent = words;
     place.append(line);
     putBack(control);
@@ -137,7 +137,7 @@
       if (leaveFor) history.replaceState(history.state, "", leaveFor);
       leaveFor = "";
       const given = !dialog.querySelector("[data-again]") || dialog.returnValue === "done";
-      if (!given && isSetting(asked?.sourceElement)) failed(asked, "Not saved: your password was not given.");
+      if (!given && isSetting(asked?.sourceElement)) failed(asked, "Not saved: you did not confirm your password.");
       else putBack(opener);
       giveFocusBack();
     });
@@ -394,7 +394,7 @@
     const wholePage = /^\s*<(!doctype|html)\b/i.test(ctx.text ?? "");
     if (!ctx.hx?.retarget && (status >= 500 || (status >= 400 && wholePage))) {
       event.preventDefault();
-      failed(ctx, "Something broke on the way.", "try once more.");
+      failed(ctx, "Something went wrong.", "Try again.");
       return;
     }
     // Our own sentence about it comes as a toast, for where there is no better place.
@@ -462,7 +462,7 @@
   document.addEventListener("htmx:error", (event) => {
     const { ctx, error } = event.detail;
     if (!ctx?.request || ctx.text !== undefined || error?.name === "AbortError") return;
-    failed(ctx, "The server cannot be reached.", "try again in a moment.");
+    failed(ctx, "Cannot reach the server.", "Check your connection and try again.");
   });
 
   /* ---------- Start ---------- */

@@ -124,7 +124,7 @@ def test_a_body_has_a_limit_of_its_kind_with_and_without_a_length(app: Any, comp
     ):  # fmt: skip
         answer = rita.client.post("/account/theme", data=b"t=" + b"x" * (size - 2), content_type=kind, headers=token)
         assert answer.status_code == status, (size, kind)
-        assert "fewer" in answer.text or "Make it smaller" in answer.text
+        assert "fewer" in answer.text or "Use a smaller file" in answer.text
     chunked = rita.client.post(
         "/account/theme", data=b"x" * 300_000, content_type="application/x-www-form-urlencoded", headers=token,
         environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},

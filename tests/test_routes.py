@@ -444,7 +444,7 @@ def test_an_older_sign_in_is_asked_for_the_password_and_nothing_is_lost(world: W
         if expected == "404" and role == "owner":
             assert asked.status_code == 404, "no outsider learns that there is something"
             continue
-        assert asked.status_code == 401 and "enter your password again" in asked.text
+        assert asked.status_code == 401 and "Confirm your password" in asked.text
         for name in row.form:
             assert f'type="hidden" name="{name}"' in asked.text
         with world.app.app_context():

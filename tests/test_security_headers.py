@@ -148,7 +148,7 @@ def test_a_form_from_another_site_is_refused_whatever_it_carries(login_as, rita,
     browser = login_as(rita)
     answer = browser.client.post("/sign-out", data={"csrf_token": browser.token()}, headers={"Sec-Fetch-Site": site})
     assert answer.status_code == 403
-    assert "This came from another site, so nothing was changed." in answer.text
+    assert "This request came from another website, so it was blocked." in answer.text
     assert browser.get("/account").status_code == 200
 
 
@@ -168,12 +168,12 @@ def test_a_form_with_somebody_elses_token_is_refused_with_a_way_on(login_as, rit
     browser = login_as(rita)
     answer = browser.client.post("/sign-out", data={"csrf_token": login_as(otto).token()})
     assert answer.status_code == 400
-    assert "reload the page and send it again" in " ".join(answer.text.split())
+    assert "reload the page and try again" in " ".join(answer.text.split())
     fragment = browser.client.post("/sign-out", headers={"HX-Request": "true"})
     assert fragment.status_code == 400
     assert fragment.headers["HX-Retarget"] == "#toasts"
-    assert "go back, reload the page and send it again" in answer.text
-    assert "copy what you typed, then reload the page and send it again" in fragment.text
+    assert "Go back, reload the page and try again" in answer.text
+    assert "Copy your text, then reload the page and try again" in fragment.text
 
 
 # ---------- A new secret key ----------

@@ -39,12 +39,11 @@ class Device:
 
 def known(email: str) -> Device | None:
     """The browser that asks, if it is one of this address; whether the password changed since, `still_knows` says."""
-    email = same(email)
     parts = cookies.read(COOKIE).split(".")
     if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit() or len(parts[1]) > 12:
         return None
     nonce, expires, seal, proof = parts
-    now = clock.now()
+    email, now = same(email), clock.now()
     if not now.timestamp() < int(expires) <= (now + LASTS + timedelta(hours=1)).timestamp():
         return None
     for key_id in keyring().ids:

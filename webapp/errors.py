@@ -21,35 +21,33 @@ from werkzeug.exceptions import HTTPException, InternalServerError, SecurityErro
 from webapp import database_faults, htmx, signin
 from webapp.extensions import db
 from webapp.operations.errors import Conflict, Invalid
+from webapp.security import SAFE
 from webapp.workflow.errors import NotYourTurn, SelfApproval, WorkflowError
 
 log = logging.getLogger("countersign.errors")
 
 _TITLES = {
-    400: "That did not work",
+    400: "Something went wrong",
     403: "Not allowed",
-    405: "Not like this",
-    409: "It has changed meanwhile",
+    405: "This page cannot be opened directly",
+    409: "This has changed",
     413: "That is too large",
     414: "That address is too long",
-    422: "Something is missing",
-    429: "A little slower, please",
-    503: "Not available right now",
+    422: "Check the form",
+    429: "Too many attempts",
+    503: "Temporarily unavailable",
 }
 _SENTENCES = {
-    400: "The browser sent something we could not read. Go back, reload the page and try again.",
-    403: "This is not open to you. If it should be, ask an admin.",
-    405: "This address is not meant to be opened that way. Start from your dashboard.",
-    413: "What you sent is larger than we take. Make it smaller and send it again.",
-    429: "Too many tries in a short time. Wait a minute, then try again. Nothing was lost.",
-    503: "The database does not answer right now, so nothing was changed. Please try again in a minute.",
+    400: "The request could not be read. Go back, reload the page and try again.",
+    403: "You do not have permission to see this. If you need it, ask an admin.",
+    405: "Go to dashboard and start from there.",
+    413: "The upload is too large (limit 1 MB). Use a smaller file.",
+    429: "Too many attempts. Wait a minute and try again.",
+    503: "The database is not responding. Nothing was saved. Try again in a minute.",
 }
 # The driver's own error is what SQLite says when a transaction cannot even begin.
 _GONE = (OperationalError, InterfaceError, PendingRollbackError, sqlite3.OperationalError)
-_UNSURE = (
-    "The database went away at the moment of saving, so we do not know whether this was saved. "
-    "Look whether it is there before you send it again."
-)
+_UNSURE = "The connection was lost while saving. Check whether your change is there before you try again."
 
 
 def init(app: Flask) -> None:
@@ -79,10 +77,10 @@ def answer(
         return htmx.as_toast(make_response(body + also, status))
     body = render_template(
         "errors/error.html",
-        title=title or _TITLES.get(status, "That did not work"),
+        title=title or _TITLES.get(status, "Something went wrong"),
         message=sentence,
         next_url=next_url,
-        next_label=next_label or "Go to your dashboard",
+        next_label=next_label or "Go to dashboard",
         typed=typed,
     )
     return make_response(body, status)
@@ -97,7 +95,7 @@ def _http(error: HTTPException) -> Response:
         _end_transaction()
         response = make_response(render_template("errors/404.html"), 404)
     elif status == 404:
-        response = answer(404, "This is not here (any more). Reload the page to see what is.")
+        response = answer(404, "This no longer exists. Reload the page.")
     elif status == 500:
         return _broken(error)
     else:
@@ -107,7 +105,7 @@ def _http(error: HTTPException) -> Response:
             own = None
         if isinstance(error, SecurityError):
             # A Host that is not ours: its words would stand on our page.
-            own = "You came here by another address than ours. Use the one that is in your mails."
+            own = "This address is not configured. Use the link from your emails or ask an admin."
         response = answer(status, own or _SENTENCES.get(status, _SENTENCES[400]))
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
@@ -118,11 +116,10 @@ def _http(error: HTTPException) -> Response:
 def _csrf(error: CSRFError) -> Response:
     log.info("csrf refused", extra={"reason": error.description})
     # Where htmx asked, the form is still there with all that was typed, until the page is reloaded.
-    then = "copy what you typed, then reload" if htmx.is_fragment() else "go back, reload"
+    then = "Copy your text, then reload" if htmx.is_fragment() else "Go back, reload"
     return answer(
         400,
-        f"The page was open for too long, or you signed in elsewhere meanwhile. Nothing was changed: {then} the page "
-        "and send it again.",
+        f"This page has expired. Nothing was saved. {then} the page and try again.",
     )
 
 
@@ -158,11 +155,13 @@ def _broken(error: Exception) -> Response:
     reference = g.get("request_id", "")[:8]
     if htmx.is_fragment():
         sentence = (
-            f"Something broke on our side; what you typed is still here. Try again, or tell an admin “{reference}”."
+            f"Something went wrong. Your text is still here. Try again, or give an admin this reference: {reference}."
         )
         return answer(500, sentence)
     again = request.path if request.method == "GET" else "/"
-    return make_response(render_template("errors/500.html", when="", reference=reference, again_url=again), 500)
+    reads = request.method in SAFE
+    body = render_template("errors/500.html", when="", reference=reference, again_url=again, reads=reads)
+    return make_response(body, 500)
 
 
 def _leave(_error: BaseException | None) -> None:

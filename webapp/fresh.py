@@ -25,7 +25,7 @@ ALIKE = timedelta(minutes=1)  # by how much the clocks of two machines may diffe
 # No form of ours has another field of this name.
 FIELD = "your_password"
 PROOF = "/account/proof"
-WRONG = "This is not your password. Please type it once more."
+WRONG = "Incorrect password. Try again."
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -77,7 +77,7 @@ def ask_unless_right(given: str, then: str = "") -> Response | None:
 def _prove(given: str) -> str:
     """What is wrong, or "". Commits. Raises TooMany."""
     if not given:
-        return "Please type your password."
+        return "Enter your password."
     taken = take(in_this_session())
     user = cast(SignedIn, signed_in())
     person = user.person

@@ -50,9 +50,9 @@ def _nobody() -> str:
 def too_weak(password: str) -> str:
     """A sentence about what is wrong with a new password, or ""."""
     if len(password) < SHORTEST:
-        return f"Please take at least {SHORTEST} characters. A few words in a row are easy to keep."
+        return f"Use at least {SHORTEST} characters. Several random words are easy to remember."
     if len(password) > LONGEST:
-        return f"Please take at most {LONGEST} characters."
+        return f"Use {LONGEST} characters or fewer."
     if len(set(password)) < 5:
-        return "That is too easy to guess: take more different characters."
+        return "This password is too easy to guess. Use more different characters."
     return ""

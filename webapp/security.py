@@ -46,7 +46,10 @@ def refuse_cross_site() -> None:
     """
     site = request.headers.get("Sec-Fetch-Site")
     if request.method not in SAFE and site not in (None, "same-origin", "none"):
-        abort(403, "This came from another site, so nothing was changed. Open the page here and try again.")
+        abort(
+            403,
+            "This request came from another website, so it was blocked. Open the page in Countersign and try again.",
+        )
 
 
 def set_headers(response: Response) -> Response:

@@ -210,7 +210,7 @@ def _sign_in_first() -> Response | None:
     back = _back()
     location = "/sign-in" if back == "/" else f"/sign-in?next={quote(back, safe='/')}"
     if request.headers.get("HX-Request") == "true":
-        return htmx.redirect_whole_page(make_response("Please sign in again.", 401), location)
+        return htmx.redirect_whole_page(make_response("Your session has ended. Sign in again.", 401), location)
     return cast(Response, redirect(location, 303))
 
 

@@ -79,7 +79,7 @@ def test_whatever_ends_a_session_ends_every_copy_of_it(app: Any, company: Any, e
     kept = {**cookies(desk.client), **{k: v for k, v in cookies(away.client).items() if k != "countersign"}}
     path = stage.link(second, ana)
     assert with_cookies(app, kept).get("/account").status_code == 200
-    assert "Code from the mail" not in words(away.get(path))
+    assert "Code from the email" not in words(away.get(path))
     if end == "sign-out":
         desk.post("/sign-out")
     elif end == "everywhere":
@@ -94,7 +94,7 @@ def test_whatever_ends_a_session_ends_every_copy_of_it(app: Any, company: Any, e
     if end == "deactivation":
         assert away.get(path).status_code == 404
     else:
-        assert ("Code from the mail" in words(away.get(path))) == (end != "sign-out")
+        assert ("Code from the email" in words(away.get(path))) == (end != "sign-out")
     before = stage.everything()
     thief = Browser(app)
     thief.client = with_cookies(app, {k: v for k, v in kept.items() if k == "countersign"})
@@ -219,7 +219,7 @@ def test_while_two_keys_overlap_everything_in_peoples_hands_goes_on(
     second = factories.request(company.ben, factories.app("Miro", company.ana))
     with app.app_context():
         path = stage.link(second, company.ana)
-    assert "Code from the mail" not in words(guest(after, carried.remembered).get(path))
+    assert "Code from the email" not in words(guest(after, carried.remembered).get(path))
     nobody = guest(after)
     assert nobody.get(carried.link).status_code == 200
     assert nobody.post(f"{carried.link}/approval", {"code": carried.code}).status_code == 303
@@ -263,7 +263,7 @@ def test_when_the_old_key_goes_it_all_ends_and_those_who_are_asked_get_a_new_mai
     assert fresh.post(f"{link_in(mail)}/approval", {"code": code_in(mail)}).status_code == 303
     assert stage.decisions(carried.request) == [("Ana", "approved", "code")]
     other = next(mail for subject, mail in newer.items() if carried.other.reference in subject)
-    assert "Code from the mail" in words(guest(after, carried.remembered).get(link_in(other)))
+    assert "Code from the email" in words(guest(after, carried.remembered).get(link_in(other)))
 
 
 # ---------- An admin's own request ----------

@@ -90,7 +90,7 @@ def sign_in(page: Page, name: str) -> None:
 
 
 def sign_out(page: Page) -> None:
-    page.get_by_role("button", name="your menu").click()
+    page.get_by_role("button", name="Account menu").click()
     page.get_by_role("button", name="Sign out", exact=True).click()
     page.wait_for_url("**/sign-in")
 

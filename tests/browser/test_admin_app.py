@@ -292,7 +292,7 @@ def our_own_failure(route: Route) -> None:
     route.fulfill(
         status=500,
         headers={"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"},
-        body='<div data-toast data-say="Something broke on our side; what you typed is still here."></div>',
+        body='<div data-toast data-say="Something went wrong. Your text is still here."></div>',
     )
 
 
@@ -302,8 +302,8 @@ def unreachable(route: Route) -> None:
 
 @pytest.mark.parametrize(
     ("app", "failure", "sentence"),
-    [("DeepL", broken, "Something broke on the way."), ("1Password", our_own_failure, "Something broke on our side;"),
-     ("Notion", unreachable, "The server cannot be reached.")],
+    [("DeepL", broken, "Something went wrong."), ("1Password", our_own_failure, "Something went wrong."),
+     ("Notion", unreachable, "Cannot reach the server.")],
 )  # fmt: skip
 def test_what_could_not_be_saved_says_so_beside_its_control(window, cases, app, failure, sentence):
     page = rules_of(window, cases, app)
@@ -386,7 +386,7 @@ def test_turning_approval_off_in_the_list_asks_first_and_is_done(window):
     page.go_back()
     of_the_list.press("Space")
     question.get_by_role("button", name="Turn approval off", exact=True).press("Enter")
-    toast = page.get_by_role("region", name="Messages")
+    toast = page.get_by_role("region", name="Notifications")
     expect(toast).to_contain_text(f"Nobody has to approve {name} any more.")
     expect(page).to_have_url(re.compile(r"/admin/apps\?q="))
     expect(of_the_list).not_to_be_checked()

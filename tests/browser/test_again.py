@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from .cases import OLD, Cases
 from .site import PASSWORD, sign_in
 
-AGAIN = "Please enter your password again"
+AGAIN = "Confirm your password"
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def test_a_switch_by_keyboard(stale, cases):
     expect(password).to_be_focused()
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
-    expect(dialog.get_by_text("This is not your password.")).to_be_visible()
+    expect(dialog.get_by_text("Incorrect password.")).to_be_visible()
     expect(password).to_be_focused()
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
@@ -90,8 +90,8 @@ def test_who_thinks_better_of_it_finds_what_is_so_and_what_was_typed(stale, case
     expect(note).to_have_value("For meetings with more than two.")
     expect(note).to_be_focused()
     line = page.locator("#set-note .cs-failed")
-    expect(line).to_contain_text("Not saved: your password was not given.")
-    expect(page.locator("#say")).to_contain_text("Not saved: your password was not given.")
+    expect(line).to_contain_text("Not saved: you did not confirm your password.")
+    expect(page.locator("#say")).to_contain_text("Not saved: you did not confirm your password.")
     assert setting(cases, "Zoom", "note") == before
     line.get_by_role("button", name="Try again", exact=True).click()
     dialog.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -125,7 +125,7 @@ def test_a_dialog_goes_on_where_it_was(stale, cases):
     dialog_of(page).get_by_label("Password", exact=True).fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_hidden()
-    expect(page.get_by_role("region", name="Messages").get_by_text("vera.again@example.com")).to_be_visible()
+    expect(page.get_by_role("region", name="Notifications").get_by_text("vera.again@example.com")).to_be_visible()
     expect(page.locator("#new-person")).to_be_focused()
     assert cases.one("SELECT count(*) FROM people WHERE email = 'vera.again@example.com'") == (1,)
 

@@ -127,7 +127,7 @@ def not_saved(page: Page, cases: Cases) -> None:
 
 # A refusal as webapp/errors.py gives it; of 5xx Chromium would complain.
 TOAST = {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
-SORRY = '<div data-toast data-say="Something broke on our side; what you typed is still here."></div>'
+SORRY = '<div data-toast data-say="Something went wrong. Your text is still here."></div>'
 
 
 def wrong_sign_in(page: Page, cases: Cases) -> None:
@@ -142,14 +142,14 @@ def refused_forgot(page: Page, cases: Cases) -> None:
     page.goto("/password/forgot")
     page.get_by_label("Email", exact=True).fill("")
     page.locator("form.card").evaluate("form => form.noValidate = true")
-    page.get_by_role("button", name="Mail me a link", exact=True).click()
+    page.get_by_role("button", name="Send link", exact=True).click()
     expect(page.locator("[aria-invalid=true]")).to_be_visible()
 
 
 def refused_password(page: Page, cases: Cases) -> None:
     page.goto(cases.password_link("Tom"))
     page.get_by_label("New password", exact=True).fill("short")
-    page.get_by_label("New password again", exact=True).fill("other")
+    page.get_by_label("Confirm new password", exact=True).fill("other")
     page.get_by_role("button", name="Set password and sign in", exact=True).click()
     expect(page.locator("[aria-invalid=true]").first).to_be_visible()
 
@@ -180,12 +180,12 @@ def refused_dialog_page(page: Page, cases: Cases) -> None:
 def toast(page: Page, cases: Cases) -> None:
     page.goto("/catalog")
     page.get_by_role("button", name="Add", exact=True).first.click()
-    expect(page.get_by_role("region", name="Messages").get_by_text("added to your dashboard")).to_be_visible()
+    expect(page.get_by_role("region", name="Notifications").get_by_text("added to your dashboard")).to_be_visible()
 
 
 def menu(page: Page, cases: Cases) -> None:
     page.goto("/")
-    page.get_by_role("button", name="your menu").click()
+    page.get_by_role("button", name="Account menu").click()
     expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
 
 
@@ -199,7 +199,7 @@ def refused_account(page: Page, cases: Cases) -> None:
     page.goto("/account")
     page.get_by_label("Current password", exact=True).fill("wrong")
     page.get_by_label("New password", exact=True).fill("short")
-    page.get_by_label("New password again", exact=True).fill("other")
+    page.get_by_label("Confirm new password", exact=True).fill("other")
     page.get_by_role("button", name="Change password", exact=True).click()
     expect(page.locator("[aria-invalid=true]").first).to_be_visible()
 
@@ -230,7 +230,7 @@ def without_token(page: Page, cases: Cases) -> None:
     page.get_by_label("Email", exact=True).fill("rita@example.com")
     page.get_by_label("Password", exact=True).fill("x")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_text("The page was open for too long")).to_be_visible()
+    expect(page.get_by_text("This page has expired")).to_be_visible()
 
 
 def broken(page: Page, cases: Cases) -> None:
@@ -255,7 +255,7 @@ def new_mail(page: Page, cases: Cases) -> None:
     if not cases.site.mails("Tom", "password"):
         page.goto("/password/forgot")
         page.get_by_label("Email", exact=True).fill("tom@example.com")
-        page.get_by_role("button", name="Mail me a link", exact=True).click()
+        page.get_by_role("button", name="Send link", exact=True).click()
         cases.site.mail("Tom", "password")
     page.goto("/mailbox?to=tom@example.com")
     expect(page.get_by_role("heading", level=2)).to_be_visible()
@@ -363,7 +363,7 @@ def password_again_on_a_page(page: Page, cases: Cases) -> None:
     page.goto("/admin/apps/new")
     page.get_by_label("Name", exact=True).fill("Asana")
     page.get_by_role("button", name="Create app", exact=True).click()
-    expect(page.get_by_role("heading", name="Please enter your password again", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Confirm your password", exact=True)).to_be_visible()
 
 
 def held_mails(page: Page, cases: Cases) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 from .cases import Cases
 from .site import card, request_of
 
-STILL_THERE = "What you typed is still here"
+STILL_THERE = "Your text is still here"
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +177,7 @@ def test_cancel_swaps_in_place_and_is_told(window, cases):
     expect(line.get_by_role("button", name="Cancel request", exact=True)).to_have_accessible_description("Tableau")
     line.get_by_role("button", name="Cancel request", exact=True).click()
     expect(line).to_contain_text("Cancelled")
-    toast = page.get_by_role("region", name="Messages").get_by_text("Request for Tableau cancelled")
+    toast = page.get_by_role("region", name="Notifications").get_by_text("Request for Tableau cancelled")
     expect(toast).to_be_visible()
     expect(page.locator("#say")).to_contain_text("Request for Tableau cancelled")
     assert page.evaluate("document.querySelector('h1').dataset.mark") == "same page"

@@ -51,7 +51,7 @@ def test_sign_in_and_ask_by_keyboard(window, site):
     page.wait_for_url(f"{site.address}/")
 
     page.keyboard.press("Tab")
-    skip = page.get_by_role("link", name="Skip to the page", exact=True)
+    skip = page.get_by_role("link", name="Skip to main content", exact=True)
     expect(skip).to_be_focused()
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")

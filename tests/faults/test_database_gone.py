@@ -52,7 +52,7 @@ def test_gone_in_the_middle_is_a_page_that_says_so(
         patch.setattr(outbox, "post", cut)
         answer = rita.post(f"/catalog/{wanted.public_id}/request", {"message": "For my work."})
     assert answer.status_code == 503
-    assert "so nothing was changed" in answer.text
+    assert "Nothing was saved" in answer.text
     assert rows("requests") == 0
     assert rita.post(f"/catalog/{wanted.public_id}/request", {"message": "For my work."}).status_code == 303
 
@@ -130,7 +130,7 @@ def test_gone_while_a_refusal_is_drawn_is_a_page_that_says_so(
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)  # as in a server
     answer = rita.get("/catalog/nothing/request")
     assert answer.status_code == 503
-    assert "so nothing was changed" in answer.text
+    assert "Nothing was saved" in answer.text
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
@@ -147,4 +147,4 @@ def test_a_file_that_somebody_holds_is_a_page_that_says_so(
     finally:
         holder.close()
     assert answer.status_code == 503
-    assert "so nothing was changed" in answer.text
+    assert "Nothing was saved" in answer.text

@@ -217,4 +217,4 @@ def assert_refuses_get(browser: Any, path: str) -> None:
     answer = browser.get(path)
     assert answer.status_code == 405
     assert set(answer.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
-    assert "Start from your dashboard" in words(answer)
+    assert "start from there" in words(answer)

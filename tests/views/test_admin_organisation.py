@@ -74,7 +74,7 @@ def test_all_settings_are_saved_and_recorded_without_the_words(admin, adam, htmx
     [
         ({"name": " "}, "name"),
         ({"name": "x" * 121}, "120"),
-        ({"time_zone": "Mars/Olympus"}, "is not a time zone"),
+        ({"time_zone": "Mars/Olympus"}, "is not a known time zone"),
         ({"sender": "x" * 121}, "120"),
         ({"outcome_domains": "partner"}, "is not a domain"),
     ],

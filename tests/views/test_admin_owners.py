@@ -38,9 +38,9 @@ def url(app, path=""):
 
 
 def test_the_navigation_leads_an_owner_to_their_apps_and_nobody_else(owner, login_as, rita, adam):
-    assert '<a href="/admin/apps">' in flat(owner.get("/")) and "Owned apps" in words(owner.get("/"))
+    assert '<a href="/admin/apps">' in flat(owner.get("/")) and "Apps you own" in words(owner.get("/"))
     for person in (rita, adam):
-        assert "Owned apps" not in words(login_as(person).get("/"))
+        assert "Apps you own" not in words(login_as(person).get("/"))
 
 
 def test_the_list_holds_only_what_is_theirs(owner, hers, ana, company, olga):

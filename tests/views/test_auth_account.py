@@ -65,7 +65,7 @@ def test_only_a_post_changes_something(hers, login_as, path):
 
 
 def test_times_are_shown_in_ones_own_zone(hers, rita):
-    assert "As the company: UTC" in hers.get("/account").text
+    assert "Organisation default (UTC)" in hers.get("/account").text
     answer = hers.post("/account/time-zone", {"time_zone": "Pacific/Kiritimati"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/account")
     assert '<option value="Pacific/Kiritimati" selected>' in hers.get("/account").text
@@ -81,7 +81,7 @@ def test_a_zone_of_another_name_stays_chosen(hers, rita):
 def test_a_zone_that_is_none_is_refused_at_its_field(hers, rita):
     answer = hers.post("/account/time-zone", {"time_zone": "Mars/<b>Olympus"})
     assert answer.status_code == 422
-    assert "is not a time zone we know" in answer.text
+    assert "is not a known time zone" in answer.text
     assert "<b>Olympus" not in answer.text
     assert 'id="time_zone-e"' in answer.text
 
@@ -123,7 +123,7 @@ def test_changing_the_password_keeps_this_browser_and_signs_out_the_others(hers,
     before = hers.client.get_cookie("countersign").value
     answer = hers.post("/account/password", {"current": PASSWORD, **NEW})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/account")
-    assert "Your password is changed." in hers.get("/account").text
+    assert "Password changed." in hers.get("/account").text
     assert hers.client.get_cookie("countersign").value != before
     assert other.get("/account").status_code == 303
     assert sign_in(login_as(None), password=NEW["password"]).status_code == 303
@@ -133,10 +133,10 @@ def test_changing_the_password_keeps_this_browser_and_signs_out_the_others(hers,
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"current": "not it", **NEW}, "This is not the password you have now."),
-        ({"current": "", **NEW}, "Please type the password you have now."),
+        ({"current": "not it", **NEW}, "The current password is incorrect."),
+        ({"current": "", **NEW}, "Enter your current password."),
         ({"current": PASSWORD, "password": "short", "again": "short"}, "at least 12 characters"),
-        ({"current": PASSWORD, "password": NEW["password"], "again": "x"}, "The two are not the same."),
+        ({"current": PASSWORD, "password": NEW["password"], "again": "x"}, "The passwords do not match."),
     ],
 )
 def test_what_is_wrong_is_told_at_its_field(hers, rita, given, words):

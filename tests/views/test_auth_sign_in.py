@@ -16,7 +16,7 @@ from webapp.models import Person, PersonSession
 from webapp.operations import people
 from webapp.transactions import choose
 
-WRONG = "This e-mail and this password do not go together."
+WRONG = "The email address or password is incorrect."
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_accents_may_be_typed_in_either_way(door, rita):
 
 
 @pytest.mark.parametrize(
-    ("field", "words"), [("email", "Please give your e-mail address."), ("password", "Please type your password.")]
+    ("field", "words"), [("email", "Enter your email address."), ("password", "Enter your password.")]
 )
 def test_an_empty_field_is_named(door, field, words):
     answer = sign_in(door, **{field: ""})

@@ -21,7 +21,7 @@ def test_signing_out_ends_the_session(login_as, rita):
     answer = browser.post("/sign-out")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in")
     assert live() == 0
-    assert "You are signed out." in browser.get("/sign-in").text
+    assert "You have signed out." in browser.get("/sign-in").text
 
 
 def test_a_stolen_copy_of_the_cookie_is_dead(app, login_as, rita):
@@ -68,7 +68,7 @@ def test_rita_signs_her_phone_out(login_as, rita, phone):
     browser = login_as(rita)
     answer = browser.post(ending(phone))
     assert (answer.status_code, answer.headers["Location"]) == (303, "/account#sessions")
-    assert "That browser is signed out." in browser.get("/account").text
+    assert "Session signed out." in browser.get("/account").text
     assert live() == 1
 
 
@@ -78,7 +78,7 @@ def test_with_htmx_the_list_comes_back_without_it(login_as, rita, phone):
     assert "<html" not in answer.text
     assert 'id="browsers"' in answer.text
     assert phone not in answer.text
-    assert "That browser is signed out." in answer.text
+    assert "Session signed out." in answer.text
 
 
 def test_a_browser_remembered_for_decisions_is_forgotten_in_the_same_way(login_as, rita):
@@ -88,9 +88,9 @@ def test_a_browser_remembered_for_decisions_is_forgotten_in_the_same_way(login_a
     )
     outbox.commit()
     browser = login_as(rita)
-    assert "Remembered for decisions" in browser.get("/account").text
+    assert "Trusted for approvals" in browser.get("/account").text
     browser.post(ending(row.public_id))
-    assert "Remembered for decisions" not in browser.get("/account").text
+    assert "Trusted for approvals" not in browser.get("/account").text
 
 
 def test_ending_it_twice_says_that_it_was_ended(login_as, rita, phone):
@@ -98,7 +98,7 @@ def test_ending_it_twice_says_that_it_was_ended(login_as, rita, phone):
     browser.post(ending(phone))
     answer = browser.post(ending(phone))
     assert answer.status_code == 409
-    assert "That browser was signed out already." in answer.text
+    assert "This session had already ended." in answer.text
 
 
 @pytest.mark.parametrize("odd", ["nothing", "%00", "x" * 200])

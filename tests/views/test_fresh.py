@@ -18,8 +18,8 @@ from . import stage
 from .admin_helpers import app_called, events, flat, is_fragment, now, words
 
 MINUTE = timedelta(minutes=1)
-AGAIN = "Please enter your password again"
-WRONG = "This is not your password."
+AGAIN = "Confirm your password"
+WRONG = "Incorrect password."
 NOTE = 'Ask "first" & say <why>.\nThen wait.'
 
 
@@ -96,7 +96,7 @@ def test_a_wrong_password_changes_nothing_and_keeps_what_was_sent(stale, wanted,
 def test_an_empty_password_is_asked_for(stale, wanted):
     form, address = note_of(wanted)
     answer = stale.post(address, form | {"your_password": ""})
-    assert answer.status_code == 401 and "Please type your password." in words(answer)
+    assert answer.status_code == 401 and "Enter your password." in words(answer)
 
 
 @pytest.mark.parametrize("htmx", [False, True])
@@ -181,7 +181,7 @@ def test_the_carried_form_needs_its_token_and_this_site(stale, wanted):
 
 def test_an_export_asks_on_a_page_that_leads_to_the_download(stale):
     answer = stale.get("/admin/audit.csv?what=apps")
-    assert answer.status_code == 401 and "The download begins when it is right." in words(answer)
+    assert answer.status_code == 401 and "The download then starts." in words(answer)
     assert carried(answer) == [("next", "/admin/audit.csv?what=apps")]
     wrong = stale.post("/account/proof", {"next": "/admin/audit.csv?what=apps", "your_password": "wrong"})
     assert wrong.status_code == 401 and WRONG in words(wrong)

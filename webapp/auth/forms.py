@@ -16,23 +16,23 @@ def as_stored(email: str | None) -> str:
 
 
 class SignIn(FlaskForm):  # type: ignore[misc]
-    email = StringField(filters=[as_stored], validators=[DataRequired("Please give your e-mail address.")])
-    password = PasswordField(validators=[InputRequired("Please type your password.")])
+    email = StringField(filters=[as_stored], validators=[DataRequired("Enter your email address.")])
+    password = PasswordField(validators=[InputRequired("Enter your password.")])
     remember = BooleanField()
     next = HiddenField()
 
 
 class ForgotPassword(FlaskForm):  # type: ignore[misc]
-    email = StringField(filters=[as_stored], validators=[DataRequired("Please give your e-mail address.")])
+    email = StringField(filters=[as_stored], validators=[DataRequired("Enter your email address.")])
 
     def validate_email(self, field: Field) -> None:
         name, _, host = field.data.rpartition("@")
         if not name or not host:
-            raise ValidationError("An e-mail address has an @ in it: name@example.com. Please look at it once more.")
+            raise ValidationError("Enter an email address in the form name@example.com.")
 
 
 class NewPassword(FlaskForm):  # type: ignore[misc]
-    password = PasswordField(validators=[InputRequired("Please choose a password.")])
+    password = PasswordField(validators=[InputRequired("Enter a new password.")])
     again = PasswordField()
 
     def validate_password(self, field: Field) -> None:
@@ -41,11 +41,11 @@ class NewPassword(FlaskForm):  # type: ignore[misc]
 
     def validate_again(self, field: Field) -> None:
         if field.data != self.password.data:
-            raise ValidationError("The two are not the same. Please type it once more.")
+            raise ValidationError("The passwords do not match. Enter the same password twice.")
 
 
 class ChangePassword(NewPassword):
-    current = PasswordField(validators=[InputRequired("Please type the password you have now.")])
+    current = PasswordField(validators=[InputRequired("Enter your current password.")])
 
 
 def errors(form: Form) -> defaultdict[str, str]:

@@ -26,7 +26,7 @@ from webapp.zones import time_zones
 
 bp = Blueprint("auth", __name__)
 
-WRONG = "This e-mail and this password do not go together. Check both, or set a new password."
+WRONG = "The email address or password is incorrect. Try again or reset your password."
 HAS_LINKS = "If this address belongs to an account, use the link in the newest email from us."
 # Longer than a mail takes to be written to the outbox, so that the time does not tell who has an account.
 FORGOT_SECONDS = 0.3
@@ -103,7 +103,7 @@ def sign_out() -> AnyResponse:
     """Ends this browser's session; pressing it twice is no error."""
     signin.end()
     outbox.commit()
-    flash("You are signed out.")
+    flash("You have signed out.")
     return redirect("/sign-in", 303)
 
 
@@ -186,7 +186,7 @@ def set_password(token: str) -> AnyResponse:
     signin.begin(person.id, remember=False)
     target = _where_to_begin(person, "/")
     outbox.commit()
-    flash(f"Your password is set. Welcome, {person.first_name}.")
+    flash(f"Password set. Welcome, {person.first_name}.")
     response = hide_from_caches_and_referers(make_response(redirect(target, 303)))
     devices.remember(response, person.email, person.password_round + 1)
     return response
@@ -230,7 +230,7 @@ def change_time_zone() -> AnyResponse:
     except Invalid as error:
         return _account_again(422, **error.fields)
     outbox.commit()
-    flash("Saved. Times are shown in your time zone.")
+    flash("Time zone saved.")
     return redirect("/account", 303)
 
 
@@ -262,7 +262,7 @@ def change_password() -> AnyResponse:
         if passwords.fits(person.password_hash, form.current.data):
             give_back(taken)
         else:
-            wrong["current"] = "This is not the password you have now."
+            wrong["current"] = "The current password is incorrect."
     if not valid or wrong:
         return _account_again(422, **wrong)
     hash = passwords.hash_password(form.password.data)
@@ -270,7 +270,7 @@ def change_password() -> AnyResponse:
     people_operations.set_password(person.id, hash=hash, round=person.password_round, now=clock.now())
     signin.begin(person.id, remember=bool(session.permanent))
     outbox.commit()
-    flash("Your password is changed. Every other browser is signed out.")
+    flash("Password changed. All your other sessions have been signed out.")
     response = make_response(redirect("/account", 303))
     devices.remember(response, person.email, person.password_round + 1)
     return response
@@ -290,13 +290,13 @@ def end_session(public_id: str) -> AnyResponse:
     """Signs one browser out, or forgets one that is remembered for decisions."""
     user = signed_in()
     if user is not None and public_id == user.session.public_id:
-        return _out("You are signed out.")
+        return _out("You have signed out.")
     if not people_operations.end_session(public_id, person_id=me().id, now=clock.now()):
         if accounts.session_ended(public_id, me().id):
-            raise Conflict("That browser was signed out already.")
+            raise Conflict("This session had already ended.")
         abort(404)
     outbox.commit()
-    said = "That browser is signed out."
+    said = "Session signed out."
     if htmx.is_fragment():
         rows = _browsers(accounts.sessions(me().id, now=clock.now()))
         return make_response(render_template("auth/_sessions.html", browsers=rows, said=said))
@@ -309,7 +309,7 @@ def end_session(public_id: str) -> AnyResponse:
 def end_sessions() -> AnyResponse:
     """Signs the person out everywhere, here too."""
     people_operations.end_sessions(me().id, actor_id=me().id, now=clock.now())
-    return _out("You are signed out everywhere.")
+    return _out("You have signed out of all sessions.")
 
 
 def _out(said: str) -> AnyResponse:

@@ -37,7 +37,7 @@ def change(
         organisation.outcome_domains = " ".join(_domains(outcome_domains))
     if time_zone is not None:
         if time_zone not in available_timezones():
-            raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a time zone we know, like Europe/Berlin.")
+            raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a known time zone. Example: Europe/Berlin.")
         organisation.time_zone = time_zone
     _record(before, _plain(organisation), actor=actor, now=now)
 

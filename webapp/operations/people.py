@@ -164,7 +164,7 @@ def set_password(person_id: int, *, hash: str, round: int, now: datetime) -> Non
         .where(Person.id == person_id, Person.password_round == round, Person.active)
         .values(password_hash=hash, password_round=Person.password_round + 1)
     ) != 1:  # fmt: skip
-        raise Conflict("This link was used already. Ask for a new one.")
+        raise Conflict("This link has already been used. Request a new one.")
     audit.record("password.set", at=now, actor=person_id, person=person_id)
     end_sessions(person_id, actor_id=person_id, now=now)
 
@@ -180,7 +180,7 @@ def confirm_password(person_id: int, *, round: int, hash: str) -> None:
         .where(Person.id == person_id, Person.password_round == round, Person.active)
         .values(password_hash=hash)
     ) != 1:  # fmt: skip
-        raise Conflict("Your password has just been changed. Sign in with the new one.")
+        raise Conflict("Your password was changed. Sign in with the new password.")
 
 
 def start_session(
@@ -214,7 +214,7 @@ def prove(public_id: str, *, person_id: int, now: datetime) -> None:
         )
         .values(proved_at=now)
     ) != 1:  # fmt: skip
-        raise Conflict("This browser has just been signed out. Sign in again.")
+        raise Conflict("You were signed out. Sign in again.")
     audit.record("session.proved", at=now, actor=person_id, person=person_id)
 
 
@@ -319,7 +319,7 @@ def _groups_of(person: Person) -> list[int]:
 def change_settings(person: Person, *, time_zone: str, now: datetime) -> None:
     """The person's time zone ("" for the organisation's). Raises Invalid."""
     if time_zone and time_zone not in available_timezones():
-        raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a time zone we know, like Europe/Berlin.")
+        raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a known time zone. Example: Europe/Berlin.")
     before, person.time_zone = person.time_zone, time_zone or None
     audit.record("person.changed", at=now, actor=person.id, person=person.id,
                  before={"time_zone": before}, after={"time_zone": person.time_zone})  # fmt: skip
@@ -328,7 +328,7 @@ def change_settings(person: Person, *, time_zone: str, now: datetime) -> None:
 def change_theme(person: Person, *, theme: str, now: datetime) -> None:
     """Light, dark or "" for as the system says. Raises Invalid."""
     if theme not in THEMES:
-        raise Invalid(theme="Choose light, dark, or as the system says.")
+        raise Invalid(theme="Choose System, Light or Dark.")
     before, person.theme = person.theme, theme
     audit.record("person.changed", at=now, actor=person.id, person=person.id,
                  before={"theme": before}, after={"theme": theme})  # fmt: skip
