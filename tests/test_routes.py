@@ -91,6 +91,7 @@ TABLE = (
     get("/apps/<public_id>", "303 404 200 404 404 404", "/apps/{held}"),
     post("/apps/<public_id>/return", "303 404 303 404 404 404", "/apps/{held}/return"),
     get("/requests/<public_id>", "303 404 200 200 200 200", "/requests/{request}"),
+    get("/requests/<public_id>/cancellation", "303 404 200 403 403 403", "/requests/{request}/cancellation"),
     post("/requests/<public_id>/cancellation", "303 404 303 403 403 403", "/requests/{request}/cancellation"),
     post("/requests/<public_id>/reminder", "303 404 303 403 403 403", "/requests/{request}/reminder"),
     post("/requests/<public_id>/comments", "303 404 303 303 303 303", "/requests/{request}/comments", comment="Hm."),

@@ -189,6 +189,26 @@ def menu(page: Page, cases: Cases) -> None:
     expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
 
 
+def my_app(page: Page, cases: Cases) -> None:
+    """The details of an app, with the question whether to give it back."""
+    page.goto("/")
+    page.locator(".cs-tile-more").first.click()
+    page.locator("dialog .cs-giveback > summary").click()
+    expect(page.get_by_role("dialog").get_by_label("Reason", exact=True)).to_be_visible()
+
+
+def cancellation(page: Page, cases: Cases) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Cancel request", exact=True).first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def no_code_yet(page: Page, cases: Cases) -> None:
+    page.goto(cases.link("Otto", "Tableau", "Ana", wrong_codes=0))
+    page.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.get_by_text("Enter the code to confirm your decision.")).to_be_visible()
+
+
 def refused_comment(page: Page, cases: Cases) -> None:
     page.goto(f"/requests/{cases.request_id('Rita', 'Concur')}")
     page.get_by_role("button", name="Add comment", exact=True).click()
@@ -458,6 +478,16 @@ SCREENS = [
     Screen("admin-app-not-saved", "Adam", not_saved),
     Screen("admin-mail-preview", "Adam", at(lambda cases: f"/admin/apps/{cases.app_id('Figma')}/mails/denied")),
     Screen("admin-app-archive", "Adam", at(lambda cases: f"/admin/apps/{cases.app_id('Salesforce')}/archive")),
+    Screen("my-app", "Rita", my_app),
+    Screen("my-app-no-script", "Rita", at(lambda cases: f"/apps/{cases.app_id('GitHub')}"), script=False),
+    Screen("cancellation", "Rita", cancellation),
+    Screen(
+        "cancellation-no-script",
+        "Rita",
+        at(lambda cases: f"/requests/{cases.request_id('Rita', 'Figma')}/cancellation"),
+        script=False,
+    ),
+    Screen("no-code-yet", None, no_code_yet),
     Screen("admin-apps-archived", "Adam", "/admin/apps?state=archived"),
     Screen("admin-app-refused", "Adam", refused_days),
     Screen("admin-new-app", "Adam", admin_dialog("/admin/apps", "#new-app")),

@@ -76,7 +76,7 @@ def test_a_replay_hears_how_it_stands(nobody, ana, made):
 def test_what_is_no_code_is_not_counted_and_nothing_is_lost(nobody, ana, made, htmx):
     address = stage.link(made, ana)
     before = stage.everything()
-    for typed in ("", "12345", "1234567", "12345a", "R-12: 123456", "²²²²²²", "x" * 5000, "\x00\x00"):
+    for typed in ("12345", "1234567", "12345a", "R-12: 123456", "²²²²²²", "x" * 5000, "\x00x"):
         answer = nobody.post(f"{address}/approval", {"code": typed, "comment": "Keep me"}, htmx=htmx)
         assert answer.status_code == 422
         assert "Enter the 6-digit code." in words(answer)
@@ -102,7 +102,7 @@ def test_five_wrong_codes_close_the_code_and_keep_it_closed(nobody, login_as, an
     assert "The code is locked after 5 wrong attempts." in words(answer)
     assert "Because</textarea>" in stage.source(answer)
     assert focused(answer) == ["code-closed"]
-    assert "Either opens an empty form, so copy what you wrote here first." in words(answer)
+    assert "Copy anything you have typed first: the form will be empty." in words(answer)
     before = stage.everything()
     for verdict in ("approval", "denial"):
         answer = nobody.post(f"{address}/{verdict}", {"code": stage.code(made, ana), "reason": "No."}, htmx=htmx)
@@ -175,6 +175,23 @@ def test_guesses_sent_at_once_are_counted_like_one_after_the_other(app, ana, mad
 
 
 # ---------- A new code ----------
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+@pytest.mark.parametrize("verdict", ["approval", "denial"])
+def test_a_press_before_the_code_leads_to_the_code_without_an_error(nobody, rita, ana, htmx, verdict):
+    made = factories.request(rita, factories.app("Salesforce", ana))
+    form = {"comment": "Fine.", "reason": "Too dear.", "code": "  "}
+    answer = nobody.post(f"{stage.link(made, ana)}/{verdict}", form, htmx=htmx)
+    source = stage.source(answer).partition("<template")[0]
+    assert answer.status_code == 422 and stage.state(made) == "pending"
+    assert "Enter the code to confirm your decision." in words(answer)
+    assert "aria-invalid" not in source and "invalid-feedback" not in source
+    field = re.search(r'<input[^>]* id="code"[^>]*>', source)[0]
+    assert field.endswith(" autofocus>") and "maxlength" not in field and "one-time-code" in field
+    assert stage.typed(answer, "Fine.") and stage.typed(answer, "Too dear.")
+    assert htmx or "One more step: enter the code from the email." in words(answer)
+    assert stage.invitation(made, ana).wrong_codes == 0
 
 
 def test_a_new_code_is_a_new_round_and_the_old_link_only_shows(nobody, login_as, ana, made):

@@ -121,6 +121,37 @@ def test_what_i_decided_says_what_came_of_it(login_as, rita, ana, ben, company):
     assert "View all decisions" in queue
 
 
+def test_after_deciding_the_next_one_is_one_press_away(login_as, rita, otto, ana):
+    for person, name in ((rita, "First"), (otto, "Second"), (rita, "Third")):
+        made = factories.request(person, factories.app(name, ana))
+        stage.shift("steps", "due_at", timedelta(hours=-1), f"request_id <> {made.id}")
+    browser = login_as(ana)
+    first = waiting_ids(browser)
+    browser.post(f"/requests/{first[0]}/approval")
+    page = browser.get(f"/approvals/{first[0]}")
+    assert "2 more requests waiting for you" in words(page) and "Otto Brandt requests Second" in words(page)
+    assert f'href="/approvals/{first[1]}" aria-describedby="next-what"' in stage.source(page)
+    for one in first[1:]:
+        browser.post(f"/requests/{one}/approval")
+    assert "next-what" not in stage.source(browser.get(f"/approvals/{first[2]}"))
+
+
+def test_the_menu_stays_for_whoever_is_signed_in_and_a_link_shows_none(login_as, rita, ana):
+    made, other = (factories.request(rita, factories.app(name, ana)) for name in ("Salesforce", "Figma"))
+    link = stage.link(made, ana)
+    for decided in (False, True):
+        if decided:
+            factories.decide(made, ana)
+        for address in (f"/approvals/{made.public_id}", link):
+            assert '<nav class="cs-nav" aria-label="Main">' in stage.source(login_as(ana).get(address))
+        by_link = stage.source(login_as(None).get(link))
+        assert "cs-nav" not in by_link and "Figma" not in by_link and other.public_id not in by_link
+
+
+def waiting_ids(browser):
+    return re.findall(r'<h3><a href="/approvals/(\w+)"', stage.source(browser.get("/approvals")))
+
+
 def test_decisions_page_by_key(login_as, ana):
     app = factories.app("Benevity", ana)
     for number in range(32):

@@ -31,6 +31,7 @@ def test_rita_withdraws_and_everybody_who_was_asked_is_told(login_as, rita, ana,
 def test_the_fragment_is_the_request_as_it_is_now_and_a_toast(login_as, rita, made):
     answer = login_as(rita).post(f"/requests/{made.public_id}/cancellation", htmx=True)
     assert answer.status_code == 200
+    assert answer.headers["HX-Retarget"] == f"#request-{made.public_id}"
     assert stage.source(answer).startswith(f'<article class="cs-req" id="request-{made.public_id}">')
     assert "Cancelled" in words(answer)
     assert "Cancel request" not in words(answer)
@@ -38,9 +39,34 @@ def test_the_fragment_is_the_request_as_it_is_now_and_a_toast(login_as, rita, ma
     assert "HX-Request" in answer.headers["Vary"]
 
 
-@pytest.mark.parametrize("path", ["cancellation", "reminder"])
-def test_get_is_refused(login_as, rita, made, path):
-    stage.assert_refuses_get(login_as(rita), f"/requests/{made.public_id}/{path}")
+def test_a_reminder_refuses_get(login_as, rita, made):
+    stage.assert_refuses_get(login_as(rita), f"/requests/{made.public_id}/reminder")
+
+
+def test_cancel_asks_first_and_takes_a_reason(login_as, rita, ana, made):
+    browser, path = login_as(rita), f"/requests/{made.public_id}/cancellation"
+    before = stage.everything()
+    for address in ("/", f"/requests/{made.public_id}"):
+        assert f'href="{path}" hx-get="{path}"' in stage.source(browser.get(address))
+    told = browser.get(path)
+    assert "Cancel the request for Salesforce?" in words(told) and "Keep request Cancel request" in words(told)
+    assert " open aria-modal" in stage.source(told)
+    assert stage.source(browser.get(path, htmx=True)).lstrip().startswith("<dialog")
+    assert stage.everything() == before, "the question changes nothing"
+    assert browser.post(path, {"reason": " Ines makes them\r\nfor me. "}).status_code == 303
+    assert "Reason: “Ines makes them for me.”" in words(browser.get(f"/requests/{made.public_id}"))
+    assert "Reason from Rita Lindqvist: “Ines" in words(login_as(None).get(stage.link(made, ana)))
+    answer = browser.get(path)
+    assert answer.status_code == 409 and "This request is cancelled." in words(answer)
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_reason_that_is_too_long_is_kept_and_nothing_is_cut(login_as, rita, made, htmx):
+    long = "x" * 501
+    answer = login_as(rita).post(f"/requests/{made.public_id}/cancellation", {"reason": long}, htmx=htmx)
+    assert answer.status_code == 422 and stage.typed(answer, long)
+    assert "Use 500 characters or fewer. You entered 501." in words(answer)
+    assert stage.state(made) == "pending"
 
 
 @pytest.mark.parametrize("path", ["cancellation", "reminder"])

@@ -277,6 +277,9 @@ def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
     invitation = reader.invited.invitation
     if invitation.wrong_codes >= requests.WRONG_CODES:
         return _page(case, reader, status=422)
+    if not request.form.get("code", "").strip():
+        # Pressed before anybody typed: on a phone the buttons stand below the page, and the code further up.
+        return _page(case, reader, wants_code=True, status=422)
     code = links.well_formed(request.form.get("code", ""))
     if code is None:
         sentence = "Enter the 6-digit code. It is below the button in the email."
@@ -392,10 +395,11 @@ def _page(
     errors: dict[str, str] | None = None,
     note: str = "",
     done: str = "",
+    wants_code: bool = False,
     status: int = 200,
 ) -> AnyResponse:
     """The decision page for somebody who may decide now, else the page that says how it stands. `note` says why
-    nothing was done, `done` what was."""
+    nothing was done, `done` what was; `wants_code`: only the code is missing."""
     assert reader.person is not None
     steps = chains.of_requests([case.request.id], reader=reader.person.id)[case.request.id]
     state = settlement(
@@ -421,12 +425,12 @@ def _page(
         address = reader.address or f"/approvals/{case.request.public_id}"
         return htmx.redirect_whole_page(make_response("", status), address)
     if state is not None:
-        context |= {"details": _set_values(case, reader), "owner": story.owner_of(case.app)}
+        context |= {"details": _set_values(case, reader), "owner": story.owner_of(case.app), "next": _next(reader)}
         body = render_template("approver/settled.html", settlement=state, **context)
         return make_response(body, status)
     step = case.open_step
     assert step is not None
-    context |= _form(case, reader, step.position, errors or {}, said=bool(note or done))
+    context |= _form(case, reader, step.position, errors or {}, said=bool(note or done), wants_code=wants_code)
     if htmx.is_fragment():
         return make_response(render_template("approver/_decision.html", **context), status)
     also, talk = approvals.also_has(case.for_person.id), story.comments(case.request.id)
@@ -443,6 +447,15 @@ def _page(
     return make_response(render_template("approver/decide.html", **context), status)
 
 
+def _next(reader: Reader) -> approvals.Turn | None:
+    """What else waits for whoever is signed in; a link alone says nothing of other requests."""
+    user = signed_in()
+    if user is None or not reader.has_session or not user.waiting:
+        return None
+    turns = approvals.waiting(user.person.id, limit=0)
+    return turns[0] if turns else None
+
+
 def _set_values(case: Case, reader: Reader) -> str:
     """What is set among the fields that the reader may see: by a link, those of its step and no others."""
     assert reader.person is not None
@@ -453,7 +466,9 @@ def _set_values(case: Case, reader: Reader) -> str:
     return in_words(case.policy.sheet_for_steps(positions, case.request.values))
 
 
-def _form(case: Case, reader: Reader, position: int, errors: dict[str, str], *, said: bool) -> dict[str, Any]:
+def _form(
+    case: Case, reader: Reader, position: int, errors: dict[str, str], *, said: bool, wants_code: bool
+) -> dict[str, Any]:
     """What the decision form shows: the fields of this step with what was typed, and what proves who decides."""
     assert case.open_step is not None
     sheet = case.policy.sheet_for_step(position, case.request.values)
@@ -470,8 +485,11 @@ def _form(case: Case, reader: Reader, position: int, errors: dict[str, str], *, 
     answer_at = "said" if said else next(iter(errors), "")
     if code_closed and request.method == "POST" and not said:
         answer_at = "code-closed"
+    if wants_code:
+        answer_at = "code"
     base = reader.address or f"/requests/{case.request.public_id}"
     return {
+        "wants_code": wants_code,
         "sheet": sheet,
         "readable": [one for one in sheet.visible if one not in sheet.writable],
         "typed": typed,

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -18,6 +19,7 @@ from webapp.queries.chains import Who
 from webapp.queries.dashboard import Line
 from webapp.signin import me, people, signed_in
 from webapp.text import whole_number
+from webapp.workflow import machine
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.states import RequestState
 
@@ -67,18 +69,47 @@ def one(public_id: str) -> str:
     return _story(case, stand, before=whole_number(request.args.get("before", "")) or 0)
 
 
+@bp.get("/requests/<public_id>/cancellation")
+@people
+def ask_to_cancel(public_id: str) -> AnyResponse:
+    """The question before my request is cancelled, with room for a reason."""
+    case = access.own_request(public_id, me())
+    machine.cancel(case.snapshot())  # says how it stands where there is nothing to cancel
+    return _cancellation(case)
+
+
 @bp.post("/requests/<public_id>/cancellation")
 @people
 def cancel(public_id: str) -> AnyResponse | str:
     """Cancels my request while it is pending."""
     case = access.own_request(public_id, me())
-    requests.cancel(case, actor=me(), now=now())
+    reason = request.form.get("reason", "")
+    try:
+        requests.cancel(case, actor=me(), reason=reason, now=now())
+    except Invalid as error:
+        db.session.rollback()
+        return _cancellation(case, reason=reason, errors=error.fields, status=422)
     outbox.commit()
     sentence = f"Request for {case.app.name} cancelled. The approvers have been notified."
-    if htmx.is_fragment():
-        return render_template("dashboard/_request_and_toast.html", line=_with_chain(_line_of(case)), sentence=sentence)
+    own_page = f"/requests/{public_id}"
+    if htmx.is_fragment() and urlsplit(htmx.current_page() or "").path != own_page:
+        line = _with_chain(_line_of(case))
+        body = render_template("dashboard/_request_and_toast.html", line=line, sentence=sentence)
+        return htmx.retarget(make_response(body), f"#request-{public_id}")
     flash(sentence)
-    return redirect(f"/requests/{public_id}", 303)
+    if htmx.is_fragment():
+        return htmx.redirect_whole_page(make_response("", 200), own_page)
+    return redirect(own_page, 303)
+
+
+def _cancellation(
+    case: Case, *, reason: str = "", errors: dict[str, str] | None = None, status: int = 200
+) -> AnyResponse:
+    page = "_cancellation.html" if htmx.is_fragment() else "cancellation.html"
+    body = render_template(
+        f"dashboard/{page}", case=case, reason=reason, errors=errors or {}, modal=not htmx.is_fragment()
+    )
+    return make_response(body, status)
 
 
 @bp.post("/requests/<public_id>/reminder")

@@ -47,6 +47,7 @@ from .errors import Conflict, Invalid, too_long
 
 ASK_AGAIN_AFTER = timedelta(hours=24)
 SENT_TWICE_WITHIN = timedelta(minutes=1)
+REASON_LIMIT = 500
 CODES_A_DAY = 3
 WRONG_CODES = 5
 # "Mail it to me again": the same mail, so rarely that a scanner which presses every button when a mail comes in
@@ -358,9 +359,11 @@ def _record_decision(
 
 
 def cancel(case: Case, *, actor: Person, reason: str = "", now: datetime) -> None:
-    """Withdraws a pending request; everyone who was asked is told. Raises Settled or Conflict."""
+    """Ends a pending request; everyone who was asked is told. Raises Invalid, Settled or Conflict."""
     outcome = machine.cancel(case.snapshot())
-    reason = clean(reason)[:500]
+    reason = clean(reason)
+    if len(reason) > REASON_LIMIT:
+        raise Invalid(reason=too_long(reason, REASON_LIMIT))
     _move(case, outcome, actor=actor.id, now=now, note=reason, step=case.open_step)
     ended = {case.request.id: (case.app.id, case.for_person)}
     _tell_cancelled(ended, [one.id for one in case.steps], actor=actor, reason=reason, now=now)
