@@ -66,7 +66,7 @@ def test_what_no_mail_can_be_sent_to_is_refused_with_the_reason(typed: str, said
     with pytest.raises(BadAddress, match=said):
         canonical(typed)
     if typed and typed.isascii():
-        assert same(typed) == typed.lower()
+        assert typed.lower().startswith(same(typed))
 
 
 def test_mail_goes_to_names_without_a_dot_that_an_installation_uses() -> None:

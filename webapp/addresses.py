@@ -12,6 +12,7 @@ import idna
 from webapp.text import one_line
 
 LONGEST = 254  # of the whole, in ASCII; RFC 5321 as corrected
+_LOOKED_AT = 4 * LONGEST
 LONGEST_LOCAL = 64
 LONGEST_LABEL = 63
 # Narrower than the standard: no quotes, comments or folding, so that an address is one word in every header.
@@ -44,8 +45,9 @@ def in_ascii(given: str) -> str:
 
 
 def plain(given: str) -> str:
-    """What was typed, in lower case and on one line; for what may be no address at all."""
-    return one_line(given).lower()
+    """What was typed, in lower case and on one line, of what is much too long the beginning; for what may be no address
+    at all."""
+    return one_line(given[:_LOOKED_AT]).lower()
 
 
 def same(given: str) -> str:
@@ -60,8 +62,8 @@ def _parts(given: str) -> tuple[str, str]:
     """(local part, domain in ASCII)."""
     typed = plain(given)
     shown = _shown(typed)
-    if len(typed) > 2 * LONGEST:
-        raise BadAddress(f"An email address can have up to {LONGEST} characters. This one has {len(typed):,}.")
+    if len(typed) > 2 * LONGEST or len(given) > _LOOKED_AT:
+        raise BadAddress(f"An email address can have up to {LONGEST} characters. This one has {len(given):,}.")
     # A keyboard for Chinese or Japanese writes wide letters, and a wide @.
     local, _, domain = unicodedata.normalize("NFKC", typed).rpartition("@")
     if not _LOCAL.fullmatch(local) or not domain:

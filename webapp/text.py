@@ -65,6 +65,8 @@ def clean(text: str) -> str:
     """NFC, no control characters, LF line ends, no white space around: the form in which text is counted and stored.
     "" for a text in which there is nothing to see. Takes linear time for any text.
     """
+    if text.isascii() and text.isprintable():  # as most are
+        return text.strip()
     text = storable(text)
     if not text.isascii():
         # Twice: a few signs are two marks in NFC.
@@ -124,7 +126,9 @@ def _shows(sign: str, before: str, after: str) -> bool:
 def one_line(text: str) -> str:
     """`clean`, without what is invisible, and with every run of white space made one space: the form of names, and fit
     for a mail header."""
-    return " ".join(clean(without_invisible(storable(text))).split())
+    if not text.isascii() or not text.isprintable():
+        text = clean(without_invisible(storable(text)))
+    return " ".join(text.split())
 
 
 def sort_key(text: str) -> str:
