@@ -23,7 +23,7 @@ from tests.views.stage import READ, WRITE, rule
 from webapp import jsonlog, links
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Group, Person
-from webapp.operations import apps
+from webapp.operations import _often, apps
 from webapp.text import clean, one_line, storable
 from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
@@ -210,8 +210,9 @@ def test_pages_have_the_same_tags_whatever_people_write(app: Any, company: Any, 
             assert f"{shown} 1" in after[key].text, (key, words)
 
 
-def test_what_people_type_comes_back_as_typed(app: Any, company: Any) -> None:
+def test_what_people_type_comes_back_as_typed(app: Any, company: Any, monkeypatch: Any) -> None:
     """Refused, it stands in the form again; taken, on the page."""
+    monkeypatch.setattr(_often, "COMMENTS_AN_HOUR", 10**6)
     benevity = factories.app("Benevity", policy=rule(company.ana, entitlements=(
         Entitlement("role", "Role", "choice", ("Reader",), required=True, requester=WRITE),
         Entitlement("team", "Team", "text", requester=WRITE),

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -22,9 +23,11 @@ from tests import factories
 from tests.conftest import Browser
 from tests.smtp_server import SmtpServer
 from tests.views import stage
+from tests.views.admin_helpers import question
 from webapp import jsonlog, links
 from webapp.extensions import db, limiter
 from webapp.models import AccessRequest, App, Grant, Person
+from webapp.operations import _often
 from webapp.text import clean, one_line
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Approver, Policy, StepRule
@@ -188,6 +191,10 @@ class _Hand:
         words = dict.fromkeys(names, self.word[:300])
         self._told("GET", path, words, self._people["adam"].get(path, query_string=words))
 
+    def question(self, page: str) -> str:
+        """Which question an admin's dialog asks."""
+        return question(self._people["adam"].get(page))
+
     def fill(self, page: str, action: str, **typed: str) -> None:
         """An admin's form as the page has it now, with these words in it."""
         for form in Sight(self._people["adam"].get(page).text).forms:
@@ -216,6 +223,8 @@ def rule_of(app: Flask, path: str, method: str) -> str:
     return str(rule.rule)
 
 
+# One person types all of it, much more than people may in a day.
+@mock.patch.multiple(_often, COMMENTS_AN_HOUR=10**6, REQUESTS_A_DAY=10**6, SAME_APP_A_DAY=10**6, LINKS_AN_HOUR=10**6)
 def _type_everywhere(app: Flask, company: factories.Company, words: list[str], found: Findings) -> list[str]:
     """The addresses where it can be read; the first is of the request that has every payload as a comment."""
     talk = f"/requests/{factories.request(company.rita, factories.app('Talk', company.ana)).public_id}"
@@ -315,7 +324,7 @@ def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: st
     elif way == 3:
         hand.post("ana", f"{path}/approval", comment=words, reason=words, **{"field-f": word[:150]})
     else:
-        hand.fill(f"{page}/archive", "/archive", pending="cancel", why=words)
+        hand.post("adam", f"{page}/archive", asked=hand.question(f"{page}/archive"), pending="cancel", why=words)
 
 
 def _look_at_texts(browser: Browser, talk: str, words: list[str], found: Findings) -> None:

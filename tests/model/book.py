@@ -114,6 +114,7 @@ class Book:
             "state": "pending",
             "seat": seat if rule["requester sets seat"] else "A",
             "asked on": self.today,
+            "made on": self.today,
             "steps": [
                 {"approver": who, "state": "waiting", "tier": "approver", "days": days, "due": None, "asked": {},
                  "decision": None}
@@ -121,6 +122,10 @@ class Book:
             ],
         }  # fmt: skip
         reasons = set()
+        lately = [one for one in self.requests
+                  if (one["person"], one["app"], one["made on"]) == (person, app, self.today)]  # fmt: skip
+        if len(lately) >= 5:  # and mails others each time
+            reasons.add("conflict")
         if (not rule["approval"] or stale or self.has(person, app) or self.waits(person, app)
                 or not self.people[person]["active"] or self.apps[app]["archived"]):  # fmt: skip
             reasons.add("conflict")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +22,11 @@ from webapp.workflow.states import Channel, Verdict
 
 Patch = pytest.MonkeyPatch
 Act = Callable[[], object]
+
+
+def nothing_there(*_: object, **__: object) -> requests.Stands:
+    """As if nothing had been there when it looked."""
+    return requests.Stands(None, False, SimpleNamespace(requests=0, all=0, grants=0))
 
 
 def a_new_address(of: Company, patch: Patch) -> Act:
@@ -78,14 +84,14 @@ def a_rule(of: Company, patch: Patch) -> Act:
 def an_added_app(of: Company, patch: Patch) -> Act:
     figma = factories.app("Figma")
     factories.grant(of.rita, figma)
-    patch.setattr(requests, "_check_what_stands", lambda *_, **__: requests.Stands())
+    patch.setattr(requests, "_check_what_stands", nothing_there)
     return lambda: requests.add(figma, factories.revision_of(figma), person=of.rita, now=clock.now())
 
 
 def a_request(of: Company, patch: Patch) -> Act:
     figma = factories.app("Figma", of.ana)
     factories.request(of.rita, figma)
-    patch.setattr(requests, "_check_what_stands", lambda *_, **__: requests.Stands())
+    patch.setattr(requests, "_check_what_stands", nothing_there)
     return lambda: requests.submit(
         figma, factories.revision_of(figma), person=of.rita, message="", given={}, now=clock.now()
     )

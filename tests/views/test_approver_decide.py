@@ -13,7 +13,7 @@ from tests.views import stage
 from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
 from webapp.extensions import db
 from webapp.models import AccessRequest, Grant
-from webapp.operations import requests
+from webapp.operations import _often, requests
 from webapp.outbox import commit
 from webapp.queries import directory
 from webapp.transactions import choose
@@ -58,7 +58,8 @@ def test_the_next_approver_reads_what_was_decided_before(login_as, rita, ana, be
     assert "Ana Moreau approved" in told
 
 
-def test_of_a_long_talk_the_newest_words_stand_beside_the_decision(login_as, rita, ana, made):
+def test_of_a_long_talk_the_newest_words_stand_beside_the_decision(login_as, rita, ana, made, monkeypatch):
+    monkeypatch.setattr(_often, "COMMENTS_AN_HOUR", 1000)
     for number in range(101):
         stage.comment(made, rita, f"comment number {number};")
     answer = login_as(ana).get(f"/approvals/{made.public_id}")

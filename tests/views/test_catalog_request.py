@@ -343,3 +343,13 @@ def test_fifty_posts_at_once_end_in_one_request(app, rita, benevity):
     assert factories.rows("requests") == factories.rows("steps") == factories.rows("invitations") == 1
     assert stage.mails() == [("approval-asked", "Ana")]
     assert factories.rows("events", "kind = 'request.submitted'") == 1
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_who_asks_too_often_is_told_when_it_goes_on_and_keeps_what_was_typed(login_as, rita, ana, htmx):
+    app = factories.app("Figma", ana)
+    for _ in range(5):
+        stage.cancel(factories.request(rita, app), rita)
+    answer = login_as(rita).post(f"/catalog/{app.public_id}/request", {"message": "Once more."}, htmx=htmx)
+    assert answer.status_code == 409
+    assert "You can request it again in 24 hours." in words(answer) and "Once more." in words(answer)

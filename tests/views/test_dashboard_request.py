@@ -12,6 +12,7 @@ from tests import factories
 from tests.views import stage
 from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
 from webapp.extensions import db
+from webapp.operations import _often
 from webapp.transactions import choose
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import Verdict
@@ -317,7 +318,8 @@ def test_a_comment_answers_the_story_to_htmx(login_as, rita, made):
     assert "4711" not in words(answer), "a fragment hides what the page hides"
 
 
-def test_a_long_talk_is_read_in_parts_and_nothing_of_it_is_lost(login_as, rita, made):
+def test_a_long_talk_is_read_in_parts_and_nothing_of_it_is_lost(login_as, rita, made, monkeypatch):
+    monkeypatch.setattr(_often, "COMMENTS_AN_HOUR", 1000)
     for number in range(1, 251):
         stage.comment(made, rita, f"comment number {number};")
     browser, path, seen, parts = login_as(rita), f"/requests/{made.public_id}", [], []

@@ -149,7 +149,7 @@ def ask_for_link() -> AnyResponse:
     with reading():
         person = accounts.by_email(form.email.data)
     if person is not None:
-        people_operations.mail_password_reset(person, now=clock.now())
+        people_operations.mail_forgotten_password(person, now=clock.now())
         outbox.commit()
     time.sleep(max(0.0, began + FORGOT_SECONDS - time.monotonic()))
     return redirect("/password/forgot?sent=1", 303)

@@ -11,7 +11,7 @@ from webapp import access, chain, errors, htmx, outbox, trace
 from webapp.extensions import db
 from webapp.models import App, Icon, PolicyRevision
 from webapp.operations import requests
-from webapp.operations.errors import Conflict, Invalid
+from webapp.operations.errors import Conflict, Invalid, TooOften
 from webapp.presentation import count, now, times
 from webapp.queries import catalog, directory, own_access
 from webapp.queries.chains import Who
@@ -102,6 +102,8 @@ def submit(public_id: str) -> AnyResponse | str:
         return _refused(app, revision, message, given, {f"field-{key}": words for key, words in error.fields.items()})
     except NobodyCanDecide as error:
         return _refused(app, revision, message, given, {"form": str(error)}, status=409)
+    except TooOften as error:
+        return _refused(app, revision, message, given, {"message": str(error)}, status=409)
     except Conflict as error:
         return _conflict(app, str(error))
     outbox.commit()

@@ -5,6 +5,10 @@ class Conflict(Exception):
     """Somebody or something else was faster; the answer is 409 with the present state."""
 
 
+class TooOften(Conflict):
+    """Somebody did the same too often lately; the sentence says when it goes on."""
+
+
 class Invalid(Exception):
     """Input that cannot be taken; `fields` maps a form field's name to a sentence."""
 

@@ -17,7 +17,7 @@ from webapp.workflow.entitlements import fill
 from webapp.workflow.policy import Approver, Policy
 from webapp.workflow.states import RequestState
 
-from . import _invite
+from . import _invite, _often
 from ._sql import changed, run, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid
@@ -42,6 +42,7 @@ def give(
     reason = _reason(reason, "Enter a reason. The person and the owner of the app get it by email.")
     directory.lock()
     owner = _check_what_stands(app, revision, person, now=now)
+    _often.check_grant(app, _often.lately(app, person, now=now), now=now)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active", given_by_id=actor.id,
                   given_reason=reason)  # fmt: skip
     grant.values = values

@@ -14,7 +14,7 @@ from webapp.queries import directory, sessions
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState
 
-from . import _invite, requests
+from . import _invite, _often, requests
 from ._rearrange import rearrange
 from ._sql import changed, unless_taken
 from .errors import Conflict, Invalid
@@ -80,6 +80,7 @@ def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> No
         raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
     if person.password_hash is not None:
         raise Conflict(f"{person.name} has a password already. “Forgot your password?” is on the sign-in page.")
+    _refuse_more_links(person, "invitation", now=now)
     person.vouched_by_id = actor.id
     audit.record("person.invited", at=now, actor=actor.id, person=person.id)
     mail_invitation(person, now=now)
@@ -98,6 +99,21 @@ def mail_password_reset(person: Person, *, now: datetime, by: Person | None = No
     )  # fmt: skip
 
 
+def mail_forgotten_password(person: Person, *, now: datetime) -> None:
+    """The same for who asked on the sign-in page, whoever that was: not more often than is of use, and without a word,
+    so that the page tells nobody whether there is such a person."""
+    if not _often.links_wait(person, "password-reset", now=now):
+        mail_password_reset(person, now=now)
+
+
+def _refuse_more_links(person: Person, kind: str, *, now: datetime) -> None:
+    if wait := _often.links_wait(person, kind, now=now):
+        raise Conflict(
+            f"{_often.LINKS_AN_HOUR} emails with a link were sent to {person.name} in the last hour. "
+            f"You can send the next one {wait}."
+        )
+
+
 def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
     """Mails somebody a link to set a new password; the one they have stays until then. Raises Conflict."""
     if not person.active:
@@ -110,6 +126,7 @@ def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
         .limit(1)
     ):
         raise Conflict(f"An email with a link is already on its way to {person.name}.")
+    _refuse_more_links(person, "password-reset", now=now)
     person.vouched_by_id = actor.id
     audit.record("password.link_mailed", at=now, actor=actor.id, person=person.id)
     mail_password_reset(person, now=now, by=actor)

@@ -40,7 +40,7 @@ from webapp.workflow.errors import BadValues, NotYourTurn, Settled
 from webapp.workflow.policy import MESSAGE_LIMIT, Approver, OutcomeRule, loads
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
-from . import _invite, _vouched
+from . import _invite, _often, _vouched
 from ._sql import changed, run, run_if_free, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid, too_long
@@ -75,6 +75,7 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
     own = own_access.of(app, revision, person.id) if stands.may_have_opened else None
     if own is not None and not own.is_alone:
         raise Conflict(own.refusal)
+    _often.check_grant(app, stands.lately, now=now)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
     grant.values = values
     with unless_taken(Conflict(f"You already have {app.name}.")):
@@ -106,7 +107,9 @@ def submit(
     filled = fill(sheet.fields, cleaned(given), by=person.id, at=now.isoformat(timespec="seconds"))
     values = taken(sheet, values, filled)
     directory.lock()
-    owner = _check_what_stands(app, revision, person, now=now).owner
+    stands = _check_what_stands(app, revision, person, now=now)
+    _often.check_request(app, stands.lately, now=now)
+    owner = stands.owner
     found = directory.look_up([*(step.approver for step in policy.steps), owner])
     deciders = require_deciders(
         tuple(step.approver for step in policy.steps),
@@ -172,15 +175,18 @@ _WHAT_STANDS = select(
     App.policy_revision_id,
     App.owner_person_id,
     App.owner_group_id,
+    *_often.COLUMNS,
 ).where(App.id == bindparam("app"))
 
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """The app's owner, and whether the person did anything that could have opened the app to themselves."""
+    """The app's owner, whether the person did anything that could have opened the app to themselves, and how often they
+    had or requested it lately."""
 
-    owner: Approver | None = None
-    may_have_opened: bool = False
+    owner: Approver | None
+    may_have_opened: bool
+    lately: Any
 
 
 def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, now: datetime) -> Stands:
@@ -189,7 +195,7 @@ def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, no
     An earlier request whose time is over ends here, where no sweep has come by yet: it is in nobody's way.
     Raises Conflict when the person has the app, has asked for it, is deactivated, or the app or its rule changed.
     """
-    row = run(_WHAT_STANDS, {"app": app.id, "person": person.id}).one()
+    row = run(_WHAT_STANDS, {"app": app.id, "person": person.id, "since": now - _often.DAY}).one()
     if row.has:
         raise Conflict(f"You already have {app.name}.")
     if row.asked is not None and not expire_overdue(now=now, only=row.asked):
@@ -202,7 +208,7 @@ def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, no
         raise Conflict(f"The rules of {app.name} have just changed. Check your request and send it again.")
     is_owned = row.owner_person_id is not None or row.owner_group_id is not None
     owner = Approver(row.owner_person_id, row.owner_group_id) if is_owned else None
-    return Stands(owner, bool(row.may_have_opened))
+    return Stands(owner, bool(row.may_have_opened), row)
 
 
 def decide(
@@ -468,8 +474,10 @@ def comment(case: Case, *, actor: Person, body: str, now: datetime) -> None:
         Comment.body == body,
         Comment.created_at > now - SENT_TWICE_WITHIN,
     )
-    if db.session.scalar(select(same)):
+    is_same, number, first = db.session.execute(select(same, *_often.comments(case.request.id, actor, now=now))).one()
+    if is_same:
         return
+    _often.check_comment(number, first, now=now)
     said = Comment(request_id=case.request.id, person_id=actor.id, body=body, created_at=now)
     db.session.add(said)
     db.session.flush()
