@@ -185,3 +185,10 @@ def test_a_first_visit_weighs_at_most_150_kilobytes_before_the_page_itself(app, 
     ]
     weight = sum(len(client.get(url_of(app, name), headers={"Accept-Encoding": "br"}).data) for name in first_visit)
     assert weight < 150_000
+
+
+def test_the_tiles_of_empty_lists_are_drawn_as_outlines():
+    """Filled as an app without a colour they are nearly black."""
+    for template in sorted((assets.SOURCE.parent / "templates").rglob("*.html")):
+        for tiles in re.findall(r'class="cs-ghosts".*?</div>', template.read_text(), re.S):
+            assert "cs-app" not in tiles, template
