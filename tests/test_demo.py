@@ -1,5 +1,6 @@
 """The demo company: what a newcomer finds, and that it is true."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,8 @@ from tests.factories import rows
 from webapp import audit, clock, demo, outbox
 from webapp.assets import APP_ICONS
 from webapp.demo.diary import Diary
+from webapp.demo.letters import DAYS
+from webapp.embedded import mailstore
 from webapp.extensions import db
 from webapp.models import (
     AccessRequest,
@@ -38,6 +41,7 @@ ON_ONE_ENGINE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 @pytest.fixture
 def seeded(app: Flask) -> str:
     choose("write")
+    mailstore.empty(app.extensions["settings"].data / "mailbox")
     said = demo.seed(now=clock.now())
     db.session.remove()
     return said
@@ -111,6 +115,28 @@ def test_no_mail_of_the_past_is_sent(seeded: str) -> None:
     assert rows("notices", "state <> 'sent'") == 0
     choose("write")
     assert outbox.claim(10) == []
+
+
+@ON_ONE_ENGINE
+def test_the_mailbox_begins_with_the_emails_of_the_last_weeks(seeded: str, app: Flask) -> None:
+    """As their readers got them, and the newest links decide."""
+    folder = app.extensions["settings"].data / "mailbox"
+    found = mailstore.page(folder, size=1000).mails
+    assert 40 < len(found) < 120
+    assert all(one.at <= clock.now() for one in found) and found[-1].at > clock.now() - DAYS
+    subjects = [one.subject for one in found]
+    for begin in ("Denied: your request", "Approved: your request", "Expired: your request", "Reminder: ",
+                  "New comment: ", "Cancelled: "):  # fmt: skip
+        assert any(one.startswith(begin) for one in subjects), begin
+    asking = [one for one in found if " requests " in one.subject]
+    texts = [mailstore.bodies(folder, one.id) for one in asking]
+    assert all(text and "<- current step" in text[0] for text in texts), "as it stood then"
+    text, html = mailstore.bodies(folder, mailstore.page(folder, to="marta@example.com", words="Figma").mails[0].id)
+    link = re.search(r"/decide/\S+", text)
+    code = re.search(r"approval code: (\d{6})", text)
+    assert link and code and link[0] in html
+    shown = app.test_client().get(link[0])
+    assert shown.status_code == 200 and "Figma" in shown.text
 
 
 def test_nothing_is_overdue_and_the_past_is_in_the_past(seeded: str) -> None:

@@ -148,6 +148,8 @@ def start(stack: Stack) -> None:
     try:
         until(lambda: "Countersign runs at" in stack.output() or stack.process.poll() is not None, within=120)
         assert stack.process.poll() is None, stack.output()
+        # The demo's own emails: a test that waits for an email would take one of them for it.
+        mailstore.empty(stack.data / "mailbox")
     except BaseException:
         stack.stop()
         raise

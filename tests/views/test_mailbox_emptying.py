@@ -20,7 +20,7 @@ def token(client, deliver):
 def test_the_button_empties_it(client, token):
     answer = client.post("/mailbox/emptying", data={"csrf_token": token})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/mailbox")
-    assert "No mail yet" in client.get("/mailbox").text
+    assert "No emails yet" in client.get("/mailbox").text
 
 
 def test_emptying_twice_is_no_error(client, token):

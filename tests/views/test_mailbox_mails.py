@@ -55,7 +55,7 @@ def directive(response, name):
 def test_an_empty_mailbox_says_what_to_do_next(client):
     page = client.get("/mailbox")
     assert page.status_code == 200
-    assert "No mail yet" in page.text
+    assert "No emails yet" in page.text
     assert "request an app" in page.text
 
 
@@ -95,7 +95,7 @@ def test_mails_are_searched_by_person_and_words(client, deliver, query, subjects
 def test_what_was_searched_is_still_there_when_nothing_is_found(client, deliver):
     deliver()
     page = client.get("/mailbox?q=zebra")
-    assert "No mail like that" in page.text
+    assert "No emails match" in page.text
     assert 'value="zebra"' in page.text
 
 

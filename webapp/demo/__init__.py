@@ -9,7 +9,7 @@ from typing import assert_never
 from sqlalchemy import exists, select, update
 
 from webapp import audit, outbox
-from webapp.extensions import db
+from webapp.extensions import db, settings
 from webapp.models import (
     AccessRequest,
     App,
@@ -35,6 +35,7 @@ from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 from . import company, history
 from .diary import Diary
 from .history import Act, Asked, AskedAgain, No, Override, Said, Silence, Values, Withdrawn, Yes
+from .letters import DAYS, Letters
 
 PASSWORD = "countersign-demo"  # nosec
 # A sweep finds an overdue step within half a minute.
@@ -51,13 +52,14 @@ def seed(*, now: datetime) -> str:
         if is_ours:
             return "The demo company is here already; nothing was changed."
         return "There are people in this installation already, so nothing was changed."
-    story = _Story(Diary(now, company.TIME_ZONE), hash)
+    story = _Story(Diary(now, company.TIME_ZONE), hash, mailed=settings().mailbox)
     story.found()
     story.tell()
     story.set_the_clocks()
     # No bell: the mails of the past were sent in the past.
     db.session().info.pop("bell", None)
     outbox.commit()
+    story.letters.deliver(settings().data / "mailbox")
     return (
         f"The demo company is ready: {len(story.people)} people, {len(story.apps)} apps and "
         f"{len(story.requests)} requests. Sign in as {_email('Rita')} with the password {PASSWORD}."
@@ -71,7 +73,7 @@ def _email(first_name: str) -> str:
 class _Story:
     """Plays the company's history in the order in which it happened, so that the audit record tells it so."""
 
-    def __init__(self, diary: Diary, hash: str) -> None:
+    def __init__(self, diary: Diary, hash: str, *, mailed: bool) -> None:
         self.diary = diary
         self.hash = hash
         self.people: dict[str, Person] = {}
@@ -80,6 +82,7 @@ class _Story:
         self.requests: list[AccessRequest] = []
         # step id → when it opened, as the story has it
         self.opened: dict[int, datetime] = {}
+        self.letters = Letters(diary.now - DAYS if mailed else diary.now + DAYS, self.opened)
         self.plan: list[tuple[datetime, Callable[[datetime], None]]] = []
 
     # -- the company ------------------------------------------------------------------------------------------
@@ -176,8 +179,10 @@ class _Story:
         for trouble in history.stuck(self.diary):
             self._plan(trouble.at, self._sticking(trouble))
         for at, act in sorted(self.plan, key=lambda one: one[0]):
+            self.letters.before(at)
             act(at)
             db.session.flush()
+            self.letters.after(at)
 
     def _plan(self, at: datetime, act: Callable[[datetime], None]) -> None:
         self.plan.append((at, act))

@@ -48,10 +48,11 @@ class Page:
     newer: bool
 
 
-def store(folder: Path, *, sender: str, recipients: Sequence[str], content: bytes) -> str:
-    """Keep one mail, whole or not at all; answers its id. Ids sort by the time of arrival."""
+def store(folder: Path, *, sender: str, recipients: Sequence[str], content: bytes, at: datetime | None = None) -> str:
+    """Keep one mail, whole or not at all; answers its id. Ids sort by the time of arrival: `at` (aware), else now."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mail_id = f"{time.time_ns():019d}-{secrets.token_hex(6)}"
+    arrived = time.time_ns() if at is None else int(at.timestamp() * 1e9)
+    mail_id = f"{arrived:019d}-{secrets.token_hex(6)}"
     envelope = f"X-Envelope-From: {sender}\r\nX-Envelope-To: {', '.join(recipients)}\r\n"
     unfinished = folder / f".{mail_id}.tmp"
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
