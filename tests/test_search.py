@@ -14,8 +14,7 @@ from tests.views.stage import rule
 from webapp.embedded import mailstore
 from webapp.extensions import db
 from webapp.models import App
-from webapp.queries import admin as queries
-from webapp.queries import catalog
+from webapp.queries import catalog, picker
 from webapp.text import fold, like, like_exactly, like_name, search_text, words
 from webapp.transactions import choose
 
@@ -71,8 +70,8 @@ def test_every_list_finds_people_apps_and_groups_without_accents(app: Any, compa
         assert name in adam.get(at).text, at
     assert asked not in adam.get("/admin/requests?q=example").text  # the address is no part of a name
     assert "Étude" in rita.get("/catalog?q=etude").text
-    assert [one.name for one in queries.choices(["sahin"]).people] == ["İpek Şahin"]
-    assert [one.name for one in queries.choices(["sohne"]).groups] == ["Söhne"]
+    assert [one.name for one in picker.found(["sahin"])] == ["İpek Şahin"]
+    assert [one.name for one in picker.found(["sohne"])] == ["Söhne"]
 
 
 def test_names_as_they_were_typed_come_first(app: Any, company: Any) -> None:
@@ -96,8 +95,8 @@ def test_names_as_they_were_typed_come_first(app: Any, company: Any) -> None:
     assert page.index("Müller Werk") < page.index("Muller Tools")
     for number, name in enumerate(("Anders Berg", "Ånders Berg", "Ander Süd")):
         factories.person(name, email=f"a{number}@example.com")
-    assert [one.name for one in queries.choices(["ånders"]).people] == ["Ånders Berg", "Anders Berg"]
-    assert [one.name for one in queries.choices(["anders"]).people] == ["Anders Berg", "Ånders Berg"]
+    assert [one.name for one in picker.found(["ånders"])] == ["Ånders Berg", "Anders Berg"]
+    assert [one.name for one in picker.found(["anders"])] == ["Anders Berg", "Ånders Berg"]
     assert db.session.query(App).count() == 5
 
 

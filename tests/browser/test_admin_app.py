@@ -741,3 +741,26 @@ def test_what_is_typed_is_saved_by_leaving_the_page(window):
     page.locator("#note-fold > summary").click()
     expect(page.locator("#note")).to_have_value("Ask your lead second.")
     window.complaints.clear()  # Chromium may tell of an answer that nobody waited for
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_people_of_a_group_and_who_is_granted_access_are_picked_the_same_way(window, cases, scripted):
+    page = window("Adam", java_script_enabled=scripted)
+    group = f"/admin/groups/{cases.group_id('Platform')}"
+
+    def take(id: str, name: str) -> None:
+        if scripted:
+            return pick(page, id, name)
+        page.locator(f"#{id}").fill(name)
+        page.locator(f"#{id}").press("Enter")
+        page.locator(f"#{id}-list").get_by_role("button", name=name).click()
+
+    page.goto(group)
+    take(f"who-{cases.group_id('Platform')}", "Lena Novak")
+    out = page.get_by_role("button", name="Take Lena Novak out of Platform", exact=True)
+    out.click()
+    expect(out).to_have_count(0)
+    page.goto(f"/admin/apps/{cases.app_id('Salesforce')}/grants/new")
+    take("person", "Lena Novak")
+    page.wait_for_url("**/grants/new?person=person*")
+    expect(page.get_by_label("Reason", exact=True)).to_be_visible()

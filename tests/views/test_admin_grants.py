@@ -56,9 +56,9 @@ def held(person):
 def test_an_owner_finds_a_person_and_grants_access_with_a_reason(owner, hers, rita, olga):
     page = words(owner.get(url(hers, "/people")))
     assert f'href="{url(hers, "/grants/new")}"' in page
-    assert "No active person matches “zz”" in words(owner.get(url(hers, "/grants/new?who=zz")))
-    found = words(owner.get(url(hers, "/grants/new?who=rita")))
-    assert f'href="{url(hers, "/grants/new")}?person=person:{rita.public_id}"' in found
+    assert "No matches for “zz”" in words(owner.get(url(hers, "/grants/new?pick=person&q=zz")))
+    found = words(owner.get(url(hers, "/grants/new?pick=person&q=rita")))
+    assert f'name="person"\n          value="person:{rita.public_id}"' in found
     asked = words(owner.get(url(hers, f"/grants/new?person=person:{rita.public_id}")))
     assert 'name="field-seat"' in asked and 'value="standard"' in asked and 'name="reason"' in asked
     answer = owner.post(url(hers), form(rita))
@@ -257,7 +257,7 @@ def test_the_pages_take_the_same_statements_with_few_and_with_many(owner, hers, 
         seen = []
         for browser, path in (
             (owner, url(app, "/people?sort=-since")),
-            (owner, url(app, "/grants/new?who=p")),
+            (owner, url(app, "/grants/new?pick=person&q=p")),
             (owner, url(app, f"/grants/new?person=person:{rita.public_id}")),
             (admin, f"/admin/people/{someone.public_id}/grants/removal"),
             (admin, f"/admin/people/{someone.public_id}/deactivation"),

@@ -14,7 +14,7 @@ from webapp.workflow.policy import StepRule
 
 from .. import factories
 from . import stage
-from .admin_helpers import events, group_called, is_fragment, now, statements, words
+from .admin_helpers import events, flat, group_called, is_fragment, now, person_called, statements, words
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_the_list_shows_members_and_what_the_group_does(admin, finance, rita, an
     factories.request(rita, factories.app("Concur", finance))
     page = words(admin.get("/admin/groups"))
     assert "2 people · decides on 1 open request · owns 1 app" in page
-    assert "Take Ben Okafor out of Finance" in page and "Add somebody to Finance" in page
+    assert "Take Ben Okafor out of Finance" in page and "Add a person to Finance" in page
 
 
 def test_a_large_group_shows_some_members_and_leads_to_all(admin, finance):
@@ -175,16 +175,19 @@ def test_people_are_found_by_typing(admin, finance, adam, otto):
     choose("write")
     people.deactivate(db.session.get(Person, otto.id), actor=adam, now=clock.now())
     outbox.commit()
-    answer = admin.get(f"{url(finance)}?who=an", htmx=True)
+    answer = admin.get(f"{url(finance)}?q=an", htmx=True)
     assert is_fragment(answer)
     # Chloe Tan is a member, Otto Brandt is deactivated.
-    assert "Add Ana Moreau, ana@example.com" in words(answer)
-    assert "Chloe" not in words(answer) and "Otto" not in words(answer)
-    assert "Nobody of that name can be added." in words(admin.get(f"{url(finance)}?who=zzz", htmx=True))
-    page = words(admin.get(f"{url(finance)}?who=ana"))
-    assert "Add Ana Moreau" in page and 'value="ana"' in page
-    nothing = words(admin.get(f"{url(finance)}?who=", htmx=True))
-    assert "Add " not in nothing and "hidden" in nothing
+    ana = person_called("Ana Moreau")
+    assert f'name="person" value="person:{ana.public_id}" role="option"' in flat(answer)
+    assert "ana@example.com" in words(answer) and "Chloe" not in words(answer) and "Otto" not in words(answer)
+    assert "No matches for “zzz”." in words(admin.get(f"{url(finance)}?q=zzz", htmx=True))
+    # Without JavaScript: buttons of the form that adds them.
+    page = flat(admin.get(f"{url(finance)}?pick=who-{finance.public_id}&q=ana"))
+    assert f'<button type="submit" name="person" value="person:{ana.public_id}">' in page and 'value="ana"' in page
+    assert admin.post(f"{url(finance)}/members", {"person": f"person:{ana.public_id}"}).status_code == 303
+    assert members(finance) == 3
+    assert "is-plain" not in words(admin.get(url(finance)))
 
 
 def test_somebody_is_added_and_asked_for_what_is_open(admin, finance, rita, ana, adam):

@@ -20,8 +20,9 @@ from webapp.signin import keepers, me
 from webapp.workflow.entitlements import as_typed
 from webapp.workflow.errors import BadValues
 
+from . import picker
 from .keeping import here, people_of
-from .views import bp, commit, fragment, go, undo, words_of
+from .views import bp, commit, fragment, go, undo
 
 NOBODY = "Choose a person."
 
@@ -45,9 +46,7 @@ def _form(
 ) -> Response:
     person = queries.chosen(chosen) if chosen.startswith("person:") else None
     if person is None:
-        q = words_of(request.args.get("who", ""))
-        found = queries.choices(q.split()[:8]).people[:8] if q else []
-        values: dict[str, Any] = {"q": q, "found": found, "wrong": NOBODY if chosen else ""}
+        values: dict[str, Any] = {"pick": picker.picked(), "wrong": NOBODY if chosen else ""}
     else:
         policy = row.policy
         sheet = policy.sheet_for_grant(policy.defaults())

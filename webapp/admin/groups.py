@@ -12,12 +12,12 @@ from webapp.models import Group, Person
 from webapp.operations import groups as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
-from webapp.queries.admin import Named
 from webapp.queries.paging import Page
 from webapp.signin import admins, me
 from webapp.text import one_line
 
 from . import questions
+from .picker import Pick
 from .views import bp, commit, fragment, go, place, undo, words_of
 
 
@@ -65,18 +65,13 @@ def create_group() -> AnyResponse:
 @bp.get("/groups/<public_id>")
 @admins
 def group(public_id: str) -> Response:
-    """One group with all of its members. With `who`, those who can be added; htmx gets only these."""
-    row = _load(public_id)
-    found = _found(row)
+    """One group with all of its members. To htmx who can be added, for the list of its picker."""
+    row, q = _load(public_id), words_of(request.args.get("q", ""))
+    asked = htmx.is_fragment() or "pick" in request.args
+    found = queries.candidates(row.id, q.split()[:8]) if asked else []
     if htmx.is_fragment():
-        return fragment("admin/_candidates.html", group=row, found=found, whole=request.args.get("whole") == "1")
-    return fragment("admin/group.html", group=row, found=found, who_typed=words_of(request.args.get("who", "")))
-
-
-def _found(row: queries.GroupRow) -> list[Named] | None:
-    """Who matches what was typed; None when nothing was."""
-    words = words_of(request.args.get("who", "")).split()[:8]
-    return queries.candidates(row.id, words) if words else None
+        return fragment("admin/_choices.html", name="person", q=q, found=found, plain=False)
+    return fragment("admin/group.html", group=row, pick=Pick(request.args.get("pick", ""), q, found))
 
 
 @bp.get("/groups/<public_id>/name")
@@ -107,7 +102,7 @@ def _dialog(
                               "asked": _archive_stamp(row)}  # fmt: skip
     if htmx.is_fragment():
         return fragment("admin/_group_dialog.html", status, **values)
-    return fragment("admin/group.html", status, found=None, modal=True, **values)
+    return fragment("admin/group.html", status, modal=True, **values)
 
 
 def _archive_stamp(row: queries.GroupRow) -> str:
@@ -159,8 +154,8 @@ def _row(public_id: str) -> Group:
 @admins
 @fresh
 def add_member(public_id: str) -> AnyResponse:
-    """`person` is a public id."""
-    group, person = _to_change(public_id, request.form.get("person", ""))
+    """`person` is "person:4K7W9Q2M3XTA", or the public id alone."""
+    group, person = _to_change(public_id, request.form.get("person", "").removeprefix("person:"))
     try:
         operations.add_member(group, person, actor=me(), now=clock.now())
     except Conflict as error:
@@ -200,7 +195,7 @@ def _refuse(public_id: str, sentence: str) -> AnyResponse:
     undo()
     row = _load(public_id, whole=_is_whole())
     if htmx.is_fragment():
-        return fragment("admin/_group.html", 409, group=row, whole=_is_whole(), found=None, said=sentence, refused=True)
+        return fragment("admin/_group.html", 409, group=row, whole=_is_whole(), said=sentence, refused=True)
     home = url_for("admin.group", public_id=public_id)
     return errors.answer(409, sentence, next_url=home, next_label=f"Back to {row.name}")
 
@@ -208,5 +203,5 @@ def _refuse(public_id: str, sentence: str) -> AnyResponse:
 def _answer(public_id: str, said: str) -> AnyResponse:
     if htmx.is_fragment():
         row = _load(public_id, whole=_is_whole())
-        return fragment("admin/_group.html", group=row, whole=_is_whole(), found=None, said=said, refused=False)
+        return fragment("admin/_group.html", group=row, whole=_is_whole(), said=said, refused=False)
     return go(url_for("admin.group", public_id=public_id), said)

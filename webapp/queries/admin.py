@@ -197,7 +197,7 @@ def categories(owner: int | None = None) -> list[str]:
 
 
 def app_owners() -> list[Named]:
-    """The people and groups that own an app, by name, up to CHOICES; `detail` as in `choices`."""
+    """The people and groups that own an app, by name, up to CHOICES; `detail` only where two have one name."""
     rows = db.session.execute(
         union_all(
             _people(Person.id.in_(select(App.owner_person_id))), _groups(Group.id.in_(select(App.owner_group_id)))
@@ -259,19 +259,6 @@ def named(approvers: Iterable[Approver | None]) -> dict[Approver, Named]:
     return {one.approver: one for one in found}
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """Up to CHOICES people and groups; `cut` says that there are more."""
-
-    people: list[Named] = field(default_factory=list)
-    groups: list[Named] = field(default_factory=list)
-    cut: bool = False
-
-    @property
-    def values(self) -> frozenset[str]:
-        return frozenset(one.value for one in (*self.people, *self.groups))
-
-
 def _found_first(query: Select[Any], words: Sequence[str]) -> Select[Any]:
     """By name; those whose names have the words as they were typed before those that have them without accents."""
     columns = query.selected_columns
@@ -279,28 +266,7 @@ def _found_first(query: Select[Any], words: Sequence[str]) -> Select[Any]:
     return query.order_by(*exact, columns.sort_key, columns.id)
 
 
-def choices(words: Sequence[str] = ()) -> Choices:
-    """The active people and the groups that match all words, by name, in one statement.
-
-    `detail`, the e-mail, is left only where two people have one name.
-    """
-    people, groups = _people(Person.active), _groups(Group.archived_at.is_(None))
-    for word in words:
-        people = people.where(Person.search_text.like(like(word), escape="!"))
-        groups = groups.where(Group.search_text.like(like(word), escape="!"))
-    limited = [select(_found_first(part, words).limit(CHOICES + 1).subquery()) for part in (people, groups)]
-    rows = [_named(row) for row in db.session.execute(union_all(*limited))]
-    found = [one for one in rows if not one.is_group]
-    teams = [one for one in rows if one.is_group]
-    cut = len(rows) > CHOICES
-    if cut:
-        teams = teams[: max(CHOICES // 2, CHOICES - len(found))]
-        found = found[: CHOICES - len(teams)]
-    return Choices(_told_apart(found), teams, cut)
-
-
 def _told_apart(found: list[Named]) -> list[Named]:
-    """`detail` only where two have one name."""
     names = Counter(one.name for one in found)
     return [one if names[one.name] > 1 else replace(one, detail="") for one in found]
 
