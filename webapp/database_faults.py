@@ -67,7 +67,7 @@ def schema_problem() -> str:
     """What has to be done before this code may work on the database, or ""; kept in mind for `known_problem`."""
     try:
         found = schema.problem(db.engine)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, sqlite3.Error):  # the driver's own, when the transaction cannot even begin
         return ""  # out of reach, which shows by itself
     current_app.extensions["schema_problem"] = found
     return found
