@@ -6,7 +6,7 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, Form, HiddenField, PasswordField, StringField, ValidationError
 from wtforms.validators import DataRequired, InputRequired
 
-from webapp.addresses import plain
+from webapp.addresses import plain, same
 from webapp.passwords import too_weak
 
 
@@ -26,7 +26,7 @@ class ForgotPassword(FlaskForm):  # type: ignore[misc]
     email = StringField(filters=[as_stored], validators=[DataRequired("Enter your email address.")])
 
     def validate_email(self, field: Field) -> None:
-        name, _, host = field.data.rpartition("@")
+        name, _, host = same(field.data).rpartition("@")
         if not name or not host:
             raise ValidationError("Enter an email address in the form name@example.com.")
 
