@@ -134,6 +134,8 @@ def make_settings(data: Path, database_url: str, redis_url: str, **changes: Any)
         demo=True,
         mailbox=True,
         trusted_hosts=("localhost", "127.0.0.1"),
+        # "0" where TEST_DATABASE_URL leads to a pool of transactions, such as pgbouncer's.
+        database_prepared=os.environ.get("TEST_DATABASE_PREPARED") != "0",
     )
     return replace(settings, **changes)
 

@@ -12,8 +12,10 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
@@ -149,3 +151,16 @@ class _turn:
     def __exit__(self, *exception: object) -> None:
         self._file.close()
         self._threads.release()
+
+
+@contextlib.contextmanager
+def database_on(outside: str, name: str) -> Iterator[str]:
+    """An empty database on a server that runs already, gone afterwards; `outside` is the address of one there."""
+    quoted = sql.Identifier(name)
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted)
+    with psycopg.connect(outside, autocommit=True) as connection:
+        connection.execute(drop)
+        connection.execute(sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(quoted))
+    yield urlsplit(outside)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(outside, autocommit=True) as connection:
+        connection.execute(drop)

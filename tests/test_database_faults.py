@@ -6,17 +6,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 
 from tests import factories
-from tests.conftest import Browser, as_if_made_by
+from tests.conftest import Browser, as_if_made_by, make_settings
 from tests.factories import Company
 from tests.smtp_server import SmtpServer
 from tests.worker.conftest import smtp, worker
 from tests.worker.running import RunningWorker, until
-from webapp import database_faults, schema
+from webapp import create_app, database_faults, schema
 from webapp.config import PROJECT
 from webapp.extensions import db
 from webapp.transactions import choose
@@ -164,3 +166,12 @@ def test_a_full_disk_is_said_on_the_page_and_by_readyz(
         assert rita.get("/readyz").json["disk"] == "full"
     finally:
         end()
+
+
+def test_a_pool_of_transactions_is_named_with_what_to_set(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    lost = psycopg.errors.InvalidSqlStatementName('prepared statement "_pg3_0" does not exist')
+    database_faults.note(DBAPIError("SELECT 1", {}, lost))
+    assert "DATABASE_PREPARED=0" in caplog.text
+    pooled = create_app(make_settings(app.extensions["settings"].data, "postgresql+psycopg://x@127.0.0.1:9/x",
+                                      "redis://127.0.0.1:9/0", database_prepared=False))  # fmt: skip
+    assert pooled.config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]["prepare_threshold"] is None

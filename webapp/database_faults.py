@@ -3,6 +3,7 @@
 Whichever process meets it keeps it in mind, for /readyz and for the page that says so.
 """
 
+import logging
 import shutil
 import sqlite3
 import time
@@ -29,6 +30,10 @@ FOR_PEOPLE = {
     "schema": "Countersign is being upgraded, so nothing was changed. Try again in a few minutes.",
 }
 
+_ANOTHER_SERVER = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)
+
+log = logging.getLogger("countersign.database")
+
 _state = {"full_until": 0.0}
 
 
@@ -41,7 +46,10 @@ def is_full(error: BaseException) -> bool:
 
 
 def note(error: BaseException) -> None:
-    """Keeps a full disk in mind, here and, through the broker, for the other processes."""
+    """Keeps a full disk in mind, here and, through the broker, for the other processes. Says what to set where a pool
+    gives each transaction another server process, which knows none of our prepared statements."""
+    if isinstance(getattr(error, "orig", error), _ANOTHER_SERVER):
+        log.error("The database is behind a pool of transactions, such as pgbouncer's. Set DATABASE_PREPARED=0.")
     if is_full(error):
         _state["full_until"] = time.monotonic() + FULL_SECONDS
         with suppress(RedisError, OSError):

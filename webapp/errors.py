@@ -145,6 +145,8 @@ def _broken(error: Exception) -> Response:
     original: Any = error.original_exception if isinstance(error, InternalServerError) else error
     if isinstance(original, _GONE):  # while the page of a refusal was drawn
         return _database(original)
+    if isinstance(original, DBAPIError):
+        database_faults.note(original)
     if isinstance(original, ProgrammingError):  # a column that is not there (yet)
         _end_transaction()
         if database_faults.schema_problem():
