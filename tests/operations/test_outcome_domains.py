@@ -5,13 +5,18 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
+from tests import factories
 from tests.factories import Company
-from tests.operations.helpers import events
+from tests.operations.helpers import events, mails, outcomes, policy
 from webapp import clock, outbox
 from webapp.extensions import db
-from webapp.models import Organisation
-from webapp.operations import organisation
+from webapp.models import App, Organisation, Person
+from webapp.operations import apps, organisation, people, requests
 from webapp.operations.errors import Invalid
+from webapp.queries import domains
+from webapp.transactions import choose
+from webapp.workflow.policy import OutcomeRule
+from webapp.workflow.states import RequestState, Verdict
 
 
 def allow(typed: str) -> str:
@@ -49,3 +54,71 @@ def test_the_command_sets_and_shows_them(app: Flask, company: Company) -> None:
     assert runner.invoke(args=["organisation", "--outcome-domains", ""]).output.endswith("emails: none\n")
     bad = runner.invoke(args=["organisation", "--outcome-domains", "partner"])
     assert bad.exit_code == 1 and "is not a domain" in bad.output
+
+
+def set_others(app_: App, of: Company, *addresses: str, state: RequestState = RequestState.APPROVED) -> None:
+    choose("write")
+    apps.set_outcome(app_, state, others=addresses, actor=of.adam, now=clock.now())
+    outbox.commit()
+
+
+def mailed(after: int) -> list[str]:
+    return [who for _, role, who in mails(after) if role == "other"]
+
+
+def test_an_owner_adds_no_address_elsewhere(company: Company) -> None:
+    figma = factories.app("Figma", company.ana, owner=company.otto)
+    for address in ("me@elsewhere.example", "me@sub.example.com", "me@notexample.com", "me@example.com.evil.example"):
+        with pytest.raises(
+            Invalid, match=f"No email may go to {address}. Enter an address in the domain of your people"
+        ):
+            set_others(figma, company, "desk@example.com", address)
+        db.session.rollback()
+    set_others(figma, company, "Desk@EXAMPLE.com")
+    allow("elsewhere.example")
+    set_others(figma, company, "desk@example.com", "me@elsewhere.example")
+    told = len(mails())
+    factories.decide(factories.request(company.rita, figma), company.ana)
+    assert mailed(told) == ["desk@example.com", "me@elsewhere.example"]
+
+
+def test_what_a_rule_has_from_before_stays_and_is_not_mailed(company: Company) -> None:
+    strange = OutcomeRule(others=("desk@example.com", "me@elsewhere.example"))
+    rule = policy(company.ana, outcomes=outcomes(approved=strange, denied=strange, expired=strange))
+    figma = factories.app("Figma", policy=rule)
+    for verdict in (Verdict.APPROVED, Verdict.DENIED, None):
+        told = len(mails())
+        made = factories.request(company.rita if verdict is Verdict.APPROVED else company.otto, figma)
+        if verdict is None:
+            factories.overdue(made)
+            requests.expire_overdue(now=clock.now())
+            outbox.commit()
+        else:
+            factories.decide(made, company.ana, verdict)
+        assert mailed(told) == ["desk@example.com"], verdict
+    # Another one beside it is judged by itself, and it may be taken out.
+    set_others(figma, company, "desk@example.com", "me@elsewhere.example", "it@example.com")
+    with pytest.raises(Invalid, match=r"No email may go to you@elsewhere\.example"):
+        set_others(figma, company, "me@elsewhere.example", "you@elsewhere.example")
+    db.session.rollback()
+    set_others(figma, company, "desk@example.com")
+    with pytest.raises(Invalid):
+        set_others(figma, company, "desk@example.com", "me@elsewhere.example")
+    db.session.rollback()
+
+
+def test_the_domain_of_who_was_deactivated_is_nobodys(company: Company) -> None:
+    factories.person("Eve New", email="eve@partner.example")
+    figma = factories.app("Figma", company.ana)
+    set_others(figma, company, "desk@partner.example")
+    assert domains.outside(["desk@partner.example"]) == frozenset()
+    eve = db.session.query(Person).filter_by(email="eve@partner.example").one()
+    people.deactivate(eve, actor=company.adam, now=clock.now())
+    outbox.commit()
+    assert domains.outside(["desk@partner.example", "desk@example.com"]) == {"desk@partner.example"}
+
+
+def test_a_domain_has_one_form(company: Company) -> None:
+    allow("xn--strae-oqa.example")
+    assert domains.outside(["hr@straße.example", "hr@STRASSE.example"]) == {"hr@STRASSE.example"}
+    assert domains.allowed_also() == ["straße.example"]

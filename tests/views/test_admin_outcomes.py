@@ -8,6 +8,13 @@ import re
 import pytest
 
 from tests import factories
+from tests.views import stage
+from webapp import clock, outbox
+from webapp.extensions import db
+from webapp.models import Organisation
+from webapp.operations import organisation
+from webapp.transactions import choose
+from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState
 
 from .admin_helpers import flat, is_fragment, now, policy_of, words
@@ -127,3 +134,21 @@ def test_own_words_win_over_the_reason_that_was_picked(admin, app_, login_as, an
 def test_an_app_without_reasons_has_no_such_field(app_, login_as, ana, rita):
     asked = factories.request(rita, app_)
     assert 'name="ready"' not in words(login_as(ana).get(f"/approvals/{asked.public_id}"))
+
+
+def test_beside_other_addresses_stands_where_they_may_be_and_which_gets_nothing(admin, ana, adam):
+    rule = OutcomeRule(others=("old@elsewhere.example", "crm@example.com"))
+    app = factories.app("Figma", policy=stage.rule(ana, outcomes=stage.outcomes(approved=rule)))
+    page = flat(admin.get(f"/admin/apps/{app.public_id}"))
+    assert "Up to 10, in the domains of your people. Press Enter after each." in page
+    assert page.count("Not emailed: this domain is not allowed") == 1
+    answer = save(admin, app, "approved", "others", htmx=True, add="me@evil.example")
+    assert answer.status_code == 422 and "No email may go to me@evil.example." in words(answer)
+    assert 'value="me@evil.example"' in flat(answer)
+    choose("write")
+    ours = db.session.query(Organisation).one()
+    organisation.change(ours, name=None, time_zone=None, sender=None, outcome_domains="elsewhere.example", actor=adam,
+                        now=clock.now())  # fmt: skip
+    outbox.commit()
+    page = flat(admin.get(f"/admin/apps/{app.public_id}"))
+    assert "in the domains of your people or in elsewhere.example." in page and "Not emailed" not in page

@@ -15,7 +15,7 @@ from webapp.operations import apps as operations
 from webapp.operations import entitlements
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
-from webapp.queries import rules
+from webapp.queries import domains, rules
 from webapp.security import local_path
 from webapp.signin import admins, keepers, me, owners
 from webapp.text import one_line
@@ -180,6 +180,8 @@ def load(public_id: str) -> AppPage:
         tuple(rules.reached_twice(steps).values()),
         rules.fields(row.app.id),
         bool(row.pending) and rules.has_asked(row.app.id, me().id),
+        domains.outside(one for rule in row.policy.outcomes.values() for one in rule.others),
+        tuple(domains.allowed_also()),
     )
 
 

@@ -40,6 +40,8 @@ class AppPage:
     twice: tuple[str, ...] = ()
     fields: list[EntitlementField] = field(default_factory=list)
     own: bool = False  # the reader has asked for it, so they may not change its rules
+    outside: frozenset[str] = frozenset()  # other addresses of outcomes that nothing is sent to
+    domains: tuple[str, ...] = ()  # which other addresses may be in, beside the domains of people
 
     def step(self, value: str) -> Approver:
         """The approver of the step that a form's value stands for. Raises Conflict."""

@@ -13,7 +13,7 @@ from webapp.chain import Link
 from webapp.models import App
 from webapp.presentation import count, times
 from webapp.queries import admin as queries
-from webapp.queries import directory, rules
+from webapp.queries import directory, domains, rules
 from webapp.queries.admin import Named
 from webapp.queries.directory import Found
 from webapp.signin import keepers
@@ -146,7 +146,8 @@ def _mails(policy: Policy, person: Named, deciders: list[Deciders], found: Found
     if rule.approvers:
         people = dict.fromkeys(one for who in deciders for one in who.people)
         names += [_first(found.contacts[one].name) for one in people][:4] + (["others"] if len(people) > 4 else [])
-    names += list(rule.others)
+    outside = domains.outside(rule.others)
+    names += [one for one in rule.others if one not in outside]
     return f"Emails to {', '.join(names)}" if names else "No emails"
 
 

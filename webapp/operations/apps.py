@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from webapp import audit, failpoints
 from webapp.extensions import db
 from webapp.models import App, Audience, Membership, Person, PolicyRevision
-from webapp.queries import directory, rules
+from webapp.queries import directory, domains, rules
 from webapp.text import clean, one_line, sha256
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import SCHEMA, WORDS_LIMIT, Approver, OutcomeRule, Policy, StepRule, digest
@@ -311,6 +311,12 @@ def set_outcome(
             wrong["others"] = f"Use {ADDRESSES_LIMIT} addresses or fewer. You entered {number:,}."
         elif faults:
             wrong["others"] = " ".join(faults)
+        # What is there already stays, and is not mailed; nothing like it is added.
+        elif strange := sorted(domains.outside(one for one in addresses if one not in before.others)):
+            wrong["others"] = (
+                f"No email may go to {' and '.join(strange)}. Enter an address in the domain of your people, or ask an "
+                "admin to allow another domain in the settings of the organisation."
+            )
     if words is not None:
         changes["words"] = words = clean(words)
         if len(words) > WORDS_LIMIT:

@@ -1,7 +1,7 @@
 """What people do with requests: submit, decide, cancel, ask again; and what time does: expire."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ from webapp.models import (
     db_now,
 )
 from webapp.models.requests import dump_values
-from webapp.queries import cases, directory, own_access
+from webapp.queries import cases, directory, domains, own_access
 from webapp.queries.cases import Case
 from webapp.text import clean, sha256, word_list
 from webapp.workflow import machine
@@ -299,6 +299,7 @@ def carry_out(
             case.request.id,
             requesters=(case.request.for_person_id, case.request.asked_by_id),
             approvers=(person for person, _, _ in asked if person != actor.id),
+            outside=domains.outside(case.policy.outcomes[outcome.state].others),
             now=now,
         )
     told = {actor.id, *(one["person_id"] for one in notices)}
@@ -703,9 +704,11 @@ def _outcome_notices(
     *,
     requesters: Iterable[int],
     approvers: Iterable[int],
+    outside: Collection[str],
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """The mails that the frozen rule sets for this outcome, one for each recipient."""
+    """The mails that the frozen rule sets for this outcome, one for each recipient. `outside`: addresses of a rule from
+    before they were looked at, or whose domain is no longer allowed; nothing is sent there."""
     roles: dict[int, str] = dict.fromkeys(approvers, "approver") if rule.approvers else {}
     if rule.requester:
         roles |= dict.fromkeys(requesters, "requester")
@@ -715,6 +718,7 @@ def _outcome_notices(
     ] + [
         _invite.notice(kind, "other", now=now, address=address, request_id=request_id)
         for address in dict.fromkeys(rule.others)
+        if address not in outside
     ]
 
 
@@ -801,6 +805,9 @@ def _tell_expired(rows: Sequence[Any], steps: Mapping[int, machine.Step], *, now
         )
     }
     asked = _invite.asked_people(row.id for row in rows)
+    outside = domains.outside(
+        address for policy in policies.values() for address in policy.outcomes[RequestState.EXPIRED].others
+    )
     notices: list[dict[str, Any]] = []
     for row in rows:
         notices += _outcome_notices(
@@ -809,6 +816,7 @@ def _tell_expired(rows: Sequence[Any], steps: Mapping[int, machine.Step], *, now
             row.id,
             requesters=(row.for_person_id, row.asked_by_id),
             approvers=(person for person, _, _ in asked.get(row.id, ())),
+            outside=outside,
             now=now,
         )
         audit.record(
