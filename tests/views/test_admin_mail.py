@@ -432,7 +432,7 @@ def test_admins_are_told_once_why_no_email_goes_out(admin, mail, login_as, rita)
     put(mail, due_at=clock.now() - timedelta(minutes=12))
     stopped(Cause.SIGN_IN, "The mail server answered 535 5.7.8 no")
     page = plain(admin.get("/admin/people"))
-    assert "No emails have been sent for less than a minute. The mail server refuses the sign-in." in page
+    assert "The mail server refuses the sign-in. Emails have been waiting for less than a minute." in page
     assert "Check MAIL_USERNAME and MAIL_PASSWORD." in page and "535 5.7.8 no" in page
     assert "has been waiting" not in page, "the same fault, once"
     ready = login_as(None).get("/readyz").json
