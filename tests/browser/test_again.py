@@ -139,7 +139,7 @@ def test_a_question_that_follows_stays_open(stale, cases):
     page.keyboard.press("Space")
     dialog_of(page).get_by_label("Password", exact=True).fill(PASSWORD)
     page.keyboard.press("Enter")
-    question = page.get_by_role("dialog").filter(has_text="Keep approval on")
+    question = page.get_by_role("dialog").filter(has_text="No changes have been saved yet.")
     expect(question).to_be_visible()
     page.keyboard.press("Escape")
     expect(question).to_be_hidden()

@@ -42,7 +42,7 @@ def test_approval_is_not_turned_off_before_the_page_has_asked(admin, app_, rita,
     answer = off(admin, app_, htmx)
     page = flat(answer)
     assert answer.status_code == 200 and is_fragment(answer) is htmx
-    assert "2 requests for Salesforce are pending" in page and "Nothing has changed yet." in page
+    assert "2 requests for Salesforce are pending" in page and "No changes have been saved yet." in page
     assert "Rita Lindqvist" in page and "Otto Brandt" in page and "with Ana Moreau, until" in page
     assert 'value="finish" checked' in page
     assert policy_of(app_).approval_required and factories.rows("events") == before
@@ -112,11 +112,11 @@ def test_requests_without_what_is_required_are_not_approved_past_the_steps(admin
     act = off if what == "approval-required" else archive
     answer = act(admin, app_, htmx=True, **form)
     assert answer.status_code == 409
-    assert "2 requests have no Role yet, which is required and which a step would set." in flat(answer)
-    assert "Let them finish, or cancel them and tell people." in flat(answer)
+    assert "2 requests are missing a required field (Role) that an approver would set." in flat(answer)
+    assert "Keep them pending or cancel them." in flat(answer)
     assert [now(one).state for one in asked] == ["pending", "pending"] and now(app_).archived_at is None
     factories.decide(asked[0], ana, given={role.public_id: ["Reader"]})
-    assert "1 request has no Role yet" in flat(act(admin, app_, htmx=True, **form))
+    assert "1 request is missing a required field (Role)" in flat(act(admin, app_, htmx=True, **form))
     factories.decide(asked[1], ana, given={role.public_id: ["Reader"]})
     assert act(admin, app_, **form).status_code == 303
     assert [now(one).state for one in asked] == ["approved", "approved"]
@@ -160,7 +160,7 @@ def test_approving_or_cancelling_all_needs_a_reason(admin, app_, rita, way):
     for htmx in (False, True):
         answer = off(admin, app_, htmx, pending=way, why=" ")
         assert answer.status_code == 422 and is_fragment(answer) is htmx
-        assert "Please say why." in words(answer) and f'value="{way}" checked' in flat(answer)
+        assert "Enter a reason." in words(answer) and f'value="{way}" checked' in flat(answer)
     assert now(asked).state == "pending" and policy_of(app_).approval_required
 
 
@@ -168,7 +168,7 @@ def test_approving_or_cancelling_all_needs_a_reason(admin, app_, rita, way):
     ("answer", "sentence"),
     [
         ({"pending": "delete"}, "Choose one of the three."),
-        ({"pending": "cancel", "why": "w" * 201}, "Please keep it to 200 characters; this has 201."),
+        ({"pending": "cancel", "why": "w" * 201}, "Use 200 characters or fewer. You entered 201."),
     ],
 )
 def test_an_answer_that_makes_no_sense_is_asked_again(admin, app_, rita, answer, sentence):
@@ -257,7 +257,7 @@ def test_archiving_asks_the_same(admin, app_, rita, htmx):
     factories.request(rita, app_)
     answer = admin.get(f"/admin/apps/{app_.public_id}/archive", htmx=htmx)
     assert answer.status_code == 200 and is_fragment(answer) is htmx
-    assert "1 request for Salesforce is pending" in words(answer) and "Keep it" in words(answer)
+    assert "1 request for Salesforce is pending" in words(answer) and "Keep it pending" in words(answer)
     assert now(app_).archived_at is None
 
 
@@ -272,7 +272,7 @@ def test_an_archived_app_is_out_of_use_and_can_be_restored(admin, app_, rita, lo
     assert admin.post(f"{url}/restoration").status_code == 303
     assert admin.get(url).status_code == 200 and not now(app_).requestable
     assert admin.post(f"{url}/restoration").status_code == 404
-    assert "No app is archived" in words(admin.get("/admin/apps?state=archived"))
+    assert "No archived apps" in words(admin.get("/admin/apps?state=archived"))
     assert [len(events(kind)) for kind in ("app.archived", "app.restored")] == [1, 1]
 
 

@@ -52,7 +52,6 @@ def _list() -> dict[str, Any]:
         "counts": counts,
         "categories": [(one, one) for one in queries.categories(owner)],
         "owners": [(one.value, f"{one.name}, {one.detail}" if one.detail else one.name) for one in owners],
-        "owner_name": of.name if of else "",
     }
 
 

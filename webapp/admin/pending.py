@@ -93,7 +93,10 @@ def restore_app(public_id: str) -> AnyResponse:
         return refusals.answer(409, str(error), next_url=url_for("admin.apps", state="archived"),
                              next_label="Back to the archived apps")  # fmt: skip
     commit()
-    return go(url_for("admin.app", public_id=public_id), f"{app.name} is back. Turn on Requestable when it is ready.")
+    return go(
+        url_for("admin.app", public_id=public_id),
+        f"{app.name} restored. Turn on Requestable to show it in the catalog.",
+    )
 
 
 def _answered(what: str, public_id: str) -> AnyResponse:
@@ -119,9 +122,9 @@ def _answered(what: str, public_id: str) -> AnyResponse:
     commit()
     ended = f" {count(done, 'request')} {'approved' if way == 'approve' else 'cancelled'}." if done else ""
     if what == "archive":
-        return go(url_for("admin.apps"), f"{app.name} is archived.{ended}")
+        return go(url_for("admin.apps"), f"{app.name} archived.{ended}")
     home = url_for("admin.app", public_id=public_id)
-    return go(local_path(request.form.get("back"), home), f"Nobody has to approve {app.name} any more.{ended}")
+    return go(local_path(request.form.get("back"), home), f"{app.name} no longer needs approval.{ended}")
 
 
 def _stamp(what: str, app: App, pending: Mapping[int, int]) -> str:

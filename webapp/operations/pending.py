@@ -38,13 +38,13 @@ def settle(
     if way not in WAYS:
         raise Invalid(pending="Choose one of the three.")
     if len(reason) > REASON_LIMIT:
-        raise Invalid(why=f"Please keep it to {REASON_LIMIT} characters; this has {len(reason)}.")
+        raise Invalid(why=f"Use {REASON_LIMIT} characters or fewer. You entered {len(reason)}.")
     if way == "finish":
         return 0
     if not actor.is_admin:
-        raise Conflict("Only an admin can approve or cancel them all. Let them finish, or ask one.")
+        raise Conflict("Only an admin can approve or cancel them all. Keep them pending or ask an admin.")
     if not reason:
-        raise Invalid(why="Please say why. It stays in the record with your name, and people read it.")
+        raise Invalid(why="Enter a reason. People on these requests will see it with your name.")
     directory.lock()
     waiting = db.session.execute(
         select(AccessRequest.id, AccessRequest.asked_by_id, AccessRequest.for_person_id)
@@ -53,11 +53,11 @@ def settle(
         .limit(LIMIT + 1)
     ).all()
     if len(waiting) > LIMIT:
-        raise Conflict(f"More than {LIMIT} requests are pending. Let them finish.")
+        raise Conflict(f"More than {LIMIT} requests are pending. Keep them pending.")
     if seen is not None and not {row.id for row in waiting} <= set(seen):
         raise Conflict(f"There is a new request for {app.name}. Nothing was saved. Look at it and confirm again.")
     if any(actor.id in (row.asked_by_id, row.for_person_id) for row in waiting):
-        raise Conflict(f"You have asked for {app.name} yourself. Somebody else has to do this.")
+        raise Conflict(f"You have a pending request for {app.name}. Another admin has to do this.")
     if way == "cancel":
         return requests.cancel_all([row.id for row in waiting], actor=actor, reason=reason, now=now)
     done = 0
@@ -80,11 +80,9 @@ def settle(
 def _without(lacking: Sequence[Sequence[str]]) -> str:
     """Why they cannot be approved past the steps: nobody would set what those would have set."""
     names = ", ".join(dict.fromkeys(name for missing in lacking for name in missing))
-    have, them = ("1 request has", "it") if len(lacking) == 1 else (f"{len(lacking)} requests have", "them")
-    return (
-        f"{have} no {names} yet, which is required and which a step would set. "
-        f"Let {them} finish, or cancel {them} and tell people."
-    )
+    are, them = ("1 request is", "it") if len(lacking) == 1 else (f"{len(lacking)} requests are", "them")
+    fields = "a required field" if "," not in names else "required fields"
+    return f"{are} missing {fields} ({names}) that an approver would set. Keep {them} pending or cancel {them}."
 
 
 def _approve(case: Case, *, reason: str, actor: Person, now: datetime) -> None:
