@@ -13,7 +13,7 @@ from tests.operations.helpers import events, mails, policy
 from webapp import clock, outbox
 from webapp.extensions import db
 from webapp.models import App, Grant, Person
-from webapp.operations import apps, groups, people, requests
+from webapp.operations import apps, grants, groups, people, requests
 from webapp.operations.errors import Conflict
 from webapp.queries import own_access
 from webapp.transactions import choose
@@ -221,3 +221,18 @@ def test_with_somebody_elses_approval_nobody_has_to_check(company: Company) -> N
     people.set_admin(ada, is_admin=False, actor=company.adam, now=clock.now())
     outbox.commit()
     assert approved_by(company, eve, factories.app("Jira", eve)) == []
+
+
+def test_an_admins_second_account_that_gives_is_marked_too(company: Company) -> None:
+    factories.person("Ada Berg", admin=True)
+    eve = vouched(company, "invited")
+    people.set_admin(eve, is_admin=True, actor=company.adam, now=clock.now())
+    outbox.commit()
+    figma = factories.app("Figma", company.ana)
+    for person, told in ((company.adam, ["ada", "ana"]), (company.rita, ["ana"])):
+        before = len(mails())
+        grants.give(figma, factories.revision_of(figma), person=person, actor=eve, given={}, reason="So.",
+                    now=clock.now())  # fmt: skip
+        outbox.commit()
+        assert [who for kind, role, who in mails(before) if (kind, role) == ("grant-added", "other")] == told
+        assert ("vouched" in events("grant.added")[-1]["facts"]) is (person is company.adam)

@@ -68,7 +68,8 @@ def _added(words: Words) -> Markup:
         return words.say("{who} added {app} after opening it to themselves: there was no other owner or admin.")
     if words.own:
         return words.say("{who} added {app} without approval.")
-    return words.say("{who} granted {person} access to {app} without a request.")
+    how = ", with an account whose sign-in link they had sent" if words.facts.get("vouched") else ""
+    return words.say("{who} granted {person} access to {app} without a request{how}.", how=how)
 
 
 def _decided(verb: str) -> Callable[[Words], Markup]:

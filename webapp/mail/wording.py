@@ -67,7 +67,7 @@ def _reason(facts: Facts) -> tuple[str, bool]:
         return f"you are an admin of {organisation}.", False
     assert facts.app
     app = line(facts.app.name)
-    if notice.kind == "grant-returned":
+    if notice.kind == "grant-returned" or (notice.kind == "grant-added" and notice.data.get("admin")):
         return ("you are an admin." if notice.data.get("admin") else f"you own {app}."), False
     if notice.role == "other" and notice.kind in ("grant-added", "grant-removed", "grants-removed"):
         also = " or approve requests for it" if notice.kind == "grant-added" else ""

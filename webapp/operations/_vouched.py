@@ -4,6 +4,7 @@ Nobody is stopped: in a small company one admin has invited everyone. It stands 
 are told when no one else approved.
 """
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,13 +39,18 @@ def notices(case: Case, *, actor: Person, now: datetime) -> list[dict[str, Any]]
         _DECIDER.id == Decision.person_id,
         or_(_DECIDER.vouched_by_id.is_(None), _DECIDER.vouched_by_id.not_in(requesters)),
     )
-    admins = select(Person.id).where(
-        Person.is_admin, Person.active, Person.id.not_in({*requesters, actor.id}), ~by_another
-    )
+    if db.session.scalar(select(by_another)):
+        return []
     return [
         _invite.notice(KIND, "other", now=now, person_id=person, request_id=case.request.id)
-        for person in db.session.scalars(admins.order_by(Person.id))
-    ]  # fmt: skip
+        for person in other_admins({*requesters, actor.id})
+    ]
+
+
+def other_admins(but: Collection[int]) -> Sequence[int]:
+    """The active admins without these people."""
+    admins = select(Person.id).where(Person.is_admin, Person.active, Person.id.not_in(but))
+    return db.session.scalars(admins.order_by(Person.id)).all()
 
 
 def _requesters(case: Case) -> set[int]:

@@ -17,7 +17,7 @@ from webapp.workflow.entitlements import fill
 from webapp.workflow.policy import Approver, Policy
 from webapp.workflow.states import RequestState
 
-from . import _invite, _often
+from . import _invite, _often, _vouched
 from ._sql import changed, run, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid
@@ -49,11 +49,21 @@ def give(
     with unless_taken(Invalid(person=f"{person.name} already has access to {app.name}.")):
         db.session.add(grant)
     audit.record("grant.added", at=now, actor=actor.id, app=app.id, person=person.id, grant=grant.id,
-                 reason=sha256(reason), before=None, after=for_the_record(policy, values))  # fmt: skip
+                 reason=sha256(reason), before=None, after=for_the_record(policy, values),
+                 **({"vouched": True} if actor.vouched_by_id == person.id else {}))  # fmt: skip
     roles = dict.fromkeys(sorted(_concerned(policy, owner) - {person.id, actor.id}), "other")
     roles[person.id] = "requester"
+    # Whose sign-in link the person had sent, may be the person themselves: the other admins look at it.
+    admins = _vouched.other_admins({person.id, actor.id}) if actor.vouched_by_id == person.id else []
     outbox.post(
         [_invite.notice("grant-added", role, now=now, person_id=one, grant_id=grant.id) for one, role in roles.items()]
+        + [
+            _invite.notice(
+                "grant-added", "other", now=now, person_id=one, grant_id=grant.id, data_json='{"admin": true}'
+            )
+            for one in admins
+            if one not in roles
+        ]
     )
     return grant
 
