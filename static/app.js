@@ -373,6 +373,15 @@
     search.select();
   });
 
+  // Ctrl-K, or Cmd-K, opens the search of everything.
+  document.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() !== "k" || event.ctrlKey === event.metaKey || event.altKey || event.shiftKey) return;
+    const find = document.querySelector("[data-find]");
+    if (!find || openDialog()) return;
+    event.preventDefault();
+    find.click();
+  });
+
   /* ---------- What was typed before a code was locked ---------- */
 
   // The form behind the new link, or after a sign-in, is another page and mostly in another tab. Until then what was

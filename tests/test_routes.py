@@ -88,6 +88,7 @@ TABLE = (
     # The dashboard
     get("/", PEOPLE),
     get("/requests", PEOPLE),
+    get("/search", PEOPLE, "/search?q=a"),
     get("/apps/<public_id>", "303 404 200 404 404 404", "/apps/{held}"),
     post("/apps/<public_id>/return", "303 404 303 404 404 404", "/apps/{held}/return"),
     get("/requests/<public_id>", "303 404 200 200 200 200", "/requests/{request}"),

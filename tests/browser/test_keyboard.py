@@ -148,3 +148,17 @@ def test_on_a_phone_who_what_why_and_both_buttons_are_in_sight(window, cases, sc
     field = page.get_by_label("Code from the email", exact=True).bounding_box()
     bar = page.get_by_role("button", name="Approve", exact=True).bounding_box()
     assert field["y"] + field["height"] <= bar["y"]
+
+
+def test_control_k_searches_from_anywhere_and_escape_goes_back(window):
+    page = window("Rita")
+    page.goto("/requests")
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("searchbox", name="Search apps and requests")
+    expect(field).to_be_focused()
+    field.press_sequentially("figma")
+    expect(page.get_by_role("dialog").get_by_role("link").filter(has_text="Figma").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("Meta+k")
+    expect(page.get_by_role("dialog")).to_be_visible()
