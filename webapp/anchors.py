@@ -164,8 +164,8 @@ def compared(
     said = []
     if anchors:
         last = max(anchors, key=lambda one: one.seq)
-        found = "1 anchor matches" if len(anchors) == 1 else f"{len(anchors):,} anchors match, the newest"
-        said.append(f"{found} from {when(_instant(last.at))} (entry {last.seq:,}).")
+        found = "1 anchor matches, made" if len(anchors) == 1 else f"{len(anchors):,} anchors match, the newest made"
+        said.append(f"{found} on {when(_instant(last.at))} (entry {last.seq:,}).")
     else:
         last = None
         said.append("No anchor found, so entries removed from the end would not be noticed.")
@@ -179,7 +179,9 @@ def compared(
             "newer than that backup: this check cannot tell whether entries from before the restore are missing."
         )
     elif last is not None:
-        said.append("Whether entries after it were removed, for example by restoring a backup, this check cannot tell.")
+        said.append(
+            "This check cannot tell whether entries after that were removed, for example by restoring a backup."
+        )
     return " ".join(said)
 
 

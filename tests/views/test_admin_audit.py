@@ -367,7 +367,7 @@ def test_the_check_says_what_it_compared_with_and_what_was_cut_off(admin, engine
     admin.post("/admin/audit/verification")
     page = plain(admin.get("/admin/audit"))
     day = Times(zone("UTC"), clock.now()).full(datetime.fromisoformat(anchor.at))
-    assert f"1 anchor matches from {day} (entry {anchor.seq:,})." in page and anchor.at not in page
+    assert f"1 anchor matches, made on {day} (entry {anchor.seq:,})." in page and anchor.at not in page
     tamper(
         engine,
         f"DELETE FROM events WHERE seq >= {anchor.seq}",
