@@ -123,7 +123,7 @@ def bring_up_to_date(supervisor: Supervisor, settings: Settings, environment: Ma
         return
     ours = not environment.get("DATABASE_URL") or environment.get("COUNTERSIGN_DEMO")
     if settings.demo and ours and supervisor.run_once([*flask, "demo"]) != 0:
-        raise Refused("The demo company could not be made. The reason is above.")
+        raise Refused("The demo could not be created. The reason is above.")
     first_start_done.touch()
 
 
@@ -145,8 +145,8 @@ def data_folder(folder: Path) -> Iterator[int]:
             )
         if not locked(parts_lock, within=10):
             raise Refused(
-                f"Parts of a Countersign that was killed still run on the data folder {folder}. "
-                "End them first: gunicorn, worker.py, valkey-server and webapp.embedded.sink."
+                f"Processes of an earlier Countersign are still running on {folder}. "
+                "Stop them first: gunicorn, worker.py, valkey-server and webapp.embedded.sink."
             )
         ours.truncate(0)
         ours.write(str(os.getpid()))
@@ -223,12 +223,12 @@ def greeting(settings: Settings, environment: Mapping[str, str]) -> str:
     if settings.demo:
         lines += ["  Sign in as   rita@example.com", "  Password     countersign-demo"]
     else:
-        lines += ["  First admin  .venv/bin/flask --app wsgi create-admin"]
+        lines += ["  First admin  bin/countersign create-admin"]
     if settings.mailbox:
-        lines += [f"  Mails        {settings.base_url}/mailbox"]
+        lines += [f"  Emails       {settings.base_url}/mailbox"]
     elif not environment.get("MAIL_SERVER"):
-        lines += [f"  Mails        kept in {settings.data / 'mailbox'} and not sent: set MAIL_SERVER"]
-    lines += [f"  Data         {settings.data}", "", "Ctrl-C stops it."]
+        lines += [f"  Emails       kept in {settings.data / 'mailbox'} and not sent: set MAIL_SERVER"]
+    lines += [f"  Data         {settings.data}", "", "Press Ctrl-C to stop."]
     return "\n".join(lines)
 
 

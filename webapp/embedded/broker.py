@@ -39,8 +39,7 @@ def server_binary() -> str:
         if found:
             return found
     raise BrokerError(
-        "There is no broker for this machine: install Valkey or Redis 6.2 or newer, "
-        "or set REDIS_URL to one that runs elsewhere."
+        "No Redis or Valkey found for this platform. Install Valkey or Redis 6.2 or newer, or set REDIS_URL."
     )
 
 
@@ -95,7 +94,7 @@ def prepare(folder: Path, socket: Path) -> None:
     where = socket.parent.stat()
     # Whoever can write to the broker can run code in the worker.
     if where.st_uid != os.getuid() or stat.S_IMODE(where.st_mode) & 0o022:
-        raise BrokerError(f"The folder {socket.parent} can be written by others; make it private or remove it.")
+        raise BrokerError(f"Other users can write to the folder {socket.parent}. Make it private or remove it.")
     with contextlib.suppress(FileNotFoundError):
         (folder / "broker.log").unlink()
     # Only where the kernel does not end children with their parent (macOS) can one be left.
