@@ -4,17 +4,18 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from redis import Redis
 
-from tests.conftest import as_if_made_by
+from tests.conftest import as_if_made_by, make_settings
 from tests.factories import Company
 from tests.smtp_server import SmtpServer
 from tests.worker.conftest import smtp, worker
 from tests.worker.running import RunningWorker, until
-from webapp import broker_rights, clock, jobs, outbox
+from webapp import broker_rights, clock, create_app, jobs, outbox
 from webapp.config import PROJECT, version
 from webapp.extensions import db
 from webapp.operations import mails
@@ -46,6 +47,16 @@ def test_a_whole_installation_is_ok(app: Flask, company: Company, smtp: SmtpServ
     assert len(lines) == 9
     assert all(line.startswith("ok") for line in lines.values())
     assert version() in lines["version"]
+
+
+def test_before_the_first_upgrade_the_other_lines_say_that_they_wait_for_it(tmp_path: Path, redis_url: str) -> None:
+    empty = create_app(make_settings(tmp_path, f"sqlite:///{tmp_path / 'x.db'}", redis_url))
+    code, lines = check(empty)
+    assert code == 1
+    assert "An upgrade is needed" in lines["schema"]
+    assert lines["worker"].endswith("Needs the upgrade first.")
+    with empty.app_context():
+        db.engine.dispose()
 
 
 def test_each_failure_is_a_line_with_what_to_do_and_the_rest_is_looked_at(app: Flask, smtp: SmtpServer) -> None:

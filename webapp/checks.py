@@ -12,7 +12,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import anchors, broker, broker_rights, clock, jobs, schema, smtp
+from webapp import anchors, broker, broker_rights, clock, database_faults, jobs, schema, smtp
 from webapp.config import version
 from webapp.extensions import db, settings
 from webapp.health import WORKER_SECONDS
@@ -48,7 +48,10 @@ def run() -> Iterator[Finding]:
         except Failed as error:
             finding = Finding(name, False, str(error))
         except SQLAlchemyError as error:
-            finding = Finding(name, False, f"The database did not answer: {_first_line(error)}")
+            # Without its tables nothing else can be looked at, which the line about the schema says.
+            waits = database_faults.schema_problem()
+            words = "Needs the upgrade first." if waits else f"The database did not answer: {_first_line(error)}"
+            finding = Finding(name, False, words)
         finally:
             db.session.remove()
         yield finding

