@@ -58,7 +58,7 @@ def post_fork(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     # After a reload the database may be of another version. Ending would end the old processes, too, so the new ones
     # refuse each request until that is mended.
-    if worker.generation and hasattr(worker.wsgi, "app_context"):
+    if getattr(worker, "generation", 0) and hasattr(worker.wsgi, "app_context"):
         from webapp.database_faults import schema_problem
 
         with worker.wsgi.app_context():
