@@ -78,7 +78,7 @@ def test_dropped_they_are_never_sent(app: Flask, company: Company, smtp: SmtpSer
     assert one is not None
     assert mails.drop(one, actor=company.adam, now=clock.now()) == 1
     outbox.commit()
-    with pytest.raises(Conflict, match="not held any more"):
+    with pytest.raises(Conflict, match="no longer on hold"):
         mails.drop(one, actor=company.adam, now=clock.now())
     db.session.rollback()
     assert mails.drop(None, actor=company.adam, now=clock.now()) == 1

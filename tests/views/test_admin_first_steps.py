@@ -77,7 +77,7 @@ def test_the_steps_are_hidden_and_found_again(admin):
     assert "Hide the steps" not in stage.words(admin.get(PAGE))
     assert admin.post(f"{PAGE}/hiding").status_code == 303
     assert len(events("organisation.changed")) == 1
-    assert "Led through the first steps" in stage.words(admin.get("/admin/audit"))
+    assert "Setup guide shown" in stage.words(admin.get("/admin/audit"))
 
 
 def test_nobody_else_sees_or_hides_them(admin, login_as):

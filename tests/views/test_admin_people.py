@@ -466,7 +466,7 @@ def test_an_app_is_taken_away_with_a_reason_and_everybody_is_told(admin, login_a
     page = words(admin.get(url(rita)))
     assert "Rita Lindqvist no longer has Salesforce" in page and "Taken away" in page
     assert "Moved to &lt;b&gt;" in admin.get(url(rita)).get_data(as_text=True)
-    assert "took <b>Salesforce</b> away from" in admin.get("/admin/audit").get_data(as_text=True)
+    assert "access to <b>Salesforce</b>" in admin.get("/admin/audit").get_data(as_text=True)
 
 
 def test_of_those_who_own_it_whoever_took_it_or_lost_it_gets_no_second_mail(admin, login_as, rita, ana, otto, adam):
