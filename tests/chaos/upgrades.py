@@ -220,6 +220,8 @@ def _started(stack: Stack, kill_at: int, rows: Rows) -> Iterator[str]:
         again.terminate()
         again.wait(PATIENCE)
     now = _rows(database)
+    for row in now["organisation"]:
+        row["asked_checked_at"] = None  # when a worker first looked who is asked
     for table in rows:
         if table not in ON_THE_MOVE and now[table] != rows[table]:
             yield f"{table} had {_those_not_in(now[table], rows[table])}, which is not there any more."
