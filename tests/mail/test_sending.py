@@ -307,7 +307,7 @@ def test_nobody_is_asked_what_was_cancelled(company: Company, smtp: SmtpServer, 
     drain()
     assert smtp.mails == []
     assert reason() == "The request was cancelled in the meantime."
-    assert reason("request-cancelled") == "No mail about this request had reached this person."
+    assert reason("request-cancelled") == "This person had not received an earlier email about this request."
 
 
 def test_what_is_no_longer_so_takes_no_turn_for_each(company: Company, smtp: SmtpServer, drain: Drain) -> None:
@@ -322,7 +322,7 @@ def test_what_is_no_longer_so_takes_no_turn_for_each(company: Company, smtp: Smt
     assert smtp.connections == 0
     assert [one[1] for one in notices()] == ["obsolete"] * 18
     assert (reason(), reason("request-cancelled")) == (
-        "The request was cancelled in the meantime.", "No mail about this request had reached this person.",
+        "The request was cancelled in the meantime.", "This person had not received an earlier email about this request.",
     )  # fmt: skip
     # Two claims, and a mark for each reason; a look before, between and after.
     assert counted["UPDATE"] + counted["WITH"] <= 4 and counted["SELECT"] <= 3, counted
@@ -341,7 +341,7 @@ def test_nobody_is_asked_after_the_time(company: Company, smtp: SmtpServer, drai
     factories.overdue(made)
     drain()
     assert smtp.mails == []
-    assert reason() == "The time for this decision was over."
+    assert reason() == "The request expired in the meantime."
 
 
 def test_a_comment_is_not_mailed_to_those_who_need_not_answer_any_more(
@@ -367,7 +367,7 @@ def test_only_the_newest_link_is_mailed(company: Company, smtp: SmtpServer, drai
     drain()
     assert len(smtp.mails) == 1
     assert "Here is your new code" in smtp.mails[0].text
-    assert reason() == "A newer mail with a new link has taken its place."
+    assert reason() == "Replaced by a newer email with a new link."
 
 
 def test_whoever_left_the_group_is_not_asked(company: Company, smtp: SmtpServer, drain: Drain) -> None:
@@ -377,7 +377,7 @@ def test_whoever_left_the_group_is_not_asked(company: Company, smtp: SmtpServer,
     outbox.commit()
     drain()
     assert [mail.recipients for mail in smtp.mails] == [["ben@example.com"]]
-    assert reason() == "This decision is no longer this person's."
+    assert reason() == "This person is no longer an approver."
     assert "Chloe" not in smtp.mails[0].text
 
 
@@ -412,7 +412,7 @@ def test_an_app_that_was_taken_away_is_not_announced(company: Company, smtp: Smt
     db.session.commit()
     drain()
     assert not smtp.to("rita@example.com")
-    assert reason("request-approved") == "The app was taken away again."
+    assert reason("request-approved") == "Access was removed in the meantime."
 
 
 def test_settled_is_told_to_nobody_who_was_never_asked(company: Company, smtp: SmtpServer, drain: Drain) -> None:
@@ -420,7 +420,7 @@ def test_settled_is_told_to_nobody_who_was_never_asked(company: Company, smtp: S
     factories.decide(made, company.ben)
     drain()
     assert not smtp.to("chloe@example.com")
-    assert reason("request-settled") == "No mail about this request had reached this person."
+    assert reason("request-settled") == "This person had not received an earlier email about this request."
     assert len(smtp.to("rita@example.com")) == 1
 
 

@@ -235,13 +235,13 @@ def why_obsolete(now: Standing) -> str:
     if now.kind in ("invitation", "password-reset"):
         return "" if now.password_round == now.round else "The password or the address was changed in the meantime."
     if now.kind in ("app-added", "grant-added") or (now.kind == "request-approved" and now.role == "requester"):
-        return "" if now.granted else "The app was taken away again."
+        return "" if now.granted else "Access was removed in the meantime."
     if now.kind == "request-comment":
         return _said_in_vain(now) or (_NOT_THEIRS if now.role == "approver" and not now.sees else "")
     if now.kind == "access-to-check" and not now.sees:
         return "This person is no longer an admin."
     if now.role == "approver" and not now.was_asked:
-        return "No mail about this request had reached this person."
+        return "This person had not received an earlier email about this request."
     return _NOT_THEIRS if now.role == "approver" and not now.sees else ""
 
 
@@ -251,7 +251,7 @@ _NOT_THEIRS = "This person is no longer an approver of this request."
 _SETTLED = {
     "approved": "The request was approved in the meantime.",
     "denied": "The request was denied in the meantime.",
-    "expired": "The time for the request was over.",
+    "expired": "The request expired in the meantime.",
     "cancelled": "The request was cancelled in the meantime.",
 }
 
@@ -269,9 +269,9 @@ def _asked_in_vain(now: Standing) -> str:
     if now.step != "open":
         return "This step was decided in the meantime."
     if now.overdue:
-        return "The time for this decision was over."
+        return "The request expired in the meantime."
     if not now.live:
-        return "This decision is no longer this person's."
+        return "This person is no longer an approver."
     if now.invitation_round != now.round:
-        return "A newer mail with a new link has taken its place."
+        return "Replaced by a newer email with a new link."
     return ""
