@@ -322,7 +322,8 @@ def test_what_is_no_longer_so_takes_no_turn_for_each(company: Company, smtp: Smt
     assert smtp.connections == 0
     assert [one[1] for one in notices()] == ["obsolete"] * 18
     assert (reason(), reason("request-cancelled")) == (
-        "The request was cancelled in the meantime.", "This person had not received an earlier email about this request.",
+        "The request was cancelled in the meantime.",
+        "This person had not received an earlier email about this request.",
     )  # fmt: skip
     # Two claims, and a mark for each reason; a look before, between and after.
     assert counted["UPDATE"] + counted["WITH"] <= 4 and counted["SELECT"] <= 3, counted

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from webapp import stops
 from webapp.extensions import db
 from webapp.models import Notice
+from webapp.smtp_answers import Cause
 from webapp.transactions import choose
 
 from .. import factories
@@ -37,6 +39,9 @@ def test_an_empty_installation_begins_with_mail(admin):
 def test_each_step_says_how_it_stands(admin, login_as):
     admin.post("/admin/mail/test")
     assert "A test mail is on its way." in stage.words(admin.get(PAGE))
+    stops.begin(Cause.UNREACHABLE, "Connection refused")
+    assert "The test mail could not be sent yet." in stage.words(admin.get(PAGE))
+    stops.end()
     sent(error="Connection refused", state="due")
     page = stage.words(admin.get(PAGE))
     assert "The test mail could not be sent yet." in page and "See why" in page

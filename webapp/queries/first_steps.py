@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, exists, func, or_, select
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Grant, Notice, Organisation, Person
+from webapp.models import AccessRequest, App, Grant, MailStop, Notice, Organisation, Person
 
 COUNTED = 1000
 
@@ -49,7 +49,9 @@ def read() -> FirstSteps:
             select(Organisation.first_steps_hidden_at.is_not(None)).scalar_subquery().label("hidden"),
             exists().where(Notice.state == "sent").label("mailed"),
             exists().where(Notice.kind == "test").label("tested"),
-            exists().where(Notice.kind == "test", Notice.error != "").label("refused"),
+            or_(exists().where(Notice.kind == "test", Notice.error != ""), exists().where(MailStop.id == 1)).label(
+                "refused"
+            ),
             _up_to(others).label("invited"),
             _up_to(others.where(Person.password_hash.is_not(None))).label("come"),
             exists().where(App.archived_at.is_(None)).label("drafted"),
