@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from PIL import Image
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from werkzeug.datastructures import FileStorage
 
 from tests import factories
@@ -63,7 +63,10 @@ def signed_out(world):
 def lost_the_app(world):
     db.session.rollback()
     olga = db.session.query(Person.id).filter(Person.name.startswith("Olga")).scalar()
-    return update(App).values(owner_person_id=None), update(App).values(owner_person_id=olga), LOST
+    hers = list(db.session.scalars(select(App.id).where(App.owner_person_id == olga)))
+    db.session.rollback()
+    mine = update(App).where(App.id.in_(hers))
+    return mine.values(owner_person_id=None), mine.values(owner_person_id=olga), LOST
 
 
 def left_the_group(world):
@@ -179,11 +182,11 @@ def test_who_takes_the_right_away_during_the_change_comes_after_it(app, login_as
     thread = threading.Thread(target=lambda: contextvars.Context().run(other))
     real, order = audit.seal, []
 
-    def seal():
+    def seal(drafts):
         if not thread.ident:
             thread.start()
             order.append(done.wait(0.5))
-        real()
+        real(drafts)
 
     monkeypatch.setattr(audit, "seal", seal)
     db.session.rollback()
