@@ -84,7 +84,7 @@ def take(chromium: Browser, site: Site) -> None:
     anyone = window(None, viewport={"width": 1280, "height": 1060})
     anyone.goto("/sign-in")
     open_mail(anyone, site, "Ana", "Rita requests Salesforce")
-    expect(anyone.frame_locator("iframe").get_by_text("Read and decide")).to_be_visible()
+    expect(anyone.frame_locator("iframe").get_by_text("Review request")).to_be_visible()
     anyone.evaluate("scrollTo(0, 0)")
     keep(anyone, "mail")
     anyone.set_viewport_size(DESK)

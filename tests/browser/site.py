@@ -115,7 +115,7 @@ def code_in(page: Page) -> str:
 
 
 def follow_link(page: Page) -> None:
-    follow_in_mail(page, "Read and decide")
+    follow_in_mail(page, "Review request")
     page.wait_for_url("**/decide/*")
 
 
