@@ -1,4 +1,5 @@
-/* An app's rules: the jump list marks the part in view, and what would happen is asked for again after a change. */
+/* An app's rules: the jump list marks the part in view, what would happen is asked for again after a change, and what
+   could not be saved is not left without a question. */
 
 (() => {
   "use strict";
@@ -26,6 +27,17 @@
     mark();
   }, { rootMargin: "-30% 0px -69% 0px" });
   document.querySelectorAll(".cs-rulepart").forEach((part) => observer.observe(part));
+
+  // What was refused stays typed, and a new field is typed before it is there: neither is stored.
+  const isUnsaved = (field) => {
+    const savesItself = field.form.getAttribute("hx-trigger").includes("change");
+    return savesItself ? field.value && field.matches("[aria-invalid=true]") : field.value !== field.defaultValue;
+  };
+
+  addEventListener("beforeunload", (event) => {
+    const fields = document.querySelectorAll(".cs-rule form[hx-post] :is(textarea, input:not([type]), [type=text])");
+    if ([...fields].some(isUnsaved)) event.preventDefault(); // the browser asks, in its own words
+  });
 
   document.addEventListener("htmx:after:settle", mark);
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {

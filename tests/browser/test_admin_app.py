@@ -432,7 +432,8 @@ def test_what_is_typed_while_a_save_is_on_its_way_stays_and_is_saved(window, ref
     expect(help).to_have_value("Please! Ask again in January.")
     if refused:
         expect(field.get_by_text("Enter a name.")).to_be_visible()
-    page.keyboard.press("Tab")
+    with page.expect_response("**/fields/*/help"):
+        page.keyboard.press("Tab")
     expect(field.locator(".cs-saved")).to_be_visible()
     page.reload()
     field.locator("summary").click()
@@ -740,6 +741,21 @@ def test_what_is_typed_is_saved_by_leaving_the_page(window):
     page.goto(here)
     page.locator("#note-fold > summary").click()
     expect(page.locator("#note")).to_have_value("Ask your lead second.")
+    # What could not be saved is not left without a question.
+    asked = []
+    page.on("dialog", lambda dialog: [asked.append(dialog.type), dialog.accept()])
+    page.goto(here)
+    assert asked == []
+    page.locator("#denied-others").press_sequentially("nobody")
+    page.keyboard.press("Enter")
+    expect(page.locator("#denied-others-e")).to_be_visible()
+    page.goto("/catalog")
+    assert asked == ["beforeunload"]
+    page.goto(here)
+    page.locator("#f-new > summary").click()
+    page.locator("#f-new-n").press_sequentially("Region")
+    page.goto("/catalog")
+    assert asked == ["beforeunload", "beforeunload"]
     window.complaints.clear()  # Chromium may tell of an answer that nobody waited for
 
 

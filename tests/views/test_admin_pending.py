@@ -43,7 +43,7 @@ def test_approval_is_not_turned_off_before_the_page_has_asked(admin, app_, rita,
     page = flat(answer)
     assert answer.status_code == 200 and is_fragment(answer) is htmx
     assert "2 requests for Salesforce are pending" in page and "No changes have been saved yet." in page
-    assert "Rita Lindqvist" in page and "Otto Brandt" in page and "with Ana Moreau, until" in page
+    assert "Rita Lindqvist" in page and "Otto Brandt" in page and "waiting for Ana Moreau, due" in page
     assert 'value="finish" checked' in page
     assert policy_of(app_).approval_required and factories.rows("events") == before
     if htmx:
