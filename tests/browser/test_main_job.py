@@ -75,9 +75,9 @@ def test_ask_countersign_add(newcomer, site):
     expect(denied).to_contain_text(NO)
 
     # Meanwhile the first one has expired, and those were told who had to be.
-    over = site.mail(name, "Tableau answer", within=45)
+    over = site.mail(name, "Tableau expired", within=45)
     assert over.at > asked.at
-    assert "Nobody said no." in site.text_of(over)
+    assert "did not decide by" in site.text_of(over)
     page.goto("/")
     expect(request_of(page, "Tableau")).to_contain_text("Expired")
     expect(request_of(page, "Tableau").get_by_role("link", name="Request again", exact=True)).to_be_visible()
