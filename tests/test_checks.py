@@ -51,12 +51,12 @@ def test_a_whole_installation_is_ok(app: Flask, company: Company, smtp: SmtpServ
 
 def test_before_the_first_upgrade_the_other_lines_say_that_they_wait_for_it(tmp_path: Path, redis_url: str) -> None:
     empty = create_app(make_settings(tmp_path, f"sqlite:///{tmp_path / 'x.db'}", redis_url))
-    code, lines = check(empty)
+    with empty.app_context():
+        code, lines = check(empty)
+        db.engine.dispose()
     assert code == 1
     assert "An upgrade is needed" in lines["schema"]
     assert lines["worker"].endswith("Needs the upgrade first.")
-    with empty.app_context():
-        db.engine.dispose()
 
 
 def test_each_failure_is_a_line_with_what_to_do_and_the_rest_is_looked_at(app: Flask, smtp: SmtpServer) -> None:

@@ -114,7 +114,7 @@ def test_slow_connections_hold_nobody_up_and_are_cut(web):
     dripping = threading.Thread(target=send_now_and_then)
     dripping.start()
     try:
-        until_cut = time.monotonic() + SECONDS + 10
+        until_cut = time.monotonic() + SECONDS + 40  # on a machine that has other things to do, too
         worst = 0.0
         while web.connections() and time.monotonic() < until_cut:
             began = time.monotonic()
