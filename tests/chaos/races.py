@@ -273,7 +273,7 @@ def expire(app: Flask, request_id: int) -> Answer:
     with app.app_context():
         choose("write")
         requests.expire_overdue(now=clock.now())
-        mine = any(one.request == request_id for one in db.session().info.get("events", []))
+        mine = any(getattr(one, "request", None) == request_id for one in db.session().info.get("uncommitted", []))
         outbox.commit()
         return Answer(200 if mine else 409)
 

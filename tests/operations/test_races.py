@@ -94,7 +94,7 @@ def expiring(request_id: int) -> Act:
     def act() -> str:
         requests.expire_overdue(now=clock.now())
         # What this sweep did, told apart from what it found done.
-        mine = any(draft.request == request_id for draft in db.session().info.get("events", []))
+        mine = any(getattr(one, "request", None) == request_id for one in db.session().info.get("uncommitted", []))
         outbox.commit()
         return "expired" if mine else "nothing to do"
 
