@@ -67,7 +67,7 @@ def _parts(given: str) -> tuple[str, str]:
     # A keyboard for Chinese or Japanese writes wide letters, and a wide @.
     local, _, domain = unicodedata.normalize("NFKC", typed).rpartition("@")
     if not _LOCAL.fullmatch(local) or not domain:
-        raise BadAddress(f"{shown} is not an email address. It looks like name@example.com.")
+        raise BadAddress(f"{shown} is not an email address. Enter one like name@example.com.")
     if not local.isascii():
         odd = next(sign for sign in local if not sign.isascii())
         raise BadAddress(

@@ -773,7 +773,7 @@ def test_people_of_a_group_and_who_is_granted_access_are_picked_the_same_way(win
 
     page.goto(group)
     take(f"who-{cases.group_id('Platform')}", "Lena Novak")
-    out = page.get_by_role("button", name="Take Lena Novak out of Platform", exact=True)
+    out = page.get_by_role("button", name="Remove Lena Novak from Platform", exact=True)
     out.click()
     expect(out).to_have_count(0)
     page.goto(f"/admin/apps/{cases.app_id('Salesforce')}/grants/new")

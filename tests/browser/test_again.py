@@ -118,7 +118,7 @@ def test_a_dialog_goes_on_where_it_was(stale, cases):
     page = stale()
     page.goto("/admin/people")
     page.locator("#new-person").click()
-    invite = page.get_by_role("dialog", name="Invite somebody", exact=True)
+    invite = page.get_by_role("dialog", name="Invite person", exact=True)
     invite.get_by_label("Name", exact=True).fill("Vera Again")
     invite.get_by_label("Email", exact=True).fill("vera.again@example.com")
     invite.get_by_role("button", name="Send invitation", exact=True).click()

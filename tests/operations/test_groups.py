@@ -139,16 +139,16 @@ def test_settled_requests_are_left_alone(company: Company) -> None:
 
 
 def test_what_cannot_be_is_refused_with_a_sentence(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Conflict, match="in Finance already"):
+    with pytest.raises(Conflict, match="already in Finance"):
         add(company.finance, company.ben, company.adam)
-    with pytest.raises(Conflict, match="not in Finance"):
+    with pytest.raises(Conflict, match="no longer in Finance"):
         remove(company.finance, company.otto, company.adam)
     company.otto.active = False
     outbox.commit()
     with pytest.raises(Conflict, match="deactivated"):
         add(company.finance, company.otto, company.adam)
     monkeypatch.setattr(groups, "MEMBERS_LIMIT", 2)
-    with pytest.raises(Conflict, match="the most a group can have"):
+    with pytest.raises(Conflict, match="is full"):
         add(company.finance, company.ana, company.adam)
     for wrong in ("", " \n", "x" * 81, "finance", "FINANCE "):
         with pytest.raises(Invalid):

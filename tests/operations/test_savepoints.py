@@ -150,7 +150,7 @@ def test_a_batch_of_three_keeps_the_first_and_the_third(company: Company, monkey
         except Invalid as error:
             refused.append((number, str(error)))
     outbox.commit()
-    assert refused == [(2, "one@example.com is in the list of people already.")]
+    assert refused == [(2, "A person with the email one@example.com already exists.")]
     made = [one["person"] for one in events()[lines:]]
     names = [db.session.get_one(Person, one).name for one in made]
     assert names == ["Number1 New", "Number3 New"]

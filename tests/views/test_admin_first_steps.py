@@ -64,7 +64,7 @@ def test_each_step_says_how_it_stands(admin, login_as):
     page = stage.words(admin.get(PAGE))
     assert "All four steps are done" in page and "Hide the steps" not in page
     assert admin.get("/admin").headers["Location"] == "/admin/overview"
-    assert "first steps" not in stage.words(admin.get("/admin/overview")) and hidden.name == "Draft"
+    assert "Setup:" not in stage.words(admin.get("/admin/overview")) and hidden.name == "Draft"
 
 
 def test_a_mail_of_another_kind_is_as_good(admin):
@@ -78,7 +78,7 @@ def test_the_steps_are_hidden_and_found_again(admin):
     assert answer.headers["Location"] == "/admin/overview"
     assert admin.get("/admin").headers["Location"] == "/admin/overview"
     page = stage.words(admin.get("/admin/overview"))
-    assert "0 of the four first steps are done. Look at them" in page
+    assert "Setup: 0 of 4 steps done. Continue" in page
     assert "Hide the steps" not in stage.words(admin.get(PAGE))
     assert admin.post(f"{PAGE}/hiding").status_code == 303
     assert len(events("organisation.changed")) == 1

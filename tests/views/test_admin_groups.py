@@ -88,8 +88,8 @@ def test_the_list_shows_members_and_what_the_group_does(admin, finance, rita, an
     factories.app("Apptio", ana, owner=finance)
     factories.request(rita, factories.app("Concur", finance))
     page = words(admin.get("/admin/groups"))
-    assert "2 people · decides on 1 open request · owns 1 app" in page
-    assert "Take Ben Okafor out of Finance" in page and "Add a person to Finance" in page
+    assert "2 people · 1 pending request · owns 1 app" in page
+    assert "Remove Ben Okafor from Finance" in page and "Add a person to Finance" in page
 
 
 def test_a_large_group_shows_some_members_and_leads_to_all(admin, finance):
@@ -106,7 +106,7 @@ def test_an_empty_list_says_what_to_do(app, login_as):
 
 def test_an_empty_group_says_who_decides_instead(admin, company):
     factories.group("Travel desk")
-    assert "Nobody is in it. What it should decide goes to the app’s owner" in " ".join(
+    assert "This group has no members. Its requests go to the app owner" in " ".join(
         words(admin.get("/admin/groups")).split()
     )
 
@@ -117,7 +117,7 @@ def test_groups_are_found_by_name_and_by_member(admin, finance, rita):
         answer = admin.get(f"/admin/groups?q={typed}", htmx=True)
         assert is_fragment(answer)
         assert found in words(answer) and other not in words(answer)
-    assert "No group matches “zzz”" in words(admin.get("/admin/groups?q=zzz"))
+    assert "No groups match “zzz”" in words(admin.get("/admin/groups?q=zzz"))
 
 
 def test_pages_follow_each_other_by_name(admin):
@@ -153,9 +153,9 @@ def test_a_group_is_made_by_its_name(admin, adam):
 @pytest.mark.parametrize("htmx", [False, True])
 def test_a_name_that_cannot_be_taken_stays_in_the_dialog(admin, finance, htmx):
     for name, sentence in (
-        ("finance", "There is a group called finance already."),
-        ("", "Please give the group a name."),
-        ("x" * 81, "A group's name can have up to 80 characters."),
+        ("finance", "A group called finance already exists."),
+        ("", "Enter a name for the group."),
+        ("x" * 81, "Use 80 characters or fewer."),
     ):
         answer = admin.post("/admin/groups", {"name": name}, htmx=htmx)
         assert answer.status_code == 422 and is_fragment(answer) is htmx
@@ -204,7 +204,7 @@ def test_htmx_gets_the_group_back_and_saved(admin, finance, ana):
     answer = admin.post(f"{url(finance)}/members", {"person": ana.public_id}, htmx=True)
     assert answer.status_code == 200 and is_fragment(answer)
     assert words(answer).lstrip().startswith(f'<section class="cs-group" id="group-{finance.public_id}"')
-    assert "Saved" in words(answer) and "Take Ana Moreau out of Finance" in words(answer)
+    assert "Saved" in words(answer) and "Remove Ana Moreau from Finance" in words(answer)
 
 
 def test_somebody_is_taken_out_and_may_decide_no_longer(admin, finance, rita, ben, adam):
@@ -217,14 +217,14 @@ def test_somebody_is_taken_out_and_may_decide_no_longer(admin, finance, rita, be
     assert events("group.member_removed")[-1]["actor"] == adam.id
     for htmx in (False, True):
         again = admin.post(path, htmx=htmx)
-        assert again.status_code == 409 and "Ben Okafor is not in Finance any more." in words(again)
+        assert again.status_code == 409 and "Ben Okafor is no longer in Finance." in words(again)
 
 
 @pytest.mark.parametrize("htmx", [False, True])
 def test_nobody_is_in_a_group_twice(admin, finance, ben, htmx):
     answer = admin.post(f"{url(finance)}/members", {"person": ben.public_id}, htmx=htmx)
     assert answer.status_code == 409 and is_fragment(answer) is htmx
-    assert "Ben Okafor is in Finance already." in words(answer)
+    assert "Ben Okafor is already in Finance." in words(answer)
     assert members(finance) == 2
 
 
@@ -233,7 +233,7 @@ def test_a_deactivated_person_is_not_added(admin, finance, ana, adam):
     people.deactivate(db.session.get(Person, ana.id), actor=adam, now=clock.now())
     outbox.commit()
     answer = admin.post(f"{url(finance)}/members", {"person": ana.public_id})
-    assert answer.status_code == 409 and "Ana Moreau is deactivated. Reactivate them first." in words(answer)
+    assert answer.status_code == 409 and "Ana Moreau is deactivated. Reactivate the account first." in words(answer)
 
 
 def test_a_group_holds_100_members(admin, finance, ana):
@@ -242,9 +242,9 @@ def test_a_group_holds_100_members(admin, finance, ana):
     for htmx in (False, True):
         answer = admin.post(f"{url(finance)}/members", {"person": ana.public_id, "whole": "1"}, htmx=htmx)
         assert answer.status_code == 409
-        assert "Finance has 100 members, the most a group can have." in words(answer)
+        assert "Finance is full: a group can have up to 100 members." in words(answer)
     page = words(admin.get(url(finance)))
-    assert "Finance has 100 members, the most a group can have." in page and "Add somebody" not in page
+    assert "Finance is full: a group can have up to 100 members." in page and "Add a person" not in page
     assert members(finance) == 100 and now(finance).name == "Finance"
 
 
@@ -253,7 +253,7 @@ def test_a_group_of_deactivated_people_says_so(admin, finance, rita, ben, adam, 
     for one in (ben, company.chloe):
         stage.deactivate(one, adam)
     page = stage.words(admin.get(url(finance)))
-    assert "Everybody in it is deactivated. 1 open request that waits for it went to the app’s owner" in page
+    assert "All members are deactivated. Its 1 pending request went to the app owner" in page
 
 
 # Another name
@@ -274,7 +274,7 @@ def test_a_group_gets_another_name(admin, finance, adam, htmx):
 @pytest.mark.parametrize("htmx", [False, True])
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("", "Please give the group a name."), ("legal", "There is a group called legal already."), ("x" * 81, "80")],
+    [("", "Enter a name for the group."), ("legal", "A group called legal already exists."), ("x" * 81, "80")],
 )
 def test_a_new_name_that_cannot_be_taken_stays_in_the_dialog(admin, finance, htmx, name, sentence):
     factories.group("Legal")
@@ -288,7 +288,7 @@ def test_a_new_name_that_cannot_be_taken_stays_in_the_dialog(admin, finance, htm
 def test_a_name_that_somebody_else_changed_meanwhile_is_a_conflict(admin, finance, htmx):
     admin.post(f"{url(finance)}/name", {"name": "Money", "was": "Finance"})
     answer = admin.post(f"{url(finance)}/name", {"name": "Cash", "was": "Finance"}, htmx=htmx)
-    assert answer.status_code == 409 and 'value="Cash"' in words(answer) and "it is Money now" in words(answer)
+    assert answer.status_code == 409 and 'value="Cash"' in words(answer) and "renamed this group to Money." in words(answer)
     assert now(finance).name == "Money"
 
 
@@ -298,7 +298,7 @@ def test_a_name_that_somebody_else_changed_meanwhile_is_a_conflict(admin, financ
 @pytest.mark.parametrize("htmx", [False, True])
 def test_a_group_that_nothing_uses_is_archived_and_its_name_is_free(admin, finance, adam, ben, company, htmx):
     asked = admin.get(f"{url(finance)}/archive", htmx=htmx)
-    assert is_fragment(asked) is htmx and "Its 2 members leave it." in words(asked)
+    assert is_fragment(asked) is htmx and "2 members will be removed." in words(asked)
     answer = admin.post(f"{url(finance)}/archive", htmx=htmx)
     assert answer.headers["HX-Redirect" if htmx else "Location"] == "/admin/groups"
     assert now(finance).archived_at is not None and members(finance) == 0
@@ -321,8 +321,8 @@ def test_a_group_that_is_used_stays_and_the_refusal_names_what_uses_it(admin, fi
     answer = admin.post(f"{url(finance)}/archive", htmx=htmx)
     assert answer.status_code == 409 and is_fragment(answer) is htmx
     assert (
-        "Finance is still needed: it decides on Salesforce (step 2) and owns Benevity and sees Payroll. "
-        "Change that first." in words(answer)
+        "Finance cannot be archived: it is an approver for Salesforce (step 2), owns Benevity and can see Payroll. "
+        "Change this first." in words(answer)
     )
     assert now(finance).archived_at is None and members(finance) == 2
 
@@ -334,7 +334,7 @@ def test_a_group_that_pending_requests_wait_for_stays(admin, finance, rita, ana)
     apps.set_steps(db.session.merge(app), steps=[StepRule(factories.approver(ana))], actor=None, now=clock.now())
     outbox.commit()
     answer = admin.post(f"{url(finance)}/archive")
-    assert answer.status_code == 409 and "it decides on 1 pending request. Change that first." in words(answer)
+    assert answer.status_code == 409 and "it has 1 pending request. Change this first." in words(answer)
 
 
 def test_a_group_with_a_number_that_begins_like_anothers_is_told_apart(admin, company):

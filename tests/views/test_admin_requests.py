@@ -106,7 +106,7 @@ def test_the_list_says_with_whom_each_request_is_or_who_decided_it(admin, asked,
     page = plain(answer)
     assert re.search(r"Concur R-\w+ OB Otto Brandt Pending Finance", page)
     assert re.search(r"Figma R-\w+ OB Otto Brandt Denied AM Ana Moreau", page)
-    assert re.search(r"Figma R-\w+ CT Chloe Tan Expired Nobody answered", page)
+    assert re.search(r"Figma R-\w+ CT Chloe Tan Expired No decision", page)
     assert "4 of 4, newest first" in page
     assert f'href="/requests/{asked.public_id}"' in words(answer)
 
@@ -215,7 +215,7 @@ def test_an_admin_gives_the_open_step_to_somebody_else(admin, login_as, asked, a
     assert last["after"] == {"approver": {"person": ben.id, "group": None}, "tier": "approver", "asked": [ben.id]}
     assert "Ana is on holiday." not in str(last)
     story = plain(admin.get(f"/requests/{asked.public_id}"))
-    assert "This is decided by Ben Okafor now. Ana is on holiday." in story
+    assert "Reassigned to Ben Okafor. Reason: Ana is on holiday." in story
     # Who is no longer asked is an outsider again.
     assert login_as(ana).post(f"/requests/{asked.public_id}/approval").status_code == 404
     assert login_as(None).post(f"{old_link}/approval", {"code": "000000"}).status_code == 404
@@ -248,10 +248,10 @@ def test_whoever_gets_it_back_has_a_code_that_works(admin, asked, ana, ben):
 def test_a_reassignment_that_cannot_be_is_redisplayed_with_what_was_typed(admin, asked, rita, ana, company, htmx):
     for form, sentence in (
         (REASON | {"decider": "person:nobody"}, "Choose a person or group."),
-        (REASON | {"decider": f"person:{ana.public_id}"}, "It is with Ana Moreau already."),
+        (REASON | {"decider": f"person:{ana.public_id}"}, "Ana Moreau is already the approver."),
         (REASON | {"decider": f"person:{rita.public_id}"}, "Rita Lindqvist cannot decide this"),
-        ({"decider": f"person:{company.ben.public_id}", "reason": " "}, "Please say why"),
-        ({"decider": f"person:{company.ben.public_id}", "reason": "x" * 501}, "Please keep it to 500 characters"),
+        ({"decider": f"person:{company.ben.public_id}", "reason": " "}, "Enter a reason"),
+        ({"decider": f"person:{company.ben.public_id}", "reason": "x" * 501}, "Use 500 characters or fewer"),
     ):
         answer = admin.post(url(asked, "/reassignment"), form, htmx=htmx)
         assert answer.status_code == 422 and sentence in plain(answer)
@@ -271,7 +271,7 @@ def test_an_admin_gives_more_time(admin, asked, adam):
     assert due > before and abs(due - clock.now() - timedelta(days=10)) < timedelta(minutes=1)
     last = events("step.extended")[-1]
     assert (last["actor"], last["days"]) == (adam.id, 10) and last["before"]["due_at"] < last["after"]["due_at"]
-    assert "There is more time: 10 days from now. Ana is on holiday." in plain(
+    assert "Deadline extended to 10 days from this comment. Reason: Ana is on holiday." in plain(
         admin.get(f"/requests/{asked.public_id}")
     )
     assert now(asked).version == 2
@@ -295,9 +295,9 @@ def test_no_admin_steps_in_on_their_own_request(admin, adam, figma, company, act
     own = factories.request(adam, figma)
     form = REASON | {"days": "30", "decider": f"person:{company.ben.public_id}"}
     answer = admin.post(url(own, f"/{action}"), form, htmx=htmx)
-    assert answer.status_code == 403 and "This is your own request." in plain(answer)
+    assert answer.status_code == 403 and "You cannot change your own request." in plain(answer)
     assert now(own).state == "pending" and now(own).version == 1
-    assert "This is your own request." in plain(admin.get(url(own)))
+    assert "This is your own request. You can cancel it;" in plain(admin.get(url(own)))
     assert "Step in" not in plain(admin.get(f"/requests/{own.public_id}"))
 
 
@@ -332,7 +332,7 @@ def test_whom_to_give_it_to_is_found_with_all_that_was_typed_kept(admin, asked, 
     assert events("step.reassigned") == []
     # A refusal keeps the one that was chosen, too.
     page = flat(admin.post(url(asked, "/reassignment"), {"decider": chloe, "reason": ""}))
-    assert "Please say why" in page and f'name="decider" value="{chloe}"' in page
+    assert "Enter a reason" in page and f'name="decider" value="{chloe}"' in page
 
 
 @pytest.mark.parametrize("action", ["", "/cancellation", "/reassignment", "/extension"])

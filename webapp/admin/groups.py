@@ -59,7 +59,7 @@ def create_group() -> AnyResponse:
         return _new_group(name, error.fields, 422)
     commit()
     trace.about(group=made.public_id)
-    return go(url_for("admin.group", public_id=made.public_id), f"{made.name} is here. Add its members.")
+    return go(url_for("admin.group", public_id=made.public_id), f"{made.name} created. Now add members.")
 
 
 @bp.get("/groups/<public_id>")
@@ -117,7 +117,7 @@ def rename_group(public_id: str) -> AnyResponse:
     """`was` is the name that the form was drawn with."""
     group, name = _row(public_id), one_line(request.form.get("name", ""))
     if request.form.get("was") != group.name:
-        sentence = f"Somebody else renamed it meanwhile: it is {group.name} now. Save again to replace that."
+        sentence = f"Someone else renamed this group to {group.name}. Save again to overwrite."
         return _dialog(public_id, "name", 409, value=name, wrong={"name": sentence})
     try:
         operations.rename(group, name=name, actor=me(), now=clock.now())
@@ -125,7 +125,7 @@ def rename_group(public_id: str) -> AnyResponse:
         undo()
         return _dialog(public_id, "name", 422, value=name, wrong=error.fields)
     commit()
-    return go(url_for("admin.group", public_id=public_id), f"It is called {group.name} now.")
+    return go(url_for("admin.group", public_id=public_id), f"Renamed to {group.name}.")
 
 
 @bp.post("/groups/<public_id>/archive")
@@ -161,7 +161,7 @@ def add_member(public_id: str) -> AnyResponse:
     except Conflict as error:
         return _refuse(public_id, str(error))
     commit()
-    return _answer(public_id, f"{person.name} is in {group.name} now.")
+    return _answer(public_id, f"{person.name} added to {group.name}.")
 
 
 @bp.post("/groups/<public_id>/members/<person_id>/removal")
@@ -174,7 +174,7 @@ def remove_member(public_id: str, person_id: str) -> AnyResponse:
     except Conflict as error:
         return _refuse(public_id, str(error))
     commit()
-    return _answer(public_id, f"{person.name} is no longer in {group.name}.")
+    return _answer(public_id, f"{person.name} removed from {group.name}.")
 
 
 def _load(public_id: str, *, whole: bool = True) -> queries.GroupRow:

@@ -63,14 +63,15 @@ class Times:
 @owners
 def overview() -> Response:
     """All apps, or the one in the address; owners see their own."""
-    app, wanted = filters.word("app"), None
+    app, name, wanted = filters.word("app"), "", None
     apps = queries.apps(owner=None if me().is_admin else me().id)
     if app:
-        wanted = {one.id for one in apps if one.public_id == app} or abort(404)
+        shown = next((one for one in apps if one.public_id == app), None) or abort(404)
+        name, wanted = shown.name, {shown.id}
     elif not me().is_admin:
         wanted = {one.id for one in apps}
     steps = first_steps.read() if me().is_admin else None
-    return fragment("admin/overview.html", apps=apps, app=app, steps=steps, **_read(wanted))
+    return fragment("admin/overview.html", apps=apps, app=app, app_name=name, steps=steps, **_read(wanted))
 
 
 def _read(apps: Collection[int] | None) -> dict[str, Any]:
@@ -104,6 +105,7 @@ def _read(apps: Collection[int] | None) -> dict[str, Any]:
         "outcomes": OUTCOMES,
         "top": _top(max((week.total for week in weeks), default=0)),
         "told": told,
+        "told_in_full": told_in_full,
     }
 
 
@@ -142,3 +144,10 @@ def told(seconds: float) -> str:
     number, unit = (seconds / HOUR, "h") if seconds < DAY else (seconds / DAY, "days")
     text = f"{number:.1f}".removesuffix(".0")
     return f"{text} day" if (text, unit) == ("1", "days") else f"{text} {unit}"
+
+
+def told_in_full(seconds: float) -> tuple[str, str]:
+    """The same as a number and its whole unit: "12" and "minutes", "1" and "hour"."""
+    number, _, unit = told(seconds).partition(" ")
+    whole = {"": "minutes", "min": "minutes", "h": "hours", "day": "days"}.get(unit, unit)
+    return number, whole.removesuffix("s") if number == "1" else whole

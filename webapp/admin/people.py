@@ -27,7 +27,7 @@ from .forms import stamp
 from .views import Place, bp, commit, fragment, go, place, undo
 
 DETAILS = ("name", "email", "about")
-# Of the person's requests; "All of them" leads to the list.
+# Of the person's requests; "View all" leads to the list.
 REQUESTS = 5
 
 
@@ -74,14 +74,14 @@ def create_person() -> AnyResponse:
     is_admin = form.get("is_admin") == "1"
     try:
         if len(about) > 120:
-            raise Invalid(about=f"Please keep it to 120 characters; this has {len(about):,}.")
+            raise Invalid(about=f"Use 120 characters or fewer. You entered {len(about):,}.")
         person = operations.invite(email=email, name=name, about=about, is_admin=is_admin, actor=me(), now=clock.now())
     except Invalid as error:
         undo()
         return _new_person({"name": name, "email": email, "about": about, "is_admin": is_admin}, error.fields, 422)
     commit()
     trace.about(person=person.public_id)
-    said = f"A mail with a link to set a password is on its way to {person.email}."
+    said = f"Invitation sent to {person.email}."
     if htmx.is_fragment():
         return fragment("admin/_people.html", page=queries.people(), place=_place(), standings=queries.STANDINGS,
                         invited=person, said=said)  # fmt: skip
@@ -139,7 +139,7 @@ def change_details(public_id: str) -> AnyResponse:
     someone = _load(public_id).person
     values = {key: one_line(request.form.get(key, "")) for key in DETAILS}
     if request.form.get("was") != stamp({key: getattr(someone, key) for key in DETAILS}):
-        sentence = "Somebody else changed this meanwhile. What you wrote is still here: save again to replace it."
+        sentence = "Someone else changed this. Your text is still here. Save again to overwrite."
         return _details(public_id, values, {"name": sentence}, 409)
     moves = someone.email not in (plain(values["email"]), same(values["email"]))
     try:
@@ -148,7 +148,7 @@ def change_details(public_id: str) -> AnyResponse:
         undo()
         return _details(public_id, values, error.fields, 422)
     commit()
-    return _answer(public_id, "Saved. Mails go to the new address from now on." if moves else "Saved.")
+    return _answer(public_id, "Saved. Emails now go to the new address." if moves else "Saved.")
 
 
 @bp.get("/people/<public_id>/grants/<grant_id>/removal")
@@ -187,7 +187,7 @@ def remove_grant(public_id: str, grant_id: str) -> AnyResponse:
         return _refuse(public_id, someone.name, str(error))
     commit()
     return _answer(
-        public_id, f"{someone.name} no longer has {db.session.get_one(App, grant.app_id).name}, and is told why."
+        public_id, f"Access to {db.session.get_one(App, grant.app_id).name} removed. {someone.name} has been notified."
     )
 
 
@@ -264,7 +264,7 @@ def end_sessions(public_id: str) -> AnyResponse:
     return _change(
         public_id,
         lambda someone: operations.sign_out(someone, actor=me(), now=clock.now()),
-        "{name} is signed out everywhere.",
+        "{name} has been signed out of all sessions.",
         leaves="/sign-in" if public_id == me().public_id else "",
     )
 
@@ -315,7 +315,7 @@ def deactivate(public_id: str) -> AnyResponse:
         undo()
         return _deactivation(public_id, 409, refused=str(error), remove=remove, reason=reason)
     commit()
-    return _answer(public_id, f"{someone.name} is deactivated: signed out everywhere, and asked for nothing any more.")
+    return _answer(public_id, f"{someone.name} deactivated and signed out of all sessions.")
 
 
 @bp.post("/people/<public_id>/reactivation")
@@ -325,7 +325,7 @@ def reactivate(public_id: str) -> AnyResponse:
     return _change(
         public_id,
         lambda someone: operations.reactivate(someone, actor=me(), now=clock.now()),
-        "{name} can sign in again.",
+        "{name} reactivated.",
     )
 
 
@@ -336,7 +336,7 @@ def invite_again(public_id: str) -> AnyResponse:
     return _change(
         public_id,
         lambda someone: operations.send_invitation_again(someone, actor=me(), now=clock.now()),
-        "The invitation is on its way to {email} again.",
+        "Invitation sent again to {email}.",
     )
 
 
@@ -349,16 +349,16 @@ def set_admin(public_id: str) -> AnyResponse:
 
     def change(someone: Person) -> None:
         if someone.is_admin is not was:
-            raise Conflict(f"Somebody else changed this meanwhile: {someone.name} is {_standing(someone)} now.")
+            raise Conflict(f"Someone else changed this: {someone.name} is now {_standing(someone)}.")
         operations.set_admin(someone, is_admin=wanted, actor=me(), now=clock.now())
 
     # Whoever has just taken it from themselves may not see this page any more.
     leaves = "/" if public_id == me().public_id and not wanted else ""
-    return _change(public_id, change, "{name} is an admin now." if wanted else "{name} is no admin any more.", leaves)
+    return _change(public_id, change, "{name} is now an admin." if wanted else "{name} is no longer an admin.", leaves)
 
 
 def _standing(someone: Person) -> str:
-    return "an admin" if someone.is_admin else "no admin"
+    return "an admin" if someone.is_admin else "not an admin"
 
 
 def _load(public_id: str) -> queries.PersonCard:
@@ -375,7 +375,7 @@ def _change(public_id: str, change: Callable[[Person], None], said: str, leaves:
     commit()
     said = said.format(name=someone.name, email=someone.email)
     if leaves:
-        return go(leaves, "You are no admin any more." if leaves == "/" else "")
+        return go(leaves, "You are no longer an admin." if leaves == "/" else "")
     return _answer(public_id, said)
 
 

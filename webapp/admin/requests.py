@@ -209,7 +209,7 @@ def _act(public_id: str, form: str, act: Callable[[Case], str]) -> AnyResponse:
     except (Conflict, WorkflowError) as error:
         undo()
         status = 403 if me().id in (case.request.asked_by_id, case.request.for_person_id) else 409
-        return errors.answer(status, str(error), next_url=f"/requests/{public_id}", next_label="See the request")
+        return errors.answer(status, str(error), next_url=f"/requests/{public_id}", next_label="View request")
     commit()
     return go(f"/requests/{public_id}", said)
 

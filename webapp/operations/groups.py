@@ -31,10 +31,10 @@ def create(*, name: str, actor: Person | None, now: datetime) -> Group:
 def _call(group: Group, name: str) -> None:
     name = one_line(name)
     if not name:
-        raise Invalid(name="Please give the group a name.")
+        raise Invalid(name="Enter a name for the group.")
     if len(name) > 80:
-        raise Invalid(name="A group's name can have up to 80 characters.")
-    with unless_taken(Invalid(name=f"There is a group called {name} already.")):
+        raise Invalid(name="Use 80 characters or fewer.")
+    with unless_taken(Invalid(name=f"A group called {name} already exists.")):
         group.rename(name)
         db.session.add(group)
 
@@ -53,9 +53,10 @@ def archive(group: Group, *, actor: Person, now: datetime) -> None:
     something uses it, saying what."""
     directory.lock(exclusive=True)
     if group.archived_at is not None:
-        raise Conflict(f"{group.name} is archived already.")
+        raise Conflict(f"{group.name} is already archived.")
     if users := _users(group.id):
-        raise Conflict(f"{group.name} is still needed: it {' and '.join(users)}. Change that first.")
+        what = " and ".join([", ".join(users[:-1]), users[-1]] if users[1:] else users)
+        raise Conflict(f"{group.name} cannot be archived: it {what}. Change this first.")
     group.archived_at = now
     # Its name is free for another group; nobody sorts by it here any more.
     group.sort_key = f"{group.sort_key} {group.public_id}"
@@ -89,10 +90,10 @@ def _users(group: int) -> list[str]:
         )
     )
     found = [
-        f"{verb} {_some(names)}" for verb, names in (("decides on", decides), ("owns", owns), ("sees", sees)) if names
+        f"{verb} {_some(names)}" for verb, names in (("is an approver for", decides), ("owns", owns), ("can see", sees)) if names
     ]
     if pending:
-        found.append(f"decides on {pending:,} pending {'request' if pending == 1 else 'requests'}")
+        found.append(f"has {pending:,} pending {'request' if pending == 1 else 'requests'}")
     return found
 
 
@@ -108,11 +109,11 @@ def add_member(group: Group, person: Person, *, actor: Person | None, now: datet
         raise Conflict(f"{group.name} is archived.")
     members = db.session.scalar(select(func.count()).where(Membership.group_id == group.id)) or 0
     if members >= MEMBERS_LIMIT:
-        raise Conflict(f"{group.name} has {MEMBERS_LIMIT} members, the most a group can have.")
+        raise Conflict(f"{group.name} is full: a group can have up to {MEMBERS_LIMIT} members.")
     if not person.active:
-        raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
+        raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
     if db.session.get(Membership, (group.id, person.id)) is not None:
-        raise Conflict(f"{person.name} is in {group.name} already.")
+        raise Conflict(f"{person.name} is already in {group.name}.")
     db.session.add(Membership(group_id=group.id, person_id=person.id, added_by_id=actor.id if actor else None))
     audit.record("group.member_added", at=now, actor=actor.id if actor else None, person=person.id, group=group.id)
     rearrange(people=[person.id], groups=[group.id], now=now)
@@ -127,6 +128,6 @@ def remove_member(group: Group, person: Person, *, actor: Person, now: datetime)
         .returning(Membership.person_id)
     ).first()
     if removed is None:
-        raise Conflict(f"{person.name} is not in {group.name} any more.")
+        raise Conflict(f"{person.name} is no longer in {group.name}.")
     audit.record("group.member_removed", at=now, actor=actor.id, person=person.id, group=group.id)
     rearrange(people=[person.id], groups=[group.id], now=now)

@@ -48,12 +48,12 @@ def reassign(case: Case, *, to: Approver, name: str, actor: Person, reason: str,
     step = _open_step(case)
     reason = _reason(reason)
     if to == step.approver and step.tier == Tier.APPROVER.value:
-        raise Invalid(approver=f"It is with {name} already.")
+        raise Invalid(approver=f"{name} is already the approver.")
     found = directory.look_up([to])
     without = frozenset({case.request.asked_by_id, case.request.for_person_id})
     deciders = who_decides(to, owner=None, directory=found.directory, without=without)
     if deciders.tier is not Tier.APPROVER:
-        raise Invalid(approver=f"{name} cannot decide this: nobody there is active and not the requester.")
+        raise Invalid(approver=f"{name} cannot decide this: it has no active member other than the requester.")
     _hold(case, step)
     before: dict[str, Any] = {"approver": _plain(step.approver), "tier": step.tier, "asked": _asked(step)}
     changed(
@@ -66,7 +66,7 @@ def reassign(case: Case, *, to: Approver, name: str, actor: Person, reason: str,
     audit.record("step.reassigned", at=now, actor=actor.id, request=case.request.id, app=case.app.id,
                  person=case.request.for_person_id, step=step.position, reason=sha256(reason),
                  before=before, after=after)  # fmt: skip
-    _tell(case, actor, f"This is decided by {name} now. {reason}", now=now)
+    _tell(case, actor, f"Reassigned to {name}. Reason: {reason}", now=now)
 
 
 def extend(case: Case, *, days: str, actor: Person, reason: str, now: datetime) -> None:
@@ -77,7 +77,7 @@ def extend(case: Case, *, days: str, actor: Person, reason: str, now: datetime) 
     number = int(days) if days.strip().isdecimal() and len(days.strip()) < 4 else 0
     wrong = {}
     if not 1 <= number <= DAYS_LIMIT:
-        wrong["days"] = f"Please give a number of days from 1 to {DAYS_LIMIT}."
+        wrong["days"] = f"Enter a number of days from 1 to {DAYS_LIMIT}."
     try:
         reason = _reason(reason)
     except Invalid as error:
@@ -93,18 +93,18 @@ def extend(case: Case, *, days: str, actor: Person, reason: str, now: datetime) 
         execution_options={"synchronize_session": False},
     )
     if due is None:
-        raise Invalid(days="There is more time than that already.")
+        raise Invalid(days="The current deadline is later. Enter more days.")
     before = step.due_at.isoformat(timespec="seconds") if step.due_at else None
     audit.record("step.extended", at=now, actor=actor.id, request=case.request.id, app=case.app.id,
                  person=case.request.for_person_id, step=step.position, days=number, reason=sha256(reason),
                  before={"due_at": before}, after={"due_at": due.isoformat(timespec="seconds")})  # fmt: skip
     words = "1 day" if number == 1 else f"{number} days"
-    _tell(case, actor, f"There is more time: {words} from now. {reason}", now=now)
+    _tell(case, actor, f"Deadline extended to {words} from this comment. Reason: {reason}", now=now)
 
 
 def _check(case: Case, actor: Person) -> None:
     if actor.id in (case.request.asked_by_id, case.request.for_person_id):
-        raise SelfApproval("This is your own request. Another admin has to do that.")
+        raise SelfApproval("You cannot change your own request. Ask another admin.")
     if not actor.is_admin:
         raise NotYourTurn("Only an admin can do that.")
 
@@ -119,9 +119,9 @@ def _open_step(case: Case) -> Step:
 def _reason(given: str) -> str:
     reason = clean(given)
     if not reason:
-        raise Invalid(reason="Please say why: everybody on the request reads it.")
+        raise Invalid(reason="Enter a reason. Everyone on this request will see it.")
     if len(reason) > REASON_LIMIT:
-        raise Invalid(reason=f"Please keep it to {REASON_LIMIT} characters; this has {len(reason):,}.")
+        raise Invalid(reason=f"Use {REASON_LIMIT} characters or fewer. You entered {len(reason):,}.")
     return reason
 
 

@@ -33,9 +33,9 @@ def address(given: str) -> str:
 def _name(given: str) -> str:
     name = one_line(given)
     if not name:
-        raise Invalid(name="Please give a name.")
+        raise Invalid(name="Enter a name.")
     if len(name) > 120:
-        raise Invalid(name="A name can have up to 120 characters.")
+        raise Invalid(name="Use 120 characters or fewer.")
     return name
 
 
@@ -46,7 +46,7 @@ def create(*, email: str, name: str, actor: Person | None, now: datetime, is_adm
     person = Person(email=address(email), is_admin=is_admin, about=one_line(about)[:120], created_at=now)
     person.vouched_by_id = actor.id if actor else None
     person.rename(name)
-    with unless_taken(Invalid(email=f"{person.email} is in the list of people already.")):
+    with unless_taken(Invalid(email=f"A person with the email {person.email} already exists.")):
         db.session.add(person)
     audit.record(
         "person.created",
@@ -77,9 +77,9 @@ def mail_invitation(person: Person, *, now: datetime) -> None:
 def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> None:
     """One more mail "set your password", for somebody who has none yet. Raises Conflict."""
     if not person.active:
-        raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
+        raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
     if person.password_hash is not None:
-        raise Conflict(f"{person.name} has a password already. “Forgot your password?” is on the sign-in page.")
+        raise Conflict(f"{person.name} already has a password. They can reset it on the sign-in page.")
     _refuse_more_links(person, "invitation", now=now)
     person.vouched_by_id = actor.id
     audit.record("person.invited", at=now, actor=actor.id, person=person.id)
@@ -117,7 +117,7 @@ def _refuse_more_links(person: Person, kind: str, *, now: datetime) -> None:
 def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
     """Mails somebody a link to set a new password; the one they have stays until then. Raises Conflict."""
     if not person.active:
-        raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
+        raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
     if person.password_hash is None:
         raise Conflict(f"{person.name} has no password yet. Send the invitation again.")
     if db.session.scalar(
@@ -142,13 +142,13 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
     email = person.email if addresses.plain(email) == person.email else address(email)
     name, about = _name(name), one_line(about)
     if len(about) > 120:
-        raise Invalid(about=f"Please keep it to 120 characters; this has {len(about):,}.")
+        raise Invalid(about=f"Use 120 characters or fewer. You entered {len(about):,}.")
     wanted = {"name": name, "email": email, "about": about}
     before = {key: getattr(person, key) for key in wanted}
     if before == wanted:
         return
     moved = person.email != email
-    with unless_taken(Invalid(email=f"{email} is in the list of people already.")):
+    with unless_taken(Invalid(email=f"A person with the email {email} already exists.")):
         person.email, person.about = email, about
         person.rename(name)
         if moved:
@@ -267,7 +267,7 @@ def end_sessions(person_id: int, *, actor_id: int, now: datetime) -> int:
 def sign_out(person: Person, *, actor: Person, now: datetime) -> None:
     """Ends all sessions of somebody, remembered browsers included. Raises Conflict when there is none."""
     if not end_sessions(person.id, actor_id=actor.id, now=now):
-        raise Conflict(f"{person.name} is signed in nowhere.")
+        raise Conflict(f"{person.name} has no active sessions.")
 
 
 def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
@@ -279,7 +279,7 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
     if changed(
         update(Person).where(Person.id == person.id, Person.active).values(active=False, deactivated_at=now)
     ) != 1:  # fmt: skip
-        raise Conflict(f"{person.name} is deactivated already.")
+        raise Conflict(f"{person.name} is already deactivated.")
     audit.record("person.deactivated", at=now, actor=actor.id, person=person.id)
     end_sessions(person.id, actor_id=actor.id, now=now)
     failpoints.at("person.in-deactivation")
@@ -297,13 +297,13 @@ def set_admin(person: Person, *, is_admin: bool, actor: Person, now: datetime) -
     """Makes somebody an admin or takes it back; the last one stays. Raises Conflict."""
     directory.lock(exclusive=True)
     if is_admin and not person.active:
-        raise Conflict(f"{person.name} is deactivated. Reactivate them first.")
+        raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
     if not is_admin:
         _refuse_if_only_admin(person)
     if changed(
         update(Person).where(Person.id == person.id, Person.is_admin.is_(not is_admin)).values(is_admin=is_admin)
     ) != 1:  # fmt: skip
-        raise Conflict(f"{person.name} is {'an admin already' if is_admin else 'no admin any more'}.")
+        raise Conflict(f"{person.name} is {'already' if is_admin else 'no longer'} an admin.")
     audit.record("person.changed", at=now, actor=actor.id, person=person.id,
                  before={"is_admin": not is_admin}, after={"is_admin": is_admin})  # fmt: skip
     rearrange(people=[person.id], now=now)
@@ -315,7 +315,7 @@ def _refuse_if_only_admin(person: Person) -> None:
     if db.session.scalar(admins.where(Person.id == person.id)) and not db.session.scalar(
         admins.where(Person.id != person.id).limit(1)
     ):
-        raise Conflict(f"{person.name} is the only admin. Make somebody else an admin first.")
+        raise Conflict(f"{person.name} is the only admin. Make another person an admin first.")
 
 
 def reactivate(person: Person, *, actor: Person, now: datetime) -> None:
@@ -324,7 +324,7 @@ def reactivate(person: Person, *, actor: Person, now: datetime) -> None:
     if changed(
         update(Person).where(Person.id == person.id, Person.active.is_(False)).values(active=True, deactivated_at=None)
     ) != 1:  # fmt: skip
-        raise Conflict(f"{person.name} is active already.")
+        raise Conflict(f"{person.name} is already active.")
     audit.record("person.reactivated", at=now, actor=actor.id, person=person.id)
     rearrange(people=[person.id], groups=_groups_of(person), now=now)
 
