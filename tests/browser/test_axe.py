@@ -331,7 +331,7 @@ def overview_tables(page: Page, cases: Cases) -> None:
 def removal(page: Page, cases: Cases) -> None:
     page.goto(f"/admin/people/{cases.person_id('Rita')}")
     page.get_by_role("link", name="Remove", exact=True).first.click()
-    expect(page.get_by_label("Why does Rita lose")).to_be_focused()
+    expect(page.get_by_label("Reason for removing")).to_be_focused()
 
 
 def removal_refused(page: Page, cases: Cases) -> None:

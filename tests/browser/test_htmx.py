@@ -325,4 +325,4 @@ def test_who_steps_in_finds_somebody_and_keeps_what_was_written(window, cases, s
         expect(picker.locator(".cs-chips > span")).to_contain_text([name])
         expect(why).to_have_value("Ben is away.")
     page.get_by_role("button", name="Reassign", exact=True).click()
-    expect(page.get_by_text(f"It is with {names[1]} now.").first).to_be_visible()
+    expect(page.get_by_text(f"Reassigned to {names[1]}.").first).to_be_visible()

@@ -32,37 +32,37 @@ def sent(kind="test", error="", state="sent"):
 def test_an_empty_installation_begins_with_mail(admin):
     assert admin.get("/admin").headers["Location"] == PAGE
     page = stage.words(admin.get(PAGE))
-    assert "Four steps, then people can ask" in page and "Mail , to do now" in page and "First request , later" in page
-    assert "Send a test mail" in page and "You are the only one here." in page and "After the first app." in page
+    assert "Set up Countersign in 4 steps" in page and "Email , to do now" in page and "First request , later" in page
+    assert "Send test email" in page and "You are the only person so far." in page and "Add an app first." in page
 
 
 def test_each_step_says_how_it_stands(admin, login_as):
     admin.post("/admin/mail/test")
-    assert "A test mail is on its way." in stage.words(admin.get(PAGE))
+    assert "A test email has been queued." in stage.words(admin.get(PAGE))
     stops.begin(Cause.UNREACHABLE, "Connection refused")
-    assert "The test mail could not be sent yet." in stage.words(admin.get(PAGE))
+    assert "The test email could not be sent yet." in stage.words(admin.get(PAGE))
     stops.end()
     sent(error="Connection refused", state="due")
     page = stage.words(admin.get(PAGE))
-    assert "The test mail could not be sent yet." in page and "See why" in page
+    assert "The test email could not be sent yet." in page and "View email log" in page
     sent()
     page = stage.words(admin.get(PAGE))
-    assert "Mail , done" in page and "Test again" in page and "People , to do now" in page
+    assert "Email , done" in page and "Test again" in page and "People , to do now" in page
     rita, ana = factories.person("Rita Lindqvist"), factories.with_password(factories.person("Ana Moreau"))
     page = stage.words(admin.get(PAGE))
-    assert "People , done" in page and "2 people invited, 1 has come." in page
+    assert "People , done" in page and "2 people invited, 1 active" in page
     hidden = factories.app("Draft", requestable=False)
     page = stage.words(admin.get(PAGE))
-    assert "First app , to do now" in page and "It is not in the catalog yet." in page and "New app" not in page
+    assert "First app , to do now" in page and "Your app is not in the catalog yet." in page and "New app" not in page
     app = factories.app("Figma", ana)
     page = stage.words(admin.get(PAGE))
-    assert "First app , done" in page and "Nobody has asked for anything yet." in page and "Ask for it" in page
+    assert "First app , done" in page and "No requests yet." in page and "Request it" in page
     made = factories.request(rita, app)
-    assert "The first request waits for its decision." in stage.words(admin.get(PAGE))
+    assert "The first request is waiting for a decision." in stage.words(admin.get(PAGE))
     assert admin.get("/admin").headers["Location"] == PAGE
     factories.decide(made, ana)
     page = stage.words(admin.get(PAGE))
-    assert "All four steps are done" in page and "Hide the steps" not in page
+    assert "Setup is complete" in page and "Hide setup" not in page
     assert admin.get("/admin").headers["Location"] == "/admin/overview"
     assert "Setup:" not in stage.words(admin.get("/admin/overview")) and hidden.name == "Draft"
 
@@ -70,7 +70,7 @@ def test_each_step_says_how_it_stands(admin, login_as):
 def test_a_mail_of_another_kind_is_as_good(admin):
     admin.post("/admin/people", {"name": "Kim Park", "email": "kim@example.com"})
     sent("invitation")
-    assert "Mail , done" in stage.words(admin.get(PAGE))
+    assert "Email , done" in stage.words(admin.get(PAGE))
 
 
 def test_the_steps_are_hidden_and_found_again(admin):
@@ -79,7 +79,7 @@ def test_the_steps_are_hidden_and_found_again(admin):
     assert admin.get("/admin").headers["Location"] == "/admin/overview"
     page = stage.words(admin.get("/admin/overview"))
     assert "Setup: 0 of 4 steps done. Continue" in page
-    assert "Hide the steps" not in stage.words(admin.get(PAGE))
+    assert "Hide setup" not in stage.words(admin.get(PAGE))
     assert admin.post(f"{PAGE}/hiding").status_code == 303
     assert len(events("organisation.changed")) == 1
     assert "Setup guide shown" in stage.words(admin.get("/admin/audit"))

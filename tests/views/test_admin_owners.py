@@ -159,7 +159,7 @@ def test_the_apps_requests_with_each_ones_page(owner, hers, rita, otto, ana):
 
 
 def test_the_requests_page_without_any_says_what_will_come(owner, hers):
-    assert "Nobody has asked for Salesforce yet" in words(owner.get(url(hers, "/requests")))
+    assert "No requests for Salesforce yet" in words(owner.get(url(hers, "/requests")))
 
 
 def test_who_has_it_with_fields_since_when_and_why(owner, hers, login_as, olga, rita, otto, ana, adam):

@@ -133,7 +133,7 @@ def test_the_list_is_filtered_by_state_app_person_approver_words_and_days(admin,
     fragment = admin.get(f"/admin/requests?state=approved&app={concur.public_id}", htmx=True)
     assert is_fragment(fragment) and rows(fragment) == [other.public_id]
     assert f"app={concur.public_id}&state=denied" in words(fragment) or "state=denied" in words(fragment)
-    assert "No request matches" in plain(admin.get("/admin/requests?q=zebra"))
+    assert "No requests match" in plain(admin.get("/admin/requests?q=zebra"))
 
 
 def test_the_requests_that_are_found_are_taken_along_as_a_table(admin, asked, company, monkeypatch):
@@ -161,7 +161,7 @@ def test_the_requests_that_are_found_are_taken_along_as_a_table(admin, asked, co
 
 
 def test_an_empty_list_says_so(admin):
-    assert "Nobody has asked for anything yet" in plain(admin.get("/admin/requests"))
+    assert "No requests yet" in plain(admin.get("/admin/requests"))
 
 
 def test_pages_follow_each_other(admin, figma):
@@ -298,7 +298,7 @@ def test_no_admin_steps_in_on_their_own_request(admin, adam, figma, company, act
     assert answer.status_code == 403 and "You cannot change your own request." in plain(answer)
     assert now(own).state == "pending" and now(own).version == 1
     assert "This is your own request. You can cancel it;" in plain(admin.get(url(own)))
-    assert "Step in" not in plain(admin.get(f"/requests/{own.public_id}"))
+    assert "Manage request" not in plain(admin.get(f"/requests/{own.public_id}"))
 
 
 @pytest.mark.parametrize("action", ["cancellation", "reassignment", "extension"])
@@ -317,7 +317,7 @@ def test_what_is_settled_or_overdue_stays_as_it_is(admin, asked, ana, company, f
 def test_the_requests_page_leads_admins_there_and_nobody_else(admin, login_as, asked, rita, ana):
     assert f'href="{url(asked)}"' in words(admin.get(f"/requests/{asked.public_id}"))
     for person in (rita, ana):
-        assert "Step in" not in plain(login_as(person).get(f"/requests/{asked.public_id}"))
+        assert "Manage request" not in plain(login_as(person).get(f"/requests/{asked.public_id}"))
 
 
 def test_whom_to_give_it_to_is_found_with_all_that_was_typed_kept(admin, asked, company):

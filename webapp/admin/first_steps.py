@@ -37,4 +37,4 @@ def hide_first_steps() -> AnyResponse:
     """Admin leads to the overview from now on; the page stays where it is."""
     operations.hide_first_steps(db.session.get_one(Organisation, 1), actor=me(), now=clock.now())
     commit()
-    return go(url_for("admin.overview"), "Admin begins here from now on.")
+    return go(url_for("admin.overview"), "Admin now opens the overview.")

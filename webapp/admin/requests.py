@@ -29,7 +29,7 @@ from webapp.workflow.states import RequestState
 from . import filters, picker, questions, tables
 from .views import bp, commit, fragment, go, undo
 
-COLUMNS = ("Request", "App", "Person", "State", "With, or decided by", "Until, or when (UTC)", "Asked (UTC)", "Note")
+COLUMNS = ("Request", "App", "Person", "State", "Approver", "Due or decided (UTC)", "Requested (UTC)", "Note")
 STATES = ("pending", "approved", "denied", "expired", "cancelled")
 
 
@@ -128,7 +128,7 @@ def _whom(line: Line) -> str:
         return line.decided_by.name if line.decided_by else ""
     if step.tier == "approver":
         return step.person.name if step.person else step.group_name
-    return {"owner": "The app’s owner", "admins": "The admins"}.get(step.tier, "Nobody")
+    return {"owner": "The app’s owner", "admins": "The admins"}.get(step.tier, "No one")
 
 
 @bp.get("/requests/<public_id>")
@@ -146,7 +146,7 @@ def cancel_request(public_id: str) -> AnyResponse:
 
     def act(case: Case) -> str:
         override.cancel(case, actor=me(), reason=request.form.get("reason", ""), now=clock.now())
-        return "The request is cancelled. Everybody on it is told why."
+        return "Request cancelled. The requester and approvers have been notified."
 
     return _act(public_id, "cancellation", act)
 
@@ -166,7 +166,7 @@ def reassign_request(public_id: str) -> AnyResponse:
             raise Invalid(approver="Choose a person or group.")
         override.reassign(case, to=to.approver, name=to.name, actor=me(), reason=request.form.get("reason", ""),
                           now=clock.now())  # fmt: skip
-        return f"It is with {to.name} now. The links that were mailed before are dead."
+        return f"Reassigned to {to.name}. Earlier links no longer work."
 
     return _act(public_id, "reassignment", act)
 
@@ -180,7 +180,7 @@ def extend_request(public_id: str) -> AnyResponse:
     def act(case: Case) -> str:
         override.extend(case, days=request.form.get("days", ""), actor=me(), reason=request.form.get("reason", ""),
                         now=clock.now())  # fmt: skip
-        return "There is more time to decide now."
+        return "Deadline extended."
 
     return _act(public_id, "extension", act)
 
