@@ -288,7 +288,11 @@ def test_a_new_name_that_cannot_be_taken_stays_in_the_dialog(admin, finance, htm
 def test_a_name_that_somebody_else_changed_meanwhile_is_a_conflict(admin, finance, htmx):
     admin.post(f"{url(finance)}/name", {"name": "Money", "was": "Finance"})
     answer = admin.post(f"{url(finance)}/name", {"name": "Cash", "was": "Finance"}, htmx=htmx)
-    assert answer.status_code == 409 and 'value="Cash"' in words(answer) and "renamed this group to Money." in words(answer)
+    assert (
+        answer.status_code == 409
+        and 'value="Cash"' in words(answer)
+        and "renamed this group to Money." in words(answer)
+    )
     assert now(finance).name == "Money"
 
 

@@ -69,7 +69,11 @@ def settled(app, person, approver, hours, state="approved"):
 
 def test_an_empty_installation_says_what_will_be_here(admin):
     page = stage.words(admin.get("/admin/overview"))
-    assert "Pending requests 0" in page and "No decisions in the last 12 weeks" in page and "No requests are due in the next 7 days." in page
+    assert (
+        "Pending requests 0" in page
+        and "No decisions in the last 12 weeks" in page
+        and "No requests are due in the next 7 days." in page
+    )
 
 
 def test_percentiles_are_interpolated_alike_on_both_engines(app, scope, company):

@@ -90,7 +90,9 @@ def _users(group: int) -> list[str]:
         )
     )
     found = [
-        f"{verb} {_some(names)}" for verb, names in (("is an approver for", decides), ("owns", owns), ("can see", sees)) if names
+        f"{verb} {_some(names)}"
+        for verb, names in (("is an approver for", decides), ("owns", owns), ("can see", sees))
+        if names
     ]
     if pending:
         found.append(f"has {pending:,} pending {'request' if pending == 1 else 'requests'}")
