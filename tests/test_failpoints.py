@@ -59,7 +59,7 @@ def test_nothing_is_armed_unless_the_setting_says_so(tmp_path: Path) -> None:
 
 def test_the_start_is_refused_where_others_could_reach_us(tmp_path: Path) -> None:
     outside = {"COUNTERSIGN_DATA": str(tmp_path), "BASE_URL": "https://apps.example.com"}
-    with pytest.raises(SettingsError, match="for this machine only"):
+    with pytest.raises(SettingsError, match="is for tests only"):
         Settings.from_env(outside | {"COUNTERSIGN_FAILPOINTS": "/there"})
 
 

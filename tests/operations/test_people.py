@@ -209,7 +209,7 @@ def test_a_password_link_works_once_and_ends_all_sessions(company: Company) -> N
     assert rows("sessions", "ended_at IS NULL") == 0
     assert "hash" not in str(events("password.set"))
     for round in (0, 2):
-        with pytest.raises(Conflict, match="used already"):
+        with pytest.raises(Conflict, match="already been used"):
             people.set_password(company.rita.id, hash="$other", round=round, now=clock.now())
     deactivate(company.rita, company.adam)
     with pytest.raises(Conflict):

@@ -97,7 +97,7 @@ def test_the_page_takes_the_same_statements_with_few_and_many_people(admin, app_
         with statements() as seen:
             assert admin.get(f"/admin/apps/{app_.public_id}").status_code == 200
         counts.append(len(seen))
-    assert counts == [8, 8, 8]
+    assert counts == [9, 9, 9]
 
 
 def test_name_description_category_and_link_are_saved_one_by_one(admin, app_, adam):

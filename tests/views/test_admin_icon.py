@@ -134,7 +134,7 @@ def test_what_is_no_picture_is_refused_beside_the_control(admin, app_, body, sai
 def test_a_body_beyond_all_bounds_is_refused_with_a_sentence(admin, app_):
     seen = was(admin, app_)
     answer = upload(admin, app_, b"\0" * 1100 * 1024, seen=seen, htmx=True)
-    assert answer.status_code == 413 and "Make it smaller and send it again." in words(answer)
+    assert answer.status_code == 413 and "The upload is too large (limit 1 MB)." in words(answer)
 
 
 def test_the_name_and_the_type_that_the_browser_says_do_not_matter(admin, app_):

@@ -134,7 +134,7 @@ def test_rules_are_copied_from_their_own_apps_only(owner, hers, olga, ana, ben, 
 def test_an_owner_lets_pending_requests_finish_and_no_more(owner, hers, rita, way):
     made = factories.request(rita, hers)
     asked = owner.post(url(hers, "/approval-required"), {"was": "on"}, htmx=True)
-    assert "An admin could approve or cancel them all instead." in words(asked)
+    assert "To approve or cancel them all, ask an admin." in words(asked)
     assert 'value="finish"' in words(asked) and 'value="approve"' not in words(asked)
     refused = turn_off(owner, hers, pending=way, why="Now.")
     assert refused.status_code == 409 and "Only an admin can approve or cancel them all." in words(refused)

@@ -366,7 +366,7 @@ def test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request(no
     assert "Code from the email" not in words(page)
     assert "only the code and a button do" not in words(page)
     assert "works without a password" not in words(nobody.get(f"/sign-in?next=/approvals/{strict.public_id}"))
-    assert "works without a password" in words(nobody.get("/sign-in"))
+    assert "For most apps you do not need a password." in words(nobody.get("/sign-in"))
     before = stage.everything()
     for verdict in ("approval", "denial"):
         for htmx in (False, True):

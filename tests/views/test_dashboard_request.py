@@ -127,6 +127,9 @@ def test_an_admin_who_asks_is_a_requester_like_any_other(login_as, adam, ana):
 
 
 def test_addresses_outside_and_what_their_servers_say_are_for_owners_and_admins(login_as, rita, ana, ben, adam, made):
+    choose("write")
+    db.session.execute(text("UPDATE organisation SET outcome_domains = 'partner.example'"))
+    db.session.commit()
     factories.decide(made, ben, Verdict.DENIED, "No.")
     choose("write")
     db.session.execute(

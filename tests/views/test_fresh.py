@@ -132,17 +132,17 @@ def test_who_refuses_the_change_is_asked_for_no_password_again(stale, wanted):
     """The password is right and the name is not: the proof stays, and only the name has to be mended."""
     factories.app("Zoom")
     answer = stale.post("/admin/apps", {"name": "Zoom", "your_password": factories.PASSWORD}, htmx=True)
-    assert answer.status_code == 422 and "There is an app called Zoom already." in words(answer)
+    assert answer.status_code == 422 and "An app with the name Zoom already exists." in words(answer)
     assert stale.post("/admin/apps", {"name": "Zoom two"}).status_code == 303
     assert app_called("Zoom two") is not None
 
 
 def test_several_values_of_one_name_are_all_kept(stale, wanted, company):
     legal = factories.group("Legal")
-    groups = [company.finance.public_id, legal.public_id]
-    form = {"audience": "groups", "groups": groups, "was": '{"audience": "everyone", "groups": []}'}
+    groups = [f"group:{one.public_id}" for one in (company.finance, legal)]
+    form = {"audience": groups, "was": '{"audience": []}'}
     answer = stale.post(f"/admin/apps/{wanted.public_id}/audience", form)
-    assert [value for name, value in carried(answer) if name == "groups"] == groups
+    assert [value for name, value in carried(answer) if name == "audience"] == groups
     stale.post(f"/admin/apps/{wanted.public_id}/audience", form | {"your_password": factories.PASSWORD})
     assert now(wanted).for_everyone is False
 

@@ -112,19 +112,22 @@ ANA, BEN = Approver(person=1), Approver(person=2)
         (Policy(days=-3), "1 to 90"),
         (Policy(steps=(StepRule(ANA, 0),)), "1 to 90"),
         (Policy(steps=(StepRule(ANA, 91),)), "1 to 90"),
-        (Policy(steps=(StepRule(ANA), StepRule(BEN), StepRule(ANA))), "two steps"),
+        (Policy(steps=(StepRule(ANA), StepRule(BEN), StepRule(ANA))), "already in another step"),
         (Policy(steps=tuple(StepRule(Approver(person=one)) for one in range(1, 12))), "up to 10"),
-        (Policy(steps=(StepRule(ANA),), entitlements=(ROLE,)), "nobody may set it"),
-        (Policy(steps=(StepRule(ANA, see={"role": Visibility.READ}),), entitlements=(ROLE,)), "nobody may set it"),
-        (Policy(approval_required=False, entitlements=(ROLE,)), "Role is required, but without approval nobody sets"),
-        (Policy(approval_required=False, entitlements=(replace(ROLE, requester=Visibility.WRITE),)), "Give it a def"),
+        (Policy(steps=(StepRule(ANA),), entitlements=(ROLE,)), "no one can edit it"),
+        (Policy(steps=(StepRule(ANA, see={"role": Visibility.READ}),), entitlements=(ROLE,)), "no one can edit it"),
+        (
+            Policy(approval_required=False, entitlements=(ROLE,)),
+            "Role is required but has no default. Without approval",
+        ),
+        (Policy(approval_required=False, entitlements=(replace(ROLE, requester=Visibility.WRITE),)), "Add a default"),
         (
             Policy(
                 approval_required=False,
                 steps=(StepRule(ANA, see={"role": Visibility.WRITE}),),
                 entitlements=(ROLE,),
             ),
-            "or do not require it",
+            "or make it optional",
         ),
     ],
 )
