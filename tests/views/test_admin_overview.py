@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, text
 
 from bench.lists import explained, names
 from webapp import clock
-from webapp.admin.overview import told
+from webapp.admin.overview import told, told_in_full
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Step
 from webapp.queries import overview as queries
@@ -184,6 +184,9 @@ def test_what_all_decisions_are_read_for_is_in_indices(app, company):
 def test_times_are_told_in_the_unit_that_fits():
     assert [told(one) for one in (0, 20, 90, 3600, 27000, 86400, 112320, 172800)] == [
         "0", "1 min", "2 min", "1 h", "7.5 h", "1 day", "1.3 days", "2 days",
+    ]  # fmt: skip
+    assert [" ".join(told_in_full(one)) for one in (0, 20, 90, 3600, 27000, 86400, 172800)] == [
+        "0 minutes", "1 minute", "2 minutes", "1 hour", "7.5 hours", "1 day", "2 days",
     ]  # fmt: skip
 
 
