@@ -219,6 +219,14 @@
     if (event.target.matches("[data-count]")) count(event.target);
   });
 
+  // The results are loaded anew without the filters, whose fold says how many of them are set.
+  document.addEventListener("input", ({ target }) => {
+    const fold = target.closest(".cs-more-filters");
+    if (!fold) return;
+    const set = [...fold.querySelectorAll("input, select")].filter((field) => field.value.trim()).length;
+    fold.querySelector("[data-filters-set]").textContent = set ? `${set} set` : "";
+  });
+
   document.addEventListener("change", (event) => {
     if (event.target.form?.matches("[data-autosubmit]")) event.target.form.requestSubmit();
   });

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from .cases import Cases
-from .site import card, request_of, tile
+from .site import PHONE, WIDE, card, request_of, tile
 
 STILL_THERE = "Your text is still here"
 
@@ -49,6 +49,45 @@ def test_search_without_javascript(window):
     expect(page.locator(".cs-card")).to_have_count(1)
     expect(card(page, "Snowflake")).to_be_visible()
     expect(page.get_by_label("Search apps", exact=True)).to_have_value("warehouse")
+
+
+def test_filters_are_folded_on_a_phone(window):
+    page = window("Adam", viewport=PHONE)
+    page.goto("/admin/requests")
+    person, fold = page.get_by_label("Any requester", exact=True), page.locator(".cs-more-filters > summary")
+    expect(person).to_be_hidden()
+    fold.press("Enter")
+    person.fill("zebra")
+    expect(page.get_by_role("heading", name="No request matches")).to_be_visible()
+    expect(fold).to_have_text("Filters 1 set")
+    expect(person).to_be_visible()
+    # What is set is not folded away, and nothing is on a wide screen.
+    page.reload()
+    expect(person).to_have_value("zebra")
+    expect(person).to_be_visible()
+    expect(fold).to_have_text("Filters 1 set")
+    person.fill("")
+    expect(fold).to_have_text("Filters")
+    page.goto("/admin/requests")
+    page.set_viewport_size(WIDE)
+    expect(person).to_be_visible()
+    expect(fold).to_be_hidden()
+
+
+def test_filters_and_sorting_without_javascript(window):
+    page = window("Adam", viewport=PHONE, java_script_enabled=False)
+    page.goto("/admin/requests")
+    newest = page.locator("tr[id^=request-]").first.get_attribute("id")
+    page.get_by_role("link", name="Asked", exact=True).click()
+    page.wait_for_url("**sort=asked*")
+    expect(page.get_by_text("oldest first")).to_be_visible()
+    assert page.locator("tr[id^=request-]").first.get_attribute("id") != newest
+    page.locator(".cs-more-filters > summary").click()
+    page.get_by_label("Any requester", exact=True).fill("zebra")
+    page.get_by_label("Any requester", exact=True).press("Enter")
+    page.wait_for_url("**person=zebra*sort=asked*")
+    expect(page.locator(".cs-more-filters > summary")).to_have_text("Filters 1 set")
+    expect(page.get_by_label("Any requester", exact=True)).to_be_visible()
 
 
 def test_a_refused_request_keeps_what_was_typed(window):

@@ -1,7 +1,7 @@
 """Every request, and what an admin may do to one that is not their own."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -44,6 +44,7 @@ class Search:
     approver: str
     since: date | None
     until: date | None
+    sort: str
 
     def at(self, **key: object) -> str:
         """The query string with some of it changed."""
@@ -51,7 +52,7 @@ class Search:
 
     @property
     def is_empty(self) -> bool:
-        return not self.at()
+        return not self.at(sort="")
 
     def filter(self) -> Filter:
         """The ids for it; what matches nobody finds nothing."""
@@ -64,6 +65,7 @@ class Search:
             words=self.q.split()[:8],
             since=filters.begin(self.since),
             until=filters.end(self.until),
+            oldest=self.sort == "asked",
         )
 
 
@@ -76,13 +78,14 @@ def searched() -> Search:
         approver=filters.word("approver"),
         since=filters.day("since"),
         until=filters.day("until"),
+        sort=filters.one_of("sort", ("asked",)),
     )
 
 
 @bp.get("/requests")
 @admins
 def requests() -> Response:
-    """All of them, newest first."""
+    """All of them, newest first or, sorted by "asked", oldest first."""
     search = searched()
     page = queries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
     if htmx.is_fragment():
@@ -101,7 +104,7 @@ def requests_csv() -> Response:
 def _table(wanted: Filter) -> Iterator[str]:
     choose("read")
     yield tables.head(COLUMNS)
-    for lines in queries.batches(wanted):
+    for lines in queries.batches(replace(wanted, oldest=False)):
         yield tables.written([_row(line) for line in lines])
 
 

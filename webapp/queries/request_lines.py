@@ -76,7 +76,7 @@ _LINES: Select[Any] = (
 
 
 def page(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = request_search.PAGE) -> Page:
-    """Newest first; `before` or `after` is the request (its key) at the edge of the page that was seen. Four
+    """As they are sorted; `before` or `after` is the request (its key) at the edge of the page that was seen. Four
     statements, one more from the second page on, and up to four more where words are looked for."""
     found = request_search.find(wanted, before=before, after=after, limit=limit)
     rows = {row.id: row for row in db.session.execute(_LINES.where(AccessRequest.id.in_(found.ids)))}

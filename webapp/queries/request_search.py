@@ -1,4 +1,4 @@
-"""Which requests a filter finds, newest first, by statements that stop as soon as a page is full.
+"""Which requests a filter finds, newest or oldest first, by statements that stop as soon as a page is full.
 
 State, app, days and approver each have an index in the order of the list, and a person has few requests: there the
 database walks or gathers by an index whatever the table's size. Words have none in that order, and PostgreSQL cannot
@@ -54,7 +54,7 @@ MERGED = 20
 class Filter:
     """What is looked for; None and "" are no condition. `person` asked or is to get it, `approver` was asked to
     decide (ids). Each of `words` begins a word of the message, stands in the name of the app or the person, or
-    begins the reference. `since` is inclusive, `until` exclusive."""
+    begins the reference. `since` is inclusive, `until` exclusive. `oldest` puts the oldest first."""
 
     state: str = ""
     app: int | None = None
@@ -63,6 +63,7 @@ class Filter:
     words: Sequence[str] = ()
     since: datetime | None = None
     until: datetime | None = None
+    oldest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Edge:
-    """Where a page begins: after this request, or, looking `up`, before it."""
+    """Where a page begins: after this request, or, looking `up`, before it; without one, at that end of the list."""
 
     at: datetime | None = None
     id: int = 0
@@ -87,21 +88,22 @@ class _Edge:
 
 def find(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = PAGE) -> Found:
     """The page that begins at one of these requests, or the first."""
-    edge = _edge(before or after, up=bool(after and not before))
+    edge = _edge(before or after, up=bool(after and not before), oldest=wanted.oldest)
     if wanted.words and db.engine.dialect.name == "postgresql":
         ids, count = _by_words(wanted, edge, limit + 1)
     else:
         ids, count = _by_indices(wanted, edge, limit + 1)
     more, ids = len(ids) > limit, ids[:limit]
-    if edge.up:
+    # The way back is there on each page but the first.
+    ahead, behind = (ids[-1] if more else 0), (ids[0] if edge.at and ids else 0)
+    if edge.up is not wanted.oldest:
         ids.reverse()
-        return Found(ids, count, newer=ids[0] if more else 0, older=ids[-1] if ids else 0)
-    return Found(ids, count, newer=ids[0] if edge.at and ids else 0, older=ids[-1] if more else 0)
+    return Found(ids, count, *((ahead, behind) if edge.up else (behind, ahead)))
 
 
-def _edge(id: int, *, up: bool) -> _Edge:
+def _edge(id: int, *, up: bool, oldest: bool) -> _Edge:
     at = db.session.scalar(select(AccessRequest.created_at).where(AccessRequest.id == id)) if id else None
-    return _Edge(at, id, up) if at else _Edge()
+    return _Edge(at, id, up) if at else _Edge(up=oldest)
 
 
 def _by_indices(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int]:
@@ -132,7 +134,8 @@ def _by_words(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int]:
             return ids, count
     months = _months(wanted)
     newest = _by_months(wanted, terms, months, _Edge(), COUNTED + 1)
-    return _by_months(wanted, terms, months, edge, limit) if edge.at else newest[:limit], len(newest)
+    is_newest = edge.at is None and not edge.up
+    return newest[:limit] if is_newest else _by_months(wanted, terms, months, edge, limit), len(newest)
 
 
 # What is looked for, without words
