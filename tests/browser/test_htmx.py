@@ -58,7 +58,7 @@ def test_filters_are_folded_on_a_phone(window):
     expect(person).to_be_hidden()
     fold.press("Enter")
     person.fill("zebra")
-    expect(page.get_by_role("heading", name="No request matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No requests match")).to_be_visible()
     expect(fold).to_have_text("Filters 1 set")
     expect(person).to_be_visible()
     # What is set is not folded away, and nothing is on a wide screen.
