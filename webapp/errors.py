@@ -40,7 +40,7 @@ _TITLES = {
 _SENTENCES = {
     400: "The request could not be read. Go back, reload the page and try again.",
     403: "You do not have permission to see this. If you need it, ask an admin.",
-    405: "Go to dashboard and start from there.",
+    405: "Go to your dashboard and start from there.",
     413: "The upload is too large (limit 1 MB). Use a smaller file.",
     429: "Too many attempts. Wait a minute and try again.",
     503: "The database is not responding. Nothing was saved. Try again in a minute.",

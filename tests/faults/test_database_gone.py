@@ -71,8 +71,8 @@ def test_gone_at_the_commit_is_not_called_unchanged(
     monkeypatch.setattr(audit, "seal", cut)
     answer = rita.post(f"/catalog/{wanted.public_id}/request", {"message": "For my work."})
     assert answer.status_code == 503
-    assert "we do not know whether this was saved" in answer.text
-    assert "nothing was changed" not in answer.text
+    assert "Check whether your change is there" in answer.text
+    assert "Nothing was saved" not in answer.text
 
 
 @pytest.mark.parametrize("engine", [POSTGRESQL])
@@ -112,7 +112,7 @@ def test_gone_behind_a_refusal_does_not_spoil_it(
     monkeypatch.setattr(access, "refuse_to_decide", cut)
     answer = ana.post(f"/requests/{made.public_id}/approval")
     assert answer.status_code == 403
-    assert "You cannot decide your own request." in answer.text
+    assert "You cannot approve or deny your own request." in answer.text
 
 
 @pytest.mark.parametrize("engine", [POSTGRESQL])
