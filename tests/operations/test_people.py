@@ -82,7 +82,7 @@ def test_who_comes_back_is_asked_again_with_a_new_link(company: Company) -> None
     assert mails(before) == [("approval-asked", "approver", "ana")]
     factories.decide(made, company.ana)
     assert state(made) == "approved"
-    with pytest.raises(Conflict, match="active already"):
+    with pytest.raises(Conflict, match="already active"):
         reactivate(company.ana, company.adam)
     db.session.rollback()
 
@@ -134,7 +134,7 @@ def test_the_last_admin_and_oneself_cannot_be_deactivated(company: Company) -> N
         people.set_admin(company.adam, is_admin=False, actor=company.ana, now=clock.now())
     eve = factories.person("Eve", admin=True)
     deactivate(company.adam, eve)
-    with pytest.raises(Conflict, match="deactivated already"):
+    with pytest.raises(Conflict, match="already deactivated"):
         deactivate(company.adam, eve)
     with pytest.raises(Conflict, match="only admin"):
         deactivate(eve, company.ana)

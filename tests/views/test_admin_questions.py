@@ -42,7 +42,7 @@ def test_a_group_that_has_another_member_now(admin, adam, otto, company, htmx):
     groups.add_member(db.session.merge(company.finance), db.session.merge(otto), actor=adam, now=clock.now())
     outbox.commit()
     answer = admin.post(url, {"asked": asked}, htmx=htmx)
-    assert answer.status_code == 409 and CHANGED in words(answer) and "Its 3 members" in flat(answer)
+    assert answer.status_code == 409 and CHANGED in words(answer) and "3 members will be removed." in flat(answer)
     assert now(company.finance).archived_at is None
     assert admin.post(url, {"asked": question(answer)}, htmx=htmx).status_code == (200 if htmx else 303)
     assert now(company.finance).archived_at is not None

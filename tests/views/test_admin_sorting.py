@@ -104,10 +104,10 @@ def test_requests_are_sorted_by_when_they_were_made(admin, ana, filters, monkeyp
                                    ("-id", oldest[::-1], ("Older", "Newer"))):  # fmt: skip
             assert walk(admin, f"{where}?{filters}&sort={sort}", "request", *ways) == wanted, (where, sort)
         rows, heads, _ = page(admin, f"{where}?{filters}", "request")
-        assert heads["Asked"][0] == "descending"
-        _, heads, _ = page(admin, heads["Asked"][1], "request")
-        assert heads["Asked"][0] == "ascending"
-        assert page(admin, heads["Asked"][1], "request")[0] == rows
+        assert heads["Requested"][0] == "descending"
+        _, heads, _ = page(admin, heads["Requested"][1], "request")
+        assert heads["Requested"][0] == "ascending"
+        assert page(admin, heads["Requested"][1], "request")[0] == rows
         assert '<input type="hidden" name="sort" value="asked">' in words(admin.get(f"{where}?sort=asked"))
     newest, first = (number_of_statements(admin, f"/admin/requests?{filters}&sort={sort}") for sort in ("", "asked"))
     # The page of the newest may come out of what was counted.
