@@ -78,7 +78,7 @@ def test_filters_and_sorting_without_javascript(window):
     page = window("Adam", viewport=PHONE, java_script_enabled=False)
     page.goto("/admin/requests")
     newest = page.locator("tr[id^=request-]").first.get_attribute("id")
-    page.get_by_role("link", name="Asked", exact=True).click()
+    page.get_by_role("link", name="Requested", exact=True).click()
     page.wait_for_url("**sort=asked*")
     expect(page.get_by_text("oldest first")).to_be_visible()
     assert page.locator("tr[id^=request-]").first.get_attribute("id") != newest
