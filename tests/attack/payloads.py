@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import logging
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,7 @@ from tests.views import stage
 from tests.views.admin_helpers import question
 from webapp import jsonlog, links
 from webapp.extensions import db, limiter
-from webapp.models import AccessRequest, App, Grant, Person
+from webapp.models import AccessRequest, App, EntitlementField, Grant, Person
 from webapp.operations import _often
 from webapp.text import clean, one_line
 from webapp.workflow.entitlements import Entitlement
@@ -153,10 +154,10 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
         _look_at_texts(rita, talk, words, found)
         _look_at_table(admin, found)
         paths = {
-            company.rita: ["/", "/catalog", "/requests", talk],
+            company.rita: ["/", "/catalog", "/requests", "/search?q=e", talk],
             company.ana: ["/", "/approvals", talk.replace("/requests", "/approvals"), "/approvals/decided"],
             company.adam: ["/admin/apps", "/admin/people", "/admin/groups", "/admin/requests", "/admin/mail",
-                           "/admin/organisation", "/admin/audit", "/mailbox", *others],
+                           "/admin/organisation", "/admin/audit", "/mailbox", "/search?q=e", *others],
         }  # fmt: skip
         if chromium is not None:
             for person, some in paths.items():
@@ -168,6 +169,10 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
         root.setLevel(level)
     _look_at_log(log, found)
     return found
+
+
+# Fields that have their present value in the tag itself, or in the option that is selected.
+ONE_LINE = ("hidden", "text", "email", "select")
 
 
 class _Hand:
@@ -187,9 +192,9 @@ class _Hand:
     def post(self, who: str, path: str, **form: str) -> Any:
         return self._told("POST", path, form, self._people[who].post(path, form))
 
-    def get(self, path: str, *names: str) -> None:
+    def get(self, path: str, *names: str, **fixed: str) -> None:
         words = dict.fromkeys(names, self.word[:300])
-        self._told("GET", path, words, self._people["adam"].get(path, query_string=words))
+        self._told("GET", path, words, self._people["adam"].get(path, query_string=words | fixed))
 
     def question(self, page: str) -> str:
         """Which question an admin's dialog asks."""
@@ -197,12 +202,18 @@ class _Hand:
 
     def fill(self, page: str, action: str, **typed: str) -> None:
         """An admin's form as the page has it now, with these words in it."""
-        for form in Sight(self._people["adam"].get(page).text).forms:
-            if form.action.endswith(action):
-                as_it_is = {name: value for name, kind, value in form.fields if name and kind in ("hidden", "text")}
-                self.post("adam", form.action, **as_it_is | typed)
-                return
-        self.found.wrong.append(f"{page} has no form for {action}")
+        self.fill_each(page, (action, typed))
+
+    def fill_each(self, page: str, *forms: tuple[str, dict[str, str]]) -> None:
+        """Forms of one page that do not change each other: the words for the first that goes to such an address."""
+        shown = [form for form in Sight(self._people["adam"].get(page).text).forms if form.method == "POST"]
+        for action, typed in forms:
+            form = next((one for one in shown if re.search(f"{action}$", urlsplit(one.action).path)), None)
+            if form is None:
+                self.found.wrong.append(f"{page} has no form for {action}")
+                continue
+            kept = {name: value for name, kind, value in form.fields if name and kind in ONE_LINE}
+            self.post("adam", form.action.partition("#")[0], **kept | typed)
 
     def _told(self, method: str, path: str, form: dict[str, str], answer: Any) -> Any:
         self.found.statuses[answer.status_code] += 1
@@ -239,6 +250,7 @@ def _type_everywhere(app: Flask, company: factories.Company, words: list[str], f
         hand.post("rita", f"{talk}/comments", comment=word)
         _at_the_door(hand, company, word)
         _people_and_groups(hand, company, group, word, number)
+        _organisation(hand)
         name = one_line(word)[:60] or "-"
         field = Entitlement("f", "Field", "text", requester=Visibility.WRITE)
         step = StepRule(Approver(person=company.ana.id), None, {"f": Visibility.WRITE})
@@ -251,15 +263,18 @@ def _type_everywhere(app: Flask, company: factories.Company, words: list[str], f
             hand.get(path, "q", "person", "approver", "since", "until")
         hand.get("/admin/audit", "who", "person", "since", "until")
         hand.get("/admin/mail", "q", "since", "until")
-        for path in ("/catalog", "/admin/apps", "/admin/people", "/admin/groups", f"{page}/what-would-happen"):
+        for path in ("/search", "/catalog", "/admin/apps", "/admin/people", "/admin/groups"):
             hand.get(path, "q")
+        hand.get(f"{page}/people", "q")
         hand.get(group, "who")
+        _pickers(hand, company, page, group)
+        _access(hand, company, wanted, page, word)
         asked = hand.post("rita", f"/catalog/{wanted.public_id}/request", message=word[:900], **{"field-f": word[:150]})
         if asked.status_code == 303:
             _ends(hand, company, db.session.query(AccessRequest).order_by(AccessRequest.id.desc()).first(), page, ben,
                   word, number % 5)  # fmt: skip
             if number % 10 < 2:
-                read += [asked.headers["Location"], page, f"{page}/mails/denied"]
+                read += [asked.headers["Location"], page, f"{page}/people", f"{page}/mails/denied"]
     return read
 
 
@@ -286,20 +301,66 @@ def _people_and_groups(hand: _Hand, company: factories.Company, group: str, word
         hand.fill(details, "/details", **{name: word})
 
 
+def _organisation(hand: _Hand) -> None:
+    for name in ("name", "sender", "outcome_domains", "time_zone"):
+        hand.fill("/admin/organisation", "/organisation", **{name: hand.word})
+    send()  # with this name as their sender
+
+
 def _rules(hand: _Hand, company: factories.Company, page: str, word: str) -> None:
     """Each field of an app's page by itself, so that one that is refused does not keep the others out."""
     hand.post("adam", "/admin/apps", name=word)
-    for name in ("description", "category", "launch_url", "name"):
-        hand.fill(page, "/details", **{name: word})
-    hand.fill(page, "/note", note=word)
-    hand.fill(page, "/time-limit", days=word)
-    hand.post("adam", f"{page}/steps/person:{company.ana.public_id}/time-limit", days=word)
-    hand.post("adam", f"{page}/steps/new", q=word)
-    for name in ("words", "reasons", "others"):
-        hand.fill(page, "/outcomes/denied", **{"requester": "1", name: word})
-    for number, name in enumerate(("name", "help", "default")):
-        hand.post("adam", f"{page}/fields", **{"name": f"Field {number}", "kind": "text", name: word})
-    hand.post("adam", f"{page}/fields", name="Choice", kind="choice", options=word)
+    key = page.rpartition("/")[2]
+    hand.post("adam", f"{page}/steps/new", step=word)
+    hand.post("adam", f"{page}/steps/person:{company.ana.public_id}/approver", approver=word)
+    # One of each kind, so that each kind of default gets it, too.
+    hand.post("adam", f"{page}/fields", name=word, kind="text")
+    hand.post("adam", f"{page}/fields", name="A choice", kind="choice", options=word)
+    for kind in ("text", "number", "yes_no", "choices"):
+        hand.post("adam", f"{page}/fields", name=f"A {kind}", kind=kind, options="A\nB" if kind == "choices" else "")
+    db.session.rollback()
+    ids = db.session.scalars(select(EntitlementField.public_id).join(App).where(App.public_id == key)).all()
+    db.session.rollback()
+    hand.fill_each(
+        page,
+        *((f"/details/{name}", {name: word}) for name in ("description", "category", "launch_url", "name")),
+        ("/note", {"note": word}),
+        (r"/apps/\w+/time-limit", {"days": word}),
+        ("/steps/[^/]+/time-limit", {"days": word}),
+        *((f"/outcomes/{state}/words", {"words": word}) for state in ("approved", "denied", "expired")),
+        *((f"/outcomes/{state}/others", {"add": word}) for state in ("approved", "denied", "expired")),
+        ("/outcomes/denied/reasons", {"add": word}),
+        *((f"/fields/{id}/default", {"default": word}) for id in ids),
+        *((rf"/fields/\w+/{name}", {name: word}) for name in ("options", "help", "name")),
+    )
+
+
+def _pickers(hand: _Hand, company: factories.Company, page: str, group: str) -> None:
+    """What is typed to find people and groups: the search of each form without JavaScript, and the list with it."""
+    for pick in ("owner", "audience", "step", f"approver-{company.ana.public_id}"):
+        hand.get(page, "q", pick=pick)
+    for path in (f"{page}/grants/new", f"{page}/mails/denied", f"{page}/what-would-happen", group):
+        hand.get(path, "q", pick="person")
+    for kind in ("step", "approver", "owner", "decider", "audience", "person"):
+        hand.get("/admin/choices", "q", field=kind)
+
+
+def _access(hand: _Hand, company: factories.Company, wanted: App, page: str, word: str) -> None:
+    """Access that an admin grants and removes, with the field and the reason each by itself."""
+    ben, chloe = (f"person:{one.public_id}" for one in (company.ben, company.chloe))
+    given = f"{page}/grants/new?person="
+    hand.fill(given + ben, "/grants", reason=word[:450])
+    hand.fill(given + chloe, "/grants", reason="For the tests.", **{"field-f": word[:150]})
+    hand.fill(given + chloe, "/grants", reason="For the tests.")
+    held = select(Grant.public_id).where(Grant.app_id == wanted.id, Grant.person_id == company.ben.id)
+    for grant in db.session.scalars(held).all():
+        db.session.rollback()
+        hand.post("adam", f"{page}/grants/{grant}/removal", reason=word[:450])
+    home = f"/admin/people/{company.chloe.public_id}"
+    hand.fill(f"{home}/grants/removal", "/grants/removal", reason=word[:450])
+    hand.fill(given + chloe, "/grants", reason="For the tests.")
+    hand.fill(f"{home}/deactivation", "/deactivation", remove="1", reason=word[:450])
+    hand.post("adam", f"{home}/reactivation")
 
 
 def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: str, word: str, way: int) -> None:
@@ -307,6 +368,9 @@ def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: st
     path, words = f"/requests/{made.public_id}", word[:900]
     if way == 0:
         hand.post("ana", f"{path}/denial", reason=words, comment=words)
+        again = hand.post("rita", page.replace("/admin/apps", "/catalog") + "/request", message="Once more, please.")
+        if again.status_code == 303:
+            hand.post("rita", f"{again.headers['Location']}/cancellation", reason=words[:450])
     elif way == 1:
         hand.post("adam", f"/admin{path}/reassignment", q=word, reason=words, decider=ben)
         hand.post("adam", f"/admin{path}/extension", days=word, reason=words)
@@ -323,6 +387,7 @@ def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: st
             hand.post("adam", f"{home}/removal", reason=words)
     elif way == 3:
         hand.post("ana", f"{path}/approval", comment=words, reason=words, **{"field-f": word[:150]})
+        hand.post("rita", page.removeprefix("/admin") + "/return", reason=words[:450])
     else:
         hand.post("adam", f"{page}/archive", asked=hand.question(f"{page}/archive"), pending="cancel", why=words)
 

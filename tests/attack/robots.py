@@ -36,6 +36,7 @@ class Form:
 
     method: str
     action: str
+    id: str = ""
     fields: list[tuple[str, str, str]] = field(default_factory=list)  # name, kind, value
     buttons: list[tuple[str, str, str]] = field(default_factory=list)  # action, name, value
 
@@ -55,19 +56,35 @@ class Sight(HTMLParser):
         super().__init__()
         self.forms: list[Form] = []
         self.addresses: set[str] = set()
+        self._elsewhere: list[tuple[str, tuple[str, str, str]]] = []  # fields that name their form by its id
+        self._options: list[tuple[str, str, str]] | None = None  # the fields whose last one is a select still read
         self.feed(source)
         self.close()
+        for id, one in self._elsewhere:
+            for form in self.forms:
+                if form.id == id:
+                    form.fields.append(one)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self.addresses |= {given[name] for name in ("href", "src", "action", "formaction", "hx-post") if name in given}
         if tag == "form":
-            self.forms.append(Form(given.get("method", "get").upper(), given.get("action", "")))
+            self.forms.append(Form(given.get("method", "get").upper(), given.get("action", ""), given.get("id", "")))
         elif not self.forms:
             return
         elif tag in ("input", "textarea", "select"):
             kind = given.get("type", "text") if tag == "input" else tag
-            self.forms[-1].fields.append((given.get("name", ""), kind, given.get("value", "")))
+            one = given.get("name", ""), kind, given.get("value", "")
+            self._options = None
+            if "form" in given:
+                self._elsewhere.append((given["form"], one))
+                return
+            self.forms[-1].fields.append(one)
+            if tag == "select":
+                self._options = self.forms[-1].fields
+        elif tag == "option" and self._options and "selected" in given:
+            name, kind, _ = self._options[-1]
+            self._options[-1] = name, kind, given.get("value", "")
         elif tag == "button":
             # Disabled ones as well: a program need not care.
             action = given.get("formaction") or self.forms[-1].action

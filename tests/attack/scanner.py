@@ -154,7 +154,7 @@ def digits(company: Company, smtp: SmtpServer, address: str, *, mails: int) -> R
         newest = _newest(company, smtp)
         for one in made:
             told = newest[one.request.reference]
-            assert "somebody typed five wrong codes" in " ".join(told.text.split())
+            assert "Someone entered a wrong code 5 times" in " ".join(told.text.split())
             robot = Robot(address)
             robot.ask("POST", f"{link_in(one.mail)}/code", robot.see(link_in(one.mail)).forms[0].filled(False))
         send()

@@ -14,6 +14,7 @@ from tests.conftest import Browser
 from tests.smtp_server import Accepted
 from tests.views import stage
 from webapp import links
+from webapp.workflow.states import Visibility
 
 from . import __main__ as command
 from . import payloads
@@ -47,12 +48,19 @@ TYPED = ("text", "search", "email", "url", "tel", "number", "date", "password", 
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_every_field_of_every_form_gets_the_payloads(app: Any, company: Any, smtp: Any, address: str) -> None:
     """Whoever adds a field is asked here to throw the corpus into it. The fields are those of the pages themselves."""
-    plain, free = factories.app("Plain", company.ana, owner=company.ben), factories.app("Free")
+    see = {"f": Visibility.WRITE}
+    rule = stage.rule(company.ana, see=(see,), entitlements=(stage.text_field("f", requester=Visibility.WRITE),))
+    plain, free = factories.app("Plain", policy=rule, owner=company.ben), factories.app("Free")
     made, _ = factories.request(company.rita, plain), factories.grant(company.rita, free)
-    fields = set()
+    with_fields, fields = f"/admin/apps/{factories.app('Fields', company.ana).public_id}", set()
+    for kind in ("text", "choice"):
+        form = {"name": kind, "kind": kind, "options": "A" if kind == "choice" else ""}
+        assert Browser(app, company.adam).post(f"{with_fields}/fields", form).status_code == 303
     for person in (company.adam, company.ana, company.rita):
         fields |= fields_of(app, Browser(app, person), "/", "/account", "/admin", f"/approvals/{made.public_id}",
-                            f"/admin/people/{company.rita.public_id}", f"/admin/apps/{plain.public_id}",
+                            f"/admin/people/{company.rita.public_id}", f"/admin/apps/{plain.public_id}", with_fields,
+                            f"/admin/apps/{free.public_id}/people",
+                            f"/admin/apps/{plain.public_id}/grants/new?person=person:{company.chloe.public_id}",
                             f"/catalog/{plain.public_id}/request")  # fmt: skip
     token = links.password_token(company.otto.public_id, company.otto.password_round)
     fields |= fields_of(app, Browser(app), "/sign-in", stage.link(made, company.ana), f"/password/{token}")
