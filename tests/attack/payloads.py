@@ -360,7 +360,10 @@ def _access(hand: _Hand, company: factories.Company, wanted: App, page: str, wor
     hand.fill(f"{home}/grants/removal", "/grants/removal", reason=word[:450])
     hand.fill(given + chloe, "/grants", reason="For the tests.")
     hand.fill(f"{home}/deactivation", "/deactivation", remove="1", reason=word[:450])
-    hand.post("adam", f"{home}/reactivation")
+    active = db.session.scalar(select(Person.active).where(Person.id == company.chloe.id))
+    db.session.rollback()
+    if not active:  # the reason may have been refused
+        hand.post("adam", f"{home}/reactivation")
 
 
 def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: str, word: str, way: int) -> None:
