@@ -189,7 +189,7 @@ class _Hand:
             people: dict[str, Person | None] = {name: getattr(self.company, name) for name in ("adam", "rita", "ana")}
             self._people = {name: Browser(self.app, one) for name, one in (people | {"nobody": None}).items()}
 
-    def post(self, who: str, path: str, **form: str) -> Any:
+    def post(self, who: str, path: str, **form: Any) -> Any:
         return self._told("POST", path, form, self._people[who].post(path, form))
 
     def get(self, path: str, *names: str, **fixed: str) -> None:
@@ -212,13 +212,18 @@ class _Hand:
             if form is None:
                 self.found.wrong.append(f"{page} has no form for {action}")
                 continue
-            kept = {name: value for name, kind, value in form.fields if name and kind in ONE_LINE}
+            kept: dict[str, Any] = {}
+            for name, kind, value in form.fields:
+                if name and kind in ONE_LINE:
+                    kept.setdefault(name, []).append(value)  # a field may be there several times
             self.post("adam", form.action.partition("#")[0], **kept | typed)
 
-    def _told(self, method: str, path: str, form: dict[str, str], answer: Any) -> Any:
+    def _told(self, method: str, path: str, form: dict[str, Any], answer: Any) -> Any:
         self.found.statuses[answer.status_code] += 1
         if rule := rule_of(self.app, path, method):
-            self.found.fields |= {(rule, name) for name, value in form.items() if value and value in self.word}
+            self.found.fields |= {
+                (rule, name) for name, value in form.items() if isinstance(value, str) and value and value in self.word
+            }
         # Refused as a stale form, or at the door, a payload would be looked at by nobody.
         if answer.status_code >= 500 or answer.status_code in (401, 403, 405, 409):
             self.found.wrong.append(f"{path} answers {answer.status_code} to {form!r:.200}")
@@ -370,7 +375,9 @@ def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: st
     """What people write when they end a request, in one of five ways."""
     path, words = f"/requests/{made.public_id}", word[:900]
     if way == 0:
-        hand.post("ana", f"{path}/denial", reason=words, comment=words)
+        denied = hand.post("ana", f"{path}/denial", reason=words, comment=words)
+        if denied.status_code != 303:  # the reason was refused
+            return
         again = hand.post("rita", page.replace("/admin/apps", "/catalog") + "/request", message="Once more, please.")
         if again.status_code == 303:
             hand.post("rita", f"{again.headers['Location']}/cancellation", reason=words[:450])

@@ -31,14 +31,14 @@ def test_a_sample_of_each_family_in_pages_mails_tables_and_logs(
 ) -> None:
     """Every forty-third of the corpus; all of it by `python -m tests.attack input`."""
     found = payloads.throw(app, company, payloads.corpus()[::43], smtp, chromium, address)
-    assert found.wrong == []
+    assert found.wrong == [], "\n".join(found.wrong)
     assert found.pages > 15 and found.mails > 20 and found.cells > 500 and found.lines > 300
 
 
 def test_what_is_hard_to_read_breaks_no_field_on_either_engine(app: Any, company: Any, smtp: Any, address: str) -> None:
     words = ["\0", "a\0b", "\U0001fffe", "\ud800", "Z" + "\u0301" * 30, "İstanbul", *payloads.ADDRESSES[::6]]
     found = payloads.throw(app, company, words, smtp, None, address)
-    assert found.wrong == []
+    assert found.wrong == [], "\n".join(found.wrong)
 
 
 # Kinds of fields that somebody can type into.
@@ -66,7 +66,7 @@ def test_every_field_of_every_form_gets_the_payloads(app: Any, company: Any, smt
     fields |= fields_of(app, Browser(app), "/sign-in", stage.link(made, company.ana), f"/password/{token}")
     assert len(fields) > 60
     found = payloads.throw(app, company, [f"payload number {number}" for number in range(5)], smtp, None, address)
-    assert found.wrong == []
+    assert found.wrong == [], "\n".join(found.wrong)
     assert sorted(fields - found.fields) == []
 
 
