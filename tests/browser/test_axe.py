@@ -135,7 +135,7 @@ def wrong_sign_in(page: Page, cases: Cases) -> None:
     page.get_by_label("Email", exact=True).fill("nobody@example.com")
     page.get_by_label("Password", exact=True).fill("wrong")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_text("do not go together")).to_be_visible()
+    expect(page.get_by_text("The email address or password is incorrect.")).to_be_visible()
 
 
 def refused_forgot(page: Page, cases: Cases) -> None:
@@ -256,7 +256,7 @@ def without_token(page: Page, cases: Cases) -> None:
 def broken(page: Page, cases: Cases) -> None:
     """The stack does not break when asked to, so its page comes from the template."""
     with cases.app.test_request_context("/"):
-        body = render_template("errors/500.html", when="Today 09:41", reference="3f9c2a71", again_url="/")
+        body = render_template("errors/500.html", when="Today 09:41", reference="3f9c2a71", again_url="/", reads=True)
     page.route("**/breaks", lambda route: route.fulfill(status=200, content_type="text/html", body=body))
     page.goto("/breaks")
     expect(page.get_by_text("3f9c2a71")).to_be_visible()
@@ -268,7 +268,7 @@ def failed_toast(page: Page, cases: Cases) -> None:
     page.get_by_label("Why do you need it?", exact=True).fill("For the model.")
     page.route("**/request", lambda route: route.abort())
     page.get_by_role("button", name="Request app", exact=True).click()
-    expect(page.get_by_role("dialog").get_by_text("The server cannot be reached").first).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("Cannot reach the server.").first).to_be_visible()
 
 
 def new_mail(page: Page, cases: Cases) -> None:
