@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, urlsplit
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, abort, make_response, request
 from werkzeug.exceptions import SecurityError
 
 from webapp import hosts, htmx
@@ -101,3 +101,15 @@ def here() -> str:
     path = quote(request.path, safe="/~:@!$&'()*+,;=-._")
     query = request.query_string.decode("latin1")
     return local_path(f"{path}?{query}" if query else path)
+
+
+def uploaded_picture(body: bytes, content_type: str, name: str) -> Response:
+    """A picture that someone uploaded: kept by the browser for a year; opened by itself it can do nothing.
+    Its address changes with its content."""
+    response = make_response(body)
+    response.content_type = content_type
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    response.headers["Content-Disposition"] = f'inline; filename="{name}"'
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response

@@ -15,6 +15,7 @@ from webapp.operations.errors import Conflict, Invalid, TooOften
 from webapp.presentation import count, now, times
 from webapp.queries import catalog, directory, own_access
 from webapp.queries.chains import Who
+from webapp.security import uploaded_picture
 from webapp.signin import anyone, me, people
 from webapp.text import clean, whole_number
 from webapp.times import span
@@ -130,13 +131,7 @@ def icon(public_id: str) -> Response:
     )
     if found is None or request.args.get("v") != found.sha256[:16]:
         abort(404)
-    response = make_response(found.body)
-    response.content_type = found.content_type
-    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
-    response.headers["Content-Disposition"] = 'inline; filename="icon.webp"'
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    return response
+    return uploaded_picture(found.body, found.content_type, "icon.webp")
 
 
 def _conflict(app: App, sentence: str) -> AnyResponse:

@@ -1,10 +1,11 @@
 """The organisation's logo, at the head of each page."""
 
-from flask import Response, abort, make_response, request
+from flask import Response, abort, request
 
 from webapp import pictures
 from webapp.extensions import db
 from webapp.models import Organisation
+from webapp.security import uploaded_picture
 from webapp.signin import people
 
 from .views import bp
@@ -17,10 +18,4 @@ def logo() -> Response:
     found = db.session.query(Organisation.logo, Organisation.logo_hash).first()
     if found is None or found.logo is None or request.args.get("v") != found.logo_hash[:16]:
         abort(404)
-    response = make_response(found.logo)
-    response.content_type = pictures.CONTENT_TYPE
-    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
-    response.headers["Content-Disposition"] = 'inline; filename="logo.webp"'
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    return response
+    return uploaded_picture(found.logo, pictures.CONTENT_TYPE, "logo.webp")
