@@ -1,0 +1,5 @@
+"""All mutants, from the files of this folder."""
+
+from tests.mutants import delivery, links, operations, web, workflow
+
+ALL = [*workflow.MUTANTS, *operations.MUTANTS, *links.MUTANTS, *delivery.MUTANTS, *web.MUTANTS]

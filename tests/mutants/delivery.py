@@ -1,0 +1,166 @@
+"""Mistakes in what is mailed, to whom, and how often."""
+
+from tests.mutants.change import Change, Mutant
+
+MUTANTS = [
+    Mutant(
+        "the-worker-is-told-before-the-commit",
+        "The worker is told of a mail before the change that causes it is committed.",
+        "tests/test_audit.py tests/operations/test_submit.py",
+        [Change("webapp/outbox.py::post", "db.session.flush()", "db.session.flush()\nring()")],
+    ),
+    Mutant(
+        "a-cancelled-request-still-mails",
+        "The mail that asks for a decision goes out although there is nothing left to decide.",
+        "tests/mail/test_sending.py",
+        [
+            Change(
+                "webapp/queries/mails.py::_asked_in_vain",
+                "if now.state in _SETTLED:\n"
+                "    return _SETTLED[now.state]\n"
+                'if now.step != "open":\n'
+                '    return "This step was decided in the meantime."\n'
+                "if now.overdue:\n"
+                '    return "The request expired in the meantime."\n'
+                "if not now.live:\n"
+                '    return "This person is no longer an approver."\n',
+                "",
+            ),
+        ],
+    ),
+    Mutant(
+        "a-mark-without-the-lease",
+        "A worker that comes late marks a mail that another worker holds by now.",
+        "tests/mail/test_sending.py",
+        [
+            Change(
+                "webapp/outbox.py::held",
+                "Notice.id.in_(filled(one.id for one in claims)), "
+                'Notice.state == "leased", Notice.lease == claims[0].lease, Notice.lease_until > db_now()',
+                "Notice.id.in_(filled(one.id for one in claims))",
+            ),
+        ],
+    ),
+    Mutant(
+        "a-mail-sent-without-the-lease",
+        "Before it sends, a worker does not check whether the mail is still its own.",
+        "tests/mail/test_sending.py",
+        [
+            Change(
+                "webapp/queries/mails.py::_HELD",
+                'Notice.state == "leased", Notice.lease == bindparam("lease", type_=String), '
+                "Notice.lease_until > db_now()",
+                'bindparam("lease", type_=String) != ""',
+            ),
+        ],
+    ),
+    Mutant(
+        "a-retry-with-a-new-message-id",
+        "Each attempt of a mail has a Message-ID of its own, so that a second copy is not recognised as one.",
+        "tests/mail",
+        [
+            Change(
+                "webapp/mail/mime.py::Mail.__init__",
+                "message_id(notice.public_id)",
+                'message_id(f"{notice.public_id}.{notice.tries}")',
+            ),
+        ],
+    ),
+    Mutant(
+        "a-fault-of-the-mail-server-uses-up-attempts",
+        "While the mail server refuses everything, each mail that waits uses up its attempts.",
+        "tests/mail/test_stops.py",
+        [
+            Change(
+                "webapp/outbox.py::give_back",
+                "lease_until=None, tries=Notice.tries - 1, **values",
+                "lease_until=None, **values",
+            ),
+        ],
+    ),
+    Mutant(
+        "a-refused-sender-fails-the-mail",
+        "An answer about the sender, which any mail would get, is taken for one about the recipient.",
+        "tests/mail/test_answers.py",
+        [
+            Change(
+                "webapp/smtp_answers.py::classify",
+                'enhanced in _NO_SUCH and not _fits(_SENDER, 0, "", words)',
+                "enhanced in _NO_SUCH",
+            ),
+        ],
+    ),
+    Mutant(
+        "a-mail-that-does-not-escape",
+        "What somebody writes becomes HTML in the mails.",
+        "tests/mail",
+        [Change("templates/email/_parts.html", "{{ line }}", "{{ line|safe }}")],
+    ),
+    Mutant(
+        "a-comment-reaches-a-former-member",
+        "A person who left the group still gets the comments on its requests by mail.",
+        "tests/operations/test_decide.py",
+        [
+            Change(
+                "webapp/operations/requests.py::_who_answers",
+                "Invitation.step_id == case.open_step.id, Invitation.live",
+                "Invitation.step_id == case.open_step.id",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-outcome-reaches-a-former-member",
+        "A person who left the group is mailed how its requests end.",
+        "tests/views/test_seeing.py tests/model",
+        [
+            Change(
+                "webapp/operations/_invite.py::_ASKED",
+                'Step.request_id.in_(bindparam("requests", expanding=True)), '
+                "or_(sight.stands(Invitation, Step), sight.keeps(Invitation.app_id, Invitation.person_id))",
+                'Step.request_id.in_(bindparam("requests", expanding=True))',
+            ),
+        ],
+    ),
+    Mutant(
+        "an-outcome-is-mailed-anywhere",
+        "The outcome of a request is mailed to any address that a rule names.",
+        "tests/operations/test_outcome_domains.py",
+        [
+            Change(
+                "webapp/operations/requests.py::_outcome_notices",
+                "for address in dict.fromkeys(rule.others) if address not in outside",
+                "for address in dict.fromkeys(rule.others)",
+            ),
+        ],
+    ),
+    Mutant(
+        "a-denial-tells-outsiders-the-comments",
+        "The mail to an address outside of the company holds the comments of the approvers.",
+        "tests/mail/test_contents.py",
+        [
+            Change(
+                "webapp/mail/kinds.py::request_denied",
+                'if facts.notice.role != "other":\n    rows += comments',
+                "rows += comments",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-added-app-shows-hidden-fields",
+        "The mail about an added app shows its new user the fields that are hidden from them.",
+        "tests/mail/test_contents.py",
+        [
+            Change(
+                "webapp/mail/kinds.py::app_added",
+                "facts.policy.sheet_for_requester(facts.grant.values)",
+                "facts.policy.sheet_for_owner(facts.grant.values)",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-admin-sees-links-that-work",
+        "The page of a mail shows admins the link and the code that decide in its recipient's name.",
+        "tests/views/test_admin_mail.py",
+        [Change("webapp/queries/one_mail.py::load", "stand_in=HIDDEN", "stand_in=None")],
+    ),
+]

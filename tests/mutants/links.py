@@ -1,0 +1,151 @@
+"""Mistakes in links, codes, passwords and remembered browsers."""
+
+from tests.mutants.change import Change, Mutant
+
+MUTANTS = [
+    Mutant(
+        "a-link-of-one-step-decides-another",
+        "A link that was sent for the first step decides the second.",
+        "tests/views/test_approver_link.py tests/views/test_approver_decide.py tests/views/test_approver_code.py",
+        [
+            Change(
+                "webapp/approver/views.py::_is_open",
+                "step is not None and step.id == invited.invitation.step_id and not case.is_overdue "
+                "and invited.invitation.live and invited.is_newest",
+                "step is not None and not case.is_overdue and invited.is_newest",
+            ),
+        ],
+    ),
+    Mutant(
+        "the-link-of-a-deactivated-approver-works",
+        "The link of an approver who was deactivated still opens the request.",
+        "tests/views/test_approver_link.py tests/views/test_approver_decide.py",
+        [
+            Change(
+                "webapp/access.py::behind_link",
+                "Invitation.shows_from <= link.round, Person.active",
+                "Invitation.shows_from <= link.round",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-old-address-keeps-its-view",
+        "A link that went to an address which was replaced still shows the request.",
+        "tests/views/test_seeing.py",
+        [
+            Change(
+                "webapp/access.py::behind_link",
+                "Invitation.shows_from <= link.round, Person.active",
+                "Person.active",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-old-round-decides",
+        "A link of an earlier round decides like the newest.",
+        "tests/views/test_approver_link.py tests/views/test_approver_code.py",
+        [
+            Change(
+                "webapp/access.py::Invited.is_newest",
+                "self.link.round == self.invitation.round",
+                "self.link.round <= self.invitation.round",
+            ),
+        ],
+    ),
+    Mutant(
+        "links-die-while-keys-overlap",
+        "While an old key and a new one overlap, every sweep mails everybody another link and ends the one before.",
+        "tests/operations/test_keys.py",
+        [
+            Change(
+                "webapp/operations/keys.py::renew_orphaned",
+                "Invitation.key_id.not_in(keyring().ids)",
+                "Invitation.key_id != keyring().current",
+            ),
+        ],
+    ),
+    Mutant(
+        "a-wrong-code-is-not-counted",
+        "Guessing the code has no limit: wrong codes are not counted.",
+        "tests/operations/test_codes.py tests/views/test_approver_code.py",
+        [
+            Change(
+                "webapp/operations/requests.py::count_wrong_code",
+                "wrong_codes=Invitation.wrong_codes + 1",
+                "wrong_codes=Invitation.wrong_codes",
+            ),
+        ],
+    ),
+    Mutant(
+        "the-count-is-rolled-back-with-the-refusal",
+        "The count of wrong codes is rolled back with the transaction that refuses.",
+        "tests/views/test_approver_code.py",
+        [Change("webapp/approver/views.py::_check_code", "outbox.commit()", "db.session.rollback()")],
+    ),
+    Mutant(
+        "sign-in-first-is-forgotten",
+        "An app that requires a sign-in accepts the link and the code, too.",
+        "tests/views/test_approver_code.py tests/views/test_approver_link.py tests/views/test_approver_decide.py",
+        [
+            Change(
+                "webapp/approver/views.py::_decide_by_link",
+                "if case.policy.assurance is Assurance.SIGN_IN:\n    return _page(case, reader, status=403)\n",
+                "",
+            ),
+        ],
+    ),
+    Mutant(
+        "the-remembered-browser-of-anybody",
+        "A browser that is remembered for one approver needs no code for another.",
+        "tests/views/test_approver_code.py tests/views/test_approver_link.py",
+        [
+            Change(
+                "webapp/queries/sessions.py::live_browser",
+                "PersonSession.public_id == public_id, PersonSession.person_id == person_id",
+                "PersonSession.public_id == public_id",
+            )
+        ],
+    ),
+    Mutant(
+        "a-password-link-that-works-twice",
+        "A mailed link sets the password more than once.",
+        "tests/views/test_auth_password_link.py tests/operations/test_people.py",
+        [
+            Change(
+                "webapp/operations/people.py::set_password",
+                "password_hash=hash, password_round=Person.password_round + 1",
+                "password_hash=hash",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-old-address-keeps-its-password-link",
+        "After an email address was corrected, the link that went to the old one still sets the password.",
+        "tests/views/test_admin_people.py",
+        [Change("webapp/operations/people.py::change_details", "person.password_round += 1", "pass")],
+    ),
+    Mutant(
+        "a-reset-loses-against-a-sign-in",
+        "A password that is reset while it is being checked begins a session which the reset did not end.",
+        "tests/views/test_auth_sign_in.py",
+        [
+            Change(
+                "webapp/operations/people.py::confirm_password",
+                "Person.id == person_id, Person.password_round == round, Person.active",
+                "Person.id == person_id, Person.active",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-old-password-keeps-a-browser-known",
+        "A browser stays known after the password was changed.",
+        "tests/views/test_auth_limits.py",
+        [
+            Change(
+                "webapp/auth/views.py::sign_in",
+                "not (person and device.still_knows(person.password_round))",
+                "not person",
+            ),
+        ],
+    ),
+]

@@ -1,0 +1,189 @@
+"""Mistakes in what people, owners and admins may do, and in the transactions that do it."""
+
+from tests.mutants.change import Change, Mutant
+
+MUTANTS = [
+    Mutant(
+        "a-deactivated-approver-decides",
+        "A deactivated person still counts among the approvers.",
+        "tests/operations/test_people.py tests/operations/test_decide.py",
+        [
+            Change(
+                "webapp/queries/directory.py::_PERSONS",
+                'Person.id.in_(bindparam("persons", expanding=True)), Person.active',
+                'Person.id.in_(bindparam("persons", expanding=True))',
+            ),
+        ],
+    ),
+    Mutant(
+        "an-admin-edits-their-own-case",
+        "An admin changes the rule of an app while their own request for it is pending.",
+        "tests/views/test_admin_owners.py",
+        [
+            Change(
+                "webapp/operations/apps.py::save_policy",
+                "if actor is not None:\n    refuse_own(app, actor)",
+                "pass",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-admin-gives-their-own-case-away",
+        "An admin makes somebody else the owner of an app while their own request for it is pending.",
+        "tests/operations/test_apps.py",
+        [Change("webapp/operations/apps.py::set_owner", "refuse_own(app, actor)", "pass")],
+    ),
+    Mutant(
+        "an-owner-grants-access-to-themselves",
+        "An owner of an app grants themselves access, so that nobody else has approved it.",
+        "tests/operations/test_grants.py tests/views/test_admin_grants.py",
+        [
+            Change(
+                "webapp/operations/grants.py::give",
+                "if person.id == actor.id:",
+                "if person.id == actor.id and not person.active:",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-owner-opens-the-app-to-herself",
+        "Whoever turned approval off adds the app without anybody else's approval.",
+        "tests/operations/test_own_access.py",
+        [
+            Change(
+                "webapp/operations/requests.py::add",
+                "own is not None and not own.is_alone",
+                "False",
+            ),
+        ],
+    ),
+    Mutant(
+        "any-later-change-of-a-rule-opens-the-app",
+        "Whoever saved the rules of an app last counts as the person who opened it.",
+        "tests/operations/test_own_access.py",
+        [Change("webapp/queries/own_access.py::_author", "author = row.created_by_id", "pass")],
+    ),
+    Mutant(
+        "anybody-gives-an-app-back",
+        "Anybody who finds a grant returns the app of another person.",
+        "tests/operations/test_returns.py",
+        [Change("webapp/operations/returns.py::give_back", "grant.person_id != actor.id", "actor.id is None")],
+    ),
+    Mutant(
+        "requesting-and-cancelling-without-end",
+        "Somebody requests and cancels in a loop, and everybody is mailed each time.",
+        "tests/operations/test_often.py",
+        [
+            Change(
+                "webapp/operations/requests.py::submit",
+                "_often.check_request(app, stands.lately, now=now)",
+                "pass",
+            ),
+        ],
+    ),
+    Mutant(
+        "the-last-admin-goes",
+        "The only admin can be deactivated, and nobody can make another.",
+        "tests/operations/test_people.py",
+        [Change("webapp/operations/people.py::deactivate", "_refuse_if_only_admin(person)", "pass")],
+    ),
+    Mutant(
+        "an-archived-group-leaves-its-decisions",
+        "A group is archived, and nobody else is asked to decide its steps.",
+        "tests/operations/test_rearranged.py",
+        [
+            Change(
+                "webapp/operations/groups.py::archive",
+                "rearrange(people=members, groups=[group.id], now=now)",
+                "pass",
+            ),
+        ],
+    ),
+    Mutant(
+        "a-returning-approver-finds-the-code-closed",
+        "A person who is back in the group gets a new mail whose code earlier wrong codes keep closed.",
+        "tests/operations/test_groups.py",
+        [
+            Change(
+                "webapp/operations/_rearrange.py::_invite_anew",
+                "invitation.live, invitation.round, invitation.wrong_codes = True, invitation.round + 1, 0",
+                "invitation.live, invitation.round = True, invitation.round + 1",
+            ),
+        ],
+    ),
+    Mutant(
+        "a-former-member-goes-on-seeing",
+        "A person who left the group goes on seeing its requests.",
+        "tests/views/test_seeing.py",
+        [
+            Change(
+                "webapp/queries/sight.py::asked",
+                "step.id == invitation.step_id, stands(invitation, step)",
+                "step.id == invitation.step_id",
+            ),
+        ],
+    ),
+    Mutant(
+        "a-former-member-keeps-the-queue",
+        "A person who left the group still sees its requests in Approvals.",
+        "tests/views/test_approver_queue.py",
+        [
+            Change(
+                "webapp/queries/approvals.py::_WAITING",
+                'Invitation.person_id == bindparam("person"), Invitation.live',
+                'Invitation.person_id == bindparam("person")',
+            ),
+        ],
+    ),
+    Mutant(
+        "paging-that-skips-equals",
+        "Of several requests with the same deadline the next page leaves some out.",
+        "tests/views/test_approver_queue.py tests/queries",
+        [
+            Change(
+                "webapp/queries/approvals.py::_WAITING_LATER",
+                '(Step.due_at > bindparam("after_due"))'
+                ' | ((Step.due_at == bindparam("after_due")) & (Step.id > bindparam("after_id")))',
+                '(Step.due_at > bindparam("after_due")) & (Step.id != bindparam("after_id"))',
+            ),
+        ],
+    ),
+    Mutant(
+        "a-refused-row-drops-what-was-recorded-before",
+        "A refused row drops the audit events of everything that the transaction did before.",
+        "tests/operations/test_savepoints.py",
+        [
+            Change(
+                "webapp/uncommitted.py::_drop",
+                'del session.info.get("uncommitted", [])[_savepoints(session)[savepoint] :]',
+                'session.info.pop("uncommitted", None)',
+            ),
+        ],
+    ),
+    Mutant(
+        "a-refused-row-undoes-the-transaction",
+        "A row that exists already undoes the whole transaction.",
+        "tests/operations/test_savepoints.py",
+        [
+            Change(
+                "webapp/operations/_sql.py::unless_taken",
+                "raise refusal from None",
+                "db.session.rollback()\nraise refusal from None",
+            ),
+        ],
+    ),
+    Mutant(
+        "the-record-after-the-commit",
+        "The audit event is written in a transaction of its own, after the change.",
+        "tests/test_audit.py tests/faults tests/operations/test_decide.py",
+        [
+            Change(
+                "webapp/outbox.py::commit",
+                'audit.seal([one for one in kept if isinstance(one, audit.Draft)])\nfailpoints.at("commit.before")\n',
+                'failpoints.at("commit.before")\n'
+                "db.session.commit()\n"
+                "audit.seal([one for one in kept if isinstance(one, audit.Draft)])",
+            ),
+        ],
+    ),
+]
