@@ -24,12 +24,16 @@ from redis.exceptions import RedisError, ResponseError
 from rq import SimpleWorker
 from rq.exceptions import StopRequested
 
-from webapp import create_app, database_faults, jobs, jsonlog, smtp
-from webapp.broker import connect, server_version
+from webapp import create_app
 from webapp.config import Settings, SettingsError
+from webapp.database import faults
+from webapp.database.transactions import choose
+from webapp.delivery import jobs
+from webapp.delivery.mail import smtp
+from webapp.delivery.outbox import QUEUE
 from webapp.embedded.process import collect_what_is_new, die_with_parent
-from webapp.outbox import QUEUE
-from webapp.transactions import choose
+from webapp.runtime import jsonlog
+from webapp.runtime.broker import connect, server_version
 
 SWEEP_SECONDS = 30.0
 BEAT_SECONDS = 10.0
@@ -138,7 +142,7 @@ class Process:
     def refuses(self) -> bool:
         """Whether the database is of another version than this code, which is then the reason to end."""
         with self.app.app_context():
-            self.refusal = database_faults.schema_problem()
+            self.refusal = faults.schema_problem()
         if self.refusal:
             log.critical("The worker cannot work.", extra={"error": self.refusal})
         return bool(self.refusal)
@@ -177,7 +181,7 @@ class Process:
                         work()
                 except Exception as error:
                     with self.app.app_context():
-                        database_faults.note(error)
+                        faults.note(error)
                     log.exception("Something in the timetable failed; it is tried again.")
                 jobs.stopping.wait(seconds)
 

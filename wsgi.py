@@ -2,8 +2,9 @@
 
 import sys
 
-from webapp import create_app, jsonlog
+from webapp import create_app
 from webapp.config import Settings, SettingsError
+from webapp.runtime import jsonlog
 
 jsonlog.configure()
 try:

@@ -18,14 +18,15 @@ from sqlalchemy import insert, select, text
 
 from bench import data
 from bench.stack import Site, free_port
-from webapp import clock, create_app, jobs, mail, outbox
+from webapp import clock, create_app
 from webapp.config import PROJECT, Settings
+from webapp.database.transactions import choose, reading
+from webapp.delivery import jobs, mail, outbox
 from webapp.extensions import db
 from webapp.models import Group, Heartbeat, Invitation, Notice, Person, Step, db_now
 from webapp.operations import requests
 from webapp.queries import mails
 from webapp.text import public_id
-from webapp.transactions import choose, reading
 
 ROUND = 200
 

@@ -11,7 +11,9 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import func, insert, select, text, update
 
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db, keyring
 from webapp.models import (
     AccessRequest,
@@ -28,7 +30,6 @@ from webapp.models import (
 from webapp.models.requests import dump_values
 from webapp.operations import people
 from webapp.text import public_id, search_text, sort_key
-from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import SCHEMA, Approver, Policy, StepRule, digest, loads
 from webapp.workflow.states import Visibility

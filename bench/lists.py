@@ -18,13 +18,14 @@ from bench import data
 from bench.client import Client
 from bench.stack import Site, serve
 from bench.web import Task, Timing, interleaved
-from webapp import audit, clock
+from webapp import clock
+from webapp.database.transactions import choose
 from webapp.extensions import db, keyring
 from webapp.models import Person
 from webapp.queries import request_search
 from webapp.queries.request_search import Filter
+from webapp.record import audit
 from webapp.text import public_id, search_text, sort_key
-from webapp.transactions import choose
 
 CROWD = 20_000
 SCARCE = 60  # fills a page and needs a second one

@@ -21,8 +21,8 @@ from bench import bare, data
 from bench.client import Client
 from webapp import create_app
 from webapp.config import PROJECT, Settings
+from webapp.database.transactions import choose
 from webapp.extensions import db
-from webapp.transactions import choose
 
 ENGINES = ("sqlite", "postgresql")
 OURS = ("DATABASE_URL", "REDIS_URL", "BASE_URL", "TRUSTED_HOSTS", "TRUSTED_PROXIES", "MAIL_SERVER", "PORT",

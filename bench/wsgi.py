@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import bench.bare
-from webapp import create_app, jsonlog
+from webapp import create_app
 from webapp.config import Settings
+from webapp.runtime import jsonlog
 
 jsonlog.configure()
 _settings = Settings.from_env()

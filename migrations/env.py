@@ -4,10 +4,10 @@ from alembic import context
 from sqlalchemy import text
 
 import webapp.models  # noqa: F401  (fills the metadata)
-from webapp import failpoints
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models.base import Base
-from webapp.transactions import choose
+from webapp.runtime import failpoints
 
 # Any number, as long as nothing else in this database uses it.
 LOCK = 7_204_613_002
@@ -24,7 +24,7 @@ def run() -> None:
             target_metadata=Base.metadata,
             render_as_batch=True,
             compare_type=True,
-            # BEGIN IMMEDIATE is ours (webapp.transactions), so a failed upgrade leaves no table behind.
+            # BEGIN IMMEDIATE is ours (webapp.database.transactions), so a failed upgrade leaves no table behind.
             transactional_ddl=True,
             on_version_apply=lambda **step: failpoints.at("migration.in-upgrade"),
         )

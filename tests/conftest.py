@@ -28,11 +28,12 @@ from tests import factories
 from tests.factories import Company
 from tests.postgres import shared_folder, start_postgres
 from tests.valkey import start_valkey
-from webapp import anchors, create_app
+from webapp import create_app
 from webapp.config import Settings
+from webapp.database.transactions import choose
 from webapp.extensions import broker, db, limiter
 from webapp.models import Base, EventHead, Person
-from webapp.transactions import choose
+from webapp.record import anchors
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 VIEWS = Path(__file__).parent / "views"

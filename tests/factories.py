@@ -8,14 +8,15 @@ from typing import Any
 
 from sqlalchemy import text
 
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, Group, Icon, Person, PolicyRevision, Step
 from webapp.operations import apps, groups, people, requests
 from webapp.queries import cases, directory
 from webapp.queries.cases import Case
 from webapp.text import fold
-from webapp.transactions import choose
 from webapp.workflow.policy import Approver, Policy, StepRule
 from webapp.workflow.states import Channel, Verdict
 

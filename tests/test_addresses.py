@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tests import factories
 from tests.conftest import Browser
 from webapp.addresses import BadAddress, canonical, in_ascii, same
+from webapp.database.transactions import choose
+from webapp.delivery.mail.mime import Unmailable, ascii_address
 from webapp.extensions import db
-from webapp.mail.mime import Unmailable, ascii_address
 from webapp.models import Organisation, Person
 from webapp.operations import apps, organisation
 from webapp.operations.errors import Invalid
 from webapp.queries import accounts
-from webapp.transactions import choose
 from webapp.workflow.states import RequestState
 
 

@@ -13,13 +13,15 @@ from flask import Flask
 from tests import factories
 from tests.factories import Company, rows
 from tests.test_audit import NEW_SECRET, tamper
-from webapp import anchors, audit, clock, jobs, outbox
-from webapp.anchors import Anchor, Bad
+from webapp import clock
+from webapp.database.transactions import choose, reading
+from webapp.delivery import jobs, outbox
 from webapp.extensions import db, settings
 from webapp.keys import KeyRing
 from webapp.models import Person
 from webapp.operations import people
-from webapp.transactions import choose, reading
+from webapp.record import anchors, audit
+from webapp.record.anchors import Anchor, Bad
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from webapp import assets
 from webapp.config import Settings
+from webapp.web import assets
 
 VENDOR = assets.SOURCE / "vendor"
 
@@ -102,7 +102,7 @@ def test_what_a_style_sheet_names_is_there_under_the_same_address_as_in_the_page
         "/static/",
         "/static/vendor/",
         "/static/app.css",
-        "/static/../webapp/assets.py",
+        "/static/../webapp/web/assets.py",
         "/static/%2e%2e/wsgi.py",
         "/static/vendor/VENDOR.md",
         "/static/app.css.br",

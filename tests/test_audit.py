@@ -9,12 +9,15 @@ from sqlalchemy.exc import DBAPIError
 
 from tests import factories
 from tests.factories import Company, rows
-from webapp import audit, clock, failpoints, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import broker, db, settings
 from webapp.keys import KeyRing, key_id
 from webapp.operations import people, requests
 from webapp.operations.errors import Conflict
-from webapp.transactions import choose
+from webapp.record import audit
+from webapp.runtime import failpoints
 
 NEW_SECRET = "another secret that only this test knows"
 

@@ -21,8 +21,8 @@ from tests.views import stage
 from tests.views.stage import WRITE, rule
 from webapp.bidi import FSI, PDI, Name, isolated, listed, named
 from webapp.extensions import db
-from webapp.isolation import finalize
 from webapp.models import App, Group, Person
+from webapp.web.isolation import finalize
 from webapp.workflow.entitlements import Entitlement
 
 SARA = "שרה לוי"

@@ -15,10 +15,12 @@ from tests.factories import Company
 from tests.smtp_server import SmtpServer
 from tests.worker.conftest import smtp, worker
 from tests.worker.running import RunningWorker, until
-from webapp import broker_rights, clock, create_app, jobs, outbox
+from webapp import clock, create_app
 from webapp.config import PROJECT, version
+from webapp.delivery import jobs, outbox
 from webapp.extensions import db
 from webapp.operations import mails
+from webapp.runtime import broker_rights
 
 __all__ = ["smtp", "worker"]
 

@@ -20,15 +20,16 @@ from tests import factories
 from tests.conftest import Browser
 from tests.factories import Company
 from tests.operations.helpers import events, open_step, state
-from webapp import clock, jobs, links, mail, outbox
+from webapp import clock, links
 from webapp.admin import filters
+from webapp.database.transactions import choose
+from webapp.delivery import jobs, mail, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Heartbeat, Notice, Person, PersonSession, db_now
 from webapp.operations import requests
 from webapp.operations.errors import Conflict
 from webapp.queries import directory, mails
 from webapp.times import Times, zone
-from webapp.transactions import choose
 from webapp.workflow.errors import Settled
 from webapp.workflow.states import Channel, Verdict
 

@@ -11,9 +11,9 @@ from sqlalchemy import URL
 
 from webapp import create_app
 from webapp.config import NAMES, Settings, SettingsError, broker_socket, embedded_secret
+from webapp.database.transactions import choose
 from webapp.embedded.broker import Broker
 from webapp.extensions import db
-from webapp.transactions import choose
 from webapp.wiring import database
 
 OUTSIDE = {

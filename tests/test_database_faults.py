@@ -18,10 +18,11 @@ from tests.factories import Company
 from tests.smtp_server import SmtpServer
 from tests.worker.conftest import smtp, worker
 from tests.worker.running import RunningWorker, until
-from webapp import create_app, database_faults, schema
+from webapp import create_app
 from webapp.config import PROJECT
+from webapp.database import faults, schema
+from webapp.database.transactions import choose
 from webapp.extensions import db
-from webapp.transactions import choose
 
 __all__ = ["SmtpServer", "smtp", "worker"]
 OTHERS = [("0001", "An upgrade is needed: countersign upgrade"), ("9999", "of a newer version")]
@@ -30,7 +31,7 @@ OTHERS = [("0001", "An upgrade is needed: countersign upgrade"), ("9999", "of a 
 @pytest.fixture(autouse=True)
 def forget(app: Flask) -> object:
     yield
-    database_faults._state["full_until"] = 0.0
+    faults._state["full_until"] = 0.0
     app.extensions.pop("schema_problem", None)
 
 
@@ -162,7 +163,7 @@ def test_a_full_disk_is_said_on_the_page_and_by_readyz(
         assert (ready.status_code, ready.json["disk"]) == (503, "full")
         assert "Make room" in ready.json["problem"]
         # Another process hears it through the broker.
-        database_faults._state["full_until"] = 0.0
+        faults._state["full_until"] = 0.0
         assert rita.get("/readyz").json["disk"] == "full"
     finally:
         end()
@@ -170,7 +171,7 @@ def test_a_full_disk_is_said_on_the_page_and_by_readyz(
 
 def test_a_pool_of_transactions_is_named_with_what_to_set(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     lost = psycopg.errors.InvalidSqlStatementName('prepared statement "_pg3_0" does not exist')
-    database_faults.note(DBAPIError("SELECT 1", {}, lost))
+    faults.note(DBAPIError("SELECT 1", {}, lost))
     assert "DATABASE_PREPARED=0" in caplog.text
     pooled = create_app(make_settings(app.extensions["settings"].data, "postgresql+psycopg://x@127.0.0.1:9/x",
                                       "redis://127.0.0.1:9/0", database_prepared=False))  # fmt: skip

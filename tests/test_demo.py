@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 
 from tests import factories
 from tests.factories import rows
-from webapp import audit, clock, demo, outbox
-from webapp.assets import APP_ICONS
+from webapp import clock, demo
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.demo.diary import Diary
 from webapp.demo.letters import DAYS
 from webapp.embedded import mailstore
@@ -31,7 +32,8 @@ from webapp.models import (
 from webapp.operations import requests
 from webapp.passwords import fits
 from webapp.queries.approvals import waiting_for
-from webapp.transactions import choose
+from webapp.record import audit
+from webapp.web.assets import APP_ICONS
 from webapp.workflow.states import Assurance, Visibility
 
 # What the story says is the same on both; that it can be told is tried on both.

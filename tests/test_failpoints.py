@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from webapp import failpoints
 from webapp.config import PROJECT, Settings, SettingsError
+from webapp.runtime import failpoints
 
 PASSING = """
 import sys
-from webapp import failpoints
+from webapp.runtime import failpoints
 failpoints.arm(sys.argv[1], sys.argv[2])
 for number in range(5):
     print(number, flush=True)

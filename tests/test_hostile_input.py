@@ -20,12 +20,13 @@ from tests import factories
 from tests.conftest import SQLITE, Browser
 from tests.views import stage
 from tests.views.stage import READ, WRITE, rule
-from webapp import jsonlog, links
+from webapp import links
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Group, Person
 from webapp.operations import _often, apps
+from webapp.runtime import jsonlog
 from webapp.text import clean, one_line, storable
-from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import Verdict
@@ -372,7 +373,7 @@ def test_no_token_code_or_password_gets_into_the_log(
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(f"Nothing works at {address}, nor at http://localhost{password}?x=1 or '{address}/code'")
 
-    monkeypatch.setattr("webapp.access.links.read_approval", broken)
+    monkeypatch.setattr("webapp.web.access.links.read_approval", broken)
     monkeypatch.setattr("webapp.auth.views.links.read_password", broken)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     try:

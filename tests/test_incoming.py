@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tests import factories
 from tests.conftest import SQLITE, Browser
 from tests.views import stage
-from webapp import incoming, passwords
+from webapp import passwords
 from webapp.text import MARKS_LIMIT, clean, has_too_many_marks, one_line, search_text, sort_key, words
+from webapp.web import incoming
 
 # Each is quadratic, or is long, where text is normalised as it comes.
 SLOW = (

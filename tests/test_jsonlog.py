@@ -13,8 +13,10 @@ import pytest
 from redis.exceptions import ConnectionError as Away
 
 from tests.conftest import make_settings
-from webapp import create_app, jsonlog, outbox
+from webapp import create_app
 from webapp.config import PROJECT
+from webapp.delivery import outbox
+from webapp.runtime import jsonlog
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from sqlalchemy import text
 from tests.conftest import SQLITE, make_settings
 from webapp import create_app
 from webapp.config import PROJECT
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import Base
-from webapp.transactions import choose
 
 PROTECTED = ("decisions", "events", "policy_revisions")
 TRIGGERS = {

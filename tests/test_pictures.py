@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
-from webapp import pictures
+from webapp.web import pictures
 
 GRADIENT = Image.linear_gradient("L").resize((300, 200)).convert("RGB")
 RED, BLUE = (255, 0, 0), (0, 0, 255)

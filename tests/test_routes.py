@@ -22,10 +22,10 @@ from tests import factories
 from tests.conftest import SQLITE, Browser, Engines
 from tests.views import stage
 from webapp import links
+from webapp.database.transactions import choose
 from webapp.embedded import mailstore
 from webapp.extensions import broker, db
 from webapp.models import Notice, PersonSession
-from webapp.transactions import choose
 
 ROLES = ("nobody", "outsider", "requester", "approver", "owner", "admin")
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tests import factories
 from tests.conftest import Browser
 from tests.views.stage import rule
+from webapp.database.transactions import choose
 from webapp.embedded import mailstore
 from webapp.extensions import db
 from webapp.models import App
 from webapp.queries import catalog, picker
 from webapp.text import fold, like, like_exactly, like_name, search_text, words
-from webapp.transactions import choose
 
 
 @pytest.mark.parametrize(

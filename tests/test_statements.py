@@ -18,10 +18,10 @@ from tests.conftest import SQLITE, Browser
 from tests.views import stage
 from tests.views.stage import READ, WRITE, rule, text_field
 from webapp import clock
+from webapp.database.transactions import choose
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, App, Decision, Grant, Invitation, Person, Step
 from webapp.text import public_id
-from webapp.transactions import choose
 
 ROWS = (1, 30, 300)
 

@@ -12,10 +12,11 @@ import pytest
 from tests import factories
 from tests.mail.conftest import smtp
 from tests.views import stage
-from webapp import jobs, jsonlog
+from webapp.database.transactions import choose
+from webapp.delivery import jobs
 from webapp.extensions import db, settings
 from webapp.models import AccessRequest, Notice
-from webapp.transactions import choose
+from webapp.runtime import jsonlog
 
 __all__ = ["smtp"]
 

@@ -12,11 +12,13 @@ from sqlalchemy.exc import DBAPIError
 
 from tests import factories
 from tests.factories import Company
-from webapp import audit, clock, create_app, outbox
+from webapp import clock, create_app
+from webapp.database.transactions import choose, reading
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Person
-from webapp.signin import anyone
-from webapp.transactions import choose, reading
+from webapp.record import audit
+from webapp.web.signin import anyone
 
 WRITES = [
     "UPDATE people SET theme = 'dark'",

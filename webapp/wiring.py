@@ -5,17 +5,19 @@ from flask import Flask
 from sqlalchemy.engine import URL, make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import cli, cookies, errors, failpoints, incoming, logs, presentation, security, signin
-from webapp.assets import init_assets
-from webapp.attempts import Counters
-from webapp.broker import connect
+from webapp import cli
 from webapp.config import PROJECT, Settings
+from webapp.database.transactions import listen
 
-# Not as `mail`: the module webapp.mail, once imported, takes that name here.
+# Not as `mail`: the module webapp.delivery.mail, once imported, takes that name here.
 from webapp.extensions import csrf, db, limiter, login, migrate
 from webapp.extensions import mail as flask_mail
 from webapp.keys import KeyRing
-from webapp.transactions import listen
+from webapp.runtime import failpoints
+from webapp.runtime.broker import connect
+from webapp.web import cookies, errors, incoming, presentation, request_log, security, signin
+from webapp.web.assets import init_assets
+from webapp.web.attempts import Counters
 
 
 def wire(settings: Settings, *, web: bool = True) -> Flask:
@@ -34,7 +36,7 @@ def wire(settings: Settings, *, web: bool = True) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
 
-    logs.init(app)
+    request_log.init(app)
     db.init_app(app)
     with app.app_context():
         listen(db.engine)
@@ -65,7 +67,8 @@ def database(settings: Settings) -> URL:
 
 
 def _register_blueprints(app: Flask, settings: Settings) -> None:
-    from webapp import admin, approver, auth, catalog, dashboard, health
+    from webapp import admin, approver, auth, catalog, dashboard
+    from webapp.web import health
 
     app.before_request(health.refuse_another_version)
     for module in (health, auth, dashboard, catalog, approver, admin):

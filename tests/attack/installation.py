@@ -18,9 +18,10 @@ from tests.conftest import POSTGRESQL, Client, make_settings
 from tests.postgres import start_postgres
 from tests.smtp_server import Accepted, SmtpServer
 from tests.valkey import start_valkey
-from webapp import create_app, jobs
+from webapp import create_app
+from webapp.database.transactions import choose
+from webapp.delivery import jobs
 from webapp.extensions import db
-from webapp.transactions import choose
 
 LINK = re.compile(r"http://localhost(/decide/\S+)")
 CODE = re.compile(r"Your approval code: (\d{3})(\d{3})")

@@ -25,10 +25,11 @@ from tests.conftest import Browser
 from tests.smtp_server import SmtpServer
 from tests.views import stage
 from tests.views.admin_helpers import question
-from webapp import jsonlog, links
+from webapp import links
 from webapp.extensions import db, limiter
 from webapp.models import AccessRequest, App, EntitlementField, Grant, Person
 from webapp.operations import _often
+from webapp.runtime import jsonlog
 from webapp.text import clean, one_line
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Approver, Policy, StepRule

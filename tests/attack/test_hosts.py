@@ -12,9 +12,9 @@ from tests.conftest import SQLITE, Browser
 from tests.factories import PASSWORD
 from tests.test_routes import TABLE, World, routes
 from tests.views import stage
-from webapp import security
 from webapp.extensions import db
 from webapp.models import PersonSession
+from webapp.web import security
 
 from .installation import send
 from .test_addresses import ASKED, world  # noqa: F401

@@ -18,10 +18,10 @@ from tests.views import stage
 from tests.views.admin_helpers import archive, turn_off
 from tests.views.stage import words
 from webapp import create_app, links
+from webapp.database.transactions import choose
+from webapp.delivery.jobs import sweep
 from webapp.extensions import db
-from webapp.jobs import sweep
 from webapp.models import Person
-from webapp.transactions import choose
 
 from .installation import code_in, link_in, send
 

@@ -19,13 +19,14 @@ from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
 from tests.embedded.helpers import free_port
-from webapp import clock, create_app, outbox
+from webapp import clock, create_app
 from webapp.config import Settings
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Group, Person
 from webapp.operations import apps, entitlements, people
 from webapp.passwords import hash_password
-from webapp.transactions import choose
 from webapp.workflow.policy import Approver
 
 from .cases import OLD, Cases
@@ -125,7 +126,7 @@ def not_saved(page: Page, cases: Cases) -> None:
     expect(page.locator(".cs-failed")).to_have_count(2)
 
 
-# A refusal as webapp/errors.py gives it; of 5xx Chromium would complain.
+# A refusal as webapp/web/errors.py gives it; of 5xx Chromium would complain.
 TOAST = {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
 SORRY = '<div data-toast data-say="Something went wrong. Your text is still here."></div>'
 

@@ -15,14 +15,15 @@ from tests import factories
 from tests.embedded.helpers import free_port
 from tests.test_routes import ROLES, TABLE, Row
 from tests.views import stage
-from webapp import clock, create_app, links, outbox
+from webapp import clock, create_app, links
 from webapp.config import Settings
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.embedded import mailstore
 from webapp.extensions import db
 from webapp.models import Notice, Organisation, Person
 from webapp.operations import grants, people, requests
 from webapp.passwords import hash_password
-from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy, StepRule
 from webapp.workflow.states import Verdict, Visibility

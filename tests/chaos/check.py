@@ -19,9 +19,9 @@ from flask import Flask
 from sqlalchemy import text
 
 from tests.chaos.crowd import Told
-from webapp import audit
+from webapp.database.transactions import choose
 from webapp.extensions import db
-from webapp.transactions import choose
+from webapp.record import audit
 
 FINAL = ("approved", "denied", "expired", "cancelled")
 # Seconds between the look that finds a mail still so and the server's taking it, on a busy machine.

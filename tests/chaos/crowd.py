@@ -17,9 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tests.chaos.people import Answer, Caller, Company, Someone, Thing, cookie, sign_in
 from webapp import links
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Invitation, PolicyRevision, Step
-from webapp.transactions import choose
 from webapp.workflow.policy import loads
 
 

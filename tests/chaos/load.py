@@ -21,11 +21,11 @@ from tests.chaos.crowd import Crowd
 from tests.chaos.people import Caller
 from tests.chaos.stack import Stack, Stuck
 from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery.jobs import BATCH
 from webapp.extensions import db
-from webapp.jobs import BATCH
 from webapp.models import Notice, db_now
 from webapp.text import public_id
-from webapp.transactions import choose
 
 POISON = ("refused", "later", "cut")
 MB = 1024 * 1024

@@ -15,10 +15,11 @@ from itsdangerous import URLSafeTimedSerializer
 
 from tests import factories
 from tests.chaos.stack import SECRET
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.models import Person
 from webapp.operations import people
-from webapp.transactions import choose
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
 from webapp.workflow.states import RequestState
 

@@ -25,11 +25,12 @@ from tests import factories
 from tests.chaos import check
 from tests.chaos.people import Answer, Caller, sign_in
 from tests.chaos.stack import Stack
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Decision, Invitation, Person, PolicyRevision, Step
 from webapp.operations import requests
-from webapp.transactions import choose
 from webapp.workflow.policy import loads
 
 EVENTS = ("approve", "deny", "cancel", "expire", "rule", "deactivate")

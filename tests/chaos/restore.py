@@ -14,9 +14,9 @@ from tests.chaos import check, people
 from tests.chaos.crowd import Crowd
 from tests.chaos.people import Caller
 from tests.chaos.stack import Stack
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import Notice
-from webapp.transactions import choose
 
 # Seconds for one command, on a machine that is busy with other things.
 PATIENCE = 300

@@ -20,10 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from tests.chaos import check, people
 from tests.chaos.crowd import Crowd
 from tests.chaos.stack import Stack, Stuck
-from webapp import failpoints
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import MailStop, Notice, Step, db_now
-from webapp.transactions import choose
+from webapp.runtime import failpoints
 
 # Each point, and the kind of process that has to pass it.
 WHERE = {

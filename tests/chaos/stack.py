@@ -29,9 +29,9 @@ from tests.postgres import Postgres, start_postgres
 from tests.valkey import start_valkey
 from webapp import create_app
 from webapp.config import PROJECT, Settings
+from webapp.database.transactions import choose
 from webapp.embedded.supervisor import Part, Supervisor
 from webapp.extensions import db
-from webapp.transactions import choose
 
 ENGINES = ("sqlite", "postgresql")
 SECRET = "only for chaos, never used again"
@@ -291,7 +291,7 @@ class Stack:
         return [json.loads(line) for line in lines]
 
     def flush_broker(self) -> None:
-        from webapp.broker import connect
+        from webapp.runtime.broker import connect
 
         with connect(self._broker.url, timeout=2) as broker:
             broker.flushall()

@@ -15,10 +15,10 @@ from tests.chaos import check
 from tests.chaos.check import State
 from tests.chaos.crowd import Told
 from tests.factories import Company
-from webapp import outbox
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Notice
-from webapp.transactions import choose
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.stack import ENGINES
 from webapp.config import PROJECT
-from webapp.failpoints import POINTS
+from webapp.runtime.failpoints import POINTS
 
 pytestmark = pytest.mark.slow
 on_both = pytest.mark.parametrize("engine", ENGINES)

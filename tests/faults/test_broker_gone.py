@@ -14,9 +14,9 @@ from tests.factories import Company
 from tests.smtp_server import SmtpServer
 from tests.valkey import start_valkey
 from tests.worker.running import RunningWorker, until
-from webapp.broker import connect
 from webapp.embedded.broker import Broker
 from webapp.extensions import broker, db
+from webapp.runtime.broker import connect
 
 Make = Callable[..., RunningWorker]
 

@@ -14,9 +14,12 @@ from sqlalchemy import text
 from tests import factories
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.factories import Company, rows
-from webapp import access, audit, errors, outbox, transactions
-from webapp.audit import Draft
+from webapp.database import transactions
+from webapp.delivery import outbox
 from webapp.extensions import db
+from webapp.record import audit
+from webapp.record.audit import Draft
+from webapp.web import access, errors
 from webapp.workflow import machine
 
 

@@ -17,9 +17,9 @@ from tests.factories import Company
 from tests.smtp_server import SmtpServer
 from tests.worker.running import RunningWorker, until
 from webapp import clock
+from webapp.database.transactions import choose
 from webapp.extensions import broker, db
 from webapp.models import Notice
-from webapp.transactions import choose
 
 Make = Callable[..., RunningWorker]
 

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 
 from tests.smtp_server import SmtpServer
-from webapp import jobs
-from webapp.transactions import choose
+from webapp.database.transactions import choose
+from webapp.delivery import jobs
 
 
 @pytest.fixture

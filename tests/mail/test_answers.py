@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.smtp_answers import Answer, Cause, Fault, Stage, classify
+from webapp.delivery.mail.answers import Answer, Cause, Fault, Stage, classify
 
 R, M = Answer(Fault.RECIPIENT), Answer(Fault.MAIL)
 

@@ -16,11 +16,12 @@ from tests import factories
 from tests.factories import Company
 from tests.smtp_server import Accepted, SmtpServer
 from tests.views import stage
-from webapp import clock, links, outbox
+from webapp import clock, links
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Invitation, Notice, Organisation, Person
 from webapp.operations import grants, people, requests
-from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, Channel, RequestState, Verdict, Visibility

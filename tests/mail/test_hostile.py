@@ -14,7 +14,7 @@ from sqlalchemy import text, update
 from tests import factories
 from tests.factories import Company
 from tests.smtp_server import Accepted, SmtpServer
-from webapp import outbox
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Organisation, Person
 from webapp.text import one_line

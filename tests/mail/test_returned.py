@@ -6,10 +6,11 @@ from tests import factories
 from tests.factories import Company
 from tests.mail.test_contents import Drain, never_says, says
 from tests.smtp_server import SmtpServer
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.models import App, Grant, Person
 from webapp.operations import returns
-from webapp.transactions import choose
 
 
 def give_back(grant: Grant, person: Person, reason: str) -> None:

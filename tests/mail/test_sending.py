@@ -18,12 +18,13 @@ from tests import factories
 from tests.factories import Company
 from tests.operations.helpers import statements
 from tests.smtp_server import SmtpServer
-from webapp import clock, jobs, mail, outbox
-from webapp import smtp as smtp_module
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import jobs, mail, outbox
+from webapp.delivery.mail import smtp as smtp_module
 from webapp.extensions import broker, db
 from webapp.models import AccessRequest, Grant, Heartbeat, Invitation, Notice, Person
 from webapp.operations import groups, people, requests
-from webapp.transactions import choose
 from webapp.workflow.states import Verdict
 
 Drain = Callable[[], None]

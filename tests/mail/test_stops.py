@@ -24,13 +24,14 @@ from tests.conftest import POSTGRESQL
 from tests.factories import Company
 from tests.mail.test_sending import asked, due_again, notices, stops_now
 from tests.smtp_server import SmtpServer
-from webapp import clock, jobs, mail, outbox
-from webapp import smtp as connections
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import jobs, mail, outbox
+from webapp.delivery.mail import smtp as connections
 from webapp.extensions import db
 from webapp.models import MailStop, Notice
 from webapp.operations import people
 from webapp.queries import mails
-from webapp.transactions import choose
 
 Drain = Callable[[], None]
 

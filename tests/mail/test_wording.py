@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from webapp import mail
+from webapp.delivery import mail
 from webapp.models import AccessRequest, App, Comment, Grant, Invitation, Notice, Organisation, Person
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.mails import Facts

@@ -13,13 +13,15 @@ from sqlalchemy import select
 from tests import factories
 from tests.model import replay
 from tests.model.book import Book, Who
-from webapp import audit, clock, jobs, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import jobs, outbox
 from webapp.extensions import broker, db
 from webapp.models import AccessRequest, App, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
 from webapp.operations import apps, grants, groups, override, pending, people, requests, returns
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import asked, cases, directory, holdings, mails
-from webapp.transactions import choose
+from webapp.record import audit
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import (
     BadValues,

@@ -7,7 +7,7 @@ MUTANTS = [
         "the-worker-is-told-before-the-commit",
         "The worker is told of a mail before the change that causes it is committed.",
         "tests/test_audit.py tests/operations/test_submit.py",
-        [Change("webapp/outbox.py::post", "db.session.flush()", "db.session.flush()\nring()")],
+        [Change("webapp/delivery/outbox.py::post", "db.session.flush()", "db.session.flush()\nring()")],
     ),
     Mutant(
         "a-cancelled-request-still-mails",
@@ -34,7 +34,7 @@ MUTANTS = [
         "tests/mail/test_sending.py",
         [
             Change(
-                "webapp/outbox.py::held",
+                "webapp/delivery/outbox.py::held",
                 "Notice.id.in_(filled(one.id for one in claims)), "
                 'Notice.state == "leased", Notice.lease == claims[0].lease, Notice.lease_until > db_now()',
                 "Notice.id.in_(filled(one.id for one in claims))",
@@ -60,7 +60,7 @@ MUTANTS = [
         "tests/mail",
         [
             Change(
-                "webapp/mail/mime.py::Mail.__init__",
+                "webapp/delivery/mail/mime.py::Mail.__init__",
                 "message_id(notice.public_id)",
                 'message_id(f"{notice.public_id}.{notice.tries}")',
             ),
@@ -72,7 +72,7 @@ MUTANTS = [
         "tests/mail/test_stops.py",
         [
             Change(
-                "webapp/outbox.py::give_back",
+                "webapp/delivery/outbox.py::give_back",
                 "lease_until=None, tries=Notice.tries - 1, **values",
                 "lease_until=None, **values",
             ),
@@ -84,7 +84,7 @@ MUTANTS = [
         "tests/mail/test_answers.py",
         [
             Change(
-                "webapp/smtp_answers.py::classify",
+                "webapp/delivery/mail/answers.py::classify",
                 'enhanced in _NO_SUCH and not _fits(_SENDER, 0, "", words)',
                 "enhanced in _NO_SUCH",
             ),
@@ -139,7 +139,7 @@ MUTANTS = [
         "tests/mail/test_contents.py",
         [
             Change(
-                "webapp/mail/kinds.py::request_denied",
+                "webapp/delivery/mail/kinds.py::request_denied",
                 'if facts.notice.role != "other":\n    rows += comments',
                 "rows += comments",
             ),
@@ -151,7 +151,7 @@ MUTANTS = [
         "tests/mail/test_contents.py",
         [
             Change(
-                "webapp/mail/kinds.py::app_added",
+                "webapp/delivery/mail/kinds.py::app_added",
                 "facts.policy.sheet_for_requester(facts.grant.values)",
                 "facts.policy.sheet_for_owner(facts.grant.values)",
             ),

@@ -22,7 +22,7 @@ MUTANTS = [
         "tests/views/test_approver_link.py tests/views/test_approver_decide.py",
         [
             Change(
-                "webapp/access.py::behind_link",
+                "webapp/web/access.py::behind_link",
                 "Invitation.shows_from <= link.round, Person.active",
                 "Invitation.shows_from <= link.round",
             ),
@@ -34,7 +34,7 @@ MUTANTS = [
         "tests/views/test_seeing.py",
         [
             Change(
-                "webapp/access.py::behind_link",
+                "webapp/web/access.py::behind_link",
                 "Invitation.shows_from <= link.round, Person.active",
                 "Person.active",
             ),
@@ -46,7 +46,7 @@ MUTANTS = [
         "tests/views/test_approver_link.py tests/views/test_approver_code.py",
         [
             Change(
-                "webapp/access.py::Invited.is_newest",
+                "webapp/web/access.py::Invited.is_newest",
                 "self.link.round == self.invitation.round",
                 "self.link.round <= self.invitation.round",
             ),

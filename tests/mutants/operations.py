@@ -154,7 +154,7 @@ MUTANTS = [
         "tests/operations/test_savepoints.py",
         [
             Change(
-                "webapp/uncommitted.py::_drop",
+                "webapp/database/uncommitted.py::_drop",
                 'del session.info.get("uncommitted", [])[_savepoints(session)[savepoint] :]',
                 'session.info.pop("uncommitted", None)',
             ),
@@ -178,7 +178,7 @@ MUTANTS = [
         "tests/test_audit.py tests/faults tests/operations/test_decide.py",
         [
             Change(
-                "webapp/outbox.py::commit",
+                "webapp/delivery/outbox.py::commit",
                 'audit.seal([one for one in kept if isinstance(one, audit.Draft)])\nfailpoints.at("commit.before")\n',
                 'failpoints.at("commit.before")\n'
                 "db.session.commit()\n"

@@ -9,7 +9,7 @@ MUTANTS = [
         "tests/test_transactions.py tests/views/test_approver_link.py",
         [
             Change(
-                "webapp/security.py::choose_transaction_mode",
+                "webapp/web/security.py::choose_transaction_mode",
                 '"read" if request.method in SAFE else "write"',
                 '"write"',
             ),
@@ -21,7 +21,7 @@ MUTANTS = [
         "tests/views/test_auth_sign_in.py tests/test_hostile_input.py",
         [
             Change(
-                "webapp/security.py::local_path",
+                "webapp/web/security.py::local_path",
                 'not target.startswith("/") or target.startswith("//")',
                 'not target.startswith("/")',
             ),
@@ -55,13 +55,13 @@ MUTANTS = [
         "a-session-that-is-not-renewed",
         "What a browser carried before the sign-in stays: a session that somebody else set, and its CSRF token.",
         "tests/views/test_auth_sign_in.py",
-        [Change("webapp/signin.py::begin", 'session.clear()\ng.pop("csrf_token", None)', "pass")],
+        [Change("webapp/web/signin.py::begin", 'session.clear()\ng.pop("csrf_token", None)', "pass")],
     ),
     Mutant(
         "the-right-before-the-password",
         "After the question for the password nobody checks again whether the person has the right.",
         "tests/views/test_rights_held.py",
-        [Change("webapp/signin.py::ask_again", "g.ask_guard()", "db.session().info[_HELD] = True")],
+        [Change("webapp/web/signin.py::ask_again", "g.ask_guard()", "db.session().info[_HELD] = True")],
     ),
     Mutant(
         "no-limit-without-the-broker",
@@ -69,7 +69,7 @@ MUTANTS = [
         "tests/views/test_auth_limits.py tests/faults",
         [
             Change(
-                "webapp/attempts.py::Counters.take",
+                "webapp/web/attempts.py::Counters.take",
                 "self._take_in_memory(windows) if answer is None else int(answer)",
                 "int(answer or 0)",
             ),
@@ -91,7 +91,7 @@ MUTANTS = [
         "any-host-sets-the-cookie",
         "Another site below the same domain can set the session's cookie.",
         "tests/attack/test_hosts.py",
-        [Change("webapp/cookies.py::name", 'f"__Host-{plain}" if secure else plain', "plain")],
+        [Change("webapp/web/cookies.py::name", 'f"__Host-{plain}" if secure else plain', "plain")],
     ),
     Mutant(
         "what-comes-in-is-not-bounded",
@@ -127,7 +127,7 @@ MUTANTS = [
         "a-name-turns-our-words",
         "A name that turns the reading direction is put out as it is, and turns the words around it.",
         "tests/test_bidi.py",
-        [Change("webapp/isolation.py::finalize", "isolated(str(value))", "str(value)")],
+        [Change("webapp/web/isolation.py::finalize", "isolated(str(value))", "str(value)")],
     ),
     Mutant(
         "slow-connections-are-never-cut",
@@ -147,7 +147,7 @@ MUTANTS = [
         "tests/test_database_faults.py tests/test_checks.py",
         [
             Change(
-                "webapp/schema.py::state",
+                "webapp/database/schema.py::state",
                 '"older" if present is None or present in known else "newer"',
                 '"older" if present is None or present in known else "ok"',
             ),

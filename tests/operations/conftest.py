@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.operations import helpers
-from webapp import audit
+from webapp.database.transactions import choose
 from webapp.extensions import db
-from webapp.transactions import choose
+from webapp.record import audit
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Engine, event, text
 
 from tests.factories import approver
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import AccessRequest, Grant, Group, Person, Step
-from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
 from webapp.workflow.states import RequestState, Visibility

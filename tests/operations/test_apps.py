@@ -8,12 +8,13 @@ from sqlalchemy.orm.attributes import set_committed_value
 from tests import factories
 from tests.factories import Company, rows
 from tests.operations.helpers import asked, events, kinds, mails, steps
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, PolicyRevision
 from webapp.operations import apps
 from webapp.operations.errors import Conflict, Invalid
-from webapp.transactions import choose
 from webapp.workflow.policy import Approver, Policy, StepRule, digest
 
 

@@ -7,13 +7,14 @@ import pytest
 from tests import factories
 from tests.factories import Company
 from tests.operations.helpers import asked, events, kinds, mails, state, steps
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest
 from webapp.operations import groups, requests
 from webapp.operations.errors import Conflict
 from webapp.text import sha256
-from webapp.transactions import choose
 from webapp.workflow.errors import Settled
 from webapp.workflow.states import Verdict
 

@@ -8,12 +8,13 @@ from sqlalchemy.orm.attributes import set_committed_value
 from tests import factories
 from tests.factories import Company
 from tests.operations.helpers import asked, events, mails
-from webapp import clock, links, outbox
+from webapp import clock, links
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Invitation, Person
 from webapp.operations import groups, requests
 from webapp.operations.errors import Conflict
-from webapp.transactions import choose
 from webapp.workflow.errors import NotYourTurn, Settled
 
 NOON = clock.now().replace(hour=12, minute=0, second=0, microsecond=0)

@@ -26,14 +26,15 @@ from tests.operations.helpers import (
     steps,
     values,
 )
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Grant, Person
 from webapp.operations import apps, groups, people, requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import directory
 from webapp.text import sha256
-from webapp.transactions import choose
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import Channel, Verdict

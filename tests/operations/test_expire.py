@@ -7,12 +7,13 @@ import pytest
 from tests import factories
 from tests.factories import Company, rows
 from tests.operations.helpers import asked, events, kinds, mails, outcomes, policy, state, statements, steps
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Step
 from webapp.operations import apps, people, requests
 from webapp.operations.errors import Conflict
-from webapp.transactions import choose
 from webapp.workflow.policy import OutcomeRule, Policy
 from webapp.workflow.states import Verdict
 

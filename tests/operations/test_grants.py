@@ -5,14 +5,15 @@ import pytest
 from tests import factories
 from tests.factories import Company, overdue, rows
 from tests.operations.helpers import NOTES, ROLE, SEAT, WRITE, events, grants, mails, policy, statements, values
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Grant, Person
 from webapp.operations import apps, people
 from webapp.operations import grants as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.text import sha256
-from webapp.transactions import choose
 from webapp.workflow.errors import BadValues
 
 SET = {0: {"role": WRITE}}

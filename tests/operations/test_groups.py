@@ -6,13 +6,14 @@ from flask import Flask
 from tests import factories
 from tests.factories import Company
 from tests.operations.helpers import asked, events, kinds, mails, state, steps
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.keys import KeyRing
 from webapp.models import Group, Invitation, Person
 from webapp.operations import groups, requests
 from webapp.operations.errors import Conflict, Invalid
-from webapp.transactions import choose
 from webapp.workflow.errors import NotYourTurn
 
 

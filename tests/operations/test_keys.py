@@ -7,11 +7,11 @@ from sqlalchemy import text
 from tests import factories
 from tests.factories import Company
 from webapp import clock
+from webapp.database.transactions import choose
 from webapp.extensions import db, keyring
 from webapp.keys import KeyRing
 from webapp.models import Invitation
 from webapp.operations import keys
-from webapp.transactions import choose
 
 
 def test_an_open_invitation_gets_a_new_round_when_its_key_is_removed(

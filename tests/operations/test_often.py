@@ -11,12 +11,13 @@ from tests import factories
 from tests.factories import Company, case_of, rows
 from tests.operations.helpers import count_mails
 from tests.views import stage
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Person
 from webapp.operations import _often, grants, people, requests
 from webapp.operations.errors import Conflict, Invalid
-from webapp.transactions import choose
 
 
 def ask_and_cancel(person: Person, app: App) -> None:

@@ -8,13 +8,14 @@ from flask import Flask
 from tests import factories
 from tests.factories import Company
 from tests.operations.helpers import events, mails, outcomes, policy
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Organisation, Person
 from webapp.operations import apps, organisation, people, requests
 from webapp.operations.errors import Invalid
 from webapp.queries import domains
-from webapp.transactions import choose
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState, Verdict
 

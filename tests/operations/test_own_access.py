@@ -10,13 +10,14 @@ import pytest
 from tests import factories
 from tests.factories import Company, rows
 from tests.operations.helpers import events, mails, policy
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Grant, Person
 from webapp.operations import apps, grants, groups, people, requests
 from webapp.operations.errors import Conflict
 from webapp.queries import own_access
-from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 
 EMPTY = Entitlement("role", "Role", "choice", ("Reader", "Writer"), default="Reader")

@@ -13,13 +13,15 @@ from sqlalchemy import text
 from tests import factories
 from tests.factories import Company, rows
 from tests.operations.helpers import kinds, open_step, state
-from webapp import audit, clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Group, Icon, Person
 from webapp.operations import apps, groups, icons, people, requests
 from webapp.operations.errors import Conflict
 from webapp.queries import cases, directory
-from webapp.transactions import choose
+from webapp.record import audit
 from webapp.workflow.errors import NotYourTurn, Settled, WorkflowError
 from webapp.workflow.states import Channel, Verdict
 

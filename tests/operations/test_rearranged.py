@@ -13,13 +13,14 @@ from sqlalchemy import delete, update
 from tests import factories
 from tests.factories import Company, approver, case_of
 from tests.operations.helpers import events, mails
-from webapp import clock, jobs, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import jobs, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Invitation, Membership, Organisation, Person
 from webapp.operations import apps, groups, people, requests
 from webapp.operations.errors import Conflict
 from webapp.queries import asked
-from webapp.transactions import choose
 from webapp.workflow.states import Channel, Verdict
 
 OPERATIONS = Path("webapp/operations")

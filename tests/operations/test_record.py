@@ -17,7 +17,9 @@ from tests.factories import Company, approver, case_of
 from tests.operations.helpers import events
 from tests.views import stage
 from tests.views.test_admin_audit import kinds_in_the_code
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Grant, Notice, Organisation, Person
 from webapp.operations import (
@@ -34,7 +36,6 @@ from webapp.operations import (
     returns,
 )
 from webapp.queries import directory
-from webapp.transactions import choose
 from webapp.workflow.states import Verdict
 
 ELSEWHERE = {

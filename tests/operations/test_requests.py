@@ -4,12 +4,13 @@ import pytest
 
 from tests import factories
 from tests.factories import Company, rows
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Grant
 from webapp.operations import requests
 from webapp.operations.errors import Conflict
-from webapp.transactions import choose
 from webapp.workflow.states import Verdict
 
 

@@ -10,12 +10,13 @@ from tests import factories
 from tests.factories import Company, rows
 from tests.smtp_server import SmtpServer
 from tests.worker.conftest import smtp
-from webapp import clock, jobs, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import jobs, outbox
 from webapp.extensions import db
 from webapp.models import Notice
 from webapp.operations import mails
 from webapp.operations.errors import Conflict
-from webapp.transactions import choose
 
 __all__ = ["smtp"]
 

@@ -6,10 +6,11 @@ import pytest
 
 from tests import factories
 from tests.factories import Company
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.operations import grants, returns
 from webapp.operations.errors import Conflict
-from webapp.transactions import choose
 from webapp.workflow.errors import NotYourTurn
 
 

@@ -13,11 +13,14 @@ import pytest
 from tests import factories
 from tests.factories import Company, case_of, rows
 from tests.operations.helpers import events, mails
-from webapp import audit, clock, outbox, uncommitted
+from webapp import clock
+from webapp.database import uncommitted
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Grant, Icon, Person
 from webapp.operations import apps, groups, icons, people, requests
 from webapp.operations.errors import Conflict, Invalid
+from webapp.record import audit
 from webapp.workflow.states import Channel, Verdict
 
 Patch = pytest.MonkeyPatch

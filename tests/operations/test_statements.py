@@ -5,12 +5,13 @@ import pytest
 from tests import factories
 from tests.factories import Company, rows
 from tests.operations.helpers import ROLE, SEAT, WRITE, policy, statements
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person
 from webapp.operations import pending, people, requests
 from webapp.queries import cases, directory
-from webapp.transactions import choose
 from webapp.workflow.states import Channel, Verdict
 
 # A view adds its session's load, so these keep a margin below 16 and 18.

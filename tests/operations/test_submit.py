@@ -22,13 +22,14 @@ from tests.operations.helpers import (
     steps,
     values,
 )
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Person, PolicyRevision
 from webapp.operations import apps, people, requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.text import sha256
-from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import BadValues, NobodyCanDecide
 from webapp.workflow.policy import MESSAGE_LIMIT, SCHEMA, Policy, digest

@@ -12,12 +12,13 @@ from tests.conftest import POSTGRESQL
 from tests.factories import Company
 from tests.operations.helpers import open_step, policy, statements
 from tests.views import admin_helpers, stage
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Group, Notice, Person
 from webapp.operations import groups, people
 from webapp.queries import approvals, cases, chains, directory, mails, story
-from webapp.transactions import choose
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState, StepState, Tier, Verdict
 

@@ -13,12 +13,12 @@ from tests import factories
 from tests.factories import Company
 from tests.operations.helpers import statements
 from webapp import clock
+from webapp.database.transactions import choose
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, App, Invitation, Step
 from webapp.queries import request_search
 from webapp.queries.request_search import Filter
 from webapp.text import word_list, words
-from webapp.transactions import choose
 
 
 def found(typed: str = "", **wanted: Any) -> list[int]:

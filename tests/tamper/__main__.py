@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tests.alone import emptied
 from tests.tamper.trial import make_a_record, tamper
+from webapp.database.transactions import choose
 from webapp.extensions import db
-from webapp.transactions import choose
 
 
 def main() -> int:

@@ -9,9 +9,10 @@ from pathlib import Path
 from tests import factories
 from tests.factories import rows
 from tests.tamper import changes
-from webapp import anchors, audit, clock
+from webapp import clock
+from webapp.database.transactions import choose, reading
 from webapp.extensions import db
-from webapp.transactions import choose, reading
+from webapp.record import anchors, audit
 from webapp.workflow.states import Verdict
 
 

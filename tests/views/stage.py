@@ -11,11 +11,11 @@ from sqlalchemy import text, update
 
 from tests import factories
 from webapp import clock, links
+from webapp.database.transactions import choose
+from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Group, Invitation, Person, Step
 from webapp.operations import apps, groups, people, requests
-from webapp.outbox import commit
-from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility

@@ -8,11 +8,12 @@ import re
 import pytest
 from sqlalchemy import select
 
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Audience
 from webapp.operations import groups, people
-from webapp.transactions import choose
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import Assurance
 

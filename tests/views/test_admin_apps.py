@@ -6,11 +6,12 @@ import re
 
 import pytest
 
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App
 from webapp.operations import apps
-from webapp.transactions import choose
 from webapp.workflow.policy import Policy
 
 from .. import factories

@@ -13,18 +13,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from webapp import anchors, audit, clock, outbox
+from webapp import clock
 from webapp.admin.audit import COLUMNS
 from webapp.admin.audit import _table as csv_rows
 from webapp.admin.audit_sentences import SENTENCES
 from webapp.admin.audit_words import GROUPS
 from webapp.admin.tables import defused
+from webapp.database.transactions import choose, reading
+from webapp.delivery import outbox
 from webapp.extensions import db, settings
 from webapp.keys import KeyRing, key_id
 from webapp.operations import apps, entitlements, people
 from webapp.queries import audit_lines
+from webapp.record import anchors, audit
 from webapp.times import Times, zone
-from webapp.transactions import choose, reading
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy, StepRule
 from webapp.workflow.states import Verdict, Visibility

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from webapp import stops
+from webapp.database.transactions import choose
+from webapp.delivery import stops
+from webapp.delivery.mail.answers import Cause
 from webapp.extensions import db
 from webapp.models import Notice
-from webapp.smtp_answers import Cause
-from webapp.transactions import choose
 
 from .. import factories
 from . import stage

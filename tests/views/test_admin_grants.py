@@ -7,10 +7,11 @@ import io
 
 import pytest
 
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.models import Grant
 from webapp.operations import apps, people
-from webapp.transactions import choose
 
 from .. import factories
 from . import stage

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Group, Person
 from webapp.operations import apps, groups, people
 from webapp.text import sha256
-from webapp.transactions import choose
 from webapp.workflow.policy import StepRule
 
 from .. import factories

@@ -13,9 +13,9 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
 from tests import factories
-from webapp import pictures
 from webapp.extensions import db
 from webapp.models import Icon
+from webapp.web import pictures
 
 from . import stage
 from .admin_helpers import events, flat, is_fragment, now, words

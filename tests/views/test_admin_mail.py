@@ -9,13 +9,14 @@ import pytest
 from rq import Queue
 from sqlalchemy import insert, select, update
 
-from webapp import clock, links, outbox, stops
+from webapp import clock, links
+from webapp.database.transactions import choose
+from webapp.delivery import outbox, stops
+from webapp.delivery.mail.answers import Cause
 from webapp.extensions import broker, db
 from webapp.models import Heartbeat, Invitation, Notice
 from webapp.operations import people
 from webapp.queries import mails, outbox_lines
-from webapp.smtp_answers import Cause
-from webapp.transactions import choose
 from webapp.wiring import connect
 
 from .. import factories
@@ -385,7 +386,7 @@ def test_an_admin_gets_a_test_mail(app, admin, adam, ana):
     assert "Test email sent to adam@example.com." in plain(admin.get("/admin/mail"))
     notice = db.session.scalars(select(Notice).where(Notice.kind == "test")).one()
     assert notice.person_id == adam.id and events("mail.tested")[-1]["actor"] == adam.id
-    from webapp import mail as letters
+    from webapp.delivery import mail as letters
 
     message = letters.render(mails.load([notice.id])[notice.id])
     assert message.subject.startswith("Test email from") and "This is the test email" in message.body

@@ -9,11 +9,12 @@ import pytest
 
 from tests import factories
 from tests.views import stage
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Organisation
 from webapp.operations import organisation
-from webapp.transactions import choose
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState
 

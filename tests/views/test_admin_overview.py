@@ -10,11 +10,11 @@ from sqlalchemy import insert, select, text
 from bench.lists import explained, names
 from webapp import clock
 from webapp.admin.overview import told, told_in_full
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Step
 from webapp.queries import overview as queries
 from webapp.text import public_id
-from webapp.transactions import choose
 
 from .. import factories
 from . import stage

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import AccessRequest, App
-from webapp.transactions import choose
 from webapp.workflow.states import RequestState
 
 from .. import factories

@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import select
 
 from tests import factories
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Decision, Grant, Notice, Step
 from webapp.operations import apps as operations
 from webapp.operations import entitlements
-from webapp.transactions import choose
 from webapp.workflow import machine
 from webapp.workflow.errors import ReasonMissing, SelfApproval, Settled
 from webapp.workflow.override import approve_past_the_chain

@@ -8,12 +8,13 @@ import re
 import pytest
 from sqlalchemy import insert, select, update
 
-from webapp import clock, links, outbox
+from webapp import clock, links
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, Notice, Person
 from webapp.operations import people
 from webapp.text import public_id, sha256
-from webapp.transactions import choose
 
 from .. import factories
 from . import stage

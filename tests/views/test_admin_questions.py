@@ -6,11 +6,12 @@ import pytest
 
 from tests import factories
 from tests.views import stage
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.operations import groups, override
 from webapp.queries import directory
-from webapp.transactions import choose
 
 from .admin_helpers import flat, now, question, words
 

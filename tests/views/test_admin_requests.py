@@ -10,13 +10,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from webapp import audit, clock, outbox
+from webapp import clock
 from webapp.admin.requests import COLUMNS
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Comment, Invitation, Notice, Step
 from webapp.operations import people
 from webapp.queries import request_lines
-from webapp.transactions import choose
+from webapp.record import audit
 from webapp.workflow.states import Verdict
 
 from .. import factories

@@ -7,10 +7,11 @@ import re
 import pytest
 
 from tests import factories
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.operations import entitlements, people
-from webapp.transactions import choose
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import Visibility
 

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import select
 
 from tests import factories
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import EntitlementField
 from webapp.operations import apps, entitlements, people
-from webapp.transactions import choose
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility
 

@@ -12,10 +12,10 @@ from tests import factories
 from tests.views import stage
 from tests.views.stage import rule, signed_in_only, text_field, words
 from webapp import links
+from webapp.database.transactions import choose
+from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.operations import people
-from webapp.outbox import commit
-from webapp.transactions import choose
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from tests import factories
 from tests.conftest import Browser
 from tests.views import stage
 from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
+from webapp.database.transactions import choose
+from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.models import AccessRequest, Grant
 from webapp.operations import _often, requests
-from webapp.outbox import commit
 from webapp.queries import directory
-from webapp.transactions import choose
 from webapp.workflow.states import Channel, Verdict
 
 VERDICTS = ["approval", "denial"]

@@ -11,10 +11,10 @@ from tests import factories
 from tests.views import stage
 from tests.views.stage import words
 from webapp import links
+from webapp.database.transactions import choose
+from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.operations import groups, people
-from webapp.outbox import commit
-from webapp.transactions import choose
 from webapp.workflow.states import Verdict
 
 

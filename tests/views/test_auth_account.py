@@ -10,12 +10,13 @@ from sqlalchemy import event, update
 from tests import factories
 from tests.factories import PASSWORD
 from tests.views.test_auth_sign_in import Counting, sign_in
-from webapp import clock, outbox, passwords
-from webapp.browsers import browser_name, in_the_hand
+from webapp import clock, passwords
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Person, PersonSession
 from webapp.operations import people
-from webapp.transactions import choose
+from webapp.web.browsers import browser_name, in_the_hand
 
 NEW = {"password": "three words in a row", "again": "three words in a row"}
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

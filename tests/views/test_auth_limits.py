@@ -11,11 +11,12 @@ import pytest
 from tests import factories
 from tests.valkey import start_valkey
 from tests.views.test_auth_sign_in import sign_in
-from webapp import attempts, clock, devices, fresh
+from webapp import clock
 from webapp.auth import views
-from webapp.broker import connect
 from webapp.extensions import broker, db, keyring, network
 from webapp.models import Person
+from webapp.runtime.broker import connect
+from webapp.web import attempts, devices, reauth
 
 SLOWER = "Too many attempts. Try again in"
 
@@ -229,7 +230,7 @@ def test_of_twenty_four_answers_at_once_to_the_password_question_ten_are_looked_
 ):
     factories.with_password(rita)
     hers, looked = login_as(rita), Looked()
-    monkeypatch.setattr(fresh.passwords, "fits", looked)
+    monkeypatch.setattr(reauth.passwords, "fits", looked)
     words = dict.fromkeys(("password", "again"), "three words in a row")
     form = {"csrf_token": hers.token(), "your_password": "wrong", "current": "wrong", **words}
     cookie = hers.client.get_cookie("countersign").value

@@ -9,12 +9,13 @@ import pytest
 from tests import factories
 from tests.factories import PASSWORD
 from tests.views.test_auth_sign_in import Counting, sign_in
-from webapp import clock, links, outbox, passwords
+from webapp import clock, links, passwords
 from webapp.auth import views
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Person
 from webapp.operations import people
-from webapp.transactions import choose
 
 NEW = "three words in a row"
 DEAD = "This link no longer works"

@@ -10,11 +10,12 @@ from sqlalchemy import update
 
 from tests import factories
 from tests.factories import PASSWORD
-from webapp import clock, outbox, passwords
+from webapp import clock, passwords
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Person, PersonSession
 from webapp.operations import people
-from webapp.transactions import choose
 
 WRONG = "The email address or password is incorrect."
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests import factories
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import PersonSession
 from webapp.operations import people
-from webapp.transactions import choose
 
 
 def live():

@@ -12,9 +12,9 @@ from tests import factories
 from tests.views import stage
 from tests.views.stage import words
 from webapp import clock
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import Step
-from webapp.transactions import choose
 
 pytestmark = pytest.mark.both_engines
 

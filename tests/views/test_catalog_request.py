@@ -13,11 +13,11 @@ from tests.conftest import Browser
 from tests.views import stage
 from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
 from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.models import AccessRequest, Person
 from webapp.operations import apps
-from webapp.outbox import commit
-from webapp.transactions import choose
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import Verdict

@@ -10,12 +10,13 @@ from tests import factories
 from tests.operations.helpers import events
 from tests.views import stage
 from tests.views.stage import READ, WRITE, rule, text_field, words
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Grant
 from webapp.operations import grants
 from webapp.text import sha256
-from webapp.transactions import choose
 
 FIELDS = (
     text_field("wish", requester=WRITE),

@@ -11,9 +11,9 @@ from sqlalchemy import text
 from tests import factories
 from tests.views import stage
 from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.operations import _often
-from webapp.transactions import choose
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import Verdict
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from webapp import clock, outbox
+from webapp import clock
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.operations import groups
-from webapp.transactions import choose
 
 from .. import factories
 from . import stage

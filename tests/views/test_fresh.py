@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 from markupsafe import escape
 
-from webapp import fresh, transactions
+from webapp.database import transactions
 from webapp.extensions import db
 from webapp.models import PersonSession
+from webapp.web import reauth
 
 from .. import factories
 from . import stage
@@ -149,13 +150,13 @@ def test_several_values_of_one_name_are_all_kept(stale, wanted, company):
 
 def test_the_password_is_hashed_outside_of_a_write_transaction(stale, wanted, monkeypatch):
     seen = []
-    real = fresh.passwords.fits
+    real = reauth.passwords.fits
 
     def fits(hash, given):
         seen.append((transactions._mode.get(), db.session().in_transaction()))
         return real(hash, given)
 
-    monkeypatch.setattr(fresh.passwords, "fits", fits)
+    monkeypatch.setattr(reauth.passwords, "fits", fits)
     form, address = note_of(wanted)
     assert stale.post(address, form | {"your_password": factories.PASSWORD}).status_code == 303
     assert seen == [("read", False)]

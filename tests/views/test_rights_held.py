@@ -14,12 +14,14 @@ from werkzeug.datastructures import FileStorage
 
 from tests import factories
 from tests.test_routes import TABLE, UNSAFE, World
-from webapp import audit, clock, outbox, passwords
+from webapp import clock, passwords
 from webapp.admin import icons
+from webapp.database.transactions import alone, choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Membership, Person, PersonSession
 from webapp.operations import people
-from webapp.transactions import alone, choose
+from webapp.record import audit
 
 from . import stage
 

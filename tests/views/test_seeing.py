@@ -7,12 +7,13 @@ import pytest
 from tests import factories
 from tests.views import stage
 from tests.views.stage import words
-from webapp import clock, jobs, links, outbox
+from webapp import clock, links
+from webapp.database.transactions import choose
+from webapp.delivery import jobs, outbox
 from webapp.extensions import db
 from webapp.models import Invitation, Notice
 from webapp.operations import apps, groups, override, people
 from webapp.queries import directory, mails
-from webapp.transactions import choose
 from webapp.workflow.states import Verdict
 
 pytestmark = pytest.mark.both_engines

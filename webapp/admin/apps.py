@@ -7,18 +7,20 @@ from typing import Any
 from flask import Response, abort, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, htmx, pictures, trace
-from webapp.assets import APP_ICONS
-from webapp.fresh import fresh
+from webapp import clock
 from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.operations import entitlements
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
 from webapp.queries import domains, rules
-from webapp.security import local_path
-from webapp.signin import admins, keepers, me, owners
+from webapp.runtime import trace
 from webapp.text import one_line
+from webapp.web import errors, htmx, pictures
+from webapp.web.assets import APP_ICONS
+from webapp.web.reauth import fresh
+from webapp.web.security import local_path
+from webapp.web.signin import admins, keepers, me, owners
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.states import Visibility
 

@@ -9,16 +9,18 @@ from typing import Any
 from flask import Response, flash, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import anchors, clock, htmx
-from webapp import audit as record
-from webapp.fresh import fresh
-from webapp.presentation import count, times
+from webapp import clock
+from webapp.database.transactions import choose, reading
 from webapp.queries import audit_lines as queries
 from webapp.queries.audit_lines import Line
-from webapp.signin import admins, ask_again, me
+from webapp.record import anchors
+from webapp.record import audit as record
 from webapp.text import reference
 from webapp.times import utc
-from webapp.transactions import choose, reading
+from webapp.web import htmx
+from webapp.web.presentation import count, times
+from webapp.web.reauth import fresh
+from webapp.web.signin import admins, ask_again, me
 
 from . import filters, tables
 from .audit_sentences import tell

@@ -13,9 +13,9 @@ from typing import Any
 from markupsafe import Markup
 
 from webapp.bidi import listed, named
-from webapp.presentation import count
 from webapp.queries.audit_lines import Asked, Line, Names
 from webapp.text import reference, sha256
+from webapp.web.presentation import count
 from webapp.workflow.entitlements import shown
 from webapp.workflow.policy import Policy
 

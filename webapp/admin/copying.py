@@ -3,13 +3,14 @@
 from flask import request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, htmx
-from webapp.fresh import fresh
+from webapp import clock
 from webapp.models import App
 from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
 from webapp.queries import rules
-from webapp.signin import keepers, me
+from webapp.web import htmx
+from webapp.web.reauth import fresh
+from webapp.web.signin import keepers, me
 
 from .apps import change
 from .forms import AppPage

@@ -4,11 +4,11 @@ from flask import abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
-from webapp.fresh import fresh
 from webapp.models import App, EntitlementField
 from webapp.operations import entitlements
 from webapp.operations.errors import Conflict, Invalid
-from webapp.signin import keepers, me
+from webapp.web.reauth import fresh
+from webapp.web.signin import keepers, me
 
 from .apps import change
 from .forms import CHANGED, AppPage, stamp

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from flask import request
 
-from webapp.presentation import times
 from webapp.text import whole_number
+from webapp.web.presentation import times
 
 from .views import words_of
 

@@ -8,7 +8,7 @@ from webapp.extensions import db, settings
 from webapp.models import Organisation
 from webapp.operations import organisation as operations
 from webapp.queries import first_steps as queries
-from webapp.signin import admins, me, owners
+from webapp.web.signin import admins, me, owners
 
 from .views import bp, commit, fragment, go
 

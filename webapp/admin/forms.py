@@ -12,16 +12,16 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from webapp.assets import APP_ICONS
 from webapp.models import App, EntitlementField, Person
 from webapp.operations import apps as operations
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
-from webapp.presentation import count
 from webapp.queries import admin as queries
 from webapp.queries.admin import AppRow, Named
 from webapp.queries.rules import Members
 from webapp.text import clean, one_line
+from webapp.web.assets import APP_ICONS
+from webapp.web.presentation import count
 from webapp.workflow.policy import DAYS_LIMIT, Approver, OutcomeRule
 from webapp.workflow.states import Assurance, RequestState
 

@@ -6,17 +6,18 @@ from typing import Any
 from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, htmx
-from webapp import errors as refusals
+from webapp import clock
 from webapp.extensions import db
-from webapp.fresh import fresh
 from webapp.models import Grant, Person, PolicyRevision
 from webapp.operations import grants as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
 from webapp.queries import holders
 from webapp.queries.admin import AppRow
-from webapp.signin import keepers, me
+from webapp.web import errors as refusals
+from webapp.web import htmx
+from webapp.web.reauth import fresh
+from webapp.web.signin import keepers, me
 from webapp.workflow.entitlements import as_typed
 from webapp.workflow.errors import BadValues
 

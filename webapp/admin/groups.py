@@ -5,16 +5,18 @@ from typing import Any
 from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, htmx, trace
+from webapp import clock
 from webapp.extensions import db
-from webapp.fresh import fresh
 from webapp.models import Group, Person
 from webapp.operations import groups as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as queries
 from webapp.queries.paging import Page
-from webapp.signin import admins, me
+from webapp.runtime import trace
 from webapp.text import one_line
+from webapp.web import errors, htmx
+from webapp.web.reauth import fresh
+from webapp.web.signin import admins, me
 
 from . import questions
 from .picker import Pick

@@ -3,13 +3,14 @@
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, pictures
-from webapp.fresh import fresh
+from webapp import clock
+from webapp.database.transactions import reading
 from webapp.models import App
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
-from webapp.signin import ask_again, keepers, me
-from webapp.transactions import reading
+from webapp.web import pictures
+from webapp.web.reauth import fresh
+from webapp.web.signin import ask_again, keepers, me
 
 from .apps import change
 from .forms import SETTINGS, AppPage, stamp

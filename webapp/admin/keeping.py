@@ -6,14 +6,14 @@ from typing import Any
 
 from flask import Response, abort, url_for
 
-from webapp import htmx
-from webapp.fresh import fresh
+from webapp.database.transactions import choose
 from webapp.queries import admin as queries
 from webapp.queries import holders, request_lines
-from webapp.signin import keepers
 from webapp.text import reference
 from webapp.times import utc
-from webapp.transactions import choose
+from webapp.web import htmx
+from webapp.web.reauth import fresh
+from webapp.web.signin import keepers
 
 from . import filters, tables
 from .requests import STATES, searched

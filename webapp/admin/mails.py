@@ -11,18 +11,19 @@ from sqlalchemy import Select
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, framed, htmx
-from webapp import mail as emails
+from webapp import clock
+from webapp.delivery import mail as emails
 from webapp.extensions import broker, db, settings
 from webapp.models import Notice
 from webapp.operations import mails as operations
 from webapp.operations.errors import Conflict
-from webapp.presentation import count
 from webapp.queries import one_mail, stops
 from webapp.queries import outbox_lines as queries
 from webapp.queries.one_mail import OneMail
 from webapp.queries.outbox_lines import Mail
-from webapp.signin import admins, me, signed_in
+from webapp.web import errors, framed, htmx
+from webapp.web.presentation import count
+from webapp.web.signin import admins, me, signed_in
 
 from . import filters
 from .views import bp, commit, fragment, go, undo

@@ -3,16 +3,17 @@
 from flask import Response, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, pictures
+from webapp import clock
+from webapp.database.transactions import reading
+from webapp.delivery.mail.mime import sender_address
 from webapp.extensions import db
-from webapp.fresh import fresh
-from webapp.mail.mime import sender_address
 from webapp.models import Organisation
 from webapp.operations import organisation as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.signin import admins, ask_again, me
 from webapp.text import clean, one_line
-from webapp.transactions import reading
+from webapp.web import pictures
+from webapp.web.reauth import fresh
+from webapp.web.signin import admins, ask_again, me
 from webapp.zones import time_zones
 
 from .forms import stamp

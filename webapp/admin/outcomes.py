@@ -4,11 +4,11 @@ from flask import abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
-from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import apps as operations
-from webapp.signin import keepers, me
 from webapp.text import one_line
+from webapp.web.reauth import fresh
+from webapp.web.signin import keepers, me
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState
 

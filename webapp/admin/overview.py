@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import Response, abort
 
-from webapp.presentation import times
 from webapp.queries import first_steps, request_lines
 from webapp.queries import overview as queries
 from webapp.queries.overview import OUTCOMES, Pace, Scope
-from webapp.signin import me, owners
+from webapp.web.presentation import times
+from webapp.web.signin import me, owners
 
 from . import filters
 from .views import bp, fragment

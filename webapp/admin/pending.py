@@ -6,19 +6,20 @@ from dataclasses import dataclass, field, replace
 from flask import abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import chain, clock, htmx
-from webapp import errors as refusals
-from webapp.fresh import fresh
+from webapp import approval_chain, clock
 from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.operations import pending as settling
 from webapp.operations.errors import Conflict, Invalid
-from webapp.presentation import count
 from webapp.queries import admin as queries
 from webapp.queries import rules
 from webapp.queries.rules import Pending
-from webapp.security import local_path
-from webapp.signin import admins, keepers, me
+from webapp.web import errors as refusals
+from webapp.web import htmx
+from webapp.web.presentation import count
+from webapp.web.reauth import fresh
+from webapp.web.security import local_path
+from webapp.web.signin import admins, keepers, me
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import Policy
 
@@ -139,7 +140,7 @@ def _ask(
     app = page.row.app
     pending = list(rules.pending(app.id)) if page.row.pending else []
     ask = Ask(what, pending, _stamp(what, app, rules.pending_versions(app.id)), way, why, errors or {})
-    values = {"ask": ask, "holder": chain.holder, "back": request.form.get("back", "")}
+    values = {"ask": ask, "holder": approval_chain.holder, "back": request.form.get("back", "")}
     if not htmx.is_fragment():
         return apps.whole_page(page, {}, status, modal=True, **values)
     answer = fragment("admin/_pending.html", status, page=page, app=app, **values)

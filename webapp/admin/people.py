@@ -5,22 +5,24 @@ from collections.abc import Callable
 from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, htmx, trace
+from webapp import clock
 from webapp.addresses import plain, same
-from webapp.browsers import browser_name, in_the_hand
 from webapp.extensions import db
-from webapp.fresh import fresh
 from webapp.models import App, Grant, Person
 from webapp.operations import grants
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.presentation import count
 from webapp.queries import accounts, holdings, request_lines
 from webapp.queries import admin as queries
 from webapp.queries.paging import Page
 from webapp.queries.request_search import Filter
-from webapp.signin import admins, me
+from webapp.runtime import trace
 from webapp.text import one_line
+from webapp.web import errors, htmx
+from webapp.web.browsers import browser_name, in_the_hand
+from webapp.web.presentation import count
+from webapp.web.reauth import fresh
+from webapp.web.signin import admins, me
 
 from . import questions
 from .forms import stamp

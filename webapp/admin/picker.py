@@ -6,7 +6,7 @@ from flask import Response, abort, request
 
 from webapp.queries import picker as queries
 from webapp.queries.admin import Named
-from webapp.signin import owners
+from webapp.web.signin import owners
 
 from .views import bp, fragment, words_of
 

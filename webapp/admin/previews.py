@@ -8,16 +8,17 @@ from datetime import timedelta
 
 from flask import Response, abort, request
 
-from webapp import framed, mail
+from webapp.delivery import mail
 from webapp.models import AccessRequest, App, Grant, Invitation, Notice, Person
-from webapp.presentation import now
 from webapp.queries import admin as queries
 from webapp.queries import directory, rules
 from webapp.queries.admin import Named
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.directory import Found
 from webapp.queries.mails import Facts
-from webapp.signin import keepers, me
+from webapp.web import framed
+from webapp.web.presentation import now
+from webapp.web.signin import keepers, me
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import RequestState, StepState

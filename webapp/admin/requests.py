@@ -9,8 +9,8 @@ from flask import Response, abort, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, errors, htmx
-from webapp.fresh import fresh
+from webapp import clock
+from webapp.database.transactions import choose
 from webapp.operations import override
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import admin as names
@@ -19,10 +19,11 @@ from webapp.queries import request_lines as queries
 from webapp.queries.cases import Case
 from webapp.queries.request_lines import Line
 from webapp.queries.request_search import Filter
-from webapp.signin import admins, me
 from webapp.text import reference
 from webapp.times import utc
-from webapp.transactions import choose
+from webapp.web import errors, htmx
+from webapp.web.reauth import fresh
+from webapp.web.signin import admins, me
 from webapp.workflow.errors import WorkflowError
 from webapp.workflow.states import RequestState
 

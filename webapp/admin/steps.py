@@ -4,14 +4,14 @@ from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
-from webapp.fresh import fresh
 from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
-from webapp.presentation import count
-from webapp.signin import keepers, me
 from webapp.text import one_line
+from webapp.web.presentation import count
+from webapp.web.reauth import fresh
+from webapp.web.signin import keepers, me
 from webapp.workflow.policy import DAYS_LIMIT, Approver
 from webapp.workflow.states import Visibility
 

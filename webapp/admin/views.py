@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import htmx, outbox
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.text import one_line
-from webapp.transactions import choose
+from webapp.web import htmx
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 

@@ -8,16 +8,17 @@ from datetime import timedelta
 
 from flask import Response, request
 
-from webapp import chain, htmx
-from webapp.chain import Link
+from webapp import approval_chain
+from webapp.approval_chain import Link
 from webapp.models import App
-from webapp.presentation import count, times
 from webapp.queries import admin as queries
 from webapp.queries import directory, domains, rules
 from webapp.queries.admin import Named
 from webapp.queries.directory import Found
-from webapp.signin import keepers
 from webapp.text import capital, hue, initials
+from webapp.web import htmx
+from webapp.web.presentation import count, times
+from webapp.web.signin import keepers
 from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import RequestState, Tier, Visibility
@@ -170,6 +171,6 @@ def _face(name: str, public_id: str, title: str, lines: tuple[str, ...]) -> Link
 
 
 def _app(app: App, title: str, lines: tuple[str, ...]) -> Link:
-    return chain.Link(
+    return approval_chain.Link(
         "is-plan", "app", title, lines, initials=app.name[:2], hue=app.hue, icon=app.icon, icon_url=app.icon_url
     )  # fmt: skip

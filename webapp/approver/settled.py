@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from webapp.access import Invited
-from webapp.chain import names, waiting
+from webapp.approval_chain import names, waiting
 from webapp.models import Person
 from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
 from webapp.times import Times
+from webapp.web.access import Invited
 
 NOTHING_TO_DO = "You do not need to do anything."
 

@@ -11,22 +11,25 @@ from urllib.parse import quote
 from flask import Blueprint, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import access, chain, clock, cookies, htmx, links, outbox, trace
-from webapp.access import Invited
+from webapp import approval_chain, clock, links
 from webapp.approver.settled import settlement
+from webapp.delivery import outbox
 from webapp.extensions import db, limiter
 from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations import requests
 from webapp.operations.errors import Conflict, Invalid
-from webapp.presentation import now, read_as, times
 from webapp.queries import approvals, cases, chains, faces, story
 from webapp.queries.cases import Case
 from webapp.queries.chains import Who
 from webapp.queries.dashboard import in_words
 from webapp.queries.sessions import live_browser
-from webapp.signin import anyone, ask_again, hold, me, people, signed_in
+from webapp.runtime import trace
 from webapp.text import whole_number
+from webapp.web import access, cookies, htmx
+from webapp.web.access import Invited
+from webapp.web.presentation import now, read_as, times
+from webapp.web.signin import anyone, ask_again, hold, me, people, signed_in
 from webapp.workflow.entitlements import as_typed
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
 from webapp.workflow.policy import MESSAGE_LIMIT
@@ -413,7 +416,7 @@ def _page(
         "asker": asker,
         "note": note,
         "done": done,
-        "links": chain.links(
+        "links": approval_chain.links(
             app=case.app, requester=asker, asked_at=case.request.created_at,
             state="expired" if case.is_overdue else case.request.state, settled_at=case.request.settled_at,
             steps=steps, times=times(), reader=reader.person.id,

@@ -5,9 +5,9 @@ door for it. For all others it is the address they come from, for this account a
 """
 
 from webapp.addresses import same
-from webapp.attempts import Count
-from webapp.devices import Device
 from webapp.extensions import network
+from webapp.web.attempts import Count
+from webapp.web.devices import Device
 
 MINUTE, HOUR = 60, 3600
 OR_RESET = "If you do not know your password, reset it with a link by email."

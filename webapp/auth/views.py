@@ -7,21 +7,23 @@ from typing import Any
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, devices, htmx, links, outbox, passwords, signin
-from webapp.attempts import Count, TooMany, give_back, take
+from webapp import clock, links, passwords
 from webapp.auth import limits
 from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors
-from webapp.browsers import browser_name, in_the_hand
+from webapp.database.transactions import reading
+from webapp.delivery import outbox
 from webapp.extensions import db, settings
-from webapp.fresh import FIELD, ask_unless_right, in_this_session
 from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.presentation import now
 from webapp.queries import accounts, first_steps
-from webapp.security import hide_from_caches_and_referers, local_path, own_path
-from webapp.signin import anyone, me, people, signed_in
-from webapp.transactions import reading
+from webapp.web import devices, htmx, signin
+from webapp.web.attempts import Count, TooMany, give_back, take
+from webapp.web.browsers import browser_name, in_the_hand
+from webapp.web.presentation import now
+from webapp.web.reauth import FIELD, ask_unless_right, in_this_session
+from webapp.web.security import hide_from_caches_and_referers, local_path, own_path
+from webapp.web.signin import anyone, me, people, signed_in
 from webapp.zones import time_zones
 
 bp = Blueprint("auth", __name__)

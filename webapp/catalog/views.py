@@ -7,18 +7,21 @@ from typing import Any
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import access, chain, errors, htmx, outbox, trace
+from webapp import approval_chain
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Icon, PolicyRevision
 from webapp.operations import requests
 from webapp.operations.errors import Conflict, Invalid, TooOften
-from webapp.presentation import count, now, times
 from webapp.queries import catalog, directory, own_access
 from webapp.queries.chains import Who
-from webapp.security import uploaded_picture
-from webapp.signin import anyone, me, people
+from webapp.runtime import trace
 from webapp.text import clean, whole_number
 from webapp.times import span
+from webapp.web import access, errors, htmx
+from webapp.web.presentation import count, now, times
+from webapp.web.security import uploaded_picture
+from webapp.web.signin import anyone, me, people
 from webapp.workflow.approvers import require_deciders, who_decides
 from webapp.workflow.entitlements import Sheet, as_typed
 from webapp.workflow.errors import BadValues, NobodyCanDecide
@@ -187,7 +190,7 @@ def _dialog(
     return make_response(render_template("catalog/request.html", **context), status)
 
 
-def _plan(app: App, policy: Policy) -> tuple[list[chain.Link], str, str, str]:
+def _plan(app: App, policy: Policy) -> tuple[list[approval_chain.Link], str, str, str]:
     """(the chain as it would go, who is asked first in a word, how long they usually take in words, and why it cannot
     be sent: then nobody is asked, and the two before are "")."""
     person = me()
@@ -219,7 +222,9 @@ def _plan(app: App, policy: Policy) -> tuple[list[chain.Link], str, str, str]:
         else:
             line = f"Up to {count(days, 'more day', 'more days')}"
         plan.append((mark, name, public, line))
-    links = chain.planned(app=app, requester=Who(person.id, person.public_id, person.name), steps=plan, times=times())
+    links = approval_chain.planned(
+        app=app, requester=Who(person.id, person.public_id, person.name), steps=plan, times=times()
+    )
     try:
         require_deciders(
             tuple(step.approver for step in policy.steps), owner=app.owner, directory=found.directory,

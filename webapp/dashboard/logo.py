@@ -2,11 +2,11 @@
 
 from flask import Response, abort, request
 
-from webapp import pictures
 from webapp.extensions import db
 from webapp.models import Organisation
-from webapp.security import uploaded_picture
-from webapp.signin import people
+from webapp.web import pictures
+from webapp.web.security import uploaded_picture
+from webapp.web.signin import people
 
 from .views import bp
 

@@ -3,13 +3,14 @@
 from flask import abort, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import access, htmx, outbox
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.operations import returns
 from webapp.operations.errors import Invalid
-from webapp.presentation import now
 from webapp.queries import my_app
-from webapp.signin import me, people
+from webapp.web import access, htmx
+from webapp.web.presentation import now
+from webapp.web.signin import me, people
 
 from .views import bp
 

@@ -3,10 +3,10 @@
 from flask import make_response, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import htmx
 from webapp.queries import search as queries
-from webapp.signin import me, people
 from webapp.text import one_line
+from webapp.web import htmx
+from webapp.web.signin import me, people
 
 from .views import bp
 

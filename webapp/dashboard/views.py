@@ -7,18 +7,20 @@ from urllib.parse import urlsplit
 from flask import Blueprint, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import access, chain, htmx, outbox
-from webapp.access import Standing
+from webapp import approval_chain
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.operations import requests
 from webapp.operations.errors import Invalid
-from webapp.presentation import now, times
 from webapp.queries import chains, dashboard, story
 from webapp.queries.cases import Case
 from webapp.queries.chains import Who
 from webapp.queries.dashboard import Line
-from webapp.signin import me, people, signed_in
 from webapp.text import whole_number
+from webapp.web import access, htmx
+from webapp.web.access import Standing
+from webapp.web.presentation import now, times
+from webapp.web.signin import me, people, signed_in
 from webapp.workflow import machine
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.states import RequestState
@@ -217,7 +219,7 @@ def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
         "line": line,
         "mine": mine,
         "requester": requester,
-        "links": chain.links(
+        "links": approval_chain.links(
             app=line.app, requester=requester, asked_at=line.created_at,
             state=RequestState.EXPIRED.value if overdue else line.state,
             settled_at=line.settled_at, steps=line.steps, times=times(), reader=reader.id,

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from sqlalchemy import exists, select, update
 
-from webapp import audit, outbox
+from webapp.delivery import outbox
 from webapp.extensions import db, settings
 from webapp.models import (
     AccessRequest,
@@ -28,6 +28,7 @@ from webapp.operations.entitlements import frozen
 from webapp.passwords import hash_password
 from webapp.queries import cases, directory
 from webapp.queries.cases import Case
+from webapp.record import audit
 from webapp.text import sha256
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict

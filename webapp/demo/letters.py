@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from webapp import mail
+from webapp.delivery import mail
 from webapp.embedded import mailstore
 from webapp.extensions import db
 from webapp.models import Notice

@@ -5,8 +5,8 @@ A process of its own: what it takes to ask would stay in gunicorn's main process
 
 import sys
 
-from webapp import schema
 from webapp.config import Settings
+from webapp.database import schema
 from webapp.wiring import database
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from webapp import jsonlog
 from webapp.config import Settings, SettingsError, WebSettings
 from webapp.embedded import server as web_server
 from webapp.embedded.process import collect_what_is_new, die_with_parent
+from webapp.runtime import jsonlog
 
 # gunicorn's own: this process is of no use, and starting another one is not either.
 CANNOT_LOAD = 4
@@ -59,7 +59,7 @@ def post_worker_init(worker: Any) -> None:
     # After a reload the database may be of another version. Ending would end the old processes, too, so the new ones
     # refuse each request until that is mended.
     if getattr(worker, "generation", 0) and hasattr(worker.wsgi, "app_context"):
-        from webapp.database_faults import schema_problem
+        from webapp.database.faults import schema_problem
 
         with worker.wsgi.app_context():
             if sentence := schema_problem():

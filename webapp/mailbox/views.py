@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, abort, current_app, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, framed
+from webapp import clock
 from webapp.embedded import mailstore
 from webapp.embedded.mailstore import Mail
 from webapp.queries import organisation
-from webapp.signin import anyone, signed_in
 from webapp.times import Times, zone
+from webapp.web import framed
+from webapp.web.signin import anyone, signed_in
 
 bp = Blueprint("mailbox", __name__)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import Boolean, Integer, bindparam, case, insert, or_, select, update
 
-from webapp import audit, outbox
+from webapp.delivery import outbox
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Invitation, Step, db_now
 from webapp.models.base import Id
 from webapp.queries import sight
+from webapp.record import audit
 from webapp.text import public_id
 from webapp.workflow.approvers import Deciders
 from webapp.workflow.policy import Policy

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from webapp import audit
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, App, Invitation, Step
 from webapp.queries import directory
+from webapp.record import audit
 from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState, StepState, Tier

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
-from webapp import audit, failpoints
 from webapp.extensions import db
 from webapp.models import App, Audience, Membership, Person, PolicyRevision
 from webapp.queries import directory, domains, rules
+from webapp.record import audit
+from webapp.runtime import failpoints
 from webapp.text import clean, one_line, sha256
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import SCHEMA, WORDS_LIMIT, Approver, OutcomeRule, Policy, StepRule, digest

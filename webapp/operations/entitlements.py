@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from webapp import audit
 from webapp.extensions import db
 from webapp.models import App, EntitlementField, Person
+from webapp.record import audit
 from webapp.text import clean, one_line, sha256, sort_key
 from webapp.workflow.entitlements import KINDS, Entitlement, Value, parse, shown
 from webapp.workflow.policy import Approver, Policy

@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, or_, select, update
 
-from webapp import audit, outbox
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Person, PolicyRevision
 from webapp.queries import directory
+from webapp.record import audit
 from webapp.text import clean, reference, sha256
 from webapp.workflow.entitlements import fill
 from webapp.workflow.policy import Approver, Policy

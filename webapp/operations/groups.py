@@ -5,11 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import delete, exists, func, or_, select
 
-from webapp import audit
 from webapp.bidi import listed
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Group, Membership, Person, Step
 from webapp.queries import directory, holdings
+from webapp.record import audit
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState, StepState
 

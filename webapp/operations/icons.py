@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import delete, exists, or_, select
 
-from webapp import audit
 from webapp.extensions import db
 from webapp.models import App, Icon, Person
+from webapp.record import audit
 
 from ._sql import unless_taken
 from .apps import hold

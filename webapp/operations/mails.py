@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import Select, and_, exists, or_, select, update
 
-from webapp import audit, outbox
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import MailStop, Notice, Person, db_now
+from webapp.record import audit
 
 from . import _invite
 from ._sql import changed

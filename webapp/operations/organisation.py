@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
-from webapp import audit
 from webapp.models import Organisation, Person
+from webapp.record import audit
 from webapp.text import one_line, sha256
 
 from .errors import Invalid

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import exists, select, update
 
-from webapp import audit
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Comment, Invitation, Person, Step, db_now
 from webapp.queries import directory
 from webapp.queries.cases import Case
+from webapp.record import audit
 from webapp.text import clean, sha256
 from webapp.workflow import machine
 from webapp.workflow.approvers import who_decides

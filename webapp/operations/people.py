@@ -7,10 +7,13 @@ from zoneinfo import available_timezones
 
 from sqlalchemy import or_, select, update
 
-from webapp import addresses, audit, failpoints, outbox
+from webapp import addresses
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Invitation, Membership, Notice, Person, PersonSession
 from webapp.queries import directory, sessions
+from webapp.record import audit
+from webapp.runtime import failpoints
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, exists, insert, or_, select, tuple_, update
 from sqlalchemy import case as sql_case
 
-from webapp import audit, failpoints, outbox
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import (
     LIVE_GRANT,
@@ -31,6 +31,8 @@ from webapp.models import (
 from webapp.models.requests import dump_values
 from webapp.queries import cases, directory, domains, own_access
 from webapp.queries.cases import Case
+from webapp.record import audit
+from webapp.runtime import failpoints
 from webapp.text import clean, sha256, word_list
 from webapp.workflow import machine
 from webapp.workflow.approvers import Deciders, require_deciders, who_decides

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 
-from webapp import audit, outbox
+from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, App, Grant, Person
 from webapp.queries import directory
+from webapp.record import audit
 from webapp.text import clean, sha256
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.errors import NotYourTurn

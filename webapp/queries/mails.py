@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import String, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
+from webapp.database.transactions import alone
 from webapp.extensions import db
 from webapp.models import (
     LIVE_GRANT,
@@ -26,7 +27,6 @@ from webapp.models.base import Id
 from webapp.queries import chains, sight
 from webapp.queries.chains import ChainStep
 from webapp.queries.columns import filled
-from webapp.transactions import alone
 from webapp.workflow.entitlements import SetValue
 from webapp.workflow.policy import Policy, loads
 

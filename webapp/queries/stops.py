@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from webapp.delivery.mail.answers import EXPLAINED, Cause
 from webapp.extensions import db
 from webapp.models import MailStop
-from webapp.smtp_answers import EXPLAINED, Cause
 
 COLUMNS = (MailStop.since, MailStop.cause, MailStop.answer, MailStop.next_try_at)
 

@@ -9,9 +9,9 @@ from itertools import groupby
 from sqlalchemy import bindparam, func, select
 
 from webapp.bidi import listed
+from webapp.delivery.outbox import TRIES
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
-from webapp.outbox import TRIES
 from webapp.queries import sight
 from webapp.queries.approvals import OPEN
 from webapp.queries.cases import Case

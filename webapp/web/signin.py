@@ -16,15 +16,17 @@ from flask_login import UserMixin, current_user, login_user, logout_user
 from sqlalchemy import bindparam, event, select
 from sqlalchemy.orm import Session, SessionTransaction
 
-from webapp import clock, htmx, trace
+from webapp import clock
 from webapp.extensions import db, login
-from webapp.jsonlog import mask
 from webapp.models import Organisation, Person, PersonSession
 from webapp.models.people import logo_url
 from webapp.operations import people as people_operations
 from webapp.queries import directory, owned, sessions
 from webapp.queries.approvals import waiting_for
-from webapp.security import SAFE, here, own_path
+from webapp.runtime import trace
+from webapp.runtime.jsonlog import mask
+from webapp.web import htmx
+from webapp.web.security import SAFE, here, own_path
 
 REMEMBERED = timedelta(days=30)
 SESSION = timedelta(hours=12)

@@ -5,10 +5,11 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, Response, abort, make_response, request
 from werkzeug.exceptions import SecurityError
 
-from webapp import hosts, htmx
+from webapp import hosts
+from webapp.database.transactions import choose
 from webapp.extensions import settings
-from webapp.jsonlog import mask
-from webapp.transactions import choose
+from webapp.runtime.jsonlog import mask
+from webapp.web import htmx
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 LONGEST_PATH = 2000

@@ -14,9 +14,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from webapp import failpoints, uncommitted
+from webapp.database import uncommitted
 from webapp.extensions import db, keyring
 from webapp.models import Event, EventHead
+from webapp.runtime import failpoints
 
 PURPOSE = "audit"
 GENESIS = "0" * 64
@@ -201,7 +202,7 @@ def examine(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None
     them is then taken as it stands.
 
     An entry whose key was removed cannot be checked, but its number, its columns and its anchor can, and the entry
-    after it is chained to the HMAC that is stored. `seen`: number → what `webapp.anchors` remembers of it. Without, a
+    after it is chained to the HMAC that is stored. `seen`: number → what `record.anchors` remembers of it. Without, a
     log that was cut off at its end, head and all, holds.
     """
     seen = seen or {}

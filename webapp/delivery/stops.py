@@ -7,9 +7,9 @@ The one row of `mail_stops` says since when and why; all workers go by it. Each 
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from webapp.database.transactions import alone
+from webapp.delivery.mail.answers import Cause
 from webapp.models import MailStop, db_now
-from webapp.smtp_answers import Cause
-from webapp.transactions import alone
 
 # Seconds from one attempt to the next, after the first, second … that failed.
 PAUSES = (30, 60, 120, 300, 600)

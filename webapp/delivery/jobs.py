@@ -9,16 +9,20 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from webapp import anchors, clock, failpoints, mail, outbox, smtp, stops, trace
+from webapp import clock
+from webapp.database.transactions import reading
+from webapp.delivery import mail, outbox, stops
+from webapp.delivery.mail import smtp
+from webapp.delivery.mail.answers import Cause, Fault
+from webapp.delivery.outbox import Claim
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.operations import asked, keys, requests
-from webapp.outbox import Claim
 from webapp.queries import asked as who_is_asked
 from webapp.queries import mails
 from webapp.queries.mails import Facts
-from webapp.smtp_answers import Cause, Fault
-from webapp.transactions import reading
+from webapp.record import anchors
+from webapp.runtime import failpoints, trace
 
 BATCH = 20
 EXPIRE_BATCH = 500

@@ -15,15 +15,17 @@ from redis.exceptions import RedisError
 from rq import Queue
 from sqlalchemy import String, and_, bindparam, exists, insert, or_, select, true, update
 
-from webapp import audit, failpoints, trace, uncommitted
+from webapp.database import uncommitted
+from webapp.database.transactions import alone
 from webapp.extensions import broker, db
 from webapp.models import MailAttempt, MailStop, Notice, db_now
 from webapp.models.base import Id
 from webapp.queries.columns import filled
-from webapp.transactions import alone
+from webapp.record import audit
+from webapp.runtime import failpoints, trace
 
 QUEUE = "countersign"
-DRAIN = "webapp.jobs.drain"
+DRAIN = "webapp.delivery.jobs.drain"
 LEASE_SECONDS = 120
 # Seconds before the next try, after the first, second … failure. After the eighth try a notice is dead.
 DELAYS = (60, 300, 900, 3600, 7200, 14400, 28800)

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from flask import Flask, Request, Response, abort, request
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
-from webapp import errors
-from webapp.security import own_path
 from webapp.text import MARKS_LIMIT, has_too_many_marks, storable
+from webapp.web import errors
+from webapp.web.security import own_path
 
 # In bytes. A picture is up to 512 kB; a form of ours, with everything carried along, a few kB.
 LARGEST_BODY = {"multipart/form-data": 1024 * 1024, "application/x-www-form-urlencoded": 256 * 1024}

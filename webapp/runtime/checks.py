@@ -12,14 +12,19 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import anchors, broker, broker_rights, clock, database_faults, jobs, schema, smtp
+from webapp import clock
 from webapp.config import version
+from webapp.database import faults, schema
+from webapp.database.transactions import choose
+from webapp.delivery import jobs
+from webapp.delivery.mail import smtp
+from webapp.delivery.mail.answers import EXPLAINED
 from webapp.extensions import db, settings
-from webapp.health import WORKER_SECONDS
 from webapp.models import db_now
 from webapp.queries import outbox_lines
-from webapp.smtp_answers import EXPLAINED
-from webapp.transactions import choose
+from webapp.record import anchors
+from webapp.runtime import broker, broker_rights
+from webapp.web.health import WORKER_SECONDS
 
 # Seconds.
 CLOCKS_APART = 5
@@ -49,7 +54,7 @@ def run() -> Iterator[Finding]:
             finding = Finding(name, False, str(error))
         except SQLAlchemyError as error:
             # Without its tables nothing else can be looked at, which the line about the schema says.
-            waits = database_faults.schema_problem()
+            waits = faults.schema_problem()
             words = "Needs the upgrade first." if waits else f"The database did not answer: {_first_line(error)}"
             finding = Finding(name, False, words)
         finally:

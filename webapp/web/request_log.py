@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from flask import Flask, Response, g, request
 
-from webapp import trace
 from webapp.extensions import settings
+from webapp.runtime import trace
 
 log = logging.getLogger("countersign.web")
 

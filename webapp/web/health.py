@@ -6,10 +6,11 @@ from flask import Blueprint, Response, abort, jsonify, request
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import database_faults, signin
+from webapp.database import faults
 from webapp.extensions import broker
 from webapp.queries import outbox_lines
-from webapp.signin import anyone
+from webapp.web import signin
+from webapp.web.signin import anyone
 
 bp = Blueprint("health", __name__)
 
@@ -33,13 +34,13 @@ def readyz() -> tuple[Response, int]:
         "database": "ok", "schema": "ok", "disk": "ok", "broker": "ok", "mail": "ok",
         "worker_age": None, "oldest_due_age": None, "failed_emails": None,
     }  # fmt: skip
-    problem = database_faults.schema_problem()
+    problem = faults.schema_problem()
     if problem:
         facts |= {"schema": "other version", "problem": problem}
     else:
         _ask_the_database(facts)
-    if database_faults.disk_is_full():
-        facts |= {"disk": "full", "problem": database_faults.DISK_FULL}
+    if faults.disk_is_full():
+        facts |= {"disk": "full", "problem": faults.DISK_FULL}
     facts["worker"] = "ok" if facts["worker_age"] is not None and facts["worker_age"] < WORKER_SECONDS else "missing"
     try:
         broker().ping()
@@ -65,8 +66,8 @@ def _ask_the_database(facts: dict[str, Any]) -> None:
 
 def refuse_another_version() -> None:
     """While the database is known to be of another version than this code, it does nothing at all on it."""
-    if not database_faults.known_problem() or request.endpoint in ("health.healthz", "health.readyz", "static"):
+    if not faults.known_problem() or request.endpoint in ("health.healthz", "health.readyz", "static"):
         return
-    if database_faults.schema_problem():
+    if faults.schema_problem():
         signin.forget()
-        abort(503, database_faults.FOR_PEOPLE["schema"])
+        abort(503, faults.FOR_PEOPLE["schema"])

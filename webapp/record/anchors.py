@@ -16,9 +16,9 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from webapp import audit
 from webapp.extensions import db, keyring, settings
 from webapp.models import Event, EventHead
+from webapp.record import audit
 from webapp.times import Times, zone
 
 PURPOSE = "audit anchor"

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import flask_mail
 from flask import current_app
 
-from webapp import failpoints
+from webapp.delivery.mail.answers import Answer, Cause, Fault, Stage, classify
+from webapp.delivery.outbox import LEASE_SECONDS
 from webapp.extensions import settings
-from webapp.outbox import LEASE_SECONDS
-from webapp.smtp_answers import Answer, Cause, Fault, Stage, classify
+from webapp.runtime import failpoints
 from webapp.text import one_line
 
 # Seconds for the whole conversation about one message: under half of the lease, so that nobody else sends it too.

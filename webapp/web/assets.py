@@ -19,13 +19,15 @@ import brotli  # type: ignore[import-untyped]
 from markupsafe import Markup
 from whitenoise import WhiteNoise  # type: ignore[import-untyped]
 
+from webapp.config import PROJECT
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from flask import Flask
 
     from webapp.config import Settings
 
-SOURCE: Final = Path(__file__).resolve().parent.parent / "static"
+SOURCE: Final = PROJECT / "static"
 PREFIX: Final = "/static/"
 
 # Part of the digest: raise it when the way the copies are built changes.

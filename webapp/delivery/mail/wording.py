@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any
 
-from webapp import chain
+from webapp import approval_chain
 from webapp.bidi import isolated, named
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.mails import Facts
@@ -108,10 +108,10 @@ def recipient(facts: Facts) -> str:
     return facts.person.email if facts.person else facts.notice.address or ""
 
 
-def chain_of(facts: Facts) -> list[chain.Link]:
+def chain_of(facts: Facts) -> list[approval_chain.Link]:
     request, app, requester = facts.request, facts.app, facts.for_person
     assert request and app and requester
-    found = chain.links(
+    found = approval_chain.links(
         app=app,
         requester=Who(requester.id, requester.public_id, requester.name),
         asked_at=request.created_at,

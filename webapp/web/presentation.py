@@ -10,11 +10,12 @@ from flask import Flask, g
 from jinja2 import Environment
 from markupsafe import Markup
 
-from webapp import clock, isolation, signin
-from webapp.chain import Link
+from webapp import clock
+from webapp.approval_chain import Link
 from webapp.extensions import settings
 from webapp.text import capital, reference
 from webapp.times import Times, span, zone
+from webapp.web import isolation, signin
 from webapp.workflow.entitlements import shown
 
 

@@ -4,7 +4,7 @@ import re
 
 from flask import Response, make_response, render_template
 
-from webapp.security import CSP
+from webapp.web.security import CSP
 
 # For the page around the frame.
 PAGE_CSP = f"{CSP}; frame-src 'self'"

@@ -12,9 +12,10 @@ from datetime import timedelta
 
 from flask import Response
 
-from webapp import clock, cookies
+from webapp import clock
 from webapp.addresses import same
 from webapp.extensions import keyring
+from webapp.web import cookies
 
 COOKIE = "countersign_device"
 LASTS = timedelta(days=90)

@@ -18,10 +18,11 @@ from sqlalchemy.exc import (
 )
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
-from webapp import database_faults, htmx, signin
+from webapp.database import faults
 from webapp.extensions import db
 from webapp.operations.errors import Conflict, Invalid
-from webapp.security import SAFE
+from webapp.web import htmx, signin
+from webapp.web.security import SAFE
 from webapp.workflow.errors import NotYourTurn, SelfApproval, WorkflowError
 
 log = logging.getLogger("countersign.errors")
@@ -138,7 +139,7 @@ def _database(error: Exception) -> Response:
     # Lost between COMMIT and its answer.
     unsure = isinstance(error, DBAPIError) and error.connection_invalidated and error.statement is None
     _end_transaction()
-    return answer(503, _UNSURE if unsure else database_faults.for_people(error) or _SENTENCES[503])
+    return answer(503, _UNSURE if unsure else faults.for_people(error) or _SENTENCES[503])
 
 
 def _broken(error: Exception) -> Response:
@@ -146,10 +147,10 @@ def _broken(error: Exception) -> Response:
     if isinstance(original, _GONE):  # while the page of a refusal was drawn
         return _database(original)
     if isinstance(original, DBAPIError):
-        database_faults.note(original)
+        faults.note(original)
     if isinstance(original, ProgrammingError):  # a column that is not there (yet)
         _end_transaction()
-        if database_faults.schema_problem():
+        if faults.schema_problem():
             return _database(original)
     log.error("broken", exc_info=original or error, extra={"path": request.path})
     signin.forget()

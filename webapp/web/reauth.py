@@ -13,12 +13,14 @@ from typing import Any, TypeVar, cast
 from flask import Response, make_response, render_template, request, session
 from werkzeug.datastructures import ImmutableMultiDict
 
-from webapp import clock, htmx, outbox, passwords, signin
-from webapp.attempts import Count, TooMany, give_back, take
+from webapp import clock, passwords
+from webapp.database.transactions import reading
+from webapp.delivery import outbox
 from webapp.operations import people as operations
-from webapp.security import SAFE, here, own_path
-from webapp.signin import SignedIn, signed_in
-from webapp.transactions import reading
+from webapp.web import htmx, signin
+from webapp.web.attempts import Count, TooMany, give_back, take
+from webapp.web.security import SAFE, here, own_path
+from webapp.web.signin import SignedIn, signed_in
 
 PROVED_FOR = timedelta(minutes=15)
 ALIKE = timedelta(minutes=1)  # by how much the clocks of two machines may differ

@@ -15,7 +15,7 @@ from flask import current_app
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from webapp import schema
+from webapp.database import schema
 from webapp.extensions import broker, db
 
 # Seconds for which a full disk is believed in after somebody met it. A worker writes every ten seconds.
