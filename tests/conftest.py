@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The slow ones first: as the last ones, one process would do them and the other be idle.
+    """In several processes the slow ones first: as the last ones, one process would do them and the other be idle.
 
     A view's test runs on one engine unless it is marked `both_engines`: what differs between the databases (locks,
     search, paging, races) is below the views and tested there on both.
@@ -54,7 +54,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = _on_the_other_engine(items)
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def _names_an_engine(config: pytest.Config) -> bool:
