@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from webapp.config import Settings
+from webapp.record.sentences import ENTRY_KINDS
 from webapp.web import assets
 
 VENDOR = assets.SOURCE / "vendor"
@@ -166,6 +167,7 @@ def test_every_icon_that_is_named_is_in_the_sprite():
     there = re.findall(r'<symbol id="([^"]+)"', sprite)
     assert len(there) == len(set(there))
     assert set(assets.APP_ICONS) <= set(there)
+    assert {row.icon for row in ENTRY_KINDS.values()} <= set(there)
     templates = assets.SOURCE.parent / "templates"
     for template in templates.rglob("*.html"):
         named = set(re.findall(r"""\bicon\(\s*["']([a-z0-9-]+)["']""", template.read_text()))

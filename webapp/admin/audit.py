@@ -15,16 +15,17 @@ from webapp.queries import audit_lines as queries
 from webapp.queries.audit_lines import Line
 from webapp.record import anchors
 from webapp.record import audit as record
+from webapp.record.events import EventKind
+from webapp.record.sentences import GROUPS, Told, kinds_in, tell
 from webapp.text import reference
 from webapp.times import utc
 from webapp.web import htmx
-from webapp.web.presentation import count, times
+from webapp.web.presentation import times
 from webapp.web.reauth import fresh
 from webapp.web.signin import admins, ask_again, me
+from webapp.wording import count
 
 from . import filters, tables
-from .audit_sentences import tell
-from .audit_words import GROUPS, Told
 from .views import bp, commit, fragment, go
 
 COLUMNS = ("Entry", "Time (UTC)", "Who", "What happened", "Before and after", "Kind", "App", "Person", "Request",
@@ -54,7 +55,7 @@ class Search:
             who=queries.people_called(self.who.split()[:8]) if self.who else None,
             person=queries.people_called(self.person.split()[:8]) if self.person else None,
             app=app if app is not None or not self.app else 0,
-            kinds=next((kinds for name, _, kinds in GROUPS if name == self.what), ()),
+            kinds=kinds_in(self.what),
             since=filters.begin(self.since),
             until=filters.end(self.until),
         )
@@ -65,7 +66,7 @@ def _search() -> Search:
         who=filters.word("who"),
         person=filters.word("person"),
         app=filters.word("app"),
-        what=filters.one_of("what", tuple(name for name, _, _ in GROUPS)),
+        what=filters.one_of("what", tuple(GROUPS)),
         since=filters.day("since"),
         until=filters.day("until"),
     )
@@ -84,7 +85,7 @@ def audit() -> Response:
     values: dict[str, Any] = {"page": page, "days": days, "search": search}
     if htmx.is_fragment():
         return fragment("admin/_audit.html", **values)
-    values |= {"apps": queries.app_names(), "groups": [group[:2] for group in GROUPS], "verified": queries.verified()}
+    values |= {"apps": queries.app_names(), "groups": list(GROUPS.items()), "verified": queries.verified()}
     return fragment("admin/audit.html", **values)
 
 
@@ -104,9 +105,9 @@ def verify_audit() -> AnyResponse:
         told = anchors.compared(known, removed, report, when)
     ask_again()
     looked_at = report.intact + report.not_checked
-    record.record("audit.verified", at=clock.now(), actor=actor, lines=report.intact, holds=report.broken is None,
-                  broken=report.broken.seq if report.broken else None, newest=looked_at == BY_BUTTON,
-                  unchecked=report.not_checked)  # fmt: skip
+    record.record(EventKind.AUDIT_VERIFIED, at=clock.now(), actor=actor, lines=report.intact,
+                  holds=report.broken is None, broken=report.broken.seq if report.broken else None,
+                  newest=looked_at == BY_BUTTON, unchecked=report.not_checked)  # fmt: skip
     commit()
     if report.broken is None:
         said = [_intact(report), report.about_removed_keys(), unusable or told]

@@ -21,7 +21,7 @@ from webapp.queries.admin import AppRow, Named
 from webapp.queries.rules import Members
 from webapp.text import clean, one_line
 from webapp.web.assets import APP_ICONS
-from webapp.web.presentation import count
+from webapp.wording import count
 from webapp.workflow.policy import DAYS_LIMIT, Approver, OutcomeRule
 from webapp.workflow.states import Assurance, RequestState
 

@@ -22,8 +22,8 @@ from webapp.queries import outbox_lines as queries
 from webapp.queries.one_mail import OneMail
 from webapp.queries.outbox_lines import Mail
 from webapp.web import errors, framed, htmx
-from webapp.web.presentation import count
 from webapp.web.signin import admins, me, signed_in
+from webapp.wording import count
 
 from . import filters
 from .views import bp, commit, fragment, go, undo

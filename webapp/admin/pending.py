@@ -16,10 +16,10 @@ from webapp.queries import rules
 from webapp.queries.rules import Pending
 from webapp.web import errors as refusals
 from webapp.web import htmx
-from webapp.web.presentation import count
 from webapp.web.reauth import fresh
 from webapp.web.security import local_path
 from webapp.web.signin import admins, keepers, me
+from webapp.wording import count
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import Policy
 

@@ -20,9 +20,9 @@ from webapp.runtime import trace
 from webapp.text import one_line
 from webapp.web import errors, htmx
 from webapp.web.browsers import browser_name, in_the_hand
-from webapp.web.presentation import count
 from webapp.web.reauth import fresh
 from webapp.web.signin import admins, me
+from webapp.wording import count
 
 from . import questions
 from .forms import stamp

@@ -9,9 +9,9 @@ from webapp.operations import apps as operations
 from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
 from webapp.text import one_line
-from webapp.web.presentation import count
 from webapp.web.reauth import fresh
 from webapp.web.signin import keepers, me
+from webapp.wording import count
 from webapp.workflow.policy import DAYS_LIMIT, Approver
 from webapp.workflow.states import Visibility
 

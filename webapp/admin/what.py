@@ -17,8 +17,9 @@ from webapp.queries.admin import Named
 from webapp.queries.directory import Found
 from webapp.text import capital, hue, initials
 from webapp.web import htmx
-from webapp.web.presentation import count, times
+from webapp.web.presentation import times
 from webapp.web.signin import keepers
+from webapp.wording import count
 from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import RequestState, Tier, Visibility

@@ -19,9 +19,10 @@ from webapp.runtime import trace
 from webapp.text import clean, whole_number
 from webapp.times import span
 from webapp.web import access, errors, htmx
-from webapp.web.presentation import count, now, times
+from webapp.web.presentation import now, times
 from webapp.web.security import uploaded_picture
 from webapp.web.signin import anyone, me, people
+from webapp.wording import count
 from webapp.workflow.approvers import require_deciders, who_decides
 from webapp.workflow.entitlements import Sheet, as_typed
 from webapp.workflow.errors import BadValues, NobodyCanDecide

@@ -29,6 +29,7 @@ from webapp.passwords import hash_password
 from webapp.queries import cases, directory
 from webapp.queries.cases import Case
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.text import sha256
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
@@ -93,7 +94,7 @@ class _Story:
         organisation = db.session.get_one(Organisation, 1)
         before = {"time_zone": organisation.time_zone}
         organisation.name, organisation.time_zone = company.NAME, company.TIME_ZONE
-        audit.record("organisation.changed", at=now, actor=None, before=before,
+        audit.record(EventKind.ORGANISATION_CHANGED, at=now, actor=None, before=before,
                      after={"time_zone": company.TIME_ZONE})  # fmt: skip
         for first_name, (name, about) in company.PEOPLE.items():
             is_admin = first_name == company.ADMIN
@@ -292,7 +293,7 @@ class _Story:
             grant.state, grant.removed_at, grant.removed_by_id = "removed", now, admin.id
             grant.removed_reason = loss.reason
             audit.record(
-                "grant.removed",
+                EventKind.GRANT_REMOVED,
                 at=now,
                 actor=admin.id,
                 app=grant.app_id,
@@ -306,7 +307,8 @@ class _Story:
         def stick(now: datetime) -> None:
             grant = self._grant(trouble.who, trouble.app)
             grant.state = trouble.state
-            audit.record(f"grant.{trouble.state}", at=now, actor=None, request=grant.request_id, app=grant.app_id,
+            kind = EventKind.GRANT_FAILED if trouble.state == "failed" else EventKind.GRANT_PROVISIONING
+            audit.record(kind, at=now, actor=None, request=grant.request_id, app=grant.app_id,
                          person=grant.person_id)  # fmt: skip
 
         return stick

@@ -12,6 +12,7 @@ from webapp.models import AccessRequest, Invitation, Step, db_now
 from webapp.models.base import Id
 from webapp.queries import sight
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.text import public_id
 from webapp.workflow.approvers import Deciders
 from webapp.workflow.policy import Policy
@@ -96,7 +97,7 @@ def open_step(request_id: int, step: Step, deciders: Deciders, *, now: datetime)
 
 def _ask_for(request_id: int, step_id: int, position: int, deciders: Deciders, *, now: datetime) -> None:
     audit.record(
-        "step.opened",
+        EventKind.STEP_OPENED,
         at=now,
         actor=None,
         request=request_id,
@@ -204,7 +205,12 @@ def renew(
     ).all()
     for row in renewed:
         audit.record(
-            "code.renewed", at=now, actor=asked_by, request=requests[row.id], person=row.person_id, round=row.round
+            EventKind.CODE_RENEWED,
+            at=now,
+            actor=asked_by,
+            request=requests[row.id],
+            person=row.person_id,
+            round=row.round,
         )
     outbox.post(
         [

@@ -14,6 +14,7 @@ from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, App, Invitation, Step
 from webapp.queries import directory
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState, StepState, Tier
@@ -113,7 +114,7 @@ def _invite_anew(row: Any, deciders: Deciders, invited: dict[int, Invitation], *
     _invite.invite(row.request_id, row.id, [person for person in after if person not in invited], now=now)
     _invite.ask(returning, row.request_id, row.id, now=now)
     audit.record(
-        "step.reassigned",
+        EventKind.STEP_REASSIGNED,
         at=now,
         actor=None,
         request=row.request_id,

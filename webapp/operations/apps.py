@@ -12,6 +12,7 @@ from webapp.extensions import db
 from webapp.models import App, Audience, Membership, Person, PolicyRevision
 from webapp.queries import directory, domains, rules
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.text import clean, one_line, sha256
 from webapp.workflow.errors import BadPolicy
@@ -58,7 +59,7 @@ def create(
         app.owner_person_id, app.owner_group_id = owner.person, owner.group
     with unless_taken(Invalid(name=f"An app with the name {name} already exists.")):
         db.session.add(app)
-    audit.record("app.created", at=now, actor=actor.id if actor else None, app=app.id, requestable=requestable,
+    audit.record(EventKind.APP_CREATED, at=now, actor=actor.id if actor else None, app=app.id, requestable=requestable,
                  owner=_plain(owner))  # fmt: skip
     save_policy(app, policy or Policy(), actor=actor, now=now)
     return app
@@ -106,7 +107,7 @@ def change_details(
     after = _details(app)
     differs = [key for key in after if before[key] != after[key]]
     audit.record(
-        "app.changed",
+        EventKind.APP_CHANGED,
         at=now,
         actor=actor.id,
         app=app.id,
@@ -122,7 +123,7 @@ def set_note(app: App, *, note: str, actor: Person, now: datetime) -> None:
     if len(note) > NOTE_LIMIT:
         raise Invalid(note=f"Use {NOTE_LIMIT} characters or fewer. You entered {len(note):,}.")
     before, app.note = app.note, note
-    audit.record("app.changed", at=now, actor=actor.id, app=app.id,
+    audit.record(EventKind.APP_CHANGED, at=now, actor=actor.id, app=app.id,
                  before={"note": sha256(before)}, after={"note": sha256(note)})  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
         app.requestable_by_id = by if app.requestable_by_id == by else None
         app.audience_by_id = by if app.audience_by_id == by else None
     audit.record(
-        "policy.saved",
+        EventKind.POLICY_SAVED,
         at=now,
         actor=actor.id if actor else None,
         app=app.id,
@@ -214,7 +215,7 @@ def set_requestable(app: App, *, requestable: bool, actor: Person | None, now: d
     # Who opened it, where no approver has a word in it: see queries/own_access.py.
     by = actor.id if actor is not None else None
     app.requestable_by_id = by if requestable and not policy.approval_required else None
-    audit.record("app.changed", at=now, actor=by, app=app.id,
+    audit.record(EventKind.APP_CHANGED, at=now, actor=by, app=app.id,
                  before={"requestable": before}, after={"requestable": requestable})  # fmt: skip
 
 
@@ -353,7 +354,7 @@ def archive(app: App, *, actor: Person, now: datetime) -> None:
     refuse_own(app, actor)
     hold(app)
     app.archived_at, app.requestable = now, False
-    audit.record("app.archived", at=now, actor=actor.id, app=app.id)
+    audit.record(EventKind.APP_ARCHIVED, at=now, actor=actor.id, app=app.id)
 
 
 def restore(app: App, *, actor: Person, now: datetime) -> None:
@@ -361,7 +362,7 @@ def restore(app: App, *, actor: Person, now: datetime) -> None:
     refuse_own(app, actor)
     with unless_taken(Conflict("Another app now has this name. Rename that app first.")):
         app.archived_at = None
-    audit.record("app.restored", at=now, actor=actor.id, app=app.id)
+    audit.record(EventKind.APP_RESTORED, at=now, actor=actor.id, app=app.id)
 
 
 def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime) -> None:
@@ -371,7 +372,7 @@ def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime)
     hold(app)
     before = app.owner
     app.owner_person_id, app.owner_group_id = (owner.person, owner.group) if owner else (None, None)
-    audit.record("app.changed", at=now, actor=actor.id, app=app.id,
+    audit.record(EventKind.APP_CHANGED, at=now, actor=actor.id, app=app.id,
                  before={"owner": _plain(before)}, after={"owner": _plain(owner)})  # fmt: skip
     rearrange(apps=[app.id], now=now)
 
@@ -388,7 +389,7 @@ def set_audience(app: App, *, groups: Iterable[int], actor: Person | None, now: 
     app.for_everyone = not groups
     db.session.execute(Audience.__table__.delete().where(Audience.__table__.c.app_id == app.id))  # type: ignore[attr-defined]
     db.session.add_all(Audience(app_id=app.id, group_id=group) for group in groups)
-    audit.record("app.changed", at=now, actor=actor.id if actor else None, app=app.id,
+    audit.record(EventKind.APP_CHANGED, at=now, actor=actor.id if actor else None, app=app.id,
                  before={"audience": before}, after={"audience": groups})  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from webapp.extensions import db
 from webapp.models import App, EntitlementField, Person
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.text import clean, one_line, sha256, sort_key
 from webapp.workflow.entitlements import KINDS, Entitlement, Value, parse, shown
 from webapp.workflow.policy import Approver, Policy
@@ -54,7 +55,9 @@ def create(
             for step in policy.steps
         ]
         policy = replace(policy, steps=tuple(steps))
-    audit.record("field.created", at=now, actor=actor.id, app=app.id, field=row.id, before=None, after=_plain(row))
+    audit.record(
+        EventKind.FIELD_CREATED, at=now, actor=actor.id, app=app.id, field=row.id, before=None, after=_plain(row)
+    )
     _freeze(app, policy, [*rows, row], actor=actor, now=now)
     return row
 
@@ -82,7 +85,7 @@ def _edit(
     after = _plain(row)
     if before == after:
         return False
-    audit.record("field.changed", at=now, actor=actor.id, app=app.id, field=row.id, before=before, after=after)
+    audit.record(EventKind.FIELD_CHANGED, at=now, actor=actor.id, app=app.id, field=row.id, before=before, after=after)
     return True
 
 
@@ -122,7 +125,7 @@ def archive(app: App, public_id: str, *, actor: Person, now: datetime) -> None:
     rows = _rows(app)
     row = _find(rows, public_id)
     row.archived_at = now
-    audit.record("field.archived", at=now, actor=actor.id, app=app.id, field=row.id)
+    audit.record(EventKind.FIELD_ARCHIVED, at=now, actor=actor.id, app=app.id, field=row.id)
     _freeze(app, policy, rows, actor=actor, now=now)
 
 
@@ -138,7 +141,7 @@ def restore(app: App, public_id: str, *, actor: Person, now: datetime) -> None:
         raise Conflict(f"Another field now has the name {row.name}. Rename that field first.")
     row.archived_at = None
     row.position = max(one.position for one in rows) + 1
-    audit.record("field.restored", at=now, actor=actor.id, app=app.id, field=row.id)
+    audit.record(EventKind.FIELD_RESTORED, at=now, actor=actor.id, app=app.id, field=row.id)
     _freeze(app, policy, rows, actor=actor, now=now)
 
 
@@ -155,8 +158,8 @@ def order(app: App, public_ids: Sequence[str], *, actor: Person, now: datetime) 
         in_use[public_id].position = position
     for position, row in enumerate(row for row in rows if row.archived_at is not None):
         row.position = len(in_use) + position
-    audit.record("fields.ordered", at=now, actor=actor.id, app=app.id, before=[row.id for row in in_use.values()],
-                 after=[in_use[one].id for one in public_ids])  # fmt: skip
+    audit.record(EventKind.FIELDS_ORDERED, at=now, actor=actor.id, app=app.id,
+                 before=[row.id for row in in_use.values()], after=[in_use[one].id for one in public_ids])  # fmt: skip
     _freeze(app, policy, rows, actor=actor, now=now)
 
 
@@ -216,7 +219,7 @@ def copy_rules(app: App, source: App, rule: Policy, *, with_fields: bool, actor:
         )
         for step in rule.steps
     )
-    audit.record("policy.copied", at=now, actor=actor.id, app=app.id, source=source.id, with_fields=with_fields)
+    audit.record(EventKind.POLICY_COPIED, at=now, actor=actor.id, app=app.id, source=source.id, with_fields=with_fields)
     policy = replace(policy, steps=steps, days=rule.days, assurance=rule.assurance, outcomes=rule.outcomes,
                      comment_required=rule.comment_required)  # fmt: skip
     _freeze(app, policy, rows, actor=actor, now=now)

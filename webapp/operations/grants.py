@@ -13,6 +13,7 @@ from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Person, PolicyRevision
 from webapp.queries import directory
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.text import clean, reference, sha256
 from webapp.workflow.entitlements import fill
 from webapp.workflow.policy import Approver, Policy
@@ -49,7 +50,7 @@ def give(
     grant.values = values
     with unless_taken(Invalid(person=f"{person.name} already has access to {app.name}.")):
         db.session.add(grant)
-    audit.record("grant.added", at=now, actor=actor.id, app=app.id, person=person.id, grant=grant.id,
+    audit.record(EventKind.GRANT_ADDED, at=now, actor=actor.id, app=app.id, person=person.id, grant=grant.id,
                  reason=sha256(reason), before=None, after=for_the_record(policy, values),
                  **({"vouched": True} if actor.vouched_by_id == person.id else {}))  # fmt: skip
     roles = dict.fromkeys(sorted(_concerned(policy, owner) - {person.id, actor.id}), "other")
@@ -172,7 +173,7 @@ def _removed(actor: Person, reason: str, now: datetime) -> dict[str, Any]:
 
 def _record_removed(grants: Iterable[Grant], *, actor: Person, reason: str, now: datetime) -> None:
     for one in grants:
-        audit.record("grant.removed", at=now, actor=actor.id, request=one.request_id, app=one.app_id,
+        audit.record(EventKind.GRANT_REMOVED, at=now, actor=actor.id, request=one.request_id, app=one.app_id,
                      person=one.person_id, grant=one.id, reason=sha256(reason))  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Group, Membership, Person, Step
 from webapp.queries import directory, holdings
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState, StepState
 
@@ -24,7 +25,7 @@ def create(*, name: str, actor: Person | None, now: datetime) -> Group:
     """Raises Invalid."""
     group = Group(created_at=now)
     _call(group, name)
-    audit.record("group.created", at=now, actor=actor.id if actor else None, group=group.id)
+    audit.record(EventKind.GROUP_CREATED, at=now, actor=actor.id if actor else None, group=group.id)
     return group
 
 
@@ -44,7 +45,7 @@ def rename(group: Group, *, name: str, actor: Person, now: datetime) -> None:
     before = group.name
     _call(group, name)
     if group.name != before:
-        audit.record("group.changed", at=now, actor=actor.id, group=group.id,
+        audit.record(EventKind.GROUP_CHANGED, at=now, actor=actor.id, group=group.id,
                      before={"name": sha256(before)}, after={"name": sha256(group.name)})  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def archive(group: Group, *, actor: Person, now: datetime) -> None:
     members = db.session.scalars(
         delete(Membership).where(Membership.group_id == group.id).returning(Membership.person_id)
     ).all()
-    audit.record("group.archived", at=now, actor=actor.id, group=group.id, members=sorted(members))
+    audit.record(EventKind.GROUP_ARCHIVED, at=now, actor=actor.id, group=group.id, members=sorted(members))
     rearrange(people=members, groups=[group.id], now=now)
 
 
@@ -117,7 +118,9 @@ def add_member(group: Group, person: Person, *, actor: Person | None, now: datet
     if db.session.get(Membership, (group.id, person.id)) is not None:
         raise Conflict(f"{person.name} is already in {group.name}.")
     db.session.add(Membership(group_id=group.id, person_id=person.id, added_by_id=actor.id if actor else None))
-    audit.record("group.member_added", at=now, actor=actor.id if actor else None, person=person.id, group=group.id)
+    audit.record(
+        EventKind.GROUP_MEMBER_ADDED, at=now, actor=actor.id if actor else None, person=person.id, group=group.id
+    )
     rearrange(people=[person.id], groups=[group.id], now=now)
 
 
@@ -131,5 +134,5 @@ def remove_member(group: Group, person: Person, *, actor: Person, now: datetime)
     ).first()
     if removed is None:
         raise Conflict(f"{person.name} is no longer in {group.name}.")
-    audit.record("group.member_removed", at=now, actor=actor.id, person=person.id, group=group.id)
+    audit.record(EventKind.GROUP_MEMBER_REMOVED, at=now, actor=actor.id, person=person.id, group=group.id)
     rearrange(people=[person.id], groups=[group.id], now=now)

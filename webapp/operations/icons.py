@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, or_, select
 from webapp.extensions import db
 from webapp.models import App, Icon, Person
 from webapp.record import audit
+from webapp.record.events import EventKind
 
 from ._sql import unless_taken
 from .apps import hold
@@ -49,7 +50,7 @@ def _change(app: App, *, icon: str, picture: Icon | None, actor: Person, now: da
     if old is not None and old != app.icon_id:
         _drop_unused(old)
     audit.record(
-        "app.changed",
+        EventKind.APP_CHANGED,
         at=now,
         actor=actor.id,
         app=app.id,

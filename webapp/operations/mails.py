@@ -9,6 +9,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import MailStop, Notice, Person, db_now
 from webapp.record import audit
+from webapp.record.events import EventKind
 
 from . import _invite
 from ._sql import changed
@@ -36,7 +37,7 @@ def hold(*, now: datetime) -> int:
         .where(Notice.state.in_(("due", "leased")))
         .values(state="held", error=_HELD, settled_at=now, lease=None, lease_until=None)
     )
-    audit.record("mail.held", at=now, actor=None, mails=held)
+    audit.record(EventKind.MAIL_HELD, at=now, actor=None, mails=held)
     return held
 
 
@@ -44,7 +45,7 @@ def let_go(*, actor: Person, now: datetime) -> int:
     """All that is held is due; what is no longer so is still not sent. Returns how many."""
     number = changed(update(Notice).where(Notice.state == "held").values(**_DUE_AGAIN))
     if number:
-        audit.record("mail.let_go", at=now, actor=actor.id, mails=number)
+        audit.record(EventKind.MAIL_LET_GO, at=now, actor=actor.id, mails=number)
         outbox.wake()
     return number
 
@@ -61,7 +62,7 @@ def drop(notice: Notice | None, *, actor: Person, now: datetime) -> int:
     if notice is not None and number != 1:
         raise Conflict("This email is no longer on hold. Its current status is shown.")
     if number:
-        audit.record("mail.dropped", at=now, actor=actor.id, mails=number,
+        audit.record(EventKind.MAIL_DROPPED, at=now, actor=actor.id, mails=number,
                      mail=notice.id if notice is not None else None)  # fmt: skip
     return number
 
@@ -72,7 +73,7 @@ def send_again(notice: Notice, *, actor: Person, now: datetime) -> None:
     if changed(again) != 1:
         state = db.session.scalar(select(Notice.state).where(Notice.id == notice.id))
         raise Conflict(_NOT_AGAIN.get(state or "", "This email no longer exists."))
-    audit.record("mail.sent_again", at=now, actor=actor.id, request=notice.request_id, person=notice.person_id,
+    audit.record(EventKind.MAIL_SENT_AGAIN, at=now, actor=actor.id, request=notice.request_id, person=notice.person_id,
                  mail=notice.id, mail_kind=notice.kind)  # fmt: skip
     outbox.wake()
 
@@ -85,7 +86,7 @@ def try_now(notice: Notice, *, actor: Person, now: datetime) -> None:
         state = db.session.scalar(select(Notice.state).where(Notice.id == notice.id))
         raise Conflict(_NOT_AGAIN.get(state or "", "This email no longer exists."))
     changed(update(MailStop).values(next_try_at=db_now()))
-    audit.record("mail.tried_now", at=now, actor=actor.id, request=notice.request_id, person=notice.person_id,
+    audit.record(EventKind.MAIL_TRIED_NOW, at=now, actor=actor.id, request=notice.request_id, person=notice.person_id,
                  mail=notice.id, mail_kind=notice.kind)  # fmt: skip
     outbox.wake()
 
@@ -99,7 +100,7 @@ def try_all_again(ids: Select[Any], *, actor: Person, now: datetime) -> int:
     number += changed(update(Notice).where(chosen, waiting).values(due_at=db_now()))
     changed(update(MailStop).values(next_try_at=db_now()))
     if number:
-        audit.record("mail.all_tried_again", at=now, actor=actor.id, mails=number)
+        audit.record(EventKind.MAIL_ALL_TRIED_AGAIN, at=now, actor=actor.id, mails=number)
         outbox.wake()
     return number
 
@@ -107,4 +108,4 @@ def try_all_again(ids: Select[Any], *, actor: Person, now: datetime) -> int:
 def send_test(*, actor: Person, now: datetime) -> None:
     """A mail to whoever asks for it, the way every mail goes."""
     outbox.post([_invite.notice("test", "requester", now=now, person_id=actor.id)])
-    audit.record("mail.tested", at=now, actor=actor.id, person=actor.id)
+    audit.record(EventKind.MAIL_TESTED, at=now, actor=actor.id, person=actor.id)

@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 
 from webapp.models import Organisation, Person
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.text import one_line, sha256
 
 from .errors import Invalid
@@ -53,7 +54,9 @@ def _record(before: dict[str, Any], after: dict[str, Any], *, actor: Person | No
     changed = [key for key in before if before[key] != after[key]]
     if changed:
         before, after = ({key: side[key] for key in changed} for side in (before, after))
-        audit.record("organisation.changed", at=now, actor=actor.id if actor else None, before=before, after=after)
+        audit.record(
+            EventKind.ORGANISATION_CHANGED, at=now, actor=actor.id if actor else None, before=before, after=after
+        )
 
 
 def _plain(organisation: Organisation) -> dict[str, Any]:
@@ -86,5 +89,5 @@ def hide_first_steps(organisation: Organisation, *, actor: Person, now: datetime
     """Admins are no longer led through the first steps; again changes nothing."""
     if organisation.first_steps_hidden_at is None:
         organisation.first_steps_hidden_at = now
-        audit.record("organisation.changed", at=now, actor=actor.id,
+        audit.record(EventKind.ORGANISATION_CHANGED, at=now, actor=actor.id,
                      before={"first_steps": True}, after={"first_steps": False})  # fmt: skip

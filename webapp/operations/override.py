@@ -13,6 +13,7 @@ from webapp.models import AccessRequest, Comment, Invitation, Person, Step, db_n
 from webapp.queries import directory
 from webapp.queries.cases import Case
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.text import clean, sha256
 from webapp.workflow import machine
 from webapp.workflow.approvers import who_decides
@@ -63,7 +64,7 @@ def reassign(case: Case, *, to: Approver, name: str, actor: Person, reason: str,
     )
     _invite_all(case.request.id, step.id, deciders.people, now=now)
     after = {"approver": _plain(to), "tier": deciders.tier.value, "asked": sorted(deciders.people)}
-    audit.record("step.reassigned", at=now, actor=actor.id, request=case.request.id, app=case.app.id,
+    audit.record(EventKind.STEP_REASSIGNED, at=now, actor=actor.id, request=case.request.id, app=case.app.id,
                  person=case.request.for_person_id, step=step.position, reason=sha256(reason),
                  before=before, after=after)  # fmt: skip
     _tell(case, actor, f"Reassigned to {name}. Reason: {reason}", now=now)
@@ -95,7 +96,7 @@ def extend(case: Case, *, days: str, actor: Person, reason: str, now: datetime) 
     if due is None:
         raise Invalid(days="The current deadline is later. Enter more days.")
     before = step.due_at.isoformat(timespec="seconds") if step.due_at else None
-    audit.record("step.extended", at=now, actor=actor.id, request=case.request.id, app=case.app.id,
+    audit.record(EventKind.STEP_EXTENDED, at=now, actor=actor.id, request=case.request.id, app=case.app.id,
                  person=case.request.for_person_id, step=step.position, days=number, reason=sha256(reason),
                  before={"due_at": before}, after={"due_at": due.isoformat(timespec="seconds")})  # fmt: skip
     words = "1 day" if number == 1 else f"{number} days"

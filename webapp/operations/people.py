@@ -13,6 +13,7 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, Invitation, Membership, Notice, Person, PersonSession
 from webapp.queries import directory, sessions
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState
@@ -52,7 +53,7 @@ def create(*, email: str, name: str, actor: Person | None, now: datetime, is_adm
     with unless_taken(Invalid(email=f"A person with the email {person.email} already exists.")):
         db.session.add(person)
     audit.record(
-        "person.created",
+        EventKind.PERSON_CREATED,
         at=now,
         actor=actor.id if actor else None,
         person=person.id,
@@ -85,7 +86,7 @@ def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> No
         raise Conflict(f"{person.name} already has a password. They can reset it on the sign-in page.")
     _refuse_more_links(person, "invitation", now=now)
     person.vouched_by_id = actor.id
-    audit.record("person.invited", at=now, actor=actor.id, person=person.id)
+    audit.record(EventKind.PERSON_INVITED, at=now, actor=actor.id, person=person.id)
     mail_invitation(person, now=now)
 
 
@@ -131,7 +132,7 @@ def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
         raise Conflict(f"An email with a link is already on its way to {person.name}.")
     _refuse_more_links(person, "password-reset", now=now)
     person.vouched_by_id = actor.id
-    audit.record("password.link_mailed", at=now, actor=actor.id, person=person.id)
+    audit.record(EventKind.PASSWORD_LINK_MAILED, at=now, actor=actor.id, person=person.id)
     mail_password_reset(person, now=now, by=actor)
 
 
@@ -158,7 +159,7 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
             person.password_round += 1
             person.vouched_by_id = actor.id
     audit.record(
-        "person.changed",
+        EventKind.PERSON_CHANGED,
         at=now,
         actor=actor.id,
         person=person.id,
@@ -185,7 +186,7 @@ def set_password(person_id: int, *, hash: str, round: int, now: datetime) -> Non
         .values(password_hash=hash, password_round=Person.password_round + 1)
     ) != 1:  # fmt: skip
         raise Conflict("This link has already been used. Request a new one.")
-    audit.record("password.set", at=now, actor=person_id, person=person_id)
+    audit.record(EventKind.PASSWORD_SET, at=now, actor=person_id, person=person_id)
     end_sessions(person_id, actor_id=person_id, now=now)
 
 
@@ -219,7 +220,7 @@ def start_session(
         proved_at=now if kind == "sign_in" else None,
     )
     db.session.add(session)
-    audit.record("session.started", at=now, actor=person_id, person=person_id, session_kind=kind)
+    audit.record(EventKind.SESSION_STARTED, at=now, actor=person_id, person=person_id, session_kind=kind)
     return session
 
 
@@ -235,7 +236,7 @@ def prove(public_id: str, *, person_id: int, now: datetime) -> None:
         .values(proved_at=now)
     ) != 1:  # fmt: skip
         raise Conflict("You were signed out. Sign in again.")
-    audit.record("session.proved", at=now, actor=person_id, person=person_id)
+    audit.record(EventKind.SESSION_PROVED, at=now, actor=person_id, person=person_id)
 
 
 def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
@@ -251,7 +252,7 @@ def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
         .values(ended_at=now)
     )
     if ended:
-        audit.record("session.ended", at=now, actor=person_id, person=person_id, sessions=1)
+        audit.record(EventKind.SESSION_ENDED, at=now, actor=person_id, person=person_id, sessions=1)
     return bool(ended)
 
 
@@ -263,7 +264,7 @@ def end_sessions(person_id: int, *, actor_id: int, now: datetime) -> int:
         .where(PersonSession.person_id == person_id, PersonSession.ended_at.is_(None))
         .values(ended_at=now)
     )
-    audit.record("session.ended", at=now, actor=actor_id, person=person_id, sessions=ended)
+    audit.record(EventKind.SESSION_ENDED, at=now, actor=actor_id, person=person_id, sessions=ended)
     return ended
 
 
@@ -283,7 +284,7 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
         update(Person).where(Person.id == person.id, Person.active).values(active=False, deactivated_at=now)
     ) != 1:  # fmt: skip
         raise Conflict(f"{person.name} is already deactivated.")
-    audit.record("person.deactivated", at=now, actor=actor.id, person=person.id)
+    audit.record(EventKind.PERSON_DEACTIVATED, at=now, actor=actor.id, person=person.id)
     end_sessions(person.id, actor_id=actor.id, now=now)
     failpoints.at("person.in-deactivation")
     asked = db.session.scalars(
@@ -307,7 +308,7 @@ def set_admin(person: Person, *, is_admin: bool, actor: Person, now: datetime) -
         update(Person).where(Person.id == person.id, Person.is_admin.is_(not is_admin)).values(is_admin=is_admin)
     ) != 1:  # fmt: skip
         raise Conflict(f"{person.name} is {'already' if is_admin else 'no longer'} an admin.")
-    audit.record("person.changed", at=now, actor=actor.id, person=person.id,
+    audit.record(EventKind.PERSON_CHANGED, at=now, actor=actor.id, person=person.id,
                  before={"is_admin": not is_admin}, after={"is_admin": is_admin})  # fmt: skip
     rearrange(people=[person.id], now=now)
 
@@ -328,7 +329,7 @@ def reactivate(person: Person, *, actor: Person, now: datetime) -> None:
         update(Person).where(Person.id == person.id, Person.active.is_(False)).values(active=True, deactivated_at=None)
     ) != 1:  # fmt: skip
         raise Conflict(f"{person.name} is already active.")
-    audit.record("person.reactivated", at=now, actor=actor.id, person=person.id)
+    audit.record(EventKind.PERSON_REACTIVATED, at=now, actor=actor.id, person=person.id)
     rearrange(people=[person.id], groups=_groups_of(person), now=now)
 
 
@@ -341,7 +342,7 @@ def change_settings(person: Person, *, time_zone: str, now: datetime) -> None:
     if time_zone and time_zone not in available_timezones():
         raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a known time zone. Example: Europe/Berlin.")
     before, person.time_zone = person.time_zone, time_zone or None
-    audit.record("person.changed", at=now, actor=person.id, person=person.id,
+    audit.record(EventKind.PERSON_CHANGED, at=now, actor=person.id, person=person.id,
                  before={"time_zone": before}, after={"time_zone": person.time_zone})  # fmt: skip
 
 
@@ -350,5 +351,5 @@ def change_theme(person: Person, *, theme: str, now: datetime) -> None:
     if theme not in THEMES:
         raise Invalid(theme="Choose System, Light or Dark.")
     before, person.theme = person.theme, theme
-    audit.record("person.changed", at=now, actor=person.id, person=person.id,
+    audit.record(EventKind.PERSON_CHANGED, at=now, actor=person.id, person=person.id,
                  before={"theme": before}, after={"theme": theme})  # fmt: skip

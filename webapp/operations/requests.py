@@ -32,6 +32,7 @@ from webapp.models.requests import dump_values
 from webapp.queries import cases, directory, domains, own_access
 from webapp.queries.cases import Case
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.text import clean, sha256, word_list
 from webapp.workflow import machine
@@ -82,7 +83,7 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
     grant.values = values
     with unless_taken(Conflict(f"You already have {app.name}.")):
         db.session.add(grant)
-    audit.record("grant.added", at=now, actor=person.id, app=app.id, person=person.id, before=None,
+    audit.record(EventKind.GRANT_ADDED, at=now, actor=person.id, app=app.id, person=person.id, before=None,
                  after=for_the_record(policy, grant.values), **({"alone": True} if own else {}))  # fmt: skip
     outbox.post([_invite.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
     return grant
@@ -132,7 +133,7 @@ def submit(
     with unless_taken(Conflict(f"You already have a pending request for {app.name}.")):
         db.session.add(request)
     audit.record(
-        "request.submitted",
+        EventKind.REQUEST_SUBMITTED,
         at=now,
         actor=person.id,
         request=request.id,
@@ -351,7 +352,7 @@ def _record_decision(
     }
     run(_DECISION, decision)
     audit.record(
-        f"step.{verdict.value}",
+        EventKind.STEP_APPROVED if verdict is Verdict.APPROVED else EventKind.STEP_DENIED,
         at=now,
         actor=actor.id,
         request=case.request.id,
@@ -413,7 +414,7 @@ def _tell_cancelled(
     _invite.close_invitations(steps)
     notices: list[dict[str, Any]] = []
     for id, (app_id, person) in ended.items():
-        audit.record("request.cancelled", at=now, actor=actor.id, request=id, app=app_id, person=person.id,
+        audit.record(EventKind.REQUEST_CANCELLED, at=now, actor=actor.id, request=id, app=app_id, person=person.id,
                      reason=sha256(reason) if reason else None)  # fmt: skip
         told = dict.fromkeys(who for who, _, _ in asked.get(id, ()))
         if person.active:
@@ -449,7 +450,7 @@ def remind(case: Case, *, actor: Person, now: datetime) -> None:
         != 1
     ):
         raise Conflict(TOO_LATE)
-    audit.record("request.reminded", at=now, actor=actor.id, request=case.request.id, app=case.app.id)
+    audit.record(EventKind.REQUEST_REMINDED, at=now, actor=actor.id, request=case.request.id, app=case.app.id)
     live = db.session.execute(
         select(Invitation.id, Invitation.person_id, Invitation.round).where(
             Invitation.step_id == step.id, Invitation.live
@@ -485,7 +486,12 @@ def comment(case: Case, *, actor: Person, body: str, now: datetime) -> None:
     db.session.add(said)
     db.session.flush()
     audit.record(
-        "request.commented", at=now, actor=actor.id, request=case.request.id, app=case.app.id, comment=sha256(body)
+        EventKind.REQUEST_COMMENTED,
+        at=now,
+        actor=actor.id,
+        request=case.request.id,
+        app=case.app.id,
+        comment=sha256(body),
     )
     step = case.open_step
     people = dict.fromkeys((case.request.for_person_id, case.request.asked_by_id), "requester")
@@ -533,7 +539,7 @@ def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> in
         execution_options={"synchronize_session": False},
     )  # fmt: skip
     if count == WRONG_CODES:
-        audit.record("code.closed", at=now, actor=None, request=case.request.id, person=invitation.person_id,
+        audit.record(EventKind.CODE_CLOSED, at=now, actor=None, request=case.request.id, person=invitation.person_id,
                      round=invitation.round)  # fmt: skip
         outbox.post(
             [
@@ -578,7 +584,7 @@ def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None
             f"We have sent this email {SAME_MAILS_A_DAY} more times today, which is the limit. Use the code from any "
             "of them or sign in."
         )
-    audit.record("code.mailed_again", at=now, actor=invitation.person_id, request=case.request.id)
+    audit.record(EventKind.CODE_MAILED_AGAIN, at=now, actor=invitation.person_id, request=case.request.id)
     _invite.ask([(invitation.id, invitation.person_id, invitation.round)], case.request.id, step.id, now=now,
                 data_json=SAME_MAIL)  # fmt: skip
 
@@ -690,11 +696,11 @@ def _grant(case: Case, values: dict[str, SetValue], *, actor: Person, now: datet
                             created_at=now, state="active", values_json=dump_values(values))  # fmt: skip
         if not given:
             raise Conflict("The app was added at the same time. Check the request and decide again.")
-        kind, before = "grant.added", None
+        kind, before = EventKind.GRANT_ADDED, None
     else:
         before = for_the_record(case.policy, existing.values)
         existing.values = values
-        kind = "grant.updated"
+        kind = EventKind.GRANT_UPDATED
     audit.record(kind, at=now, actor=actor.id, request=case.request.id, app=app, person=person,
                  before=before, after=for_the_record(case.policy, values))  # fmt: skip
 
@@ -822,7 +828,7 @@ def _tell_expired(rows: Sequence[Any], steps: Mapping[int, machine.Step], *, now
             now=now,
         )
         audit.record(
-            "request.expired",
+            EventKind.REQUEST_EXPIRED,
             at=now,
             actor=None,
             request=row.id,

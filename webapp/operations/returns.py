@@ -9,6 +9,7 @@ from webapp.extensions import db
 from webapp.models import LIVE_GRANT, App, Grant, Person
 from webapp.queries import directory
 from webapp.record import audit
+from webapp.record.events import EventKind
 from webapp.text import clean, sha256
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.errors import NotYourTurn
@@ -47,7 +48,7 @@ def give_back(grant: Grant, *, actor: Person, reason: str = "", now: datetime) -
             f"You have given {app.name} back {RETURNS_A_DAY} times in the last 24 hours, which is the limit. "
             "Try again tomorrow or ask an admin to remove it."
         )
-    audit.record("grant.removed", at=now, actor=actor.id, request=grant.request_id, app=app.id, person=actor.id,
+    audit.record(EventKind.GRANT_REMOVED, at=now, actor=actor.id, request=grant.request_id, app=app.id, person=actor.id,
                  grant=grant.id, reason=sha256(reason) if reason else None)  # fmt: skip
     found = directory.look_up([app.owner]).directory
     people, tier = tuple(one for one in found.admins if one != actor.id), Tier.ADMINS

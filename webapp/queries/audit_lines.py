@@ -12,6 +12,7 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, App, EntitlementField, Event, Group, Organisation, Person, PolicyRevision
 from webapp.models.events import VERIFIED
 from webapp.queries.chains import Who
+from webapp.record.events import EventKind
 from webapp.text import like, sha256
 from webapp.workflow.policy import Policy, loads
 
@@ -25,12 +26,12 @@ BATCH = 500
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What is looked for; None and "" are no condition. `who` did it, `person` is whom it is about (ids).
-    `kinds` are beginnings of kinds ("request."); `since` is inclusive, `until` exclusive."""
+    `kinds` is any of these; `since` is inclusive, `until` exclusive."""
 
     who: tuple[int, ...] | None = None
     person: tuple[int, ...] | None = None
     app: int | None = None
-    kinds: tuple[str, ...] = ()
+    kinds: tuple[EventKind, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
 
@@ -131,7 +132,7 @@ def _matching(wanted: Filter) -> Select[Any]:
     if wanted.app is not None:
         query = query.where(Event.app_id == wanted.app)
     if wanted.kinds:
-        query = query.where(or_(*(Event.kind.startswith(kind, autoescape=True) for kind in wanted.kinds)))
+        query = query.where(Event.kind.in_([kind.value for kind in wanted.kinds]))
     if wanted.since is not None:
         query = query.where(Event.at >= wanted.since)
     if wanted.until is not None:
@@ -241,7 +242,7 @@ def _add_rules(found: Names, lines: Sequence[Line]) -> None:
     wanted = {
         (line.app, line.facts[side]["number"])
         for line in lines
-        if line.kind == "policy.saved"
+        if line.kind == EventKind.POLICY_SAVED
         for side in ("before", "after")
         if line.app is not None and line.facts.get(side)
     }

@@ -17,12 +17,13 @@ from sqlalchemy import bindparam, insert, select, update
 from webapp.database import uncommitted
 from webapp.extensions import db, keyring
 from webapp.models import Event, EventHead
+from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 
 PURPOSE = "audit"
 GENESIS = "0" * 64
 # What `flask restored` leaves in the log.
-RESTORED = "mail.held"
+RESTORED = EventKind.MAIL_HELD
 RUNS_SHOWN = 5
 # The table, not the class: the session would make one INSERT of each run of rows that lack the same columns.
 _EVENTS = Event.metadata.tables["events"]
@@ -42,7 +43,7 @@ class Draft:
 
 
 def record(
-    kind: str,
+    kind: EventKind,
     *,
     at: datetime,
     actor: int | None,
@@ -53,7 +54,7 @@ def record(
 ) -> None:
     """Notes one change, for the transaction at hand. `actor` None is Countersign itself; `facts` is plain JSON,
     with `before` and `after` where a setting changed."""
-    uncommitted.keep(Draft(kind, at, actor, request, app, person, facts))
+    uncommitted.keep(Draft(str(kind), at, actor, request, app, person, facts))
 
 
 # Built once, and run past the session: every change pays for these three.

@@ -16,6 +16,7 @@ from webapp.extensions import settings
 from webapp.text import capital, reference
 from webapp.times import Times, span, zone
 from webapp.web import isolation, signin
+from webapp.wording import count
 from webapp.workflow.entitlements import shown
 
 
@@ -89,11 +90,6 @@ def read_as(time_zone: str) -> None:
 def now() -> datetime:
     """The moment of this request."""
     return times().now
-
-
-def count(number: int, unit: str, units: str = "") -> str:
-    """ "1 request", "3 requests"."""
-    return f"{number:,} {unit if number == 1 else units or unit + 's'}"
 
 
 def _time(words: Callable[[Times, datetime], str]) -> Callable[[datetime], Markup]:

@@ -1,4 +1,4 @@
-"""Entries of the audit log in words: a sentence, with what was before and what came after.
+"""The words of one entry of the audit log: names for its ids, and each changed setting before and after.
 
 The log holds ids and fingerprints of free text; names come from the tables as they are now, so an entry about somebody
 who was deleted still reads. A text is shown where it is still the one that the fingerprint was made of.
@@ -6,7 +6,6 @@ who was deleted still reads. A text is shown where it is still the one that the 
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,22 +13,13 @@ from markupsafe import Markup
 
 from webapp.bidi import listed, named
 from webapp.queries.audit_lines import Asked, Line, Names
+from webapp.record.events import EventKind
 from webapp.text import reference, sha256
-from webapp.web.presentation import count
+from webapp.wording import count
 from webapp.workflow.entitlements import shown
 from webapp.workflow.policy import Policy
 
-from .audit_rules import Change, rule_changes
-
-# The name in the address, the words, and how the kinds begin.
-GROUPS = (
-    ("requests", "Requests and decisions", ("request.", "step.", "code.")),
-    ("access", "App access", ("grant.",)),
-    ("rules", "Apps and their rules", ("app.", "policy.", "field.", "fields.")),
-    ("people", "People and groups", ("person.", "group.")),
-    ("sign-in", "Sign-in and passwords", ("session.", "password.")),
-    ("installation", "System", ("organisation.", "audit.", "mail.")),
-)
+from .rule_changes import Change, rule_changes
 
 NOTHING = "nothing"
 # Texts that are no longer what they were: what is said instead, before and after and for both at once.
@@ -73,14 +63,6 @@ VALUES = {
 # Of something new in this order, and what else there is behind it; a place in a list says nothing.
 _ORDER = ("name", "kind", "options", "default", "help", "required", "requester")
 _NOT_OF_A_NEW_ONE = ("position",)
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An entry in words: a sentence, and each setting that it changed."""
-
-    sentence: Markup
-    changes: list[Change] = field(default_factory=list)
 
 
 class Words:
@@ -185,7 +167,7 @@ class Words:
         return side("before"), side("after")
 
     def changes(self) -> list[Change]:
-        if self.line.kind == "policy.saved":
+        if self.line.kind == EventKind.POLICY_SAVED:
             was_rule, now_rule = self.rules()
             return rule_changes(was_rule, now_rule, self.approver) if was_rule and now_rule else []
         before, after = self.facts.get("before"), self.facts.get("after")
