@@ -204,7 +204,7 @@ def test_pages_follow_each_other_by_name(admin):
 
 
 def test_beyond_a_thousand_the_count_is_round(admin, monkeypatch):
-    monkeypatch.setattr("webapp.queries.admin.COUNTED", 1000)
+    monkeypatch.setattr("webapp.queries.app_list.COUNTED", 1000)
     many_apps(1001)
     assert "50 of 1,000+, by name" in words(admin.get("/admin/apps"))
 

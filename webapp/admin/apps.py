@@ -12,11 +12,11 @@ from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.operations import entitlements
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import admin as queries
-from webapp.queries import domains, rules
+from webapp.queries import app_list, domains, principals, rules
+from webapp.queries.app_list import APP_ORDERS, APP_STATES, OWNED_STATES
 from webapp.runtime import trace
 from webapp.text import one_line
-from webapp.web import errors, htmx, pictures
+from webapp.web import access, errors, htmx, pictures
 from webapp.web.assets import APP_ICONS
 from webapp.web.reauth import fresh
 from webapp.web.security import local_path
@@ -38,21 +38,21 @@ def apps() -> Response:
 
 def _list() -> dict[str, Any]:
     """What the templates of the list read."""
-    owner, states = (None, queries.APP_STATES) if me().is_admin else (me().id, queries.OWNED_STATES)
-    where = place(*states, sorts=queries.APP_ORDERS)
+    owner, states = (None, APP_STATES) if me().is_admin else (me().id, OWNED_STATES)
+    where = place(*states, sorts=APP_ORDERS)
     # Who is no admin sees what they, or their groups, own: there is nothing to choose.
-    owners = queries.app_owners() if me().is_admin else []
+    owners = principals.app_owners() if me().is_admin else []
     of = next((one for one in owners if one.value == where.owner), None)
     where = replace(where, owner=of.value if of else "")
-    page = queries.apps(where.words, where.category, owner, of=of.approver if of else None, state=where.state,
+    page = app_list.page(where.words, where.category, owner, of=of.approver if of else None, state=where.state,
                         sort=where.sort, after=where.after, before=where.before)  # fmt: skip
-    counts = queries.app_counts(where.words, where.category, owner, of=of.approver if of else None,
+    counts = app_list.counts(where.words, where.category, owner, of=of.approver if of else None,
                                 states=("", *states))  # fmt: skip
     return {
         "page": page,
         "place": where,
         "counts": counts,
-        "categories": [(one, one) for one in queries.categories(owner)],
+        "categories": [(one, one) for one in app_list.categories(owner)],
         "owners": [(one.value, f"{one.name}, {one.detail}" if one.detail else one.name) for one in owners],
     }
 
@@ -168,15 +168,15 @@ def app_time_limit(public_id: str) -> AnyResponse:
 
 def load(public_id: str) -> AppPage:
     """All that an app's page shows; 404 for an app that is not in use."""
-    row = queries.app(public_id)
+    row = app_list.row(public_id)
     if row is None:
         abort(404)
     steps = [step.approver for step in row.policy.steps]
-    names = queries.named(steps)
+    names = principals.of_approvers(steps)
     return AppPage(
         row,
         [names.get(step) for step in steps],
-        queries.audience(row.app.id),
+        principals.audience(row.app.id),
         rules.members(step.group for step in steps if step.group is not None),
         tuple(rules.reached_twice(steps).values()),
         rules.fields(row.app.id),
@@ -199,9 +199,7 @@ def change(
     `at` names the control where a refusal is shown that names none of its own; `mark` says which part it is about,
     unless `act` returns another one.
     """
-    app = queries.app_to_change(public_id)
-    if app is None:
-        abort(404)
+    app = access.app_to_change(public_id)
     try:
         mark = act(app, load(public_id)) or mark
     except (Invalid, Conflict) as error:
@@ -234,9 +232,7 @@ def _present(section: str, page: AppPage, drawn: Section, status: int) -> Respon
 
 def save(setting: Setting, public_id: str) -> AnyResponse:
     """Saves one section and answers it: the row of the list if it was a switch there."""
-    app = queries.app_to_change(public_id)
-    if app is None:
-        abort(404)
+    app = access.app_to_change(public_id)
     page = load(public_id)
     before = page.row.app.requestable
     try:
@@ -308,7 +304,7 @@ def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
         "sections": sections,
         "icons": APP_ICONS,
         "picture_limit": pictures.BYTES,
-        "categories": queries.categories(),
+        "categories": app_list.categories(),
         "kinds": KINDS,
         "frozen": entitlements.frozen,
         "default_of": entitlements.typed,

@@ -16,8 +16,9 @@ from webapp.models import App, EntitlementField, Person
 from webapp.operations import apps as operations
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import admin as queries
-from webapp.queries.admin import AppRow, Named
+from webapp.queries import principals
+from webapp.queries.app_list import AppRow
+from webapp.queries.principals import Principal
 from webapp.queries.rules import Members
 from webapp.text import clean, one_line
 from webapp.web.assets import APP_ICONS
@@ -34,8 +35,8 @@ class AppPage:
     """All that an app's page shows."""
 
     row: AppRow
-    steps: list[Named | None]
-    audience: list[Named]
+    steps: list[Principal | None]
+    audience: list[Principal]
     members: dict[int, Members] = field(default_factory=dict)
     twice: tuple[str, ...] = ()
     fields: list[EntitlementField] = field(default_factory=list)
@@ -113,7 +114,7 @@ def save(setting: Setting, page: AppPage, app: App, form: Form, *, actor: Person
 CHANGED = "Someone else changed this. Your text is still here. Save again to overwrite their change."
 
 
-def _value(named: Named | None) -> str:
+def _value(named: Principal | None) -> str:
     return named.value if named is not None else ""
 
 
@@ -121,7 +122,7 @@ def approver_of(value: str, *, field: str) -> Approver | None:
     """Raises Invalid."""
     if not value:
         return None
-    found = queries.chosen(value)
+    found = principals.chosen(value)
     if found is None:
         raise Invalid(**{field: "This person or group is no longer available. Choose another one."})
     return found.approver
@@ -171,7 +172,7 @@ def _audience_typed(form: Form) -> Values:
 
 def _audience_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
     keys = [one.removeprefix("group:") for one in values["audience"]]
-    groups = queries.groups_by_public_id(keys)
+    groups = principals.group_ids(keys)
     if len(groups) != len(keys):
         raise Invalid(audience="One of these groups is no longer available. Reload the page and choose again.")
     operations.set_audience(app, groups=groups, actor=actor, now=now)

@@ -11,9 +11,8 @@ from webapp.extensions import db
 from webapp.models import Grant, Person, PolicyRevision
 from webapp.operations import grants as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import admin as queries
-from webapp.queries import holders
-from webapp.queries.admin import AppRow
+from webapp.queries import app_list, holders, principals
+from webapp.queries.app_list import AppRow
 from webapp.web import errors as refusals
 from webapp.web import htmx
 from webapp.web.reauth import fresh
@@ -45,7 +44,7 @@ def _form(
     errors: Mapping[str, str] | None = None,
     refused: str = "",
 ) -> Response:
-    person = queries.chosen(chosen) if chosen.startswith("person:") else None
+    person = principals.chosen(chosen) if chosen.startswith("person:") else None
     if person is None:
         values: dict[str, Any] = {"pick": picker.picked(), "wrong": NOBODY if chosen else ""}
     else:
@@ -54,7 +53,7 @@ def _form(
         typed = given or {}
         values = {
             "sheet": sheet,
-            "standing": holders.standing(row.app.id, person.id),
+            "access": holders.access_to(row.app.id, person.id),
             "typed": {
                 one.entitlement.id: typed[one.entitlement.id]
                 if one.entitlement.id in typed
@@ -74,7 +73,7 @@ def _form(
 def create_grant(public_id: str) -> AnyResponse:
     """`rules` is the number of the rules that the fields were drawn by."""
     row, chosen = _load(public_id), request.form.get("person", "")
-    named = queries.chosen(chosen) if chosen.startswith("person:") else None
+    named = principals.chosen(chosen) if chosen.startswith("person:") else None
     if named is None:
         return _form(row, chosen or "person:", status=422)
     person = db.session.get_one(Person, named.id)
@@ -142,7 +141,7 @@ def remove_app_grant(public_id: str, grant_id: str) -> AnyResponse:
 
 
 def _load(public_id: str) -> AppRow:
-    return queries.app(public_id) or abort(404)
+    return app_list.row(public_id) or abort(404)
 
 
 def _revision(row: AppRow) -> PolicyRevision:

@@ -10,7 +10,8 @@ from webapp.extensions import db
 from webapp.models import Group, Person
 from webapp.operations import groups as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import admin as queries
+from webapp.queries import group_list, principals
+from webapp.queries.group_list import GroupRow
 from webapp.queries.paging import Page
 from webapp.runtime import trace
 from webapp.text import one_line
@@ -31,9 +32,9 @@ def groups() -> Response:
     return fragment(template, page=_list(), place=place())
 
 
-def _list() -> Page[queries.GroupRow]:
+def _list() -> Page[GroupRow]:
     where = place()
-    return queries.groups(words=where.words, after=where.after, before=where.before)
+    return group_list.page(words=where.words, after=where.after, before=where.before)
 
 
 @bp.get("/groups/new")
@@ -70,7 +71,7 @@ def group(public_id: str) -> Response:
     """One group with all of its members. To htmx who can be added, for the list of its picker."""
     row, q = _load(public_id), words_of(request.args.get("q", ""))
     asked = htmx.is_fragment() or "pick" in request.args
-    found = queries.candidates(row.id, q.split()[:8]) if asked else []
+    found = principals.candidates(row.id, q.split()[:8]) if asked else []
     if htmx.is_fragment():
         return fragment("admin/_choices.html", name="person", q=q, found=found, plain=False)
     return fragment("admin/group.html", group=row, pick=Pick(request.args.get("pick", ""), q, found))
@@ -107,7 +108,7 @@ def _dialog(
     return fragment("admin/group.html", status, modal=True, **values)
 
 
-def _archive_stamp(row: queries.GroupRow) -> str:
+def _archive_stamp(row: GroupRow) -> str:
     """Which group, and how many leave it."""
     return questions.stamp(row.id, row.name, row.count)
 
@@ -179,8 +180,8 @@ def remove_member(public_id: str, person_id: str) -> AnyResponse:
     return _answer(public_id, f"{person.name} removed from {group.name}.")
 
 
-def _load(public_id: str, *, whole: bool = True) -> queries.GroupRow:
-    return queries.group(public_id, whole=whole) or abort(404)
+def _load(public_id: str, *, whole: bool = True) -> GroupRow:
+    return group_list.row(public_id, whole=whole) or abort(404)
 
 
 def _to_change(public_id: str, person_id: str) -> tuple[Group, Person]:

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Response, abort, url_for
 
 from webapp.database.transactions import choose
-from webapp.queries import admin as queries
-from webapp.queries import holders, request_lines
+from webapp.queries import app_list, holders, request_lines
+from webapp.queries.people_list import PersonRow
 from webapp.text import reference
 from webapp.times import utc
 from webapp.web import htmx
@@ -24,7 +24,7 @@ from .views import Place, bp, fragment, place
 @keepers
 def app_requests(public_id: str) -> Response:
     """Those for this app, newest first."""
-    row = queries.app(public_id) or abort(404)
+    row = app_list.row(public_id) or abort(404)
     search = replace(searched(), app="")
     wanted = replace(search.filter(), app=row.app.id)
     page = request_lines.page(wanted, before=filters.key("before"), after=filters.key("after"))
@@ -39,13 +39,13 @@ def app_requests(public_id: str) -> Response:
 @keepers
 def app_people(public_id: str) -> Response:
     """Who has this app, by name: with which fields, since when and why."""
-    row = queries.app(public_id) or abort(404)
+    row = app_list.row(public_id) or abort(404)
     if htmx.is_fragment():
         return fragment("admin/_app_people.html", **people_of(row))
     return fragment("admin/app_people.html", **people_of(row))
 
 
-def people_of(row: queries.AppRow) -> dict[str, Any]:
+def people_of(row: app_list.AppRow) -> dict[str, Any]:
     """What the templates of the list read."""
     where = here()
     page = holders.page(row.app.id, words=where.words, sort=where.sort, after=where.after, before=where.before)
@@ -66,7 +66,7 @@ COLUMNS = ("Person", "Email", "About", "State", "Since (UTC)", "Ends (UTC)", "Ac
 @fresh
 def app_people_csv(public_id: str) -> Response:
     """Those whom the search finds, as they are read from the database."""
-    row = queries.app(public_id) or abort(404)
+    row = app_list.row(public_id) or abort(404)
     return tables.download("people", _table(row.app.id, here()))
 
 
@@ -87,7 +87,7 @@ def _row(holder: holders.Holder) -> list[str]:
         person.name,
         person.email,
         person.about,
-        queries.PersonRow(person, 0).state.capitalize(),
+        PersonRow(person, 0).state.capitalize(),
         utc(held.since),
         utc(held.ends_at),
         by,

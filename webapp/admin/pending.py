@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from flask import abort, request, url_for
+from flask import request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import approval_chain, clock
@@ -11,11 +11,10 @@ from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.operations import pending as settling
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import admin as queries
-from webapp.queries import rules
+from webapp.queries import app_list, rules
 from webapp.queries.rules import Pending
+from webapp.web import access, htmx
 from webapp.web import errors as refusals
-from webapp.web import htmx
 from webapp.web.reauth import fresh
 from webapp.web.security import local_path
 from webapp.web.signin import admins, keepers, me
@@ -46,7 +45,7 @@ def app_approval_required(public_id: str) -> AnyResponse:
     """Turned on straight away; turned off with requests pending, the page asks first."""
     setting = forms.SETTINGS["approval-required"]
     if request.form.get("on") != "1" and request.form.get("was") == "on":
-        row = queries.app(public_id)
+        row = app_list.row(public_id)
         if row is not None and row.pending and row.policy.approval_required and _may_be_off(row.policy):
             if "pending" in request.form:
                 return _answered("approval-required", public_id)
@@ -84,9 +83,7 @@ def archive_app(public_id: str) -> AnyResponse:
 @fresh
 def restore_app(public_id: str) -> AnyResponse:
     """In use again; out of the catalog until somebody turns Requestable on."""
-    app = rules.archived_app(public_id)
-    if app is None:
-        abort(404)
+    app = access.app_to_restore(public_id)
     try:
         operations.restore(app, actor=me(), now=clock.now())
     except Conflict as error:
@@ -101,9 +98,7 @@ def restore_app(public_id: str) -> AnyResponse:
 
 
 def _answered(what: str, public_id: str) -> AnyResponse:
-    app = queries.app_to_change(public_id)
-    if app is None:
-        abort(404)
+    app = access.app_to_change(public_id)
     way, why = request.form.get("pending", "finish"), request.form.get("why", "")
     seen = rules.pending_versions(app.id)
     if not questions.is_answer_to(_stamp(what, app, seen)):

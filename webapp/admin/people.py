@@ -12,9 +12,9 @@ from webapp.models import App, Grant, Person
 from webapp.operations import grants
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import accounts, holdings, request_lines
-from webapp.queries import admin as queries
+from webapp.queries import accounts, holdings, people_list, request_lines
 from webapp.queries.paging import Page
+from webapp.queries.people_list import ACCOUNT_STATES, PEOPLE_ORDERS, PersonCard, PersonRow
 from webapp.queries.request_search import Filter
 from webapp.runtime import trace
 from webapp.text import one_line
@@ -38,18 +38,18 @@ REQUESTS = 5
 def people() -> Response:
     """The list, by name."""
     template = "admin/_people.html" if htmx.is_fragment() else "admin/people.html"
-    return fragment(template, page=_list(), place=_place(), standings=queries.STANDINGS)
+    return fragment(template, page=_list(), place=_place(), account_states=ACCOUNT_STATES)
 
 
-def _list() -> Page[queries.PersonRow]:
+def _list() -> Page[PersonRow]:
     where = _place()
-    return queries.people(
-        words=where.words, standing=where.state, sort=where.sort, after=where.after, before=where.before
+    return people_list.page(
+        words=where.words, state=where.state, sort=where.sort, after=where.after, before=where.before
     )
 
 
 def _place() -> Place:
-    return place(*queries.STANDINGS, sorts=queries.PEOPLE_ORDERS)
+    return place(*ACCOUNT_STATES, sorts=PEOPLE_ORDERS)
 
 
 @bp.get("/people/new")
@@ -62,8 +62,8 @@ def new_person() -> Response:
 def _new_person(values: dict[str, str | bool], wrong: dict[str, str], status: int) -> Response:
     if htmx.is_fragment():
         return fragment("admin/_new_person.html", status, values=values, errors=wrong)
-    return fragment("admin/people.html", status, page=_list(), place=_place(), standings=queries.STANDINGS, modal="new",
-                    values=values, errors=wrong)  # fmt: skip
+    return fragment("admin/people.html", status, page=_list(), place=_place(), account_states=ACCOUNT_STATES,
+                    modal="new", values=values, errors=wrong)  # fmt: skip
 
 
 @bp.post("/people")
@@ -85,7 +85,7 @@ def create_person() -> AnyResponse:
     trace.about(person=person.public_id)
     said = f"Invitation sent to {person.email}."
     if htmx.is_fragment():
-        return fragment("admin/_people.html", page=queries.people(), place=_place(), standings=queries.STANDINGS,
+        return fragment("admin/_people.html", page=people_list.page(), place=_place(), account_states=ACCOUNT_STATES,
                         invited=person, said=said)  # fmt: skip
     return go(url_for("admin.people"), said)
 
@@ -288,7 +288,7 @@ def _deactivation(public_id: str, status: int, *, refused: str = "", **typed: ob
     return _person(public_id, status, page="admin/person.html", modal="deactivation", **values)
 
 
-def _deactivation_stamp(card: queries.PersonCard) -> str:
+def _deactivation_stamp(card: PersonCard) -> str:
     """What the dialog says would happen; the apps that would go are named in the form themselves."""
     person = card.person
     return questions.stamp(person.id, person.active, person.is_admin, card.pending, card.steps, card.shared_steps)
@@ -363,8 +363,8 @@ def _standing(someone: Person) -> str:
     return "an admin" if someone.is_admin else "not an admin"
 
 
-def _load(public_id: str) -> queries.PersonCard:
-    return queries.person(public_id) or abort(404)
+def _load(public_id: str) -> PersonCard:
+    return people_list.card(public_id) or abort(404)
 
 
 def _change(public_id: str, change: Callable[[Person], None], said: str, leaves: str = "") -> AnyResponse:

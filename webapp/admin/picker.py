@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from flask import Response, abort, request
 
 from webapp.queries import picker as queries
-from webapp.queries.admin import Named
+from webapp.queries.principals import Principal
 from webapp.web.signin import owners
 
 from .views import bp, fragment, words_of
 
-# What each field may be: the kinds of `Named`.
+# What each field may be: the kinds of `Principal`.
 BOTH = ("person", "group")
 KINDS = {
     "step": BOTH,
@@ -28,7 +28,7 @@ class Pick:
 
     id: str = ""
     q: str = ""
-    found: list[Named] = field(default_factory=list)
+    found: list[Principal] = field(default_factory=list)
 
 
 @bp.get("/choices")

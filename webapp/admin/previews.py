@@ -10,12 +10,11 @@ from flask import Response, abort, request
 
 from webapp.delivery import mail
 from webapp.models import AccessRequest, App, Grant, Invitation, Notice, Person
-from webapp.queries import admin as queries
-from webapp.queries import directory, rules
-from webapp.queries.admin import Named
+from webapp.queries import directory, principals, rules
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.directory import Found
 from webapp.queries.mails import Facts
+from webapp.queries.principals import Principal
 from webapp.web import framed
 from webapp.web.presentation import now
 from webapp.web.signin import keepers, me
@@ -73,7 +72,7 @@ class Preview:
     kind: Kind
     to: str
     at: int
-    asker: Named | None
+    asker: Principal | None
     message: mail.Mail | None
 
 
@@ -116,7 +115,7 @@ def _preview(public_id: str, kind: str) -> Preview:
     at = int(given) - 1 if given.isascii() and given.isdigit() and len(given) < 3 else -1
     if not 0 <= at < max(1, len(page.steps)):
         abort(404)
-    chosen = queries.chosen(request.args.get("person", ""))
+    chosen = principals.chosen(request.args.get("person", ""))
     asker = chosen if chosen is not None and not chosen.is_group else None
     to = to or found.roles[0]
     facts = _facts(page, found, to, at, asker)
@@ -124,7 +123,7 @@ def _preview(public_id: str, kind: str) -> Preview:
     return Preview(page, found, to, at, asker, mail.render(facts) if sent else None)
 
 
-def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Named | None) -> Facts:
+def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Principal | None) -> Facts:
     app, policy = page.row.app, page.row.policy
     person = _person(Who(asker.id, asker.public_id, asker.name)) if asker is not None else me()
     steps = _steps(page, kind, person, at)
@@ -183,7 +182,7 @@ def _steps(page: AppPage, kind: Kind, asker: Person, at: int) -> list[ChainStep]
 
 
 def _step(
-    page: AppPage, position: int, named: Named, state: StepState, asker: Person, found: Found
+    page: AppPage, position: int, named: Principal, state: StepState, asker: Person, found: Found
 ) -> ChainStep:  # fmt: skip
     policy = page.row.policy
     who = who_decides(

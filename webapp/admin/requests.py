@@ -13,8 +13,7 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.operations import override
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import admin as names
-from webapp.queries import audit_lines, cases, chains
+from webapp.queries import audit_lines, cases, chains, principals
 from webapp.queries import request_lines as queries
 from webapp.queries.cases import Case
 from webapp.queries.request_lines import Line
@@ -165,7 +164,7 @@ def reassign_request(public_id: str) -> AnyResponse:
         return _page(_case(public_id), form="reassignment")
 
     def act(case: Case) -> str:
-        to = names.chosen(request.form.get("decider", ""))
+        to = principals.chosen(request.form.get("decider", ""))
         if to is None:
             raise Invalid(approver="Choose a person or group.")
         override.reassign(case, to=to.approver, name=to.name, actor=me(), reason=request.form.get("reason", ""),
@@ -229,7 +228,7 @@ def _page(case: Case, status: int = 200, *, form: str = "", wrong: dict[str, str
         "step": next((step for step in steps if step.state == "open" and not step.overdue), None),
         "own": own,
         "pick": picker.searched("decider", typed.get("q", "")) if "find" in typed else picker.Pick(),
-        "chosen": names.chosen(typed.get("take") or typed.get("decider", "")),
+        "chosen": principals.chosen(typed.get("take") or typed.get("decider", "")),
         "form": form,
         "wrong": wrong or {},
         "typed": typed,

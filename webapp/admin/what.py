@@ -11,10 +11,9 @@ from flask import Response, request
 from webapp import approval_chain
 from webapp.approval_chain import Link
 from webapp.models import App
-from webapp.queries import admin as queries
-from webapp.queries import directory, domains, rules
-from webapp.queries.admin import Named
+from webapp.queries import directory, domains, principals, rules
 from webapp.queries.directory import Found
+from webapp.queries.principals import Principal
 from webapp.text import capital, hue, initials
 from webapp.web import htmx
 from webapp.web.presentation import times
@@ -36,7 +35,7 @@ class What:
     Its last link is that they have the app, or what is missing for that.
     """
 
-    person: Named
+    person: Principal
     links: list[Link]
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
@@ -46,7 +45,7 @@ class What:
 def what_would_happen(public_id: str) -> Response:
     """For the person of `person` ("person:4K7W9Q2M3XTA"); no one chosen: only the question. `quiet`: it is not told."""
     page = apps.load(public_id)
-    person = queries.chosen(request.args.get("person", ""))
+    person = principals.chosen(request.args.get("person", ""))
     what = _what(page, person) if person is not None and not person.is_group else None
     if htmx.is_fragment():
         quiet = "quiet" in request.args
@@ -54,7 +53,7 @@ def what_would_happen(public_id: str) -> Response:
     return apps.whole_page(page, {}, what=what)
 
 
-def _what(page: AppPage, person: Named) -> What:
+def _what(page: AppPage, person: Principal) -> What:
     app, policy = page.row.app, page.row.policy
     first = _first(person.name)
     what, missing = What(person, []), ""
@@ -101,7 +100,7 @@ def _what(page: AppPage, person: Named) -> What:
     return what
 
 
-def _step(policy: Policy, at: int, step: Named, who: Deciders, found: Found) -> Link:
+def _step(policy: Policy, at: int, step: Principal, who: Deciders, found: Found) -> Link:
     days = policy.days_for(at)
     until = times().due_short(times().now + timedelta(days=days))
     lines = [f"Due {until}" if at == 0 else f"{count(days, 'day')} more"]
@@ -122,7 +121,7 @@ def _step(policy: Policy, at: int, step: Named, who: Deciders, found: Found) -> 
 
 
 def _warnings(
-    number: int, step: Named, who: Deciders, person: Named, found: Found, page: AppPage
+    number: int, step: Principal, who: Deciders, person: Principal, found: Found, page: AppPage
 ) -> list[tuple[str, str]]:
     """What an admin should know of one step."""
     first, people = _first(person.name), found.directory.of(step.approver)
@@ -140,7 +139,7 @@ def _warnings(
     return [(f"Step {number} would go to {place}.", why)]
 
 
-def _mails(policy: Policy, person: Named, deciders: list[Deciders], found: Found) -> str:
+def _mails(policy: Policy, person: Principal, deciders: list[Deciders], found: Found) -> str:
     rule = policy.outcomes.get(RequestState.APPROVED)
     if rule is None:
         return "No emails"

@@ -515,7 +515,7 @@ def _form(
 def _sent_to_another(reader: Reader, case: Case, *, status: int = 200) -> AnyResponse:
     """Signed in as somebody else: the session wins, and is told. Who may see the request anyway gets the way there."""
     assert reader.invited is not None
-    may_see = access.standing(case, me()).may_see
+    may_see = access.access_to(case, me()).may_see
     body = render_template(
         "approver/another.html",
         sent_to=reader.invited.person,

@@ -18,7 +18,7 @@ from webapp.queries.chains import Who
 from webapp.queries.dashboard import Line
 from webapp.text import whole_number
 from webapp.web import access, htmx
-from webapp.web.access import Standing
+from webapp.web.access import RequestAccess
 from webapp.web.presentation import now, times
 from webapp.web.signin import me, people, signed_in
 from webapp.workflow import machine
@@ -67,8 +67,8 @@ def all_requests() -> str:
 @people
 def one(public_id: str) -> str:
     """A request's own page."""
-    case, stand = access.request_to_see(public_id, me())
-    return _story(case, stand, before=whole_number(request.args.get("before", "")) or 0)
+    case, rights = access.request_to_see(public_id, me())
+    return _story(case, rights, before=whole_number(request.args.get("before", "")) or 0)
 
 
 @bp.get("/requests/<public_id>/cancellation")
@@ -132,21 +132,21 @@ def remind(public_id: str) -> AnyResponse | str:
 @people
 def comment(public_id: str) -> AnyResponse | str:
     """Writes on a request that I may see."""
-    case, stand = access.request_to_see(public_id, me())
+    case, rights = access.request_to_see(public_id, me())
     body = request.form.get("comment", "")
     try:
         requests.comment(case, actor=me(), body=body, now=now())
     except Invalid as error:
         db.session.rollback()
-        return make_response(_story(case, stand, comment=body, error=error.fields["comment"]), 422)
+        return make_response(_story(case, rights, comment=body, error=error.fields["comment"]), 422)
     outbox.commit()
     if htmx.is_fragment():
-        return render_template("dashboard/_story.html", **_story_context(case, stand))
+        return render_template("dashboard/_story.html", **_story_context(case, rights))
     return redirect(f"/requests/{public_id}#story", 303)
 
 
-def _story(case: Case, stand: Standing, *, comment: str = "", error: str = "", before: int = 0) -> str:
-    context = _story_context(case, stand, before) | {"comment": comment, "comment_error": error}
+def _story(case: Case, rights: RequestAccess, *, comment: str = "", error: str = "", before: int = 0) -> str:
+    context = _story_context(case, rights, before) | {"comment": comment, "comment_error": error}
     if htmx.is_fragment():
         return render_template("dashboard/_story.html", **context)
     steps = chains.of_requests([case.request.id], reader=me().id).get(case.request.id, [])
@@ -158,16 +158,16 @@ def _story(case: Case, stand: Standing, *, comment: str = "", error: str = "", b
         policy=case.policy,
         rule=story.rule_in_words(case, steps),
         owner=story.owner_of(case.app),
-        may_decide=stand.is_asked and any(who.id == me().id for step in steps for who in step.asked)
+        may_decide=rights.is_asked and any(who.id == me().id for step in steps for who in step.asked)
         and case.open_step is not None and not case.is_overdue,
-        may_step_in=stand.is_admin and not stand.is_requester and case.open_step is not None and not case.is_overdue,
+        may_step_in=rights.is_admin and not rights.is_requester and case.open_step is not None and not case.is_overdue,
         **context,
     )  # fmt: skip
 
 
-def _story_context(case: Case, stand: Standing, before: int = 0) -> dict[str, Any]:
-    sheet = _sheet(case, stand)
-    part = story.of(case, reader=me(), sheet=sheet, sees_everything=stand.sees_everything, before=before)
+def _story_context(case: Case, rights: RequestAccess, before: int = 0) -> dict[str, Any]:
+    sheet = _sheet(case, rights)
+    part = story.of(case, reader=me(), sheet=sheet, sees_everything=rights.sees_everything, before=before)
     return {
         "case": case,
         "sheet": sheet,
@@ -179,12 +179,12 @@ def _story_context(case: Case, stand: Standing, before: int = 0) -> dict[str, An
     }
 
 
-def _sheet(case: Case, stand: Standing) -> Sheet:
+def _sheet(case: Case, rights: RequestAccess) -> Sheet:
     """The fields as this reader sees them: the requester's view, an approver's, or all of them."""
     values = case.request.values
-    if stand.sees_everything:
+    if rights.sees_everything:
         return case.policy.sheet_for_owner(values)
-    if stand.is_requester:
+    if rights.is_requester:
         return case.policy.sheet_for_requester(values)
     return case.policy.sheet_for_steps(story.positions_of(case, me().id), values)
 

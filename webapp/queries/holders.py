@@ -53,15 +53,15 @@ def batches(app_id: int, *, words: Sequence[str] = (), sort: str = "") -> Iterat
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What somebody has of an app now: access, or a pending request (its public id)."""
+class AppAccess:
+    """Whether a person has access to an app, and their pending request for it (its public id, or "")."""
 
     has: bool
     request: str
 
 
-def standing(app_id: int, person_id: int) -> Standing:
-    """One statement."""
+def access_to(app_id: int, person_id: int) -> AppAccess:
+    """Whether the person has the app or waits for it, in one statement."""
     row = db.session.execute(
         select(
             exists()
@@ -77,7 +77,7 @@ def standing(app_id: int, person_id: int) -> Standing:
             .label("request"),
         )
     ).one()
-    return Standing(row.has, row.request or "")
+    return AppAccess(row.has, row.request or "")
 
 
 def grant(app_id: int, public_id: str) -> Holder | None:

@@ -8,14 +8,14 @@ from sqlalchemy import func, literal, select, union_all
 
 from webapp.extensions import db
 from webapp.models import Group, Membership, Person
-from webapp.queries.admin import Named
 from webapp.queries.columns import exact_first
+from webapp.queries.principals import Principal
 from webapp.text import like, like_exactly
 
 LIMIT = 8
 
 
-def found(words: Sequence[str], kinds: Sequence[str] = ("person", "group")) -> list[Named]:
+def found(words: Sequence[str], kinds: Sequence[str] = ("person", "group")) -> list[Principal]:
     """Up to LIMIT active people and groups that match all words, by name, in one statement.
 
     Those whose names have the words as they were typed come first. `detail` is the size of a group, and the email of a
@@ -57,7 +57,7 @@ def found(words: Sequence[str], kinds: Sequence[str] = ("person", "group")) -> l
         return email if names[name] > 1 else ""
 
     return [
-        Named(row.id, row.public_id, row.name, row.kind, detail(row.kind, row.name, row.detail, row.members))
+        Principal(row.id, row.public_id, row.name, row.kind, detail(row.kind, row.name, row.detail, row.members))
         for row in rows
     ]
 

@@ -173,16 +173,6 @@ def pending_versions(app_id: int) -> dict[int, int]:
     return {row.id: row.version for row in rows}
 
 
-def archived_app(public_id: str) -> App | None:
-    """An app out of use, held until the end of the transaction."""
-    return db.session.scalar(
-        select(App)
-        .where(App.public_id == public_id, App.archived_at.is_not(None))
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-
-
 def in_audience(app_id: int, person_id: int) -> bool:
     """Whether one of the groups that see the app has this person."""
     return bool(

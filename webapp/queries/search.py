@@ -9,11 +9,11 @@ from sqlalchemy import bindparam, exists, or_, select, union
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Invitation, Person
 from webapp.queries import faces, request_search, sight
-from webapp.queries.admin import Named
 from webapp.queries.catalog import IN_CATALOG
 from webapp.queries.faces import AppFace
 from webapp.queries.owned import owned_by
 from webapp.queries.picker import found as picked
+from webapp.queries.principals import Principal
 from webapp.queries.request_search import Filter
 from webapp.text import CROCKFORD, like
 
@@ -43,7 +43,7 @@ class FoundRequest:
 @dataclass(frozen=True, slots=True)
 class Found:
     apps: list[FoundApp]
-    people: list[Named]
+    people: list[Principal]
     requests: list[FoundRequest]
 
     @property

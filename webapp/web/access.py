@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flask import abort
-from sqlalchemy import bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 
 from webapp import links
 from webapp.extensions import db
@@ -28,8 +28,31 @@ def app_in_catalog(public_id: str, person: Person) -> tuple[App, PolicyRevision]
     return row.App, row.PolicyRevision
 
 
+def app_to_change(public_id: str) -> App:
+    """An app in use, locked until the end of the transaction, so that two changes of it follow each other; else 404."""
+    return _locked_app(public_id, App.archived_at.is_(None))
+
+
+def app_to_restore(public_id: str) -> App:
+    """An archived app, locked until the end of the transaction; else 404."""
+    return _locked_app(public_id, App.archived_at.is_not(None))
+
+
+def _locked_app(public_id: str, condition: ColumnElement[bool]) -> App:
+    app = db.session.scalar(
+        select(App)
+        .where(App.public_id == public_id, condition)
+        # Not FOR UPDATE: a request that is submitted holds the directory and then refers to this row.
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if app is None:
+        abort(404)
+    return app
+
+
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RequestAccess:
     """What somebody is to a request."""
 
     is_requester: bool
@@ -47,7 +70,7 @@ class Standing:
         return (self.is_owner or self.is_admin) and not self.is_requester
 
 
-def standing(case: Case, person: Person) -> Standing:
+def access_to(case: Case, person: Person) -> RequestAccess:
     """One statement."""
     asked, in_owner_group = db.session.execute(
         select(
@@ -55,7 +78,7 @@ def standing(case: Case, person: Person) -> Standing:
             exists().where(Membership.group_id == case.app.owner_group_id, Membership.person_id == person.id),
         )
     ).one()
-    return Standing(
+    return RequestAccess(
         is_requester=person.id in (case.request.asked_by_id, case.request.for_person_id),
         is_asked=asked,
         is_owner=case.app.owner_person_id == person.id or in_owner_group,
@@ -63,15 +86,15 @@ def standing(case: Case, person: Person) -> Standing:
     )
 
 
-def request_to_see(public_id: str, person: Person) -> tuple[Case, Standing]:
+def request_to_see(public_id: str, person: Person) -> tuple[Case, RequestAccess]:
     """For the one who asked, those who were asked and still may, the app's owner and admins; 404 for anybody else."""
     case = cases.load(public_id=public_id)
     if case is None:
         abort(404)
-    stand = standing(case, person)
-    if not stand.may_see:
+    rights = access_to(case, person)
+    if not rights.may_see:
         abort(404)
-    return case, stand
+    return case, rights
 
 
 def own_request(public_id: str, person: Person) -> Case:
@@ -81,7 +104,7 @@ def own_request(public_id: str, person: Person) -> Case:
         abort(404)
     if person.id in (case.request.asked_by_id, case.request.for_person_id):
         return case
-    if standing(case, person).may_see:
+    if access_to(case, person).may_see:
         abort(403, "Only the requester can do this.")
     abort(404)
 
@@ -114,7 +137,7 @@ def request_to_decide(public_id: str) -> Case:
 
 def refuse_to_decide(case: Case, person: Person) -> None:
     """404 for somebody who may not even see the request; returns for those who may and just cannot decide it."""
-    if not standing(case, person).may_see:
+    if not access_to(case, person).may_see:
         abort(404)
 
 

@@ -1,0 +1,106 @@
+"""The list of groups with some of their members, and one group with all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, exists, func, or_, select
+
+from webapp.extensions import db
+from webapp.models import App, Audience, Group, Membership, Person, Step
+from webapp.queries.paging import Page, paged
+from webapp.queries.principals import Principal, people_with, principal
+from webapp.text import hue, like
+from webapp.workflow.states import StepState
+
+# So many members are shown in the list; the group's own page shows all.
+MEMBERS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """A group with some of its members (`members`) and how many there are (`count`)."""
+
+    id: int
+    public_id: str
+    name: str
+    created_at: datetime
+    count: int
+    active: int
+    owns: int
+    sees: int
+    open_steps: int
+    members: list[Principal] = field(default_factory=list)
+
+    @property
+    def hue(self) -> int:
+        return hue(self.public_id)
+
+
+def _group_rows() -> Select[Any]:
+    def how_many(*conditions: Any) -> Any:
+        return select(func.count()).where(*conditions).correlate(Group).scalar_subquery()
+
+    return select(
+        Group.public_id.label("key"), Group.id, Group.name, Group.created_at,
+        how_many(Membership.group_id == Group.id).label("size"),
+        how_many(Membership.group_id == Group.id, Person.id == Membership.person_id, Person.active).label("active"),
+        how_many(App.owner_group_id == Group.id, App.archived_at.is_(None)).label("owns"),
+        how_many(Audience.group_id == Group.id).label("sees"),
+        how_many(Step.approver_group_id == Group.id, Step.state == StepState.OPEN.value).label("open_steps"),
+    ).where(Group.archived_at.is_(None))  # fmt: skip
+
+
+def _group_row(row: Row[Any]) -> GroupRow:
+    return GroupRow(row.id, row.key, row.name, row.created_at, row.size, row.active, row.owns, row.sees, row.open_steps)
+
+
+def page(*, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[GroupRow]:
+    """Groups by name, found by their name or a member's."""
+    query = _group_rows()
+    for word in words:
+        query = query.where(
+            or_(
+                Group.search_text.like(like(word), escape="!"),
+                exists()
+                .where(Membership.group_id == Group.id, Person.id == Membership.person_id)
+                .where(Person.search_text.like(like(word), escape="!"))
+                .correlate(Group),
+            )
+        )
+    rows, count, back, more = paged(query, Group, after=after, before=before)
+    found = [_group_row(row) for row in rows]
+    _add_members(found, MEMBERS)
+    return Page(found, count, back, more)
+
+
+def row(public_id: str, *, whole: bool = True) -> GroupRow | None:
+    """One group with all of its members, or with as many as its row in the list shows."""
+    record = db.session.execute(_group_rows().where(Group.public_id == public_id)).first()
+    if record is None:
+        return None
+    found = _group_row(record)
+    _add_members([found], None if whole else MEMBERS)
+    return found
+
+
+def _add_members(found: list[GroupRow], limit: int | None) -> None:
+    by_id = {one.id: one for one in found}
+    ranked = (
+        people_with()
+        .add_columns(
+            Membership.group_id,
+            func.row_number()
+            .over(partition_by=Membership.group_id, order_by=(Person.sort_key, Person.id))
+            .label("rank"),
+        )
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.group_id.in_(by_id))
+        .subquery()
+    )
+    query = select(ranked).order_by(ranked.c.group_id, ranked.c.rank)
+    if limit is not None:
+        query = query.where(ranked.c.rank <= limit)
+    for row in db.session.execute(query):
+        by_id[row.group_id].members.append(principal(row))
