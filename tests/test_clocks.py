@@ -241,7 +241,7 @@ def test_a_password_given_in_the_future_proves_nothing(
     session = db.session.scalars(select(PersonSession).where(PersonSession.person_id == company.adam.id)).one()
     for ahead, status in ((timedelta(0), 303), (timedelta(hours=1), 401)):
         session = db.session.get_one(PersonSession, session.id)
-        session.proved_at = clock.now() + ahead
+        session.reauthenticated_at = clock.now() + ahead
         db.session.commit()
         answer = adam.post("/admin/groups", {"name": f"Group {ahead.seconds}"})
         assert answer.status_code == status

@@ -39,7 +39,7 @@ def key() -> str:
 
 def test_a_link_says_whose_it_is_and_of_which_round(app: Flask) -> None:
     token = links.approval_token(PUBLIC, 3, key())
-    assert links.read_approval(token) == links.Link(PUBLIC, 3)
+    assert links.read_approval(token) == links.ApprovalLink(PUBLIC, 3)
     assert links.approval_token(PUBLIC, 3, key()) == token  # a retried mail carries the same link
     assert len({links.approval_token(*one, key()) for one in ((PUBLIC, 3), (PUBLIC, 4), (OTHER, 3))}) == 3
 
@@ -86,7 +86,7 @@ def test_one_kind_of_link_is_not_the_other(app: Flask) -> None:
 def test_an_old_key_still_reads_its_links_until_it_is_removed(app: Flask, rotated: str) -> None:
     token = links.approval_token(PUBLIC, 3, rotated)
     password = links.password_token(PUBLIC, 1)
-    assert links.read_approval(token) == links.Link(PUBLIC, 3)
+    assert links.read_approval(token) == links.ApprovalLink(PUBLIC, 3)
     assert links.code(PUBLIC, 3, rotated) != links.code(PUBLIC, 3, key())
     app.extensions["keyring"] = KeyRing(("a newer secret of this test only",))
     assert links.read_approval(token) is None

@@ -60,9 +60,9 @@ OWNERS = "303 404 404 404 200 200"
 ADMINS = "303 404 404 404 404 200"
 ADMINS_GO = "303 404 404 404 404 303"
 ADMINS_STALE = "303 404 404 404 404 409"
-KEEPERS = OWNERS
-KEEPERS_GO = "303 404 404 404 303 303"
-KEEPERS_STALE = "303 404 404 404 409 409"
+APP_OWNERS = OWNERS
+APP_OWNERS_GO = "303 404 404 404 303 303"
+APP_OWNERS_STALE = "303 404 404 404 409 409"
 
 # ---------------------------------------------------- nobody outsider requester approver owner admin
 TABLE = (
@@ -121,56 +121,57 @@ TABLE = (
     get("/admin/apps", OWNERS),
     get("/admin/apps/new", ADMINS),
     post("/admin/apps", ADMINS_GO, name="Zoom"),
-    get("/admin/apps/<public_id>", KEEPERS, "/admin/apps/{wanted}"),
-    post("/admin/apps/<public_id>/details/<part>", KEEPERS_STALE, "/admin/apps/{wanted}/details/name", was="{}"),
-    post("/admin/apps/<public_id>/icon", KEEPERS_STALE, "/admin/apps/{wanted}/icon", was="{}"),
+    get("/admin/apps/<public_id>", APP_OWNERS, "/admin/apps/{wanted}"),
+    post("/admin/apps/<public_id>/details/<part>", APP_OWNERS_STALE, "/admin/apps/{wanted}/details/name", was="{}"),
+    post("/admin/apps/<public_id>/icon", APP_OWNERS_STALE, "/admin/apps/{wanted}/icon", was="{}"),
     post("/admin/apps/<public_id>/picture", "303 404 404 404 422 422", "/admin/apps/{wanted}/picture"),
-    post("/admin/apps/<public_id>/requestable", KEEPERS_GO, "/admin/apps/{wanted}/requestable", was="on"),
-    post("/admin/apps/<public_id>/approval-required", KEEPERS_GO, "/admin/apps/{free}/approval-required", was="off"),
-    post("/admin/apps/<public_id>/comment-required", KEEPERS_GO, "/admin/apps/{free}/comment-required", was="off"),
-    post("/admin/apps/<public_id>/assurance", KEEPERS_GO,
+    post("/admin/apps/<public_id>/requestable", APP_OWNERS_GO, "/admin/apps/{wanted}/requestable", was="on"),
+    post("/admin/apps/<public_id>/approval-required", APP_OWNERS_GO, "/admin/apps/{free}/approval-required", was="off"),
+    post("/admin/apps/<public_id>/comment-required", APP_OWNERS_GO, "/admin/apps/{free}/comment-required", was="off"),
+    post("/admin/apps/<public_id>/assurance", APP_OWNERS_GO,
          "/admin/apps/{wanted}/assurance", assurance="sign_in", was='{"assurance": "code"}'),
-    post("/admin/apps/<public_id>/audience", KEEPERS_STALE, "/admin/apps/{wanted}/audience",
+    post("/admin/apps/<public_id>/audience", APP_OWNERS_STALE, "/admin/apps/{wanted}/audience",
          audience="group:{group}"),
-    post("/admin/apps/<public_id>/note", KEEPERS_GO, "/admin/apps/{wanted}/note", note="For us.", was='{"note": ""}'),
+    post("/admin/apps/<public_id>/note", APP_OWNERS_GO, "/admin/apps/{wanted}/note",
+         note="For us.", was='{"note": ""}'),
     post("/admin/apps/<public_id>/owner", ADMINS_STALE, "/admin/apps/{wanted}/owner"),
-    post("/admin/apps/<public_id>/steps/<value>/approver", KEEPERS_STALE,
+    post("/admin/apps/<public_id>/steps/<value>/approver", APP_OWNERS_STALE,
          "/admin/apps/{wanted}/steps/person:{invited}/approver", approver="person:{invited}"),
-    post("/admin/apps/<public_id>/steps/new", KEEPERS_GO, "/admin/apps/{wanted}/steps/new", step="person:{invited}"),
-    post("/admin/apps/<public_id>/steps/order", KEEPERS_STALE, "/admin/apps/{wanted}/steps/order", order="person:x"),
-    post("/admin/apps/<public_id>/steps/<value>/removal", KEEPERS_STALE,
+    post("/admin/apps/<public_id>/steps/new", APP_OWNERS_GO, "/admin/apps/{wanted}/steps/new", step="person:{invited}"),
+    post("/admin/apps/<public_id>/steps/order", APP_OWNERS_STALE, "/admin/apps/{wanted}/steps/order", order="person:x"),
+    post("/admin/apps/<public_id>/steps/<value>/removal", APP_OWNERS_STALE,
          "/admin/apps/{wanted}/steps/person:{invited}/removal"),
-    post("/admin/apps/<public_id>/steps/<value>/time-limit", KEEPERS_STALE,
+    post("/admin/apps/<public_id>/steps/<value>/time-limit", APP_OWNERS_STALE,
          "/admin/apps/{wanted}/steps/person:{invited}/time-limit", days="5"),
-    post("/admin/apps/<public_id>/visibility", KEEPERS_GO, "/admin/apps/{wanted}/visibility"),
-    get("/admin/apps/<public_id>/mails/<kind>", KEEPERS, "/admin/apps/{wanted}/mails/denied"),
-    get("/admin/apps/<public_id>/mails/<kind>/body", KEEPERS, "/admin/apps/{wanted}/mails/denied/body"),
-    post("/admin/apps/<public_id>/outcomes/<state>/<part>", KEEPERS_STALE,
+    post("/admin/apps/<public_id>/visibility", APP_OWNERS_GO, "/admin/apps/{wanted}/visibility"),
+    get("/admin/apps/<public_id>/mails/<kind>", APP_OWNERS, "/admin/apps/{wanted}/mails/denied"),
+    get("/admin/apps/<public_id>/mails/<kind>/body", APP_OWNERS, "/admin/apps/{wanted}/mails/denied/body"),
+    post("/admin/apps/<public_id>/outcomes/<state>/<part>", APP_OWNERS_STALE,
          "/admin/apps/{wanted}/outcomes/denied/words", words="No."),
-    get("/admin/apps/<public_id>/what-would-happen", KEEPERS,
+    get("/admin/apps/<public_id>/what-would-happen", APP_OWNERS,
         "/admin/apps/{wanted}/what-would-happen?person=person:{invited}"),
-    post("/admin/apps/<public_id>/rules", KEEPERS_STALE, "/admin/apps/{wanted}/rules", source="{free}"),
-    get("/admin/apps/<public_id>/requests", KEEPERS, "/admin/apps/{asked}/requests"),
-    get("/admin/apps/<public_id>/people", KEEPERS, "/admin/apps/{free}/people"),
-    get("/admin/apps/<public_id>/people.csv", KEEPERS, "/admin/apps/{free}/people.csv"),
-    get("/admin/apps/<public_id>/grants/new", KEEPERS, "/admin/apps/{free}/grants/new?person=person:{invited}"),
-    post("/admin/apps/<public_id>/grants", KEEPERS_GO,
+    post("/admin/apps/<public_id>/rules", APP_OWNERS_STALE, "/admin/apps/{wanted}/rules", source="{free}"),
+    get("/admin/apps/<public_id>/requests", APP_OWNERS, "/admin/apps/{asked}/requests"),
+    get("/admin/apps/<public_id>/people", APP_OWNERS, "/admin/apps/{free}/people"),
+    get("/admin/apps/<public_id>/people.csv", APP_OWNERS, "/admin/apps/{free}/people.csv"),
+    get("/admin/apps/<public_id>/grants/new", APP_OWNERS, "/admin/apps/{free}/grants/new?person=person:{invited}"),
+    post("/admin/apps/<public_id>/grants", APP_OWNERS_GO,
          "/admin/apps/{free}/grants", person="person:{invited}", rules="1", reason="New."),
-    get("/admin/apps/<public_id>/grants/<grant_id>/removal", KEEPERS, "/admin/apps/{free}/grants/{grant}/removal"),
-    post("/admin/apps/<public_id>/grants/<grant_id>/removal", KEEPERS_GO,
+    get("/admin/apps/<public_id>/grants/<grant_id>/removal", APP_OWNERS, "/admin/apps/{free}/grants/{grant}/removal"),
+    post("/admin/apps/<public_id>/grants/<grant_id>/removal", APP_OWNERS_GO,
          "/admin/apps/{free}/grants/{grant}/removal", reason="Moved."),
     get("/admin/apps/<public_id>/archive", ADMINS, "/admin/apps/{wanted}/archive"),
     post("/admin/apps/<public_id>/archive", ADMINS_STALE, "/admin/apps/{wanted}/archive"),
     post("/admin/apps/<public_id>/restoration", "303 404 404 404 404 404", "/admin/apps/{wanted}/restoration"),
-    post("/admin/apps/<public_id>/fields", KEEPERS_GO, "/admin/apps/{wanted}/fields", name="Role", kind="text"),
-    post("/admin/apps/<public_id>/fields/order", KEEPERS_GO, "/admin/apps/{wanted}/fields/order", order=""),
-    post("/admin/apps/<public_id>/fields/<field_id>/<part>", KEEPERS_STALE,
+    post("/admin/apps/<public_id>/fields", APP_OWNERS_GO, "/admin/apps/{wanted}/fields", name="Role", kind="text"),
+    post("/admin/apps/<public_id>/fields/order", APP_OWNERS_GO, "/admin/apps/{wanted}/fields/order", order=""),
+    post("/admin/apps/<public_id>/fields/<field_id>/<part>", APP_OWNERS_STALE,
          "/admin/apps/{wanted}/fields/000000000000/help", help="Ask."),
-    post("/admin/apps/<public_id>/fields/<field_id>/archive", KEEPERS_STALE,
+    post("/admin/apps/<public_id>/fields/<field_id>/archive", APP_OWNERS_STALE,
          "/admin/apps/{wanted}/fields/000000000000/archive"),
-    post("/admin/apps/<public_id>/fields/<field_id>/restoration", KEEPERS_STALE,
+    post("/admin/apps/<public_id>/fields/<field_id>/restoration", APP_OWNERS_STALE,
          "/admin/apps/{wanted}/fields/000000000000/restoration"),
-    post("/admin/apps/<public_id>/time-limit", KEEPERS_GO,
+    post("/admin/apps/<public_id>/time-limit", APP_OWNERS_GO,
          "/admin/apps/{wanted}/time-limit", days="5", was='{"days": "3"}'),
     get("/admin/choices", OWNERS, "/admin/choices?field=owner"),
     get("/admin/people", ADMINS),
@@ -242,7 +243,7 @@ TABLE = (
 
 # What an admin may do with an older sign-in, too, and why. Anything else below /admin that changes something, and
 # every table to take along, asks for a password given in the last 15 minutes.
-NOT_FRESH = {
+WITHOUT_PASSWORD = {
     "POST /admin/first-steps/hiding": "a matter of taste",
     "POST /admin/mail/test": "a mail to oneself",
     "POST /admin/mail/<public_id>/attempt": "a mail that was due to that person anyway",
@@ -318,7 +319,7 @@ class World:
         for role in ("owner", "admin"):
             self._keep(f"stale {role}", Browser(self.app, people[role]))
             newest = db.session.query(PersonSession).order_by(PersonSession.id.desc()).first()
-            newest.proved_at -= timedelta(minutes=16)
+            newest.reauthenticated_at -= timedelta(minutes=16)
             db.session.commit()
 
     def _keep(self, role: str, browser: Browser) -> None:
@@ -424,20 +425,24 @@ def test_each_unsafe_route_refuses_a_missing_token_and_another_site(world: World
     assert (world.data / "test.db").read_bytes() == before
 
 
-def must_be_fresh(row: Row) -> bool:
+def needs_recent_password(row: Row) -> bool:
     below = row.rule == "/admin" or row.rule.startswith("/admin/")
-    return row.name not in NOT_FRESH and ((below and row.method in UNSAFE) or row.rule.endswith(".csv"))
+    return row.name not in WITHOUT_PASSWORD and ((below and row.method in UNSAFE) or row.rule.endswith(".csv"))
 
 
-def test_what_changes_rules_or_people_or_takes_data_along_needs_a_recent_password(world: World) -> None:
+def asks_for_password(view: Any) -> bool:
+    return hasattr(view, "requires_recent_password")
+
+
+def test_what_changes_rules_or_people_or_exports_data_needs_a_recent_password(world: World) -> None:
     """The table has every route, so a new one below /admin is asked about here."""
-    lacking = [row.name for row in TABLE if must_be_fresh(row) and not hasattr(world.view(row), "fresh")]
-    assert lacking == [], "put @fresh under the audience, or the route and the reason into NOT_FRESH"
-    assert [row.name for row in TABLE if hasattr(world.view(row), "fresh") and not must_be_fresh(row)] == []
-    assert set(NOT_FRESH) <= {row.name for row in TABLE}
+    lacking = [row.name for row in TABLE if needs_recent_password(row) and not asks_for_password(world.view(row))]
+    assert lacking == [], "put @require_recent_password under the audience, or the route into WITHOUT_PASSWORD"
+    assert [row.name for row in TABLE if asks_for_password(world.view(row)) and not needs_recent_password(row)] == []
+    assert set(WITHOUT_PASSWORD) <= {row.name for row in TABLE}
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if must_be_fresh(row)], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in TABLE if needs_recent_password(row)], ids=lambda row: row.name)
 def test_an_older_sign_in_is_asked_for_the_password_and_nothing_is_lost(world: World, row: Row) -> None:
     for role, expected in zip(ROLES[-2:], row.statuses.split()[-2:], strict=True):
         world.fresh()

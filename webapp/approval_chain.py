@@ -1,4 +1,4 @@
-"""The way of a request as a list of links, drawn by one macro file for pages and mails alike."""
+"""The way of a request as a list of nodes, drawn by one macro file for pages and mails alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from webapp.times import Times
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """One link: see templates/_macros/chain.html."""
+class ChainNode:
+    """One node of the chain: see templates/_macros/chain.html."""
 
     state: str
     mark: str
@@ -38,7 +38,7 @@ class AppLike(Protocol):
     def hue(self) -> int: ...
 
 
-def links(
+def chain_nodes(
     *,
     app: AppLike,
     requester: Who,
@@ -48,7 +48,7 @@ def links(
     steps: Sequence[ChainStep],
     times: Times,
     reader: int | None,
-) -> list[Link]:
+) -> list[ChainNode]:
     """The chain of one request for one reader (a person's id: they are told "you"; None for a stranger)."""
     yours = reader == requester.id
     first = "You" if yours else _first(requester.name)
@@ -58,11 +58,13 @@ def links(
     return chain
 
 
-def planned(*, app: AppLike, requester: Who, steps: Sequence[tuple[str, str, str, str]], times: Times) -> list[Link]:
+def planned(
+    *, app: AppLike, requester: Who, steps: Sequence[tuple[str, str, str, str]], times: Times
+) -> list[ChainNode]:
     """What would happen: steps as (mark, name, public id, line)."""
     chain = [_face("is-plan", requester, "You send the request", ("Now",))]
     chain += [
-        Link("is-plan", mark, name, (line,) if line else (), initials=initials(name), hue=hue(public_id))
+        ChainNode("is-plan", mark, name, (line,) if line else (), initials=initials(name), hue=hue(public_id))
         for mark, name, public_id, line in steps
     ]
     chain.append(_app("is-plan", app, "You get access", ("Straight away",)))
@@ -96,7 +98,7 @@ def waiting(step: ChainStep) -> str:
     return "No approver available" if step.tier == "nobody" else f"Waiting for {holder(step)}"
 
 
-def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times, reader: int | None) -> Link:
+def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times, reader: int | None) -> ChainNode:
     mine = any(who.id == reader for who in step.asked)
     if step.decided_by is not None:
         decider = "You" if step.decided_by.id == reader else step.decided_by.name
@@ -127,7 +129,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
     return _who("is-next", step, holder(step), ("Next",))
 
 
-def _end(app: AppLike, first: str, yours: bool, state: str, settled_at: datetime | None, times: Times) -> Link:
+def _end(app: AppLike, first: str, yours: bool, state: str, settled_at: datetime | None, times: Times) -> ChainNode:
     when = (capital(times.ago(settled_at)),) if settled_at else ()
     if state == "approved":
         return _app("is-done", app, f"You have {app.name}" if yours else f"{first} has access", when, pip="check")
@@ -140,22 +142,22 @@ def _end(app: AppLike, first: str, yours: bool, state: str, settled_at: datetime
     return _app("is-never", app, "No access")
 
 
-def _face(state: str, who: Who, title: str, lines: tuple[str, ...] = (), *, pip: str = "") -> Link:
-    return Link(state, "face", title, lines, initials=initials(who.name), hue=hue(who.public_id), pip=pip)
+def _face(state: str, who: Who, title: str, lines: tuple[str, ...] = (), *, pip: str = "") -> ChainNode:
+    return ChainNode(state, "face", title, lines, initials=initials(who.name), hue=hue(who.public_id), pip=pip)
 
 
 def _who(
     state: str, step: ChainStep, title: str, lines: tuple[str, ...] = (), *, left: str = "", pip: str = ""
-) -> Link:
+) -> ChainNode:
     if step.person is not None and step.tier == "approver":
         mark, name, public = "face", step.person.name, step.person.public_id
     else:
         mark, name, public = "group", step.group_name, step.group_public_id
-    return Link(state, mark, title, lines, left, initials(name), hue(public), pip=pip)
+    return ChainNode(state, mark, title, lines, left, initials(name), hue(public), pip=pip)
 
 
-def _app(state: str, app: AppLike, title: str, lines: tuple[str, ...] = (), *, pip: str = "") -> Link:
-    return Link(
+def _app(state: str, app: AppLike, title: str, lines: tuple[str, ...] = (), *, pip: str = "") -> ChainNode:
+    return ChainNode(
         state, "app", title, lines, initials=app.name[:2], hue=app.hue, icon=app.icon, icon_url=app.icon_url, pip=pip
     )  # fmt: skip
 

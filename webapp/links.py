@@ -26,7 +26,7 @@ Maker = TypeVar("Maker", bound=Serializer[str])
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ApprovalLink:
     """What a rightly signed link says: whose invitation, and of which round."""
 
     invitation: str
@@ -39,14 +39,14 @@ def approval_token(public_id: str, round: int, key_id: str) -> str:
     return str(_approval(key_id).dumps([public_id, round]))
 
 
-def read_approval(token: str) -> Link | None:
+def read_approval(token: str) -> ApprovalLink | None:
     """The link's content, or None for anything that we did not sign with a key we still have."""
     ours = _made_by(_approval, token)
     if ours is None:
         return None
     try:
         public_id, round = ours.load_payload(_value(token))
-        return Link(str(public_id), int(round))
+        return ApprovalLink(str(public_id), int(round))
     except (BadData, ValueError, TypeError):
         return None  # our key's, but no link
 

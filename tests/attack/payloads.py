@@ -244,7 +244,7 @@ def rule_of(app: Flask, path: str, method: str) -> str:
 @mock.patch.multiple(_often, COMMENTS_AN_HOUR=10**6, REQUESTS_A_DAY=10**6, SAME_APP_A_DAY=10**6, LINKS_AN_HOUR=10**6)
 def _type_everywhere(app: Flask, company: factories.Company, words: list[str], found: Findings) -> list[str]:
     """The addresses where it can be read; the first is of the request that has every payload as a comment."""
-    talk = f"/requests/{factories.request(company.rita, factories.app('Talk', company.ana)).public_id}"
+    talk = f"/requests/{factories.request(company.rita, factories.app('CommentThread', company.ana)).public_id}"
     group = f"/admin/groups/{company.finance.public_id}"
     ben = f"person:{company.ben.public_id}"
     hand = _Hand(app, company, found)

@@ -61,7 +61,7 @@ MUTANTS = [
         "the-right-before-the-password",
         "After the question for the password nobody checks again whether the person has the right.",
         "tests/views/test_rights_held.py",
-        [Change("webapp/web/signin.py::ask_again", "g.ask_guard()", "db.session().info[_HELD] = True")],
+        [Change("webapp/web/signin.py::recheck_right", "g.check_audience()", "db.session().info[_HELD] = True")],
     ),
     Mutant(
         "no-limit-without-the-broker",

@@ -120,7 +120,7 @@ def test_a_toggle_that_changes_nothing_records_nothing(company: Company) -> None
 
 def test_the_last_step_of_a_requestable_app_stays(company: Company) -> None:
     app = factories.app("Salesforce", company.ana)
-    with pytest.raises(Conflict, match="Turn off Requestable"):
+    with pytest.raises(Conflict, match="PendingApproval off Requestable"):
         apps.set_steps(app, steps=[], actor=company.adam, now=clock.now())
     db.session.rollback()
 

@@ -127,7 +127,7 @@ def changes_of_people(of: Company) -> None:
             of.otto.id, kind="sign_in", browser="", address="", lasts=timedelta(hours=1), now=now()
         )
     with line("session.proved", of.otto, person=of.otto):
-        people.prove(session.public_id, person_id=of.otto.id, now=now())
+        people.reauthenticate(session.public_id, person_id=of.otto.id, now=now())
     with line("session.ended", of.otto, person=of.otto):
         people.end_session(session.public_id, person_id=of.otto.id, now=now())
     factories.session_of(of.otto)

@@ -104,7 +104,7 @@ def test_only_these_apps_are_looked_at_when_asked(app, scope, company):
     assert sum(queries.ages(mine)) == 0 and sum(queries.ages(scope)) == 1
     nothing = queries.Scope(set(), scope.since, clock.now())
     assert queries.pace(nothing) is None and queries.pace_by_approver(nothing) == []
-    assert queries.come_and_gone(nothing, scope.since) == (0, 0)
+    assert queries.requested_and_settled(nothing, scope.since) == (0, 0)
 
 
 def test_what_an_admin_decided_past_the_steps_is_nobodys_time(app, scope, company):

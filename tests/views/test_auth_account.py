@@ -16,7 +16,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Person, PersonSession
 from webapp.operations import people
-from webapp.web.browsers import browser_name, in_the_hand
+from webapp.web.browsers import browser_name, is_phone
 
 NEW = {"password": "three words in a row", "again": "three words in a row"}
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -184,7 +184,7 @@ def test_a_reset_in_the_middle_wins(hers, rita, monkeypatch):
 )
 def test_browsers_have_names_that_people_know(header, name, phone):
     assert browser_name(header) == name
-    assert in_the_hand(header) is phone
+    assert is_phone(header) is phone
 
 
 def test_the_list_says_which_browser_when_and_until_when_seen(app, hers, rita):

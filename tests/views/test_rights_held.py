@@ -13,7 +13,7 @@ from sqlalchemy import select, text, update
 from werkzeug.datastructures import FileStorage
 
 from tests import factories
-from tests.test_routes import TABLE, UNSAFE, World
+from tests.test_routes import TABLE, UNSAFE, World, asks_for_password
 from webapp import clock, passwords
 from webapp.admin import icons
 from webapp.database.transactions import alone, choose
@@ -36,13 +36,13 @@ def world(app, tmp_path):
     return World(app, tmp_path)
 
 
-def fresh_rows(world, role):
+def rows_with_password(world, role):
     """Those that ask for the password and that this role may use."""
     at = -1 if role == "admin" else -2
     return [
         row
         for row in TABLE
-        if row.method in UNSAFE and hasattr(world.view(row), "fresh") and row.statuses.split()[at] != "404"
+        if row.method in UNSAFE and asks_for_password(world.view(row)) and row.statuses.split()[at] != "404"
     ]
 
 
@@ -104,7 +104,7 @@ def runs(statement):
 def test_who_loses_the_right_while_the_password_is_hashed_changes_nothing(world, monkeypatch, role, loss):
     takes, gives, status = loss(world)
     monkeypatch.setattr(passwords, "fits", lambda *_: runs(takes) or True)
-    rows = fresh_rows(world, role)
+    rows = rows_with_password(world, role)
     assert len(rows) > 15
     if loss not in (demoted, lost_the_app):
         rows = rows[::6]  # each route once for the two roles; of the other ways a few will do
@@ -156,7 +156,7 @@ def test_who_loses_the_app_while_their_picture_is_decoded_uploads_none(world, mo
 
 
 def test_a_view_that_forgets_to_ask_again_commits_nothing(world, monkeypatch, login_as):
-    monkeypatch.setattr(icons, "ask_again", lambda: None)
+    monkeypatch.setattr(icons, "recheck_right", lambda: None)
     browser = login_as(db.session.query(Person).filter(Person.name.startswith("Adam")).one())
     before = stage.everything()
     assert upload(browser, world.ids["wanted"]).status_code == 500

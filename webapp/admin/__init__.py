@@ -1,5 +1,6 @@
 """The admin's side. Each module adds its views to the blueprint."""
 
+from . import app_activity as app_activity
 from . import apps as apps
 from . import audit as audit
 from . import copying as copying
@@ -8,7 +9,6 @@ from . import first_steps as first_steps
 from . import grants as grants
 from . import groups as groups
 from . import icons as icons
-from . import keeping as keeping
 from . import mails as mails
 from . import organisation as organisation
 from . import outcomes as outcomes
@@ -18,6 +18,6 @@ from . import people as people
 from . import picker as picker
 from . import previews as previews
 from . import requests as requests
+from . import simulation as simulation
 from . import steps as steps
-from . import what as what
 from .views import bp as bp

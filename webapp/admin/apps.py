@@ -18,9 +18,9 @@ from webapp.runtime import trace
 from webapp.text import one_line
 from webapp.web import access, errors, htmx, pictures
 from webapp.web.assets import APP_ICONS
-from webapp.web.reauth import fresh
+from webapp.web.reauth import require_recent_password
 from webapp.web.security import local_path
-from webapp.web.signin import admins, keepers, me, owners
+from webapp.web.signin import admins, any_app_owner, me, owners_of_app
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.states import Visibility
 
@@ -30,7 +30,7 @@ from .views import bp, commit, fragment, go, place, undo
 
 
 @bp.get("/apps")
-@owners
+@any_app_owner
 def apps() -> Response:
     """The list, by name; for who is no admin, of the apps they own."""
     return fragment("admin/_apps.html" if htmx.is_fragment() else "admin/apps.html", **_list())
@@ -72,7 +72,7 @@ def _new_app(name: str, wrong: dict[str, str], status: int) -> Response:
 
 @bp.post("/apps")
 @admins
-@fresh
+@require_recent_password
 def create_app() -> AnyResponse:
     """A name is enough; the rest is on the app's page."""
     name = one_line(request.form.get("name", ""))
@@ -90,15 +90,15 @@ def create_app() -> AnyResponse:
 
 
 @bp.get("/apps/<public_id>")
-@keepers
+@owners_of_app
 def app(public_id: str) -> Response:
     """All that is set for one app."""
     return whole_page(load(public_id), {})
 
 
 @bp.post("/apps/<public_id>/details/<part>")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_details(public_id: str, part: str) -> AnyResponse:
     """Its name, description, category or where it opens."""
     if part not in DETAILS:
@@ -110,58 +110,58 @@ DETAILS = ("name", "description", "category", "launch_url")
 
 
 @bp.post("/apps/<public_id>/icon")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_icon(public_id: str) -> AnyResponse:
     """One of the set, or the first letters; an uploaded picture goes."""
     return save(SETTINGS["icon"], public_id)
 
 
 @bp.post("/apps/<public_id>/requestable")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_requestable(public_id: str) -> AnyResponse:
     return save(SETTINGS["requestable"], public_id)
 
 
 @bp.post("/apps/<public_id>/comment-required")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_comment_required(public_id: str) -> AnyResponse:
     return save(SETTINGS["comment-required"], public_id)
 
 
 @bp.post("/apps/<public_id>/assurance")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_assurance(public_id: str) -> AnyResponse:
     return save(SETTINGS["assurance"], public_id)
 
 
 @bp.post("/apps/<public_id>/audience")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_audience(public_id: str) -> AnyResponse:
     return save(SETTINGS["audience"], public_id)
 
 
 @bp.post("/apps/<public_id>/note")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_note(public_id: str) -> AnyResponse:
     return save(SETTINGS["note"], public_id)
 
 
 @bp.post("/apps/<public_id>/owner")
 @admins
-@fresh
+@require_recent_password
 def app_owner(public_id: str) -> AnyResponse:
     return save(SETTINGS["owner"], public_id)
 
 
 @bp.post("/apps/<public_id>/time-limit")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_time_limit(public_id: str) -> AnyResponse:
     return save(SETTINGS["time-limit"], public_id)
 
@@ -178,7 +178,7 @@ def load(public_id: str) -> AppPage:
         [names.get(step) for step in steps],
         principals.audience(row.app.id),
         rules.members(step.group for step in steps if step.group is not None),
-        tuple(rules.reached_twice(steps).values()),
+        tuple(rules.duplicate_approvers(steps).values()),
         rules.fields(row.app.id),
         bool(row.pending) and rules.has_asked(row.app.id, me().id),
         domains.outside(one for rule in row.policy.outcomes.values() for one in rule.others),
@@ -297,7 +297,7 @@ def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
     return {
         "page": page,
         "pick": picker.picked(),
-        "what": None,
+        "simulation": None,
         "others": rules.other_apps(page.row.app.id, owner=None if me().is_admin else me().id),
         "app": page.row.app,
         "policy": page.row.policy,

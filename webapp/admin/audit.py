@@ -21,8 +21,8 @@ from webapp.text import reference
 from webapp.times import utc
 from webapp.web import htmx
 from webapp.web.presentation import times
-from webapp.web.reauth import fresh
-from webapp.web.signin import admins, ask_again, me
+from webapp.web.reauth import require_recent_password
+from webapp.web.signin import admins, me, recheck_right
 from webapp.wording import count
 
 from . import filters, tables
@@ -103,7 +103,7 @@ def verify_audit() -> AnyResponse:
         known, removed, unusable = _anchors()
         report = record.examine(anchors.compare(known, when), newest=BY_BUTTON)
         told = anchors.compared(known, removed, report, when)
-    ask_again()
+    recheck_right()
     looked_at = report.intact + report.not_checked
     record.record(EventKind.AUDIT_VERIFIED, at=clock.now(), actor=actor, lines=report.intact,
                   holds=report.broken is None, broken=report.broken.seq if report.broken else None,
@@ -149,7 +149,7 @@ def _anchors() -> tuple[list[anchors.Anchor], list[anchors.Anchor], str]:
 
 @bp.get("/audit.csv")
 @admins
-@fresh
+@require_recent_password
 def audit_csv() -> Response:
     """The lines that the filters find, newest first, as they are read from the database."""
     return tables.download("audit", _table(_search().filter()))

@@ -9,8 +9,8 @@ from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
 from webapp.queries import rules
 from webapp.web import htmx
-from webapp.web.reauth import fresh
-from webapp.web.signin import keepers, me
+from webapp.web.reauth import require_recent_password
+from webapp.web.signin import me, owners_of_app
 
 from .apps import change
 from .forms import AppPage
@@ -18,8 +18,8 @@ from .views import bp, go
 
 
 @bp.post("/apps/<public_id>/rules")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def copy_rules(public_id: str) -> AnyResponse:
     """Steps, limits, assurance and outcomes of the app `source`; its fields only when asked for.
 

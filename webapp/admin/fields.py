@@ -7,8 +7,8 @@ from webapp import clock
 from webapp.models import App, EntitlementField
 from webapp.operations import entitlements
 from webapp.operations.errors import Conflict, Invalid
-from webapp.web.reauth import fresh
-from webapp.web.signin import keepers, me
+from webapp.web.reauth import require_recent_password
+from webapp.web.signin import me, owners_of_app
 
 from .apps import change
 from .forms import CHANGED, AppPage, stamp
@@ -16,8 +16,8 @@ from .views import bp
 
 
 @bp.post("/apps/<public_id>/fields")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def add_field(public_id: str) -> AnyResponse:
     """A new field, which the requester sets; what else there is to it is said in the field, once it is there."""
     form = request.form
@@ -32,8 +32,8 @@ def add_field(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/fields/order")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def order_fields(public_id: str) -> AnyResponse:
     """The whole order: each field's public id, with spaces between."""
     order = request.form.get("order", "").split()[:100]
@@ -45,8 +45,8 @@ def order_fields(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/fields/<field_id>/<part>")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def edit_field(public_id: str, field_id: str, part: str) -> AnyResponse:
     """One part of a field: its name, options, default, help, or whether it is required. `was` is as it was drawn."""
     form = request.form
@@ -86,8 +86,8 @@ def part_of(row: EntitlementField, part: str) -> object:
 
 
 @bp.post("/apps/<public_id>/fields/<field_id>/archive")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def archive_field(public_id: str, field_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         entitlements.archive(app, field_id, actor=me(), now=clock.now())
@@ -96,8 +96,8 @@ def archive_field(public_id: str, field_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/fields/<field_id>/restoration")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def restore_field(public_id: str, field_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         entitlements.restore(app, field_id, actor=me(), now=clock.now())

@@ -8,13 +8,13 @@ from webapp.extensions import db, settings
 from webapp.models import Organisation
 from webapp.operations import organisation as operations
 from webapp.queries import first_steps as queries
-from webapp.web.signin import admins, me, owners
+from webapp.web.signin import admins, any_app_owner, me
 
 from .views import bp, commit, fragment, go
 
 
 @bp.get("")
-@owners
+@any_app_owner
 def index() -> AnyResponse:
     """The first steps until they are done or hidden, then the overview; for who is no admin, the apps they own."""
     if not me().is_admin:

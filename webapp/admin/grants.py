@@ -15,20 +15,20 @@ from webapp.queries import app_list, holders, principals
 from webapp.queries.app_list import AppRow
 from webapp.web import errors as refusals
 from webapp.web import htmx
-from webapp.web.reauth import fresh
-from webapp.web.signin import keepers, me
+from webapp.web.reauth import require_recent_password
+from webapp.web.signin import me, owners_of_app
 from webapp.workflow.entitlements import as_typed
 from webapp.workflow.errors import BadValues
 
 from . import picker
-from .keeping import here, people_of
+from .app_activity import here, people_of
 from .views import bp, commit, fragment, go, undo
 
 NOBODY = "Choose a person."
 
 
 @bp.get("/apps/<public_id>/grants/new")
-@keepers
+@owners_of_app
 def new_grant(public_id: str) -> Response:
     """First whom, then with which fields and why."""
     return _form(_load(public_id), request.args.get("person", ""), status=200)
@@ -68,8 +68,8 @@ def _form(
 
 
 @bp.post("/apps/<public_id>/grants")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def create_grant(public_id: str) -> AnyResponse:
     """`rules` is the number of the rules that the fields were drawn by."""
     row, chosen = _load(public_id), request.form.get("person", "")
@@ -105,7 +105,7 @@ def create_grant(public_id: str) -> AnyResponse:
 
 
 @bp.get("/apps/<public_id>/grants/<grant_id>/removal")
-@keepers
+@owners_of_app
 def app_removal(public_id: str, grant_id: str) -> Response:
     """The dialog that asks why somebody loses this app."""
     return _removal(_load(public_id), grant_id, 200)
@@ -119,8 +119,8 @@ def _removal(row: AppRow, grant_id: str, status: int, **typed: object) -> Respon
 
 
 @bp.post("/apps/<public_id>/grants/<grant_id>/removal")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def remove_app_grant(public_id: str, grant_id: str) -> AnyResponse:
     """With a reason; leads back to the same place in the list."""
     row = _load(public_id)

@@ -16,7 +16,7 @@ from webapp.queries.paging import Page
 from webapp.runtime import trace
 from webapp.text import one_line
 from webapp.web import errors, htmx
-from webapp.web.reauth import fresh
+from webapp.web.reauth import require_recent_password
 from webapp.web.signin import admins, me
 
 from . import questions
@@ -52,7 +52,7 @@ def _new_group(name: str, wrong: dict[str, str], status: int) -> Response:
 
 @bp.post("/groups")
 @admins
-@fresh
+@require_recent_password
 def create_group() -> AnyResponse:
     name = one_line(request.form.get("name", ""))
     try:
@@ -115,7 +115,7 @@ def _archive_stamp(row: GroupRow) -> str:
 
 @bp.post("/groups/<public_id>/name")
 @admins
-@fresh
+@require_recent_password
 def rename_group(public_id: str) -> AnyResponse:
     """`was` is the name that the form was drawn with."""
     group, name = _row(public_id), one_line(request.form.get("name", ""))
@@ -133,7 +133,7 @@ def rename_group(public_id: str) -> AnyResponse:
 
 @bp.post("/groups/<public_id>/archive")
 @admins
-@fresh
+@require_recent_password
 def archive_group(public_id: str) -> AnyResponse:
     """Refused, with what uses it, while something does."""
     group = _row(public_id)
@@ -155,7 +155,7 @@ def _row(public_id: str) -> Group:
 
 @bp.post("/groups/<public_id>/members")
 @admins
-@fresh
+@require_recent_password
 def add_member(public_id: str) -> AnyResponse:
     """`person` is "person:4K7W9Q2M3XTA", or the public id alone."""
     group, person = _to_change(public_id, request.form.get("person", "").removeprefix("person:"))
@@ -169,7 +169,7 @@ def add_member(public_id: str) -> AnyResponse:
 
 @bp.post("/groups/<public_id>/members/<person_id>/removal")
 @admins
-@fresh
+@require_recent_password
 def remove_member(public_id: str, person_id: str) -> AnyResponse:
     group, person = _to_change(public_id, person_id)
     try:

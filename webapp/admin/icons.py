@@ -9,8 +9,8 @@ from webapp.models import App
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
 from webapp.web import pictures
-from webapp.web.reauth import fresh
-from webapp.web.signin import ask_again, keepers, me
+from webapp.web.reauth import require_recent_password
+from webapp.web.signin import me, owners_of_app, recheck_right
 
 from .apps import change
 from .forms import SETTINGS, AppPage, stamp
@@ -18,8 +18,8 @@ from .views import bp
 
 
 @bp.post("/apps/<public_id>/picture")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def upload_picture(public_id: str) -> AnyResponse:
     """Takes the place of the icon, whatever it was."""
     given = request.files.get("picture")
@@ -29,7 +29,7 @@ def upload_picture(public_id: str) -> AnyResponse:
             picture = pictures.square(given.read(pictures.BYTES + 1) if given else b"")
         except pictures.BadPicture as error:
             wrong = str(error)
-    ask_again()
+    recheck_right()
 
     def act(app: App, page: AppPage) -> None:
         if wrong:

@@ -12,8 +12,8 @@ from webapp.operations import organisation as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.text import clean, one_line
 from webapp.web import pictures
-from webapp.web.reauth import fresh
-from webapp.web.signin import admins, ask_again, me
+from webapp.web.reauth import require_recent_password
+from webapp.web.signin import admins, me, recheck_right
 from webapp.zones import time_zones
 
 from .forms import stamp
@@ -31,7 +31,7 @@ def organisation() -> Response:
 
 @bp.post("/organisation")
 @admins
-@fresh
+@require_recent_password
 def change_organisation() -> AnyResponse:
     """`was` is what the form was drawn with."""
     form, ours = request.form, _load(hold=True)
@@ -50,7 +50,7 @@ def change_organisation() -> AnyResponse:
 
 @bp.post("/organisation/logo")
 @admins
-@fresh
+@require_recent_password
 def upload_logo() -> AnyResponse:
     """Takes the place of the one that is there. `was` is the logo that the form was drawn with."""
     given = request.files.get("picture")
@@ -60,13 +60,13 @@ def upload_logo() -> AnyResponse:
             logo = pictures.square(given.read(pictures.BYTES + 1) if given else b"")
         except pictures.BadPicture as error:
             wrong = str(error)
-    ask_again()
+    recheck_right()
     return _change_logo(logo, wrong, "Logo saved.")
 
 
 @bp.post("/organisation/logo/removal")
 @admins
-@fresh
+@require_recent_password
 def remove_logo() -> AnyResponse:
     """Pages show Countersign's own mark again."""
     return _change_logo(b"", "", "Logo removed.")

@@ -7,8 +7,8 @@ from webapp import clock
 from webapp.models import App
 from webapp.operations import apps as operations
 from webapp.text import one_line
-from webapp.web.reauth import fresh
-from webapp.web.signin import keepers, me
+from webapp.web.reauth import require_recent_password
+from webapp.web.signin import me, owners_of_app
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState
 
@@ -20,8 +20,8 @@ STATES = ("approved", "denied", "expired")
 
 
 @bp.post("/apps/<public_id>/outcomes/<state>/<part>")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_outcome(public_id: str, state: str, part: str) -> AnyResponse:
     """`mail` (to the requester and the approvers) or `words`, the whole of it; `others` and `reasons`, one by one."""
     if state not in STATES:

@@ -11,7 +11,7 @@ from webapp.queries import first_steps, request_lines
 from webapp.queries import overview as queries
 from webapp.queries.overview import OUTCOMES, Pace, Scope
 from webapp.web.presentation import times
-from webapp.web.signin import me, owners
+from webapp.web.signin import any_app_owner, me
 
 from . import filters
 from .views import bp, fragment
@@ -60,7 +60,7 @@ class Times:
 
 
 @bp.get("/overview")
-@owners
+@any_app_owner
 def overview() -> Response:
     """All apps, or the one in the address; owners see their own."""
     app, name, wanted = filters.word("app"), "", None
@@ -82,7 +82,7 @@ def _read(apps: Collection[int] | None) -> dict[str, Any]:
     begins = [_midnight(monday - timedelta(weeks=back)) for back in range(WEEKS - 1, -1, -1)]
     ends = [_midnight(today + timedelta(days=day)) for day in range(1, DAYS + 1)]
     scope = Scope(apps, begins[0], clock.now)
-    asked, settled = queries.come_and_gone(scope, clock.now - timedelta(days=7))
+    asked, settled = queries.requested_and_settled(scope, clock.now - timedelta(days=7))
     weeks = [Week(_day(begin), counts) for begin, counts in zip(begins, queries.outcomes(scope, begins), strict=True)]
     days = [clock.local(end) - timedelta(hours=12) for end in ends]
     expiring = queries.due(scope, ends)

@@ -15,9 +15,9 @@ from webapp.queries import app_list, rules
 from webapp.queries.rules import Pending
 from webapp.web import access, htmx
 from webapp.web import errors as refusals
-from webapp.web.reauth import fresh
+from webapp.web.reauth import require_recent_password
 from webapp.web.security import local_path
-from webapp.web.signin import admins, keepers, me
+from webapp.web.signin import admins, me, owners_of_app
 from webapp.wording import count
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import Policy
@@ -39,8 +39,8 @@ class Ask:
 
 
 @bp.post("/apps/<public_id>/approval-required")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_approval_required(public_id: str) -> AnyResponse:
     """Turned on straight away; turned off with requests pending, the page asks first."""
     setting = forms.SETTINGS["approval-required"]
@@ -72,7 +72,7 @@ def ask_to_archive(public_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/archive")
 @admins
-@fresh
+@require_recent_password
 def archive_app(public_id: str) -> AnyResponse:
     """Out of the catalog and the lists; nothing is deleted."""
     return _answered("archive", public_id)
@@ -80,7 +80,7 @@ def archive_app(public_id: str) -> AnyResponse:
 
 @bp.post("/apps/<public_id>/restoration")
 @admins
-@fresh
+@require_recent_password
 def restore_app(public_id: str) -> AnyResponse:
     """In use again; out of the catalog until somebody turns Requestable on."""
     app = access.app_to_restore(public_id)
@@ -93,7 +93,7 @@ def restore_app(public_id: str) -> AnyResponse:
     commit()
     return go(
         url_for("admin.app", public_id=public_id),
-        f"{app.name} restored. Turn on Requestable to show it in the catalog.",
+        f"{app.name} restored. PendingApproval on Requestable to show it in the catalog.",
     )
 
 

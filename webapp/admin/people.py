@@ -19,8 +19,8 @@ from webapp.queries.request_search import Filter
 from webapp.runtime import trace
 from webapp.text import one_line
 from webapp.web import errors, htmx
-from webapp.web.browsers import browser_name, in_the_hand
-from webapp.web.reauth import fresh
+from webapp.web.browsers import browser_name, is_phone
+from webapp.web.reauth import require_recent_password
 from webapp.web.signin import admins, me
 from webapp.wording import count
 
@@ -68,7 +68,7 @@ def _new_person(values: dict[str, str | bool], wrong: dict[str, str], status: in
 
 @bp.post("/people")
 @admins
-@fresh
+@require_recent_password
 def create_person() -> AnyResponse:
     """Invites somebody: they get a mail with a link to set a password."""
     form = request.form
@@ -110,7 +110,7 @@ def _person(public_id: str, status: int = 200, *, page: str = "admin/_person.htm
         verdicts=holdings.decisions_of(someone.id),
         rules=[rule for rule in holdings.rules_naming(person=someone.id) if rule.in_force],
         browsers=[
-            (browser_name(one.browser), in_the_hand(one.browser), one)
+            (browser_name(one.browser), is_phone(one.browser), one)
             for one in accounts.sessions(someone.id, now=clock.now())
         ],
         **more,
@@ -135,7 +135,7 @@ def _details(public_id: str, values: dict[str, str], wrong: dict[str, str], stat
 
 @bp.post("/people/<public_id>/details")
 @admins
-@fresh
+@require_recent_password
 def change_details(public_id: str) -> AnyResponse:
     """`was` is what the form was drawn with."""
     someone = _load(public_id).person
@@ -174,7 +174,7 @@ def _removal(
 
 @bp.post("/people/<public_id>/grants/<grant_id>/removal")
 @admins
-@fresh
+@require_recent_password
 def remove_grant(public_id: str, grant_id: str) -> AnyResponse:
     """With a reason."""
     someone = _load(public_id).person
@@ -210,7 +210,7 @@ def _removal_of_all(public_id: str, status: int, **typed: object) -> Response:
 
 @bp.post("/people/<public_id>/grants/removal")
 @admins
-@fresh
+@require_recent_password
 def remove_all_grants(public_id: str) -> AnyResponse:
     """`shown` are the apps that the question listed."""
     someone = _load(public_id).person
@@ -245,7 +245,7 @@ def _password_reset(public_id: str, status: int, refused: str = "") -> Response:
 
 @bp.post("/people/<public_id>/password-reset")
 @admins
-@fresh
+@require_recent_password
 def reset_password(public_id: str) -> AnyResponse:
     """Emails a link to set a new password."""
     someone = _load(public_id).person
@@ -260,7 +260,7 @@ def reset_password(public_id: str) -> AnyResponse:
 
 @bp.post("/people/<public_id>/sessions/ending")
 @admins
-@fresh
+@require_recent_password
 def end_sessions(public_id: str) -> AnyResponse:
     """Signs somebody out everywhere."""
     return _change(
@@ -296,7 +296,7 @@ def _deactivation_stamp(card: PersonCard) -> str:
 
 @bp.post("/people/<public_id>/deactivation")
 @admins
-@fresh
+@require_recent_password
 def deactivate(public_id: str) -> AnyResponse:
     """With `remove`, access to the apps that were listed goes too, for a reason."""
     card = _load(public_id)
@@ -322,7 +322,7 @@ def deactivate(public_id: str) -> AnyResponse:
 
 @bp.post("/people/<public_id>/reactivation")
 @admins
-@fresh
+@require_recent_password
 def reactivate(public_id: str) -> AnyResponse:
     return _change(
         public_id,
@@ -333,7 +333,7 @@ def reactivate(public_id: str) -> AnyResponse:
 
 @bp.post("/people/<public_id>/invitation")
 @admins
-@fresh
+@require_recent_password
 def invite_again(public_id: str) -> AnyResponse:
     return _change(
         public_id,
@@ -344,7 +344,7 @@ def invite_again(public_id: str) -> AnyResponse:
 
 @bp.post("/people/<public_id>/admin")
 @admins
-@fresh
+@require_recent_password
 def set_admin(public_id: str) -> AnyResponse:
     """Makes somebody an admin (`on` = 1) or takes it back; `was` is what the switch showed."""
     wanted, was = request.form.get("on") == "1", request.form.get("was") == "on"

@@ -6,7 +6,7 @@ from flask import Response, abort, request
 
 from webapp.queries import picker as queries
 from webapp.queries.principals import Principal
-from webapp.web.signin import owners
+from webapp.web.signin import any_app_owner
 
 from .views import bp, fragment, words_of
 
@@ -32,7 +32,7 @@ class Pick:
 
 
 @bp.get("/choices")
-@owners
+@any_app_owner
 def choices() -> Response:
     """The options of a picker's list: who matches `q`, for the field `field`."""
     name = request.args.get("field", "")

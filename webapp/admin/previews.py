@@ -17,7 +17,7 @@ from webapp.queries.mails import Facts
 from webapp.queries.principals import Principal
 from webapp.web import framed
 from webapp.web.presentation import now
-from webapp.web.signin import keepers, me
+from webapp.web.signin import me, owners_of_app
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import RequestState, StepState
@@ -77,7 +77,7 @@ class Preview:
 
 
 @bp.get("/apps/<public_id>/mails/<kind>")
-@keepers
+@owners_of_app
 def preview_mail(public_id: str, kind: str) -> Response:
     """As if `person` ("person:4K7W9Q2M3XTA"; else the one who looks) had asked; to the role `to`, of the step `step`
     (from 1)."""
@@ -99,7 +99,7 @@ def preview_mail(public_id: str, kind: str) -> Response:
 
 
 @bp.get("/apps/<public_id>/mails/<kind>/body")
-@keepers
+@owners_of_app
 def preview_mail_body(public_id: str, kind: str) -> Response:
     """The email of such a preview itself, for the frame."""
     message = _preview(public_id, kind).message or abort(404)

@@ -21,7 +21,7 @@ from webapp.queries.request_search import Filter
 from webapp.text import reference
 from webapp.times import utc
 from webapp.web import errors, htmx
-from webapp.web.reauth import fresh
+from webapp.web.reauth import require_recent_password
 from webapp.web.signin import admins, me
 from webapp.workflow.errors import WorkflowError
 from webapp.workflow.states import RequestState
@@ -95,7 +95,7 @@ def requests() -> Response:
 
 @bp.get("/requests.csv")
 @admins
-@fresh
+@require_recent_password
 def requests_csv() -> Response:
     """The requests that the filters find, newest first, as they are read from the database."""
     return tables.download("requests", _table(searched().filter()))
@@ -143,7 +143,7 @@ def manage_request(public_id: str) -> Response:
 
 @bp.post("/requests/<public_id>/cancellation")
 @admins
-@fresh
+@require_recent_password
 def cancel_request(public_id: str) -> AnyResponse:
     """With a reason."""
 
@@ -156,7 +156,7 @@ def cancel_request(public_id: str) -> AnyResponse:
 
 @bp.post("/requests/<public_id>/reassignment")
 @admins
-@fresh
+@require_recent_password
 def reassign_request(public_id: str) -> AnyResponse:
     """`decider` is "person:…" or "group:…"; with a reason. With `find` or `take` nothing is done but to choose them."""
     if "find" in request.form or "take" in request.form:
@@ -176,7 +176,7 @@ def reassign_request(public_id: str) -> AnyResponse:
 
 @bp.post("/requests/<public_id>/extension")
 @admins
-@fresh
+@require_recent_password
 def extend_request(public_id: str) -> AnyResponse:
     """`days` from now; with a reason."""
 

@@ -9,8 +9,8 @@ from webapp.operations import apps as operations
 from webapp.operations import entitlements
 from webapp.operations.errors import Invalid
 from webapp.text import one_line
-from webapp.web.reauth import fresh
-from webapp.web.signin import keepers, me
+from webapp.web.reauth import require_recent_password
+from webapp.web.signin import me, owners_of_app
 from webapp.wording import count
 from webapp.workflow.policy import DAYS_LIMIT, Approver
 from webapp.workflow.states import Visibility
@@ -21,8 +21,8 @@ from .views import bp
 
 
 @bp.post("/apps/<public_id>/steps/new")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def add_step(public_id: str) -> AnyResponse:
     """One more step at the end."""
     value = request.form.get("step", "")
@@ -37,8 +37,8 @@ def add_step(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/steps/order")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def order_steps(public_id: str) -> AnyResponse:
     """The whole order: each step's value, with spaces between. Up and Down send it, too."""
     order = request.form.get("order", "").split()[:50]
@@ -50,8 +50,8 @@ def order_steps(public_id: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/steps/<value>/approver")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def change_approver(public_id: str, value: str) -> AnyResponse:
     """Another approver for this step."""
     given = request.form.get("approver", "")
@@ -67,8 +67,8 @@ def change_approver(public_id: str, value: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/steps/<value>/removal")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def remove_step(public_id: str, value: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         operations.remove_step(app, approver=page.step(value), actor=me(), now=clock.now())
@@ -77,8 +77,8 @@ def remove_step(public_id: str, value: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/steps/<value>/time-limit")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def step_time_limit(public_id: str, value: str) -> AnyResponse:
     """Its own time limit in days; nothing: the app's."""
     given = one_line(request.form.get("days", ""))
@@ -94,8 +94,8 @@ def step_time_limit(public_id: str, value: str) -> AnyResponse:
 
 
 @bp.post("/apps/<public_id>/visibility")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def see_fields(public_id: str) -> AnyResponse:
     """Hidden, view or edit, of the requester and each step, and each field.
 

@@ -19,7 +19,8 @@ from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations import requests
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import approvals, cases, chains, faces, story
+from webapp.queries import approvals, cases, chains, story
+from webapp.queries.app_summaries import app_summary
 from webapp.queries.cases import Case
 from webapp.queries.chains import Who
 from webapp.queries.dashboard import in_words
@@ -29,7 +30,7 @@ from webapp.text import whole_number
 from webapp.web import access, cookies, htmx
 from webapp.web.access import Invited
 from webapp.web.presentation import now, read_as, times
-from webapp.web.signin import anyone, ask_again, hold, me, people, signed_in
+from webapp.web.signin import anyone, hold, me, people, recheck_right, signed_in
 from webapp.workflow.entitlements import as_typed
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
 from webapp.workflow.policy import MESSAGE_LIMIT
@@ -350,7 +351,7 @@ def _decide_or_try_again(case: Case, *, step_id: int | None, **verdict: Any) -> 
             return
         except Conflict:
             db.session.rollback()
-            ask_again()
+            recheck_right()
             case = _fresh(case)
             step = case.open_step
             if step is None or step.id != shown or case.is_overdue:
@@ -416,7 +417,7 @@ def _page(
         "asker": asker,
         "note": note,
         "done": done,
-        "links": approval_chain.links(
+        "nodes": approval_chain.chain_nodes(
             app=case.app, requester=asker, asked_at=case.request.created_at,
             state="expired" if case.is_overdue else case.request.state, settled_at=case.request.settled_at,
             steps=steps, times=times(), reader=reader.person.id,
@@ -438,7 +439,7 @@ def _page(
         return make_response(render_template("approver/_decision.html", **context), status)
     also, talk = approvals.also_has(case.for_person.id), story.comments(case.request.id)
     context |= {
-        "also": [faces.face(row) for row in also],
+        "also": [app_summary(row) for row in also],
         "also_here": sum(1 for row in also if row.category == case.app.category),
         "earlier": approvals.asked_before(case.app.id, case.for_person.id, without=case.request.id),
         "decisions": [one for one in steps if one.decided_by is not None],
@@ -450,7 +451,7 @@ def _page(
     return make_response(render_template("approver/decide.html", **context), status)
 
 
-def _next(reader: Reader) -> approvals.Turn | None:
+def _next(reader: Reader) -> approvals.PendingApproval | None:
     """What else waits for whoever is signed in; a link alone says nothing of other requests."""
     user = signed_in()
     if user is None or not reader.has_session or not user.waiting:

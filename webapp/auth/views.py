@@ -19,9 +19,9 @@ from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import accounts, first_steps
 from webapp.web import devices, htmx, signin
 from webapp.web.attempts import Count, TooMany, give_back, take
-from webapp.web.browsers import browser_name, in_the_hand
+from webapp.web.browsers import browser_name, is_phone
 from webapp.web.presentation import now
-from webapp.web.reauth import FIELD, ask_unless_right, in_this_session
+from webapp.web.reauth import FIELD, in_this_session, reauthenticate
 from webapp.web.security import hide_from_caches_and_referers, local_path, own_path
 from webapp.web.signin import anyone, me, people, signed_in
 from webapp.zones import time_zones
@@ -44,7 +44,7 @@ def sign_in_page() -> AnyResponse:
     target = local_path(request.args.get("next"))
     if signed_in() is not None:
         return redirect(target, 303)
-    return _door(SignIn(formdata=None, email=as_stored(request.args.get("email")), next=target))
+    return _sign_in_page(SignIn(formdata=None, email=as_stored(request.args.get("email")), next=target))
 
 
 @bp.post("/sign-in")
@@ -53,7 +53,7 @@ def sign_in() -> AnyResponse:
     """One answer, after the same time, for who is unknown, deactivated or without a password, and for a wrong one."""
     form = SignIn()
     if not form.validate():
-        return _door(form, 422)
+        return _sign_in_page(form, 422)
     email = form.email.data
     try:
         device = devices.known(email)
@@ -63,10 +63,10 @@ def sign_in() -> AnyResponse:
         if device and not (person and device.still_knows(person.password_round)):
             taken += take(*_of_stranger(email))
     except TooMany as error:
-        return _wait(_door(form, 429, password=f"{error} {limits.OR_RESET}"), error)
+        return _wait(_sign_in_page(form, 429, password=f"{error} {limits.OR_RESET}"), error)
     fits = passwords.fits(person.password_hash if person else None, form.password.data)
     if person is None or person.password_hash is None or not fits:
-        return _door(form, 422, password=WRONG)
+        return _sign_in_page(form, 422, password=WRONG)
     hash = person.password_hash
     if passwords.outdated(hash):
         hash = passwords.hash_password(form.password.data)
@@ -109,7 +109,7 @@ def sign_out() -> AnyResponse:
     return redirect("/sign-in", 303)
 
 
-def _door(form: SignIn, status: int = 200, **wrong: str) -> Response:
+def _sign_in_page(form: SignIn, status: int = 200, **wrong: str) -> Response:
     body = render_template(
         "auth/sign_in.html",
         form=form,
@@ -268,7 +268,7 @@ def change_password() -> AnyResponse:
     if not valid or wrong:
         return _account_again(422, **wrong)
     hash = passwords.hash_password(form.password.data)
-    signin.ask_again()
+    signin.recheck_right()
     people_operations.set_password(person.id, hash=hash, round=person.password_round, now=clock.now())
     signin.begin(person.id, remember=bool(session.permanent))
     outbox.commit()
@@ -280,10 +280,10 @@ def change_password() -> AnyResponse:
 
 @bp.post("/account/proof")
 @people
-def prove() -> AnyResponse:
-    """The password once more, before something is taken along; then there."""
+def confirm_password() -> AnyResponse:
+    """Checks the password before an export; then redirects to the export."""
     target = local_path(request.form.get("next"))
-    return ask_unless_right(request.form.get(FIELD, ""), target) or redirect(target, 303)
+    return reauthenticate(request.form.get(FIELD, ""), target) or redirect(target, 303)
 
 
 @bp.post("/account/sessions/<public_id>/ending")
@@ -348,7 +348,7 @@ def _browsers(rows: Any) -> list[dict[str, Any]]:
         {
             "public_id": row.public_id,
             "name": browser_name(row.browser),
-            "in_the_hand": in_the_hand(row.browser),
+            "is_phone": is_phone(row.browser),
             "here": row.public_id == here,
             "for_decisions": row.kind == "decisions",
             "began": row.created_at,

@@ -184,14 +184,14 @@ def _dialog(
     }
     context = {
         "app": app, "policy": policy, "sheet": sheet, "typed": typed, "message": message, "errors": errors,
-        "links": links, "first": first, "note": note, "refusal": errors.get("form", refusal), "limit": MESSAGE_LIMIT,
+        "nodes": links, "first": first, "note": note, "refusal": errors.get("form", refusal), "limit": MESSAGE_LIMIT,
     }  # fmt: skip
     if htmx.is_fragment():
         return make_response(render_template("catalog/_request.html", modal=False, **context), status)
     return make_response(render_template("catalog/request.html", **context), status)
 
 
-def _plan(app: App, policy: Policy) -> tuple[list[approval_chain.Link], str, str, str]:
+def _plan(app: App, policy: Policy) -> tuple[list[approval_chain.ChainNode], str, str, str]:
     """(the chain as it would go, who is asked first in a word, how long they usually take in words, and why it cannot
     be sent: then nobody is asked, and the two before are "")."""
     person = me()

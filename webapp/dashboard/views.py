@@ -219,7 +219,7 @@ def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
         "line": line,
         "mine": mine,
         "requester": requester,
-        "links": approval_chain.links(
+        "nodes": approval_chain.chain_nodes(
             app=line.app, requester=requester, asked_at=line.created_at,
             state=RequestState.EXPIRED.value if overdue else line.state,
             settled_at=line.settled_at, steps=line.steps, times=times(), reader=reader.id,

@@ -73,7 +73,7 @@ class PersonSession(Base):
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     # When the person last gave their password here.
-    proved_at: Mapped[datetime | None]
+    reauthenticated_at: Mapped[datetime | None] = mapped_column("proved_at")
 
     person: Mapped[Person] = relationship(lazy="raise")
 

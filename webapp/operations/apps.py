@@ -174,7 +174,7 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
         approval_required=policy.approval_required,
         days=policy.days,
         steps=[_plain(step.approver) for step in policy.steps],
-        asked_twice=sorted(rules.reached_twice(step.approver for step in policy.steps)) or None,
+        asked_twice=sorted(rules.duplicate_approvers(step.approver for step in policy.steps)) or None,
     )
     return revision
 
@@ -234,7 +234,7 @@ def set_steps(app: App, *, steps: Iterable[StepRule], actor: Person, now: dateti
     steps = tuple(steps)
     policy = rule_to_change(app)
     if not steps and app.requestable and policy.approval_required:
-        raise Conflict(f"{app.name} is requestable and needs an approver. Turn off Requestable first.")
+        raise Conflict(f"{app.name} is requestable and needs an approver. PendingApproval off Requestable first.")
     save_policy(app, replace(policy, steps=steps), actor=actor, now=now)
 
 
@@ -260,7 +260,7 @@ def remove_step(app: App, *, approver: Approver, actor: Person, now: datetime) -
     policy, step = _step_to_change(app, approver)
     left = tuple(one for one in policy.steps if one is not step)
     if not left and app.requestable and policy.approval_required:
-        raise Conflict(f"{app.name} is requestable and needs an approver. Turn off Requestable first.")
+        raise Conflict(f"{app.name} is requestable and needs an approver. PendingApproval off Requestable first.")
     _save_steps(app, policy, left, actor=actor, now=now)
 
 

@@ -217,14 +217,14 @@ def start_session(
         created_at=now,
         seen_at=now,
         expires_at=now + lasts,
-        proved_at=now if kind == "sign_in" else None,
+        reauthenticated_at=now if kind == "sign_in" else None,
     )
     db.session.add(session)
     audit.record(EventKind.SESSION_STARTED, at=now, actor=person_id, person=person_id, session_kind=kind)
     return session
 
 
-def prove(public_id: str, *, person_id: int, now: datetime) -> None:
+def reauthenticate(public_id: str, *, person_id: int, now: datetime) -> None:
     """The person has given their password once more in this session. Raises Conflict."""
     if changed(
         update(PersonSession)
@@ -233,7 +233,7 @@ def prove(public_id: str, *, person_id: int, now: datetime) -> None:
             PersonSession.person_id == person_id,
             PersonSession.ended_at.is_(None),
         )
-        .values(proved_at=now)
+        .values(reauthenticated_at=now)
     ) != 1:  # fmt: skip
         raise Conflict("You were signed out. Sign in again.")
     audit.record(EventKind.SESSION_PROVED, at=now, actor=person_id, person=person_id)

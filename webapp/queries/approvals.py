@@ -24,11 +24,10 @@ from webapp.models import (
     db_now,
 )
 from webapp.models.requests import load_values
-from webapp.queries import faces
+from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.chains import Who
 from webapp.queries.columns import read
 from webapp.queries.dashboard import in_words
-from webapp.queries.faces import AppFace
 from webapp.workflow.policy import loads
 from webapp.workflow.states import RequestState, StepState, Verdict
 
@@ -62,7 +61,7 @@ _STEP_COUNT = (
 _WAITING = (
     select(
         Step.id, Step.due_at, Step.tier, Step.position, AccessRequest.public_id, AccessRequest.message,
-        AccessRequest.values_json, PolicyRevision.body, *faces.COLUMNS,
+        AccessRequest.values_json, PolicyRevision.body, *APP_COLUMNS,
         _ASKER.id.label("asker_id"), _ASKER.public_id.label("asker_public_id"), _ASKER.name.label("asker_name"),
         _APPROVER.name.label("approver_name"), Group.name.label("group_name"), _STEP_COUNT.label("steps"),
     )
@@ -102,7 +101,7 @@ _DENIED_BY = (
 _DECIDED = (
     select(
         Decision.id, Decision.verdict, Decision.created_at, AccessRequest.public_id, AccessRequest.state,
-        *faces.COLUMNS, _ASKER.id.label("asker_id"), _ASKER.public_id.label("asker_public_id"),
+        *APP_COLUMNS, _ASKER.id.label("asker_id"), _ASKER.public_id.label("asker_public_id"),
         _ASKER.name.label("asker_name"), func.coalesce(_APPROVER.name, Group.name, "").label("now_with"),
         func.coalesce(_DENIED_BY, "").label("denied_by"),
     )
@@ -121,13 +120,13 @@ _DECIDED_BEFORE = _DECIDED.where(Decision.id < bindparam("before"))
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PendingApproval:
     """A request that waits for me. `place`: "for Finance", "as owner, instead of Ana"; "" where I am the approver."""
 
     step_id: int
     public_id: str
     requester: Who
-    app: AppFace
+    app: AppSummary
     message: str
     details: str
     due_at: datetime
@@ -142,14 +141,14 @@ class Turn:
         return " · ".join(part for part in (self.details, ", ".join(filter(None, (self.place, step)))) if part)
 
 
-def waiting(person_id: int, *, after: tuple[datetime, int] | None = None, limit: int = PAGE) -> list[Turn]:
+def waiting(person_id: int, *, after: tuple[datetime, int] | None = None, limit: int = PAGE) -> list[PendingApproval]:
     """The next deadline first, `limit` + 1 of them, in one statement."""
     values: dict[str, Any] = {"person": person_id, "limit": limit + 1}
     if after is not None:
         values["after_due"], values["after_id"] = after
     return [
-        Turn(
-            row.id, row.public_id, Who(row.asker_id, row.asker_public_id, row.asker_name), faces.face(row),
+        PendingApproval(
+            row.id, row.public_id, Who(row.asker_id, row.asker_public_id, row.asker_name), app_summary(row),
             row.message, _details(row.body, row.position, row.values_json), row.due_at,
             _place(row.tier, row.approver_name or row.group_name, row.group_name), row.position + 1, row.steps,
         )
@@ -179,7 +178,7 @@ class Decided:
 
     id: int
     public_id: str
-    app: AppFace
+    app: AppSummary
     requester: Who
     verdict: str
     state: str
@@ -195,7 +194,7 @@ def decided_by(person_id: int, *, before: int | None = None, limit: int = PAGE) 
         values["before"] = before
     return [
         Decided(
-            row.id, row.public_id, faces.face(row), Who(row.asker_id, row.asker_public_id, row.asker_name),
+            row.id, row.public_id, app_summary(row), Who(row.asker_id, row.asker_public_id, row.asker_name),
             row.verdict, row.state, row.now_with, row.denied_by, row.created_at,
         )
         for row in read(_DECIDED if before is None else _DECIDED_BEFORE, values)
@@ -215,7 +214,7 @@ def also_has(person_id: int, limit: int = 100) -> list[Row[Any]]:
     """(app columns, category) of what the person has already, by name."""
     return list(
         db.session.execute(
-            select(*faces.COLUMNS, App.category)
+            select(*APP_COLUMNS, App.category)
             .join(Grant, Grant.app_id == App.id)
             .where(Grant.person_id == person_id, Grant.state.in_(LIVE_GRANT))
             .order_by(App.sort_key, App.id)

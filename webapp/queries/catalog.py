@@ -24,9 +24,8 @@ from webapp.models import (
     Step,
     db_now,
 )
-from webapp.queries import faces
+from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.columns import exact_first, read
-from webapp.queries.faces import AppFace
 from webapp.text import like, like_exactly
 from webapp.workflow.policy import Approver, Policy, loads
 from webapp.workflow.states import RequestState, StepState
@@ -61,7 +60,7 @@ class Card:
     answer, or ""; `holder`, `tier` and `due_at` say who has it and until when."""
 
     key: tuple[int, str, int]
-    app: AppFace
+    app: AppSummary
     description: str
     category: str
     policy: Policy
@@ -105,7 +104,7 @@ def cards(
 
 def _card(row: Row[*tuple[Any, ...]]) -> Card:
     card = Card(
-        (row.rank, row.sort_key, row.id), faces.face(row), row.description, row.category, loads(row.body), row.added_at
+        (row.rank, row.sort_key, row.id), app_summary(row), row.description, row.category, loads(row.body), row.added_at
     )  # fmt: skip
     # One whose time is over is in nobody's way: it can be asked for again.
     if row.request is None or row.overdue:
@@ -121,7 +120,7 @@ def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*
     rank = exact_first(App.sort_key, exact) if words else literal(0)
     query = (
         select(
-            *faces.COLUMNS, rank.label("rank"), App.sort_key, App.id, App.description, App.category,
+            *APP_COLUMNS, rank.label("rank"), App.sort_key, App.id, App.description, App.category,
             PolicyRevision.body, Grant.created_at.label("added_at"), AccessRequest.public_id.label("request"),
             Step.approver_person_id, Step.approver_group_id, Step.tier, Step.due_at,
             (Step.due_at <= db_now()).label("overdue"),

@@ -11,10 +11,10 @@ from sqlalchemy.orm import aliased
 
 from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Person, PolicyRevision
 from webapp.models.requests import load_values
-from webapp.queries import chains, faces
+from webapp.queries import chains
+from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.columns import read
-from webapp.queries.faces import AppFace
 from webapp.workflow.entitlements import Sheet, shown
 from webapp.workflow.policy import loads
 from webapp.workflow.states import RequestState
@@ -25,7 +25,7 @@ _SETTLER = aliased(Person)
 
 # The statements of these pages are built once: SQLAlchemy takes twice as long to build one as to run it.
 _APPS_OF = (
-    select(*faces.COLUMNS, App.launch_url, Grant.values_json, Grant.created_at, Grant.ends_at, PolicyRevision.body)
+    select(*APP_COLUMNS, App.launch_url, Grant.values_json, Grant.created_at, Grant.ends_at, PolicyRevision.body)
     .join(App, App.id == Grant.app_id)
     .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
     .where(Grant.person_id == bindparam("person"), Grant.state.in_(LIVE_GRANT))
@@ -34,7 +34,7 @@ _APPS_OF = (
 )
 _ALL_OF = (
     select(
-        AccessRequest.id, AccessRequest.public_id, *faces.COLUMNS, AccessRequest.state, AccessRequest.created_at,
+        AccessRequest.id, AccessRequest.public_id, *APP_COLUMNS, AccessRequest.state, AccessRequest.created_at,
         AccessRequest.settled_at, AccessRequest.settled_note, AccessRequest.asked_again_at,
         AccessRequest.values_json, PolicyRevision.body, _SETTLER.id.label("settler_id"),
         _SETTLER.public_id.label("settler_public_id"), _SETTLER.name.label("settler_name"),
@@ -56,7 +56,7 @@ _OLDER_OF = _ALL_OF.where(AccessRequest.id < bindparam("before"))
 class Tile:
     """An app somebody has. `details` are the entitlements they may see, in words."""
 
-    app: AppFace
+    app: AppSummary
     launch_url: str
     details: str
     since: datetime
@@ -67,7 +67,13 @@ def apps_of(person_id: int, limit: int = TILES) -> list[Tile]:
     """By name, in one statement."""
     rows = read(_APPS_OF, {"person": person_id, "limit": limit})
     return [
-        Tile(faces.face(row), row.launch_url, details(row.body, row.values_json), row.created_at, row.ends_at)
+        Tile(
+            app_summary(row),
+            row.launch_url,
+            details(row.body, row.values_json),
+            row.created_at,
+            row.ends_at,
+        )
         for row in rows
     ]
 
@@ -94,7 +100,7 @@ class Line:
 
     id: int
     public_id: str
-    app: AppFace
+    app: AppSummary
     app_public_id: str
     state: str
     created_at: datetime
@@ -135,7 +141,7 @@ def _with_chains(rows: Sequence[Row[*tuple[Any, ...]]], reader: int) -> list[Lin
     steps = chains.of_requests([row.id for row in rows], reader=reader)
     return [
         Line(
-            row.id, row.public_id, faces.face(row), row.app_public_id, row.state, row.created_at, row.settled_at,
+            row.id, row.public_id, app_summary(row), row.app_public_id, row.state, row.created_at, row.settled_at,
             row.settled_note, _settler(row), row.asked_again_at, details(row.body, row.values_json),
             steps.get(row.id, []),
         )

@@ -11,9 +11,8 @@ from sqlalchemy.orm import aliased
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, App, Decision, Grant, Person, PolicyRevision, Step
 from webapp.models.requests import load_values
-from webapp.queries import faces
+from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.chains import Who
-from webapp.queries.faces import AppFace
 from webapp.workflow.entitlements import shown
 from webapp.workflow.policy import loads
 from webapp.workflow.states import Channel, Verdict
@@ -40,7 +39,7 @@ class Held:
     the person added it."""
 
     public_id: str
-    app: AppFace
+    app: AppSummary
     is_archived: bool
     state: str
     since: datetime
@@ -59,7 +58,7 @@ class Removed:
     """An app somebody had, until it was taken away, or they gave it back."""
 
     public_id: str
-    app: AppFace
+    app: AppSummary
     at: datetime
     by: str
     given_back: bool
@@ -69,7 +68,7 @@ class Removed:
 _NOW, _FROZEN, _GIVER = aliased(PolicyRevision), aliased(PolicyRevision), aliased(Person)
 HELD = (
     select(
-        Grant.public_id, *faces.COLUMNS, App.archived_at, Grant.state, Grant.created_at, Grant.ends_at,
+        Grant.public_id, *APP_COLUMNS, App.archived_at, Grant.state, Grant.created_at, Grant.ends_at,
         Grant.values_json, Grant.request_id, AccessRequest.public_id.label("request"), AccessRequest.settled_at,
         _NOW.body.label("rule"), _FROZEN.body.label("frozen"), Grant.given_reason, _GIVER.name.label("giver"),
     )
@@ -88,15 +87,15 @@ def held_by(person_id: int) -> list[Held]:
     return told(list(rows))
 
 
-def listed(person_id: int) -> list[tuple[str, AppFace]]:
+def listed(person_id: int) -> list[tuple[str, AppSummary]]:
     """(public id of the grant, app) of all that somebody has, by name; one statement."""
     rows = db.session.execute(
-        select(Grant.public_id, *faces.COLUMNS)
+        select(Grant.public_id, *APP_COLUMNS)
         .join(App, App.id == Grant.app_id)
         .where(Grant.person_id == person_id, Grant.state.in_(LIVE_GRANT))
         .order_by(App.sort_key, App.id)
     )
-    return [(row.public_id, faces.face(row)) for row in rows]
+    return [(row.public_id, app_summary(row)) for row in rows]
 
 
 def held(public_id: str, person_id: int) -> Held | None:
@@ -116,7 +115,7 @@ def told(rows: Sequence[Any]) -> list[Held]:
         by = approved.get(row.request_id, [])
         found.append(
             Held(
-                row.public_id, faces.face(row), row.archived_at is not None, row.state, row.created_at, row.ends_at,
+                row.public_id, app_summary(row), row.archived_at is not None, row.state, row.created_at, row.ends_at,
                 row.request or "", row.settled_at,
                 [
                     Value(fields.get(key, "A field of before"), shown(one.value), names.get(one.by or 0, ""),
@@ -162,7 +161,14 @@ def removed_from(person_id: int) -> list[Removed]:
     """The apps that were taken from somebody, the latest first; up to REMOVED."""
     by = aliased(Person)
     rows = db.session.execute(
-        select(Grant.public_id, *faces.COLUMNS, Grant.removed_at, Grant.removed_reason, by.name, by.id.label("by_id"))
+        select(
+            Grant.public_id,
+            *APP_COLUMNS,
+            Grant.removed_at,
+            Grant.removed_reason,
+            by.name,
+            by.id.label("by_id"),
+        )
         .join(App, App.id == Grant.app_id)
         .outerjoin(by, by.id == Grant.removed_by_id)
         .where(Grant.person_id == person_id, Grant.state == "removed", Grant.removed_at.is_not(None))
@@ -171,7 +177,7 @@ def removed_from(person_id: int) -> list[Removed]:
     )
     return [
         Removed(
-            row.public_id, faces.face(row), row.removed_at, row.name or "Somebody", row.by_id == person_id,
+            row.public_id, app_summary(row), row.removed_at, row.name or "Somebody", row.by_id == person_id,
             row.removed_reason,
         )
         for row in rows
@@ -189,7 +195,7 @@ class Verdicts:
 @dataclass(frozen=True, slots=True)
 class Decided:
     request: str
-    app: AppFace
+    app: AppSummary
     person: Who
     verdict: str
     at: datetime
@@ -200,7 +206,7 @@ def decisions_of(person_id: int) -> Verdicts:
     """Two statements."""
     counted = select(Decision.id).where(Decision.person_id == person_id).limit(COUNTED + 1).subquery()
     rows = db.session.execute(
-        select(AccessRequest.public_id, *faces.COLUMNS, Person.id, Person.public_id.label("person"), Person.name,
+        select(AccessRequest.public_id, *APP_COLUMNS, Person.id, Person.public_id.label("person"), Person.name,
                Decision.verdict, Decision.created_at, Decision.comment)
         .select_from(Decision)
         .join(Step, Step.id == Decision.step_id)
@@ -214,7 +220,7 @@ def decisions_of(person_id: int) -> Verdicts:
     return Verdicts(
         db.session.scalar(select(func.count()).select_from(counted)) or 0,
         [
-            Decided(row.public_id, faces.face(row), Who(row.id, row.person, row.name), row.verdict, row.created_at,
+            Decided(row.public_id, app_summary(row), Who(row.id, row.person, row.name), row.verdict, row.created_at,
                     row.comment)
             for row in rows
         ],

@@ -9,8 +9,8 @@ from sqlalchemy.orm import aliased
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Group, Person, PolicyRevision
 from webapp.models.requests import load_values
-from webapp.queries import faces, holdings
-from webapp.queries.faces import AppFace
+from webapp.queries import holdings
+from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.workflow.entitlements import Field
 from webapp.workflow.policy import loads
 
@@ -20,7 +20,7 @@ class MyApp:
     """`fields` are those that the person may see. With `request`, `deciders` approved it; else `given_by` granted it
     with a reason; else they added it themselves."""
 
-    app: AppFace
+    app: AppSummary
     description: str
     launch_url: str
     since: datetime
@@ -39,7 +39,7 @@ class MyApp:
 _OWNER, _GIVER = aliased(Person), aliased(Person)
 _MINE = (
     select(
-        *faces.COLUMNS, App.description, App.launch_url, Grant.created_at, Grant.ends_at, Grant.values_json,
+        *APP_COLUMNS, App.description, App.launch_url, Grant.created_at, Grant.ends_at, Grant.values_json,
         Grant.request_id, AccessRequest.public_id.label("request"), PolicyRevision.body,
         Grant.given_reason, _GIVER.name.label("given_by"),
         _OWNER.name.label("owner_name"), _OWNER.email.label("owner_email"), Group.name.label("group_name"),
@@ -63,7 +63,7 @@ def find(public_id: str, person: Person) -> MyApp | None:
     approvals = holdings.approvals_of([row.request_id]) if row.request_id is not None else {}
     by = approvals.get(row.request_id, [])
     return MyApp(
-        faces.face(row), row.description, row.launch_url, row.created_at, row.ends_at, tuple(fields),
+        app_summary(row), row.description, row.launch_url, row.created_at, row.ends_at, tuple(fields),
         holdings.names_of({one.current.by for one in fields if one.current is not None and one.current.by}),
         row.request or "", tuple(dict.fromkeys(name for name, _ in by)),
         any(channel == "admin" for _, channel in by),

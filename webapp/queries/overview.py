@@ -66,7 +66,7 @@ def ages(scope: Scope) -> list[int]:
     return [found.get(at, 0) for at in range(len(AGES) + 1)]
 
 
-def come_and_gone(scope: Scope, since: datetime) -> tuple[int, int]:
+def requested_and_settled(scope: Scope, since: datetime) -> tuple[int, int]:
     """How many requests were asked, and how many were settled, since then."""
     row = db.session.execute(
         select(

@@ -10,9 +10,9 @@ from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person
-from webapp.queries import chains, faces, request_search
+from webapp.queries import chains, request_search
+from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.chains import ChainStep, Who
-from webapp.queries.faces import AppFace
 from webapp.queries.request_search import Filter
 from webapp.workflow.states import StepState
 
@@ -25,7 +25,7 @@ class Line:
 
     id: int
     public_id: str
-    app: AppFace
+    app: AppSummary
     person: Who
     state: str
     created_at: datetime
@@ -65,7 +65,7 @@ _COLUMNS: tuple[Any, ...] = (
     AccessRequest.settled_at, AccessRequest.settled_note, _CLOSER.id.label("closer_id"),
     _CLOSER.public_id.label("closer_key"), _CLOSER.name.label("closer_name"),
     Person.id.label("person_id"), Person.public_id.label("person_key"), Person.name.label("person_name"),
-    *faces.COLUMNS,
+    *APP_COLUMNS,
 )  # fmt: skip
 _LINES: Select[Any] = (
     select(*_COLUMNS)
@@ -112,6 +112,6 @@ def some(ids: Sequence[int]) -> list[Line]:
 def _line(row: Any, steps: list[ChainStep]) -> Line:
     closer = Who(row.closer_id, row.closer_key, row.closer_name) if row.closer_id is not None else None
     return Line(
-        row.id, row.public_id, faces.face(row), Who(row.person_id, row.person_key, row.person_name), row.state,
+        row.id, row.public_id, app_summary(row), Who(row.person_id, row.person_key, row.person_name), row.state,
         row.created_at, row.settled_at, row.settled_note, closer, steps,
     )  # fmt: skip

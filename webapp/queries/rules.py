@@ -61,7 +61,7 @@ def members(groups: Iterable[int]) -> dict[int, Members]:
     return found
 
 
-def reached_twice(approvers: Iterable[Approver]) -> dict[int, str]:
+def duplicate_approvers(approvers: Iterable[Approver]) -> dict[int, str]:
     """person id → name of the active people whom more than one step would ask; at most ten of them."""
     wanted = list(approvers)
     people = [one.person for one in wanted if one.person is not None]

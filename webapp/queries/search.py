@@ -8,9 +8,9 @@ from sqlalchemy import bindparam, exists, or_, select, union
 
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Invitation, Person
-from webapp.queries import faces, request_search, sight
+from webapp.queries import request_search, sight
+from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.catalog import IN_CATALOG
-from webapp.queries.faces import AppFace
 from webapp.queries.owned import owned_by
 from webapp.queries.picker import found as picked
 from webapp.queries.principals import Principal
@@ -26,7 +26,7 @@ NEWEST = 2_000
 class FoundApp:
     """`keeps`: the reader owns it or is an admin; `has`: they have access."""
 
-    app: AppFace
+    app: AppSummary
     category: str
     keeps: bool
     has: bool
@@ -35,7 +35,7 @@ class FoundApp:
 @dataclass(frozen=True, slots=True)
 class FoundRequest:
     public_id: str
-    app: AppFace
+    app: AppSummary
     person: str
     state: str
 
@@ -61,18 +61,18 @@ def look(reader: Person, words: Sequence[str]) -> Found:
 def _apps(reader: Person, words: Sequence[str]) -> list[FoundApp]:
     has = exists().where(Grant.app_id == App.id, Grant.person_id == reader.id, Grant.state.in_(LIVE_GRANT))
     owns = owned_by(reader.id)
-    query = select(*faces.COLUMNS, App.category, owns.label("owns"), has.label("has")).where(App.archived_at.is_(None))
+    query = select(*APP_COLUMNS, App.category, owns.label("owns"), has.label("has")).where(App.archived_at.is_(None))
     if not reader.is_admin:
         query = query.where(or_(IN_CATALOG, owns, has))
     for word in words:
         query = query.where(App.search_text.like(like(word), escape="!"))
     rows = db.session.execute(query.order_by(App.sort_key, App.id).limit(LIMIT), {"person": reader.id})
-    return [FoundApp(faces.face(row), row.category, reader.is_admin or row.owns, row.has) for row in rows]
+    return [FoundApp(app_summary(row), row.category, reader.is_admin or row.owns, row.has) for row in rows]
 
 
 def _requests(reader: Person, words: Sequence[str]) -> list[FoundRequest]:
     query = (
-        select(AccessRequest.public_id, AccessRequest.state, Person.name.label("person"), *faces.COLUMNS)
+        select(AccessRequest.public_id, AccessRequest.state, Person.name.label("person"), *APP_COLUMNS)
         .join(App, App.id == AccessRequest.app_id)
         .join(Person, Person.id == AccessRequest.for_person_id)
         .order_by(AccessRequest.id.desc())
@@ -82,7 +82,7 @@ def _requests(reader: Person, words: Sequence[str]) -> list[FoundRequest]:
         query = query.where(AccessRequest.id.in_(request_search.find(Filter(words=words), limit=LIMIT).ids))
     else:
         query = query.where(AccessRequest.id.in_(_near(reader)), _may_see(reader), *(_about(word) for word in words))
-    return [FoundRequest(row.public_id, faces.face(row), row.person, row.state) for row in db.session.execute(query)]
+    return [FoundRequest(row.public_id, app_summary(row), row.person, row.state) for row in db.session.execute(query)]
 
 
 def _near(reader: Person) -> Any:

@@ -13,12 +13,12 @@ from webapp.delivery.outbox import TRIES
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
 from webapp.queries import sight
+from webapp.queries.app_summaries import AppSummary
 from webapp.queries.approvals import OPEN
 from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.columns import read
 from webapp.queries.dashboard import Line, in_words
-from webapp.queries.faces import AppFace
 from webapp.text import capital
 from webapp.times import Times
 from webapp.workflow.entitlements import Sheet
@@ -67,7 +67,7 @@ class Mail:
 
 
 @dataclass(slots=True)
-class Moment:
+class TimelineEntry:
     """One thing that happened, with the mails it caused."""
 
     at: datetime
@@ -85,7 +85,7 @@ class Moment:
 class Part:
     """A part of the story, newest first. `earlier`, when there is more: the comment that this part begins with."""
 
-    moments: list[Moment]
+    moments: list[TimelineEntry]
     earlier: int = 0
 
 
@@ -96,7 +96,7 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, befor
     request = case.request
     talk = comments(request.id, before=before)
     asker = Who(case.asked_by.id, case.asked_by.public_id, case.asked_by.name)
-    moments = [Moment(request.created_at, "asked", asker, f"requested {case.app.name}.", request.message)]
+    moments = [TimelineEntry(request.created_at, "asked", asker, f"requested {case.app.name}.", request.message)]
     names = _step_names(case)
     seen = {one.entitlement.name for one in sheet.visible}
     for row in db.session.execute(
@@ -115,18 +115,18 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, befor
         elif decision.channel == "code":
             text = f"{verb}{place} with an email code."
         moments.append(
-            Moment(decision.created_at, "decided", Who(row.id, row.public_id, row.name), text, decision.comment,
+            TimelineEntry(decision.created_at, "decided", Who(row.id, row.public_id, row.name), text, decision.comment,
                    decision.verdict == "denied",
                    {name: value for name, value in decision.set_values.items() if name in seen})
         )  # fmt: skip
     moments += talk.moments
     if request.state == RequestState.EXPIRED.value and request.settled_at is not None:
         text = "The request expired: no decision by the deadline."
-        moments.append(Moment(request.settled_at, "expired", None, text))
+        moments.append(TimelineEntry(request.settled_at, "expired", None, text))
     if request.state == RequestState.CANCELLED.value and request.settled_at is not None:
         by = settled_by(request)
         text = "cancelled the request." if by else "The request was cancelled."
-        moments.append(Moment(request.settled_at, "cancelled", by, text, request.settled_note))
+        moments.append(TimelineEntry(request.settled_at, "cancelled", by, text, request.settled_note))
     moments += _mails(case, reader, asker, sees_everything, talk)
     # A mail goes out because of something, so at the same instant it comes after it.
     told = [one for one in moments if one.kind == "commented" or talk.holds(one.at)]
@@ -134,10 +134,10 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, befor
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class CommentThread:
     """The newest comments, or the newest before one of them, oldest first, and the time that they stand for."""
 
-    moments: list[Moment]
+    moments: list[TimelineEntry]
     since: datetime | None = None
     until: datetime | None = None
     # The oldest one shown, when there are earlier ones.
@@ -147,7 +147,7 @@ class Talk:
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
 
 
-def comments(request_id: int, *, before: int = 0) -> Talk:
+def comments(request_id: int, *, before: int = 0) -> CommentThread:
     """What people wrote on a request beside deciding it."""
     query = (
         select(Comment.id.label("comment"), Comment.body, Comment.created_at, Person.id, Person.public_id, Person.name)
@@ -159,9 +159,9 @@ def comments(request_id: int, *, before: int = 0) -> Talk:
     rows = list(db.session.execute(query.where(Comment.id <= before) if before else query))
     until = rows.pop(0).created_at if rows and rows[0].comment == before else None
     more, rows = len(rows) > COMMENTS_SHOWN, rows[COMMENTS_SHOWN - 1 :: -1]
-    return Talk(
+    return CommentThread(
         [
-            Moment(row.created_at, "commented", Who(row.id, row.public_id, row.name), "commented.", row.body)
+            TimelineEntry(row.created_at, "commented", Who(row.id, row.public_id, row.name), "commented.", row.body)
             for row in rows
         ],
         since=rows[0].created_at if more else None,
@@ -170,7 +170,7 @@ def comments(request_id: int, *, before: int = 0) -> Talk:
     )
 
 
-def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: Talk) -> list[Moment]:
+def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: CommentThread) -> list[TimelineEntry]:
     within = [Notice.created_at >= talk.since] if talk.since is not None else []
     within += [Notice.created_at < talk.until] if talk.until is not None else []
     rows = db.session.execute(
@@ -202,7 +202,9 @@ def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: 
         ]  # fmt: skip
         who = asker if again == "again" else None
         moments.append(
-            Moment(at, "mailed", who, text, mails=mails[:MAILS_SHOWN], more_mails=max(0, len(mails) - MAILS_SHOWN))
+            TimelineEntry(
+                at, "mailed", who, text, mails=mails[:MAILS_SHOWN], more_mails=max(0, len(mails) - MAILS_SHOWN)
+            )
         )
     return moments
 
@@ -214,7 +216,7 @@ def _asked_again(kind: str, data_json: str) -> str:
     return next((key for key in json.loads(data_json) if key in ASKED_AGAIN), "")
 
 
-def days(moments: Sequence[Moment], times: Times) -> list[tuple[str, list[Moment]]]:
+def days(moments: Sequence[TimelineEntry], times: Times) -> list[tuple[str, list[TimelineEntry]]]:
     """The moments under a heading for each day, in the reader's zone."""
     return [(day, list(group)) for day, group in groupby(moments, key=lambda one: times.day(one.at))]
 
@@ -225,7 +227,7 @@ def line_of(case: Case, steps: Sequence[ChainStep]) -> Line:
     return Line(
         id=request.id,
         public_id=request.public_id,
-        app=AppFace(app.public_id, app.name, app.icon, app.hue, app.icon_url),
+        app=AppSummary(app.public_id, app.name, app.icon, app.hue, app.icon_url),
         app_public_id=app.public_id,
         state=request.state,
         created_at=request.created_at,

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 
 from webapp import links
 from webapp.extensions import db
-from webapp.links import Link
+from webapp.links import ApprovalLink
 from webapp.models import App, Grant, Invitation, Membership, Organisation, Person, PolicyRevision, Step
 from webapp.queries import cases, sight
 from webapp.queries.cases import Case
@@ -145,7 +145,7 @@ def refuse_to_decide(case: Case, person: Person) -> None:
 class Invited:
     """What a rightly signed link leads to."""
 
-    link: Link
+    link: ApprovalLink
     invitation: Invitation
     person: Person
     request_id: int
@@ -162,7 +162,7 @@ def behind_link(token: str) -> Invited | None:
     """One statement; None for a token that is not ours, for a person who was deactivated, and for a link that went to
     an address which they no longer have."""
     # Asked for a forged one, too, which then costs what one costs that is ours and leads nowhere.
-    link = links.read_approval(token) or Link("", 0)
+    link = links.read_approval(token) or ApprovalLink("", 0)
     row = db.session.execute(
         select(Invitation, Person, Step.request_id, select(Organisation.time_zone).scalar_subquery().label("zone"),
                or_(sight.asked(Step.request_id, Person.id), sight.keeps(Invitation.app_id, Person.id)).label("may_see"))

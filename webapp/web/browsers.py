@@ -21,7 +21,7 @@ _SYSTEMS = (
     ("Macintosh", "Mac"),
     ("Linux", "Linux"),
 )
-_IN_THE_HAND = ("iPhone", "Android", "Mobile")
+_PHONES = ("iPhone", "Android", "Mobile")
 
 
 def browser_name(user_agent: str) -> str:
@@ -31,6 +31,6 @@ def browser_name(user_agent: str) -> str:
     return f"{browser or 'A browser'} on {system}" if system else browser or "A browser"
 
 
-def in_the_hand(user_agent: str) -> bool:
+def is_phone(user_agent: str) -> bool:
     """Whether it is a phone's."""
-    return any(sign in user_agent for sign in _IN_THE_HAND)
+    return any(sign in user_agent for sign in _PHONES)

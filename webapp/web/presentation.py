@@ -11,7 +11,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from webapp import clock
-from webapp.approval_chain import Link
+from webapp.approval_chain import ChainNode
 from webapp.extensions import settings
 from webapp.text import capital, reference
 from webapp.times import Times, span, zone
@@ -139,7 +139,7 @@ def _picture(url: str) -> Markup:
     return Markup('<img src="{}" alt="">').format(url)
 
 
-def _marks(env: Environment) -> Callable[[Link], Markup]:
+def _marks(env: Environment) -> Callable[[ChainNode], Markup]:
     """Draws who or what stands at a link of a chain, with the small sign of how it went."""
 
     @lru_cache(maxsize=4096)
@@ -156,4 +156,4 @@ def _marks(env: Environment) -> Callable[[Link], Markup]:
             shape, f"hue-{hue}" if hue else "is-grey", inner, sign
         )
 
-    return lambda link: draw(link.mark, link.hue, link.initials, link.icon, link.icon_url, link.pip)
+    return lambda node: draw(node.mark, node.hue, node.initials, node.icon, node.icon_url, node.pip)

@@ -1,7 +1,7 @@
 """Who is signed in: a random session row's id in the signed cookie, loaded with its person in one statement.
 
-Each view says who may use it (`anyone`, `people`, `owners`, `keepers`, `admins`); the start fails for a route that
-does not.
+Each view says who may use it (`anyone`, `people`, `any_app_owner`, `owners_of_app`, `admins`); the start fails for a
+route that does not.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     session: PersonSession
     time_zone: str
     waiting: int
-    owns: bool  # whether they answer for an app
+    owns: bool  # whether they own an app
     logo_url: str = ""  # of their organisation's logo
 
     def get_id(self) -> str:
@@ -160,17 +160,17 @@ def hold(*, alone: bool = False) -> None:
     g._login_user = user or login.anonymous_user()  # where Flask-Login keeps whom it has found
 
 
-def ask_again() -> None:
-    """Asks once more whether this view is for this person, in a new transaction: after `with reading()`, a commit or
-    a rollback, before anything is changed. Ends the request if it is not."""
-    g.ask_guard()
+def recheck_right() -> None:
+    """Checks in the new transaction that the person may still use this view: call it after `with reading()`, a commit
+    or a rollback, before anything is changed. Ends the request if they may not."""
+    g.check_audience()
 
 
 @event.listens_for(Session, "before_commit")
 def _refuse_without_right(session: Session) -> None:
-    # A view that lost the transaction in which its right was looked at has to call `ask_again`.
+    # A view whose right was checked in an earlier transaction has to call `recheck_right`.
     if session.info.get(_NEEDED) and not session.info.get(_HELD):
-        raise RuntimeError("Nothing is committed in a transaction that did not ask for the right to do it.")
+        raise RuntimeError("Refused to commit: the right was not checked in this transaction. Call recheck_right().")
 
 
 @event.listens_for(Session, "after_transaction_end")
@@ -180,7 +180,7 @@ def _let_go(session: Session, transaction: SessionTransaction) -> None:
 
 
 def _audience(name: str, guard: Callable[[], Response | None] | None, *, alone: bool = False) -> Callable[[View], View]:
-    def ask_guard() -> None:
+    def check_audience() -> None:
         writes = request.method not in SAFE
         if writes:
             db.session().info[_NEEDED] = guard is not None
@@ -193,9 +193,9 @@ def _audience(name: str, guard: Callable[[], Response | None] | None, *, alone: 
     def mark(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            g.ask_guard = ask_guard
+            g.check_audience = check_audience
             if guard is not None:
-                ask_guard()
+                check_audience()
             return view(*args, **kwargs)
 
         guarded.audience = name  # type: ignore[attr-defined]
@@ -237,7 +237,7 @@ def _admin_only() -> Response | None:
     return answer
 
 
-def _owner_only() -> Response | None:
+def _any_app_owner_only() -> Response | None:
     user = signed_in()
     answer = _sign_in_first()
     if user is not None and not (user.person.is_admin or user.owns):
@@ -245,7 +245,7 @@ def _owner_only() -> Response | None:
     return answer
 
 
-def _keeper_only() -> Response | None:
+def _app_owner_only() -> Response | None:
     user = signed_in()
     answer = _sign_in_first()
     public_id = cast(dict[str, str], request.view_args)["public_id"]
@@ -256,10 +256,10 @@ def _keeper_only() -> Response | None:
 
 anyone = _audience("anyone", None)
 people = _audience("people", _sign_in_first)
-# Whoever answers for an app at all, and admins: for lists, which then hold only what is theirs.
-owners = _audience("owners", _owner_only, alone=True)
-# Those who answer for the very app whose `public_id` is in the address, and admins.
-keepers = _audience("keepers", _keeper_only, alone=True)
+# Owners of any app, and admins: for lists, which then hold only the apps of the reader.
+any_app_owner = _audience("any_app_owner", _any_app_owner_only, alone=True)
+# Owners of the app whose `public_id` is in the address, and admins.
+owners_of_app = _audience("owners_of_app", _app_owner_only, alone=True)
 admins = _audience("admins", _admin_only, alone=True)
 
 

@@ -108,10 +108,10 @@ def recipient(facts: Facts) -> str:
     return facts.person.email if facts.person else facts.notice.address or ""
 
 
-def chain_of(facts: Facts) -> list[approval_chain.Link]:
+def chain_of(facts: Facts) -> list[approval_chain.ChainNode]:
     request, app, requester = facts.request, facts.app, facts.for_person
     assert request and app and requester
-    found = approval_chain.links(
+    found = approval_chain.chain_nodes(
         app=app,
         requester=Who(requester.id, requester.public_id, requester.name),
         asked_at=request.created_at,

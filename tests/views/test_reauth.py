@@ -48,7 +48,7 @@ def note_of(app):
 
 def proved(admin):
     db.session.rollback()
-    return db.session.query(PersonSession.proved_at).order_by(PersonSession.id.desc()).first()[0]
+    return db.session.query(PersonSession.reauthenticated_at).order_by(PersonSession.id.desc()).first()[0]
 
 
 def carried(answer):
@@ -124,7 +124,7 @@ def test_a_recent_sign_in_is_not_asked_whatever_was_tried(admin, wanted):
 
 
 def test_a_session_from_before_is_asked(admin, wanted):
-    db.session.query(PersonSession).update({"proved_at": None})
+    db.session.query(PersonSession).update({"reauthenticated_at": None})
     db.session.commit()
     assert admin.post(*reversed(note_of(wanted))).status_code == 401
 

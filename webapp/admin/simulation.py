@@ -8,8 +8,7 @@ from datetime import timedelta
 
 from flask import Response, request
 
-from webapp import approval_chain
-from webapp.approval_chain import Link
+from webapp.approval_chain import ChainNode
 from webapp.models import App
 from webapp.queries import directory, domains, principals, rules
 from webapp.queries.directory import Found
@@ -17,7 +16,7 @@ from webapp.queries.principals import Principal
 from webapp.text import capital, hue, initials
 from webapp.web import htmx
 from webapp.web.presentation import times
-from webapp.web.signin import keepers
+from webapp.web.signin import owners_of_app
 from webapp.wording import count
 from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Policy
@@ -29,78 +28,80 @@ from .views import bp, fragment
 
 
 @dataclass(slots=True)
-class What:
+class Simulation:
     """The chain as it would go, and warnings as (bold beginning, the rest).
 
     Its last link is that they have the app, or what is missing for that.
     """
 
     person: Principal
-    links: list[Link]
+    nodes: list[ChainNode]
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
 @bp.get("/apps/<public_id>/what-would-happen")
-@keepers
+@owners_of_app
 def what_would_happen(public_id: str) -> Response:
     """For the person of `person` ("person:4K7W9Q2M3XTA"); no one chosen: only the question. `quiet`: it is not told."""
     page = apps.load(public_id)
     person = principals.chosen(request.args.get("person", ""))
-    what = _what(page, person) if person is not None and not person.is_group else None
+    simulation = _simulate(page, person) if person is not None and not person.is_group else None
     if htmx.is_fragment():
         quiet = "quiet" in request.args
-        return fragment("admin/_ask_what.html", app=page.row.app, what=what, pick=picker.Pick(), quiet=quiet)
-    return apps.whole_page(page, {}, what=what)
+        return fragment(
+            "admin/_simulation_form.html", app=page.row.app, simulation=simulation, pick=picker.Pick(), quiet=quiet
+        )
+    return apps.whole_page(page, {}, simulation=simulation)
 
 
-def _what(page: AppPage, person: Principal) -> What:
+def _simulate(page: AppPage, person: Principal) -> Simulation:
     app, policy = page.row.app, page.row.policy
     first = _first(person.name)
-    what, missing = What(person, []), ""
+    simulation, missing = Simulation(person, []), ""
     if not app.requestable:
-        what.warnings.append(
+        simulation.warnings.append(
             (f"{app.name} is not in the catalog.", "Turn on Requestable so that people can request it.")
         )
         missing = "It is not in the catalog"
     elif not app.for_everyone and not rules.in_audience(app.id, person.id):
-        what.warnings.append((f"{first} cannot see {app.name},", "because they are not in any of its groups."))
+        simulation.warnings.append((f"{first} cannot see {app.name},", "because they are not in any of its groups."))
         missing = "They cannot see it in the catalog"
     if not policy.approval_required:
-        what.links = [
+        simulation.nodes = [
             _face(person.name, person.public_id, f"{first} adds the app", ("No approval needed",)),
             _app(app, f"{first} does not get access", (missing,))
             if missing
             else _app(app, f"{first} has access", ("Straight away, with an email",)),
         ]
-        return what
+        return simulation
     found = directory.look_up([*(step.approver for step in policy.steps), app.owner])
     deciders = [
         who_decides(step.approver, owner=app.owner, directory=found.directory, without=frozenset({person.id}))
         for step in policy.steps
     ]
     asked = f"Now. Email to {_names(deciders[0], found)}" if deciders else "Now, but there is no approver"
-    what.links.append(_face(person.name, person.public_id, f"{first} requests", (asked,)))
+    simulation.nodes.append(_face(person.name, person.public_id, f"{first} requests", (asked,)))
     for at, (step, who) in enumerate(zip(page.steps, deciders, strict=True)):
         if step is not None:
-            what.links.append(_step(policy, at, step, who, found))
-            what.warnings += _warnings(at + 1, step, who, person, found, page)
+            simulation.nodes.append(_step(policy, at, step, who, found))
+            simulation.warnings += _warnings(at + 1, step, who, person, found, page)
     stuck = next((at for at, who in enumerate(deciders, 1) if who.tier is Tier.NOBODY), 0)
     if not deciders:
         missing = missing or "It has no steps yet"
     elif stuck:
         missing = missing or f"No one can decide step {stuck}"
     if missing:
-        what.links.append(_app(app, f"{first} does not get access", (missing,)))
+        simulation.nodes.append(_app(app, f"{first} does not get access", (missing,)))
     else:
-        what.links.append(_app(app, f"{first} gets access", (_mails(policy, person, deciders, found),)))
+        simulation.nodes.append(_app(app, f"{first} gets access", (_mails(policy, person, deciders, found),)))
     if not deciders:
-        what.warnings.append(("No steps yet.", "Add an approver or turn off Approval required."))
+        simulation.warnings.append(("No steps yet.", "Add an approver or turn off Approval required."))
     elif app.owner is None:
-        what.warnings.append(("This app has no owner.", "If an approver is not available, the admins decide."))
-    return what
+        simulation.warnings.append(("This app has no owner.", "If an approver is not available, the admins decide."))
+    return simulation
 
 
-def _step(policy: Policy, at: int, step: Principal, who: Deciders, found: Found) -> Link:
+def _step(policy: Policy, at: int, step: Principal, who: Deciders, found: Found) -> ChainNode:
     days = policy.days_for(at)
     until = times().due_short(times().now + timedelta(days=days))
     lines = [f"Due {until}" if at == 0 else f"{count(days, 'day')} more"]
@@ -117,13 +118,13 @@ def _step(policy: Policy, at: int, step: Principal, who: Deciders, found: Found)
     alone = found.contacts[who.people[0]] if len(who.people) == 1 else None
     if alone is not None:
         return _face(alone.name, alone.public_id, title, tuple(lines))
-    return Link("is-plan", "group", title, tuple(lines), hue=hue(step.public_id))
+    return ChainNode("is-plan", "group", title, tuple(lines), hue=hue(step.public_id))
 
 
 def _warnings(
     number: int, step: Principal, who: Deciders, person: Principal, found: Found, page: AppPage
 ) -> list[tuple[str, str]]:
-    """What an admin should know of one step."""
+    """Simulation an admin should know of one step."""
     first, people = _first(person.name), found.directory.of(step.approver)
     place = {Tier.OWNER: "the owner of the app", Tier.ADMINS: "the admins"}.get(who.tier, "no one")
     if not people:
@@ -166,11 +167,11 @@ def _first(name: str) -> str:
     return (name.split() or [name])[0]
 
 
-def _face(name: str, public_id: str, title: str, lines: tuple[str, ...]) -> Link:
-    return Link("is-plan", "face", title, lines, initials=initials(name), hue=hue(public_id))
+def _face(name: str, public_id: str, title: str, lines: tuple[str, ...]) -> ChainNode:
+    return ChainNode("is-plan", "face", title, lines, initials=initials(name), hue=hue(public_id))
 
 
-def _app(app: App, title: str, lines: tuple[str, ...]) -> Link:
-    return approval_chain.Link(
+def _app(app: App, title: str, lines: tuple[str, ...]) -> ChainNode:
+    return ChainNode(
         "is-plan", "app", title, lines, initials=app.name[:2], hue=app.hue, icon=app.icon, icon_url=app.icon_url
     )  # fmt: skip

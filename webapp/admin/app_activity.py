@@ -12,8 +12,8 @@ from webapp.queries.people_list import PersonRow
 from webapp.text import reference
 from webapp.times import utc
 from webapp.web import htmx
-from webapp.web.reauth import fresh
-from webapp.web.signin import keepers
+from webapp.web.reauth import require_recent_password
+from webapp.web.signin import owners_of_app
 
 from . import filters, tables
 from .requests import STATES, searched
@@ -21,7 +21,7 @@ from .views import Place, bp, fragment, place
 
 
 @bp.get("/apps/<public_id>/requests")
-@keepers
+@owners_of_app
 def app_requests(public_id: str) -> Response:
     """Those for this app, newest first."""
     row = app_list.row(public_id) or abort(404)
@@ -36,7 +36,7 @@ def app_requests(public_id: str) -> Response:
 
 
 @bp.get("/apps/<public_id>/people")
-@keepers
+@owners_of_app
 def app_people(public_id: str) -> Response:
     """Who has this app, by name: with which fields, since when and why."""
     row = app_list.row(public_id) or abort(404)
@@ -62,8 +62,8 @@ COLUMNS = ("Person", "Email", "About", "State", "Since (UTC)", "Ends (UTC)", "Ac
 
 
 @bp.get("/apps/<public_id>/people.csv")
-@keepers
-@fresh
+@owners_of_app
+@require_recent_password
 def app_people_csv(public_id: str) -> Response:
     """Those whom the search finds, as they are read from the database."""
     row = app_list.row(public_id) or abort(404)

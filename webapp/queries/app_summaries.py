@@ -9,13 +9,13 @@ from webapp.models import App
 from webapp.models.apps import icon_url
 from webapp.text import hue
 
-# The columns that `face` needs, for any select.
-COLUMNS = (App.public_id.label("app_public_id"), App.name.label("app_name"), App.icon.label("app_icon"),
+# The columns that `app_summary` needs, for any select.
+APP_COLUMNS = (App.public_id.label("app_public_id"), App.name.label("app_name"), App.icon.label("app_icon"),
            App.icon_hash.label("app_icon_hash"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class AppFace:
+class AppSummary:
     """Name and picture of an app; `icon` is a name in the sprite, `icon_url` an uploaded picture's, or ""."""
 
     public_id: str
@@ -25,7 +25,7 @@ class AppFace:
     icon_url: str
 
 
-def face(row: Row[*tuple[Any, ...]]) -> AppFace:
-    """From a row that selected COLUMNS."""
+def app_summary(row: Row[*tuple[Any, ...]]) -> AppSummary:
+    """From a row that selected APP_COLUMNS."""
     public_id: str = row.app_public_id
-    return AppFace(public_id, row.app_name, row.app_icon, hue(public_id), icon_url(public_id, row.app_icon_hash))
+    return AppSummary(public_id, row.app_name, row.app_icon, hue(public_id), icon_url(public_id, row.app_icon_hash))
