@@ -21,6 +21,7 @@ from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
 
 from tests import factories
+from tests.chromium import close
 from tests.conftest import Browser
 from tests.smtp_server import SmtpServer
 from tests.views import stage
@@ -504,7 +505,7 @@ def _look_in_a_browser(app: Flask, chromium: Chromium, address: str, person: Per
                 break
             if following.startswith("?"):
                 following = path.partition("?")[0] + following
-    context.close()
+    close(context)
 
 
 def look_at_mails_in_a_browser(chromium: Chromium, smtp: SmtpServer, found: Findings) -> None:
@@ -520,4 +521,4 @@ def look_at_mails_in_a_browser(chromium: Chromium, smtp: SmtpServer, found: Find
         page.goto("http://localhost/mail")
         if page.evaluate("window.pwned") is not None:
             found.wrong.append(f"a script ran in the mail {mail.subject!r:.200}")
-    context.close()
+    close(context)

@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 from sqlalchemy import text
 
 from tests import factories
+from tests.chromium import close
 from tests.factories import Company
 from tests.smtp_server import Accepted, SmtpServer
 from tests.views import stage
@@ -121,7 +122,7 @@ def gauntlet(
                 for path in chosen:
                     context = chromium.new_context()
                     visit(context.new_page(), address + path)
-                    context.close()
+                    close(context)
                 result.visits[visit.__name__] = len(chosen)
                 say(f"{visit.__name__}: {len(chosen)} mails in a browser")
         send()

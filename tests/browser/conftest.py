@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
-from tests.chromium import launch
+from tests.chromium import close, launch
 
 from .site import Shared, Site
 
@@ -72,7 +72,7 @@ def window(chromium: Browser, site: Site, request: pytest.FixtureRequest) -> Ite
     if failed is not None:
         _keep(windows, site, failed)
     for context in windows.contexts:
-        context.close()
+        close(context)
     if failed is None:
         assert windows.complaints == []
 

@@ -19,7 +19,7 @@ from typing import TextIO
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.chromium import follow_in_mail
+from tests.chromium import close, follow_in_mail
 from tests.embedded.helpers import Stack, until
 from webapp.embedded import mailstore
 
@@ -46,7 +46,7 @@ class Site:
             context = chromium.new_context(base_url=self.address)
             sign_in(context.new_page(), name)
             self._sessions[name] = (time.monotonic(), context.storage_state())
-            context.close()
+            close(context)
         return chromium.new_context(storage_state=self._sessions[name][1] if name else None, **options)
 
     def forget(self, name: str) -> None:

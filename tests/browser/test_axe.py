@@ -18,6 +18,7 @@ from flask_migrate import upgrade
 from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
+from tests.chromium import close
 from tests.embedded.helpers import free_port
 from webapp import clock, create_app
 from webapp.config import Settings
@@ -612,7 +613,7 @@ def test_nothing_is_found_where_nothing_is(empty, chromium, who, address):
     assert windows.complaints == []
     assert look(page) == []
     for context in windows.contexts:
-        context.close()
+        close(context)
 
 
 def as_without_script(page: Page, other: Page) -> Page:

@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 from werkzeug.serving import make_server
 
 from tests import factories
+from tests.chromium import close
 from tests.embedded.helpers import free_port
 from tests.test_routes import ROLES, TABLE, Row
 from tests.views import stage
@@ -199,5 +200,5 @@ def test_no_page_scrolls_sideways(long: Long, chromium, role: str) -> None:
             continue
         page.goto(address)
         found += too_wide(page, address)
-    context.close()
+    close(context)
     assert found == [], "\n".join(found)

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from flask_migrate import upgrade
 from werkzeug.serving import make_server
 
-from tests.chromium import follow_in_mail, launch
+from tests.chromium import close, follow_in_mail, launch
 from webapp import create_app
 from webapp.config import Settings
 from webapp.embedded import mailstore
@@ -58,7 +58,7 @@ def chromium(playwright):
 def page(chromium, request):
     context = chromium.new_context(java_script_enabled=request.param)
     yield context.new_page()
-    context.close()
+    close(context)
 
 
 def test_a_mails_link_opens_in_the_whole_window(page, site):
@@ -75,7 +75,7 @@ def test_a_mails_script_does_not_run(chromium, site):
     frame = page.frame_locator("iframe")
     assert frame.get_by_text("Hello").is_visible()
     assert frame.get_by_text("Hello").evaluate("p => getComputedStyle(p).fontWeight") == "700"
-    page.close()
+    close(page.context)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -89,4 +89,4 @@ def test_axe_finds_nothing(chromium, site, path, width, scheme):
     violations = Axe().run(page).response["violations"]
     assert [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in violations] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    context.close()
+    close(context)
