@@ -20,7 +20,7 @@ from webapp.extensions import db
 from webapp.record import audit
 from webapp.record.audit import Draft
 from webapp.web import access, errors
-from webapp.workflow import machine
+from webapp.workflow import state_machine
 
 
 @pytest.fixture(autouse=True)
@@ -105,13 +105,13 @@ def test_gone_behind_a_refusal_does_not_spoil_it(
     """Who is signed in cannot be looked up again for the page that says so."""
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     ana = login_as(company.ana)
-    decide, refuse, rita = machine.decide, access.refuse_to_decide, company.rita.id
+    decide, refuse, rita = state_machine.decide, access.refuse_to_decide, company.rita.id
 
     def cut(*given: Any) -> None:
         refuse(*given)
         cut_all(app)
 
-    monkeypatch.setattr(machine, "decide", lambda *given, **named: decide(*given, **named | {"actor": rita}))
+    monkeypatch.setattr(state_machine, "decide", lambda *given, **named: decide(*given, **named | {"actor": rita}))
     monkeypatch.setattr(access, "refuse_to_decide", cut)
     answer = ana.post(f"/requests/{made.public_id}/approval")
     assert answer.status_code == 403

@@ -318,7 +318,7 @@ class Book:
         if self.has_asked(actor, app):
             raise Refused("conflict")
         self.apps[app]["owner"] = owner
-        self.rearrange()
+        self.reassign_open_steps()
 
     def archive_app(self, actor: str, app: str) -> None:
         """Its pending requests go on as they are."""
@@ -349,7 +349,7 @@ class Book:
             raise Refused("conflict")
         self.archived.add(group)
         self.groups[group] = set()
-        self.rearrange()
+        self.reassign_open_steps()
 
     def add_member(self, actor: str, group: str, person: str) -> None:
         if group in self.archived:
@@ -357,13 +357,13 @@ class Book:
         if person in self.groups[group] or not self.people[person]["active"]:
             raise Refused("conflict")
         self.groups[group].add(person)
-        self.rearrange()
+        self.reassign_open_steps()
 
     def remove_member(self, actor: str, group: str, person: str) -> None:
         if person not in self.groups[group]:
             raise Refused("conflict")
         self.groups[group].remove(person)
-        self.rearrange()
+        self.reassign_open_steps()
 
     def deactivate(self, actor: str, person: str) -> None:
         if person == actor or not self.people[person]["active"] or self.admins() == {person}:
@@ -371,20 +371,20 @@ class Book:
         self.people[person]["active"] = False
         for request in self.pending_of(person):
             self.end_by_cancelling(request, actor)
-        self.rearrange()
+        self.reassign_open_steps()
 
     def reactivate(self, actor: str, person: str) -> None:
         if self.people[person]["active"]:
             raise Refused("conflict")
         self.people[person]["active"] = True
-        self.rearrange()
+        self.reassign_open_steps()
 
     def set_admin(self, actor: str, person: str, admin: bool) -> None:
         one = self.people[person]
         if one["admin"] is admin or (admin and not one["active"]) or (not admin and self.admins() == {person}):
             raise Refused("conflict")
         one["admin"] = admin
-        self.rearrange()
+        self.reassign_open_steps()
 
     def remove_grant(self, actor: str, number: int, reason: str) -> None:
         """The person is told why, and whoever looks after the app."""
@@ -522,7 +522,7 @@ class Book:
         for name in told - {actor}:
             self.mail("request-cancelled", "requester" if name == request["person"] else "approver", name, request)
 
-    def rearrange(self) -> None:
+    def reassign_open_steps(self) -> None:
         """People, groups or owners changed: whoever may decide an open step now is asked, whoever may not is out."""
         for request in self.requests:
             step = self.open_step(request)

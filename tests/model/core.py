@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from tests.model.book import Book, Who
-from webapp.workflow import machine
+from webapp.workflow import state_machine
 from webapp.workflow.approvers import Deciders, Directory, require_deciders, who_decides
 from webapp.workflow.errors import NobodyCanDecide, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
-from webapp.workflow.override import approve_past_the_chain
 from webapp.workflow.policy import Approver
+from webapp.workflow.state_machine import approve_past_the_chain
 from webapp.workflow.states import RequestState, StepState, Verdict
 
 WORDS: dict[type[WorkflowError], str] = {
@@ -32,7 +32,7 @@ class Core:
         self.book = book
         self.keys = {name: number for number, name in enumerate((*book.people, *book.groups), 1)}
         self.names = {number: name for name, number in self.keys.items()}
-        self.requests: list[machine.Request] = []
+        self.requests: list[state_machine.Request] = []
         self.due: dict[int, int] = {}
 
     def do(self, event: str, **values: Any) -> str | None:
@@ -54,9 +54,9 @@ class Core:
         )  # fmt: skip
         self.sweep(person, app)
         number = len(self.requests)
-        made = machine.Request(
+        made = state_machine.Request(
             number, 1, RequestState.PENDING, who, who,
-            tuple(machine.Step(number * 10 + place, place, StepState.WAITING) for place in range(len(steps))),
+            tuple(state_machine.Step(number * 10 + place, place, StepState.WAITING) for place in range(len(steps))),
         )  # fmt: skip
         self.requests.append(self.moved(made, ((number * 10, StepState.OPEN),)))
 
@@ -71,7 +71,7 @@ class Core:
         deciders = self.deciders(request)
         self.carry_out(
             request,
-            machine.decide(
+            state_machine.decide(
                 request, actor=self.keys[person], verdict=verdict, deciders=deciders.people if deciders else (),
                 step_id=request.steps[seen].id, reason=reason,
             ),
@@ -79,7 +79,7 @@ class Core:
 
     def cancel(self, person: str, number: int) -> None:
         request = self.now(number)
-        self.carry_out(request, machine.cancel(request))
+        self.carry_out(request, state_machine.cancel(request))
 
     def add(self, person: str, app: str) -> None:
         self.sweep(person, app)
@@ -91,7 +91,7 @@ class Core:
                 continue
             request = self.now(number)
             with suppress(Settled):
-                self.carry_out(request, machine.expire(request))
+                self.carry_out(request, state_machine.expire(request))
 
     def approval_off(self, actor: str, app: str, way: str, reason: str) -> None:
         if way != "finish" and not reason:
@@ -102,7 +102,7 @@ class Core:
                 continue
             with suppress(Settled):
                 if way == "cancel":
-                    self.carry_out(request, machine.cancel(request))
+                    self.carry_out(request, state_machine.cancel(request))
                 elif way == "approve":
                     self.carry_out(request, approve_past_the_chain(request, actor=self.keys[actor], reason=reason))
 
@@ -112,16 +112,16 @@ class Core:
                 with suppress(Settled):
                     self.cancel(person, number)
 
-    def now(self, number: int) -> machine.Request:
+    def now(self, number: int) -> state_machine.Request:
         """The request with what is overdue today."""
         request = self.requests[number]
         steps = [replace(step, overdue=self.due.get(step.id, 999) <= self.book.today) for step in request.steps]
         return replace(request, steps=tuple(steps))
 
-    def carry_out(self, request: machine.Request, outcome: machine.Outcome) -> None:
+    def carry_out(self, request: state_machine.Request, outcome: state_machine.Outcome) -> None:
         self.requests[request.id] = self.moved(replace(request, state=outcome.state), outcome.moves)
 
-    def moved(self, request: machine.Request, moves: tuple[tuple[int, StepState], ...]) -> machine.Request:
+    def moved(self, request: state_machine.Request, moves: tuple[tuple[int, StepState], ...]) -> state_machine.Request:
         to = dict(moves)
         for step in request.steps:
             if to.get(step.id) is StepState.OPEN:
@@ -129,10 +129,10 @@ class Core:
         steps = tuple(replace(step, state=to.get(step.id, step.state)) for step in request.steps)
         return replace(request, steps=steps, version=request.version + 1)
 
-    def days(self, request: machine.Request, position: int) -> int:
+    def days(self, request: state_machine.Request, position: int) -> int:
         return int(self.book.requests[request.id]["rule"]["steps"][position][1])
 
-    def deciders(self, request: machine.Request) -> Deciders | None:
+    def deciders(self, request: state_machine.Request) -> Deciders | None:
         step = request.open_step
         if step is None:
             return None

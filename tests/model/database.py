@@ -18,7 +18,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox
 from webapp.extensions import broker, db
 from webapp.models import AccessRequest, App, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
-from webapp.operations import apps, grants, groups, override, pending, people, requests, returns
+from webapp.operations import apps, grants, groups, pending, people, requests, returns, step_in
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import asked, cases, directory, holdings, mails
 from webapp.record import audit
@@ -206,15 +206,15 @@ class Database:
             assert outbox.mark_obsolete({claim: reason}) if reason else outbox.mark_sent(claim)
 
     def admin_cancel(self, actor: str, number: int, reason: str) -> None:
-        override.cancel(self._case(number), actor=self._person(actor), reason=reason, now=clock.now())
+        step_in.cancel(self._case(number), actor=self._person(actor), reason=reason, now=clock.now())
 
     def reassign(self, actor: str, number: int, to: Who, reason: str) -> None:
         directory.lock()
-        override.reassign(self._case(number), to=self.approver(to), name=to[1], actor=self._person(actor),
+        step_in.reassign(self._case(number), to=self.approver(to), name=to[1], actor=self._person(actor),
                           reason=reason, now=clock.now())  # fmt: skip
 
     def extend(self, actor: str, number: int, days: int, reason: str) -> None:
-        override.extend(self._case(number), days=str(days), actor=self._person(actor), reason=reason, now=clock.now())
+        step_in.extend(self._case(number), days=str(days), actor=self._person(actor), reason=reason, now=clock.now())
 
     def save_rule(self, actor: str, app: str, rule: dict[str, Any]) -> None:
         apps.save_policy(self._held(app), self.policy(rule), actor=self._person(actor), now=clock.now())

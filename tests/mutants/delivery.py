@@ -114,7 +114,7 @@ MUTANTS = [
         "tests/views/test_seeing.py tests/model",
         [
             Change(
-                "webapp/operations/_invite.py::_ASKED",
+                "webapp/operations/_invitations.py::_ASKED",
                 'Step.request_id.in_(bindparam("requests", expanding=True)), '
                 "or_(sight.stands(Invitation, Step), sight.keeps(Invitation.app_id, Invitation.person_id))",
                 'Step.request_id.in_(bindparam("requests", expanding=True))',

@@ -90,11 +90,11 @@ MUTANTS = [
     Mutant(
         "an-archived-group-leaves-its-decisions",
         "A group is archived, and nobody else is asked to decide its steps.",
-        "tests/operations/test_rearranged.py",
+        "tests/operations/test_reassigned.py",
         [
             Change(
                 "webapp/operations/groups.py::archive",
-                "rearrange(people=members, groups=[group.id], now=now)",
+                "reassign_open_steps(people=members, groups=[group.id], now=now)",
                 "pass",
             ),
         ],
@@ -105,7 +105,7 @@ MUTANTS = [
         "tests/operations/test_groups.py",
         [
             Change(
-                "webapp/operations/_rearrange.py::_invite_anew",
+                "webapp/operations/_reassign.py::_invite_anew",
                 "invitation.live, invitation.round, invitation.wrong_codes = True, invitation.round + 1, 0",
                 "invitation.live, invitation.round = True, invitation.round + 1",
             ),

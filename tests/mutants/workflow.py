@@ -9,7 +9,7 @@ MUTANTS = [
         "tests/workflow tests/operations/test_decide.py",
         [
             Change(
-                "webapp/workflow/machine.py::decide",
+                "webapp/workflow/state_machine.py::decide",
                 "if actor in (request.asked_by, request.for_person):",
                 "if actor in (request.asked_by, request.for_person) and actor not in deciders:",
             ),
@@ -28,12 +28,12 @@ MUTANTS = [
             Change("webapp/workflow/approvers.py::require_deciders", "not found or any", "any"),
             Change(
                 "webapp/operations/requests.py::submit",
-                "_invite.lay_out(request.id, policy, deciders[0], now=now)",
+                "_invitations.lay_out(request.id, policy, deciders[0], now=now)",
                 "if not policy.steps:\n"
                 "    request.state = RequestState.APPROVED.value\n"
                 "    db.session.add(Grant(app_id=app.id, person_id=person.id, request_id=request.id, created_at=now))\n"
                 "    return request\n"
-                "_invite.lay_out(request.id, policy, deciders[0], now=now)",
+                "_invitations.lay_out(request.id, policy, deciders[0], now=now)",
             ),
         ],
     ),
@@ -41,13 +41,13 @@ MUTANTS = [
         "the-last-step-is-skipped",
         "When one step is left, the request is approved without it.",
         "tests/workflow tests/operations/test_decide.py",
-        [Change("webapp/workflow/machine.py::decide", "if not waiting:", "if len(waiting) <= 1:")],
+        [Change("webapp/workflow/state_machine.py::decide", "if not waiting:", "if len(waiting) <= 1:")],
     ),
     Mutant(
         "anybody-decides",
         "Anybody who sees a request may decide it, as long as the step has an approver.",
         "tests/workflow tests/model/test_model.py",
-        [Change("webapp/workflow/machine.py::decide", "actor not in deciders", "not deciders")],
+        [Change("webapp/workflow/state_machine.py::decide", "actor not in deciders", "not deciders")],
     ),
     Mutant(
         "approved-after-its-time",
@@ -55,7 +55,7 @@ MUTANTS = [
         "tests/operations/test_decide.py tests/operations/test_races.py",
         [
             Change(
-                "webapp/workflow/machine.py::decide",
+                "webapp/workflow/state_machine.py::decide",
                 'if step.overdue:\n    raise Settled("The deadline for this decision has passed.")\n',
                 "",
             ),
@@ -161,8 +161,8 @@ MUTANTS = [
             ),
             Change(
                 "webapp/operations/requests.py::expire_overdue",
-                "with suppress(Settled):\n    outcomes[id] = machine.expire(request)",
-                "outcomes[id] = machine.Outcome(\n"
+                "with suppress(Settled):\n    outcomes[id] = state_machine.expire(request)",
+                "outcomes[id] = state_machine.Outcome(\n"
                 "    RequestState.EXPIRED, tuple((step.id, StepState.EXPIRED) for step in request.steps)\n"
                 ")",
             ),

@@ -29,10 +29,10 @@ from webapp.operations import (
     icons,
     mails,
     organisation,
-    override,
     people,
     requests,
     returns,
+    step_in,
 )
 from webapp.queries import directory
 from webapp.record.events import EventKind
@@ -183,10 +183,10 @@ def life_of_requests(of: Company) -> None:
         for _ in range(5):
             requests.count_wrong_code(case_of(made), tried, now=now())
     with line("step.extended", of.adam, person=of.rita, **about):
-        override.extend(case_of(made), days="30", actor=of.adam, reason="On leave.", now=now())
+        step_in.extend(case_of(made), days="30", actor=of.adam, reason="On leave.", now=now())
     with line("step.reassigned", of.adam, person=of.rita, **about):
         directory.lock()
-        override.reassign(case_of(made), to=approver(of.otto), name="Otto", actor=of.adam, reason="Gone.", now=now())
+        step_in.reassign(case_of(made), to=approver(of.otto), name="Otto", actor=of.adam, reason="Gone.", now=now())
     with line("step.approved", of.otto, person=of.rita, **about):
         factories.decide(made, of.otto)
     with line("step.reassigned", None, request=made):

@@ -13,10 +13,10 @@ from webapp.extensions import db
 from webapp.models import App, Decision, Grant, Notice, Step
 from webapp.operations import apps as operations
 from webapp.operations import entitlements
-from webapp.workflow import machine
+from webapp.workflow import state_machine
 from webapp.workflow.errors import ReasonMissing, SelfApproval, Settled
-from webapp.workflow.override import approve_past_the_chain
 from webapp.workflow.policy import Approver
+from webapp.workflow.state_machine import approve_past_the_chain
 from webapp.workflow.states import RequestState, StepState, Verdict
 
 from .admin_helpers import archive, events, flat, is_fragment, now, policy_of, question, words
@@ -285,8 +285,8 @@ def test_an_app_does_not_come_back_beside_another_of_its_name(admin, app_):
 
 
 def waiting(overdue=False):
-    steps = (machine.Step(1, 0, StepState.OPEN, overdue), machine.Step(2, 1, StepState.WAITING))
-    return machine.Request(9, 1, RequestState.PENDING, 1, 2, steps)
+    steps = (state_machine.Step(1, 0, StepState.OPEN, overdue), state_machine.Step(2, 1, StepState.WAITING))
+    return state_machine.Request(9, 1, RequestState.PENDING, 1, 2, steps)
 
 
 def test_the_override_skips_what_waits_and_never_decides_ones_own():

@@ -10,7 +10,7 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.operations import groups, override
+from webapp.operations import groups, step_in
 from webapp.queries import directory
 
 from .admin_helpers import flat, now, question, words
@@ -61,7 +61,7 @@ def test_what_is_done_to_a_request_is_done_to_the_step_that_was_shown(admin, ada
     else:
         choose("write")
         directory.lock()
-        override.reassign(factories.case_of(made), to=factories.approver(ben), name="Ben", actor=adam, reason="So.",
+        step_in.reassign(factories.case_of(made), to=factories.approver(ben), name="Ben", actor=adam, reason="So.",
                           now=clock.now())  # fmt: skip
         outbox.commit()
     form = {"asked": asked, "decider": f"person:{otto.public_id}", "days": "30", "reason": "She is away."}

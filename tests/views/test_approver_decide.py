@@ -177,7 +177,7 @@ def test_nobody_decides_their_own_by_any_path(login_as, app, rita, ben, adam, co
         assert stage.decisions(made) == []
         choose("write")
         directory.lock()
-        with pytest.raises(requests.machine.SelfApproval):
+        with pytest.raises(requests.state_machine.SelfApproval):
             requests.decide(
                 factories.case_of(made), actor=person, verdict=Verdict.APPROVED, comment="Mine.",
                 channel=Channel.ADMIN, now=factories.clock.now(),

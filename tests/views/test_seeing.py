@@ -12,7 +12,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox
 from webapp.extensions import db
 from webapp.models import Invitation, Notice
-from webapp.operations import apps, groups, override, people
+from webapp.operations import apps, groups, people, step_in
 from webapp.queries import directory, mails
 from webapp.workflow.states import Verdict
 
@@ -110,7 +110,7 @@ def test_a_mail_that_waits_is_not_sent_to_who_has_left_meanwhile(made, ben, chlo
 def test_whoever_it_was_taken_from(login_as, made, ben, chloe, ana, adam, rita):
     choose("write")
     directory.lock()
-    override.reassign(factories.case_of(made), to=factories.approver(ana), name="Ana", actor=adam, reason="So.",
+    step_in.reassign(factories.case_of(made), to=factories.approver(ana), name="Ana", actor=adam, reason="So.",
                       now=clock.now())  # fmt: skip
     outbox.commit()
     assert not sees(login_as, ben, made) and sees(login_as, ana, made)

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
 from webapp.database.transactions import choose
-from webapp.operations import override
+from webapp.operations import step_in
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import audit_lines, cases, chains, principals
 from webapp.queries import request_lines as queries
@@ -148,7 +148,7 @@ def cancel_request(public_id: str) -> AnyResponse:
     """With a reason."""
 
     def act(case: Case) -> str:
-        override.cancel(case, actor=me(), reason=request.form.get("reason", ""), now=clock.now())
+        step_in.cancel(case, actor=me(), reason=request.form.get("reason", ""), now=clock.now())
         return "Request cancelled. The requester and approvers have been notified."
 
     return _act(public_id, "cancellation", act)
@@ -167,7 +167,7 @@ def reassign_request(public_id: str) -> AnyResponse:
         to = principals.chosen(request.form.get("decider", ""))
         if to is None:
             raise Invalid(approver="Choose a person or group.")
-        override.reassign(case, to=to.approver, name=to.name, actor=me(), reason=request.form.get("reason", ""),
+        step_in.reassign(case, to=to.approver, name=to.name, actor=me(), reason=request.form.get("reason", ""),
                           now=clock.now())  # fmt: skip
         return f"Reassigned to {to.name}. Earlier links no longer work."
 
@@ -181,7 +181,7 @@ def extend_request(public_id: str) -> AnyResponse:
     """`days` from now; with a reason."""
 
     def act(case: Case) -> str:
-        override.extend(case, days=request.form.get("days", ""), actor=me(), reason=request.form.get("reason", ""),
+        step_in.extend(case, days=request.form.get("days", ""), actor=me(), reason=request.form.get("reason", ""),
                         now=clock.now())  # fmt: skip
         return "Deadline extended."
 

@@ -21,7 +21,7 @@ from webapp.web import access, htmx
 from webapp.web.access import RequestAccess
 from webapp.web.presentation import now, times
 from webapp.web.signin import me, people, signed_in
-from webapp.workflow import machine
+from webapp.workflow import state_machine
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.states import RequestState
 
@@ -76,7 +76,7 @@ def one(public_id: str) -> str:
 def ask_to_cancel(public_id: str) -> AnyResponse:
     """The question before my request is cancelled, with room for a reason."""
     case = access.own_request(public_id, me())
-    machine.cancel(case.snapshot())  # says how it stands where there is nothing to cancel
+    state_machine.cancel(case.snapshot())  # says how it stands where there is nothing to cancel
     return _cancellation(case)
 
 

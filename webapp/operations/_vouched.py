@@ -16,7 +16,7 @@ from webapp.models import Decision, Person, Step
 from webapp.queries.cases import Case
 from webapp.workflow.states import Verdict
 
-from . import _invite
+from . import _invitations
 
 KIND = "access-to-check"
 _DECIDER = aliased(Person)
@@ -42,7 +42,7 @@ def notices(case: Case, *, actor: Person, now: datetime) -> list[dict[str, Any]]
     if db.session.scalar(select(by_another)):
         return []
     return [
-        _invite.notice(KIND, "other", now=now, person_id=person, request_id=case.request.id)
+        _invitations.notice(KIND, "other", now=now, person_id=person, request_id=case.request.id)
         for person in other_admins({*requesters, actor.id})
     ]
 

@@ -19,7 +19,7 @@ from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import SCHEMA, WORDS_LIMIT, Approver, OutcomeRule, Policy, StepRule, digest
 from webapp.workflow.states import RequestState
 
-from ._rearrange import rearrange
+from ._reassign import reassign_open_steps
 from ._sql import unless_taken
 from .errors import Conflict, Invalid
 from .people import address
@@ -374,7 +374,7 @@ def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime)
     app.owner_person_id, app.owner_group_id = (owner.person, owner.group) if owner else (None, None)
     audit.record(EventKind.APP_CHANGED, at=now, actor=actor.id, app=app.id,
                  before={"owner": _plain(before)}, after={"owner": _plain(owner)})  # fmt: skip
-    rearrange(apps=[app.id], now=now)
+    reassign_open_steps(apps=[app.id], now=now)
 
 
 def set_audience(app: App, *, groups: Iterable[int], actor: Person | None, now: datetime) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import or_, update
 from webapp.models import Organisation, db_now
 from webapp.queries import directory
 
-from ._rearrange import ask_again
+from ._reassign import ask_again
 from ._sql import changed
 
 EVERY_SECONDS = 24 * 3600

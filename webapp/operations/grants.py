@@ -19,7 +19,7 @@ from webapp.workflow.entitlements import fill
 from webapp.workflow.policy import Approver, Policy
 from webapp.workflow.states import RequestState
 
-from . import _invite, _often, _vouched
+from . import _invitations, _often, _vouched
 from ._sql import changed, run, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid
@@ -58,9 +58,12 @@ def give(
     # Whose sign-in link the person had sent, may be the person themselves: the other admins look at it.
     admins = _vouched.other_admins({person.id, actor.id}) if actor.vouched_by_id == person.id else []
     outbox.post(
-        [_invite.notice("grant-added", role, now=now, person_id=one, grant_id=grant.id) for one, role in roles.items()]
+        [
+            _invitations.notice("grant-added", role, now=now, person_id=one, grant_id=grant.id)
+            for one, role in roles.items()
+        ]
         + [
-            _invite.notice(
+            _invitations.notice(
                 "grant-added", "other", now=now, person_id=one, grant_id=grant.id, data_json='{"admin": true}'
             )
             for one in admins
@@ -190,7 +193,7 @@ def _tell(person: int | None, grants: Sequence[Grant], *, actor: Person, now: da
                 about[owner].append(one.id)
     outbox.post(
         [
-            _invite.notice(
+            _invitations.notice(
                 "grant-removed" if len(ids) == 1 else "grants-removed",
                 "requester" if to == person else "other",
                 now=now,

@@ -14,7 +14,7 @@ from webapp.record.events import EventKind
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState, StepState
 
-from ._rearrange import rearrange
+from ._reassign import reassign_open_steps
 from ._sql import unless_taken
 from .errors import Conflict, Invalid
 
@@ -65,7 +65,7 @@ def archive(group: Group, *, actor: Person, now: datetime) -> None:
         delete(Membership).where(Membership.group_id == group.id).returning(Membership.person_id)
     ).all()
     audit.record(EventKind.GROUP_ARCHIVED, at=now, actor=actor.id, group=group.id, members=sorted(members))
-    rearrange(people=members, groups=[group.id], now=now)
+    reassign_open_steps(people=members, groups=[group.id], now=now)
 
 
 def _users(group: int) -> list[str]:
@@ -121,7 +121,7 @@ def add_member(group: Group, person: Person, *, actor: Person | None, now: datet
     audit.record(
         EventKind.GROUP_MEMBER_ADDED, at=now, actor=actor.id if actor else None, person=person.id, group=group.id
     )
-    rearrange(people=[person.id], groups=[group.id], now=now)
+    reassign_open_steps(people=[person.id], groups=[group.id], now=now)
 
 
 def remove_member(group: Group, person: Person, *, actor: Person, now: datetime) -> None:
@@ -135,4 +135,4 @@ def remove_member(group: Group, person: Person, *, actor: Person, now: datetime)
     if removed is None:
         raise Conflict(f"{person.name} is no longer in {group.name}.")
     audit.record(EventKind.GROUP_MEMBER_REMOVED, at=now, actor=actor.id, person=person.id, group=group.id)
-    rearrange(people=[person.id], groups=[group.id], now=now)
+    reassign_open_steps(people=[person.id], groups=[group.id], now=now)

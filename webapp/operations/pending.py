@@ -12,7 +12,7 @@ from webapp.queries import cases, directory
 from webapp.queries.cases import Case
 from webapp.text import clean
 from webapp.workflow.errors import Settled
-from webapp.workflow.override import approve_past_the_chain
+from webapp.workflow.state_machine import approve_past_the_chain
 from webapp.workflow.states import Channel, RequestState, Verdict
 
 from . import requests

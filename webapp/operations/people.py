@@ -18,8 +18,8 @@ from webapp.runtime import failpoints
 from webapp.text import one_line, sha256
 from webapp.workflow.states import RequestState
 
-from . import _invite, _often, requests
-from ._rearrange import rearrange
+from . import _invitations, _often, requests
+from ._reassign import reassign_open_steps
 from ._sql import changed, unless_taken
 from .errors import Conflict, Invalid
 
@@ -62,7 +62,7 @@ def create(*, email: str, name: str, actor: Person | None, now: datetime, is_adm
     )
     if is_admin:
         directory.lock(exclusive=True)
-        rearrange(now=now)
+        reassign_open_steps(now=now)
     return person
 
 
@@ -75,7 +75,9 @@ def invite(*, email: str, name: str, actor: Person, now: datetime, about: str = 
 
 def mail_invitation(person: Person, *, now: datetime) -> None:
     """The mail "set your password" of an invitation, once more."""
-    outbox.post([_invite.notice("invitation", "requester", now=now, person_id=person.id, round=person.password_round)])
+    outbox.post(
+        [_invitations.notice("invitation", "requester", now=now, person_id=person.id, round=person.password_round)]
+    )
 
 
 def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> None:
@@ -95,7 +97,7 @@ def mail_password_reset(person: Person, *, now: datetime, by: Person | None = No
     data = json.dumps({"by": by.id}) if by is not None and by.id != person.id else "{}"
     outbox.post(
         [
-            _invite.notice(
+            _invitations.notice(
                 "password-reset", "requester", now=now, person_id=person.id, round=person.password_round,
                 data_json=data,
             )
@@ -170,7 +172,7 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
         # Whoever reads the old address now is not to see what the links that went there show.
         changed(update(Invitation).where(Invitation.person_id == person.id).values(shows_from=Invitation.round + 1))
     if moved and person.active:
-        _invite.renew([Invitation.person_id == person.id], now=now)
+        _invitations.renew([Invitation.person_id == person.id], now=now)
         if person.password_hash is None:
             mail_invitation(person, now=now)
 
@@ -294,7 +296,7 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
         )
     ).all()
     requests.cancel_all(asked, actor=actor, reason=f"{person.name} was deactivated.", now=now)
-    rearrange(people=[person.id], groups=_groups_of(person), now=now)
+    reassign_open_steps(people=[person.id], groups=_groups_of(person), now=now)
 
 
 def set_admin(person: Person, *, is_admin: bool, actor: Person, now: datetime) -> None:
@@ -310,7 +312,7 @@ def set_admin(person: Person, *, is_admin: bool, actor: Person, now: datetime) -
         raise Conflict(f"{person.name} is {'already' if is_admin else 'no longer'} an admin.")
     audit.record(EventKind.PERSON_CHANGED, at=now, actor=actor.id, person=person.id,
                  before={"is_admin": not is_admin}, after={"is_admin": is_admin})  # fmt: skip
-    rearrange(people=[person.id], now=now)
+    reassign_open_steps(people=[person.id], now=now)
 
 
 def _refuse_if_only_admin(person: Person) -> None:
@@ -330,7 +332,7 @@ def reactivate(person: Person, *, actor: Person, now: datetime) -> None:
     ) != 1:  # fmt: skip
         raise Conflict(f"{person.name} is already active.")
     audit.record(EventKind.PERSON_REACTIVATED, at=now, actor=actor.id, person=person.id)
-    rearrange(people=[person.id], groups=_groups_of(person), now=now)
+    reassign_open_steps(people=[person.id], groups=_groups_of(person), now=now)
 
 
 def _groups_of(person: Person) -> list[int]:

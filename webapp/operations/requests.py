@@ -35,7 +35,7 @@ from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.text import clean, sha256, word_list
-from webapp.workflow import machine
+from webapp.workflow import state_machine
 from webapp.workflow.approvers import Deciders, require_deciders, who_decides
 from webapp.workflow.entitlements import SetValue, Sheet, fill, shown
 from webapp.workflow.entitlements import missing as missing_words
@@ -43,7 +43,7 @@ from webapp.workflow.errors import BadValues, NotYourTurn, Settled
 from webapp.workflow.policy import MESSAGE_LIMIT, Approver, OutcomeRule, loads
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
-from . import _invite, _often, _vouched
+from . import _invitations, _often, _vouched
 from ._sql import changed, run, run_if_free, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid, too_long
@@ -85,7 +85,7 @@ def add(app: App, revision: PolicyRevision, *, person: Person, now: datetime) ->
         db.session.add(grant)
     audit.record(EventKind.GRANT_ADDED, at=now, actor=person.id, app=app.id, person=person.id, before=None,
                  after=for_the_record(policy, grant.values), **({"alone": True} if own else {}))  # fmt: skip
-    outbox.post([_invite.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
+    outbox.post([_invitations.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
     return grant
 
 
@@ -144,7 +144,7 @@ def submit(
         before=None,
         after=for_the_record(policy, values),
     )
-    _invite.lay_out(request.id, policy, deciders[0], now=now)
+    _invitations.lay_out(request.id, policy, deciders[0], now=now)
     return request
 
 
@@ -243,7 +243,7 @@ def decide(
     def deciders_of(one: Step) -> Deciders:
         return who_decides(one.approver, owner=case.app.owner, directory=found.directory, without=without)
 
-    outcome = machine.decide(
+    outcome = state_machine.decide(
         snapshot,
         actor=actor.id,
         verdict=verdict,
@@ -252,7 +252,7 @@ def decide(
         reason=comment,
         channel=channel,
     )
-    assert step is not None  # machine.decide refuses a request without an open step
+    assert step is not None  # state_machine.decide refuses a request without an open step
     if channel is Channel.ADMIN and actor.id not in found.directory.admins:
         raise NotYourTurn("Only an admin can decide for the approvers.")
     values = case.request.values
@@ -266,13 +266,13 @@ def decide(
     carry_out(case, outcome, step, actor=actor, verdict=verdict, comment=comment, channel=channel, values=values,
               now=now)  # fmt: skip
     if following is not None and outcome.opened == following.id:
-        _invite.open_step(case.request.id, following, deciders_of(following), now=now)
+        _invitations.open_step(case.request.id, following, deciders_of(following), now=now)
     return case
 
 
 def carry_out(
     case: Case,
-    outcome: machine.Outcome,
+    outcome: state_machine.Outcome,
     step: Step,
     *,
     actor: Person,
@@ -289,8 +289,8 @@ def carry_out(
     _move(case, outcome, actor=actor.id, now=now, values=values, step=step)
     _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=channel,
                      values=values, now=now)  # fmt: skip
-    asked = _invite.asked_people([case.request.id]).get(case.request.id, []) if outcome.state.is_final else []
-    freed = _invite.close_invitations([step.id])
+    asked = _invitations.asked_people([case.request.id]).get(case.request.id, []) if outcome.state.is_final else []
+    freed = _invitations.close_invitations([step.id])
     notices: list[dict[str, Any]] = []
     if outcome.state is RequestState.APPROVED:
         _grant(case, values, actor=actor, now=now)
@@ -307,7 +307,7 @@ def carry_out(
         )
     told = {actor.id, *(one["person_id"] for one in notices)}
     notices += [
-        _invite.notice("request-settled", "approver", now=now, person_id=person, request_id=case.request.id,
+        _invitations.notice("request-settled", "approver", now=now, person_id=person, request_id=case.request.id,
                        step_id=step.id)
         for person in freed
         if person not in told
@@ -328,7 +328,7 @@ _DECISION = insert(Decision.metadata.tables["decisions"])
 def _record_decision(
     case: Case,
     step: Step,
-    outcome: machine.Outcome,
+    outcome: state_machine.Outcome,
     *,
     actor: Person,
     verdict: Verdict,
@@ -370,7 +370,7 @@ def _record_decision(
 
 def cancel(case: Case, *, actor: Person, reason: str = "", now: datetime) -> None:
     """Ends a pending request; everyone who was asked is told. Raises Invalid, Settled or Conflict."""
-    outcome = machine.cancel(case.snapshot())
+    outcome = state_machine.cancel(case.snapshot())
     reason = clean(reason)
     if len(reason) > REASON_LIMIT:
         raise Invalid(reason=too_long(reason, REASON_LIMIT))
@@ -393,7 +393,7 @@ def cancel_all(ids: Iterable[int], *, actor: Person, reason: str, now: datetime)
     if not rows:
         return 0
     pending = _held(request for request, _ in rows)
-    closed = [step for one in pending.values() for step, _ in machine.cancel(one).moves]
+    closed = [step for one in pending.values() for step, _ in state_machine.cancel(one).moves]
     changed(
         update(AccessRequest)
         .where(AccessRequest.id.in_(pending), AccessRequest.state == RequestState.PENDING.value)
@@ -410,8 +410,8 @@ def _tell_cancelled(
     ended: Mapping[int, tuple[int, Person]], steps: Iterable[int], *, actor: Person, reason: str, now: datetime
 ) -> None:
     """Events, mails and closed invitations for requests that were cancelled: id → (app id, who it was for)."""
-    asked = _invite.asked_people(ended)
-    _invite.close_invitations(steps)
+    asked = _invitations.asked_people(ended)
+    _invitations.close_invitations(steps)
     notices: list[dict[str, Any]] = []
     for id, (app_id, person) in ended.items():
         audit.record(EventKind.REQUEST_CANCELLED, at=now, actor=actor.id, request=id, app=app_id, person=person.id,
@@ -420,7 +420,7 @@ def _tell_cancelled(
         if person.active:
             told[person.id] = None
         notices += [
-            _invite.notice("request-cancelled", "requester" if who == person.id else "approver", now=now,
+            _invitations.notice("request-cancelled", "requester" if who == person.id else "approver", now=now,
                            person_id=who, request_id=id)
             for who in told
             if who != actor.id
@@ -431,7 +431,7 @@ def _tell_cancelled(
 def remind(case: Case, *, actor: Person, now: datetime) -> None:
     """ "Ask again": mails those who are asked once more, at most once a day. Raises Settled or Conflict."""
     step = case.open_step
-    if machine.require_open(case.snapshot()).overdue or step is None:
+    if state_machine.require_open(case.snapshot()).overdue or step is None:
         raise Settled("The deadline for this decision has passed.")
     if (case.request.asked_again_at or case.request.created_at) > now - ASK_AGAIN_AFTER:
         raise Conflict(
@@ -456,7 +456,7 @@ def remind(case: Case, *, actor: Person, now: datetime) -> None:
             Invitation.step_id == step.id, Invitation.live
         )
     ).all()
-    _invite.ask([(one.id, one.person_id, one.round) for one in live], case.request.id, step.id, now=now,
+    _invitations.ask([(one.id, one.person_id, one.round) for one in live], case.request.id, step.id, now=now,
                 data_json='{"again": true}')  # fmt: skip
 
 
@@ -499,7 +499,7 @@ def comment(case: Case, *, actor: Person, body: str, now: datetime) -> None:
         people.setdefault(person, "approver")
     outbox.post(
         [
-            _invite.notice(
+            _invitations.notice(
                 "request-comment",
                 role,
                 now=now,
@@ -543,7 +543,7 @@ def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> in
                      round=invitation.round)  # fmt: skip
         outbox.post(
             [
-                _invite.notice("code-closed", "approver", now=now, person_id=invitation.person_id,
+                _invitations.notice("code-closed", "approver", now=now, person_id=invitation.person_id,
                                request_id=case.request.id, step_id=invitation.step_id, invitation_id=invitation.id,
                                round=invitation.round)
             ]
@@ -554,7 +554,7 @@ def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> in
 def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
     """The mail of this round once more, with the same link and code: what the approver has goes on working.
     Raises Settled, NotYourTurn or Conflict."""
-    step = machine.require_open(case.snapshot())
+    step = state_machine.require_open(case.snapshot())
     if step.overdue or step.id != invitation.step_id:
         raise Settled("The deadline for this decision has passed.")
     asked_for = invitation.round
@@ -585,18 +585,18 @@ def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None
             "of them or sign in."
         )
     audit.record(EventKind.CODE_MAILED_AGAIN, at=now, actor=invitation.person_id, request=case.request.id)
-    _invite.ask([(invitation.id, invitation.person_id, invitation.round)], case.request.id, step.id, now=now,
+    _invitations.ask([(invitation.id, invitation.person_id, invitation.round)], case.request.id, step.id, now=now,
                 data_json=SAME_MAIL)  # fmt: skip
 
 
 def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
     """A new round: a new link and code by mail, the old ones stop deciding; at most three a day.
     Raises Settled, NotYourTurn or Conflict."""
-    step = machine.require_open(case.snapshot())
+    step = state_machine.require_open(case.snapshot())
     if step.overdue or step.id != invitation.step_id:
         raise Settled("The deadline for this decision has passed.")
     today, asked_for = now.date().isoformat(), invitation.round
-    if not _invite.renew(
+    if not _invitations.renew(
         [
             Invitation.id == invitation.id,
             Invitation.round == asked_for,
@@ -649,7 +649,7 @@ _SETTLE_STEPS = (
 
 def _move(
     case: Case,
-    outcome: machine.Outcome,
+    outcome: state_machine.Outcome,
     *,
     actor: int | None,
     now: datetime,
@@ -722,9 +722,10 @@ def _outcome_notices(
         roles |= dict.fromkeys(requesters, "requester")
     kind = f"request-{state.value}"
     return [
-        _invite.notice(kind, role, now=now, person_id=person, request_id=request_id) for person, role in roles.items()
+        _invitations.notice(kind, role, now=now, person_id=person, request_id=request_id)
+        for person, role in roles.items()
     ] + [
-        _invite.notice(kind, "other", now=now, address=address, request_id=request_id)
+        _invitations.notice(kind, "other", now=now, address=address, request_id=request_id)
         for address in dict.fromkeys(rule.others)
         if address not in outside
     ]
@@ -751,10 +752,10 @@ def expire_overdue(*, now: datetime, limit: int = 500, only: int | None = None) 
     if not overdue:
         return 0
     pending = _held(overdue)
-    outcomes: dict[int, machine.Outcome] = {}
+    outcomes: dict[int, state_machine.Outcome] = {}
     for id, request in pending.items():
         with suppress(Settled):
-            outcomes[id] = machine.expire(request)
+            outcomes[id] = state_machine.expire(request)
     expired = set(
         db.session.scalars(
             update(AccessRequest)
@@ -781,26 +782,28 @@ def expire_overdue(*, now: datetime, limit: int = 500, only: int | None = None) 
     return len(overdue)
 
 
-def _held(rows: Iterable[Any]) -> dict[int, machine.Request]:
+def _held(rows: Iterable[Any]) -> dict[int, state_machine.Request]:
     """request id → the pending request that we hold, with its open and waiting steps in order as they are now.
 
     The join that found them may have seen a step that an approval settled just before we got hold of its request.
     """
     held = {row.id: row for row in rows}
-    steps: dict[int, list[machine.Step]] = {id: [] for id in held}
+    steps: dict[int, list[state_machine.Step]] = {id: [] for id in held}
     for row in db.session.execute(
         select(Step.id, Step.request_id, Step.position, Step.state, (Step.due_at <= db_now()).label("overdue"))
         .where(Step.request_id.in_(held), Step.state.in_((StepState.OPEN.value, StepState.WAITING.value)))
         .order_by(Step.position, Step.id)
     ):
-        steps[row.request_id].append(machine.Step(row.id, row.position, StepState(row.state), bool(row.overdue)))
+        steps[row.request_id].append(state_machine.Step(row.id, row.position, StepState(row.state), bool(row.overdue)))
     return {
-        id: machine.Request(id, row.version, RequestState.PENDING, row.asked_by_id, row.for_person_id, tuple(steps[id]))
+        id: state_machine.Request(
+            id, row.version, RequestState.PENDING, row.asked_by_id, row.for_person_id, tuple(steps[id])
+        )
         for id, row in held.items()
     }
 
 
-def _tell_expired(rows: Sequence[Any], steps: Mapping[int, machine.Step], *, now: datetime) -> None:
+def _tell_expired(rows: Sequence[Any], steps: Mapping[int, state_machine.Step], *, now: datetime) -> None:
     """Events, mails and closed invitations for a batch of expired requests."""
     if not rows:
         return
@@ -812,7 +815,7 @@ def _tell_expired(rows: Sequence[Any], steps: Mapping[int, machine.Step], *, now
             )
         )
     }
-    asked = _invite.asked_people(row.id for row in rows)
+    asked = _invitations.asked_people(row.id for row in rows)
     outside = domains.outside(
         address for policy in policies.values() for address in policy.outcomes[RequestState.EXPIRED].others
     )
@@ -837,7 +840,7 @@ def _tell_expired(rows: Sequence[Any], steps: Mapping[int, machine.Step], *, now
             step=steps[row.id].position,
         )
     outbox.post(notices)
-    _invite.close_invitations(step.id for step in steps.values())
+    _invitations.close_invitations(step.id for step in steps.values())
 
 
 def reload(case: Case) -> Case:

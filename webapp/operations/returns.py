@@ -15,7 +15,7 @@ from webapp.workflow.approvers import who_decides
 from webapp.workflow.errors import NotYourTurn
 from webapp.workflow.states import Tier
 
-from . import _invite
+from . import _invitations
 from ._sql import changed
 from .errors import Conflict, Invalid, too_long
 
@@ -57,8 +57,8 @@ def give_back(grant: Grant, *, actor: Person, reason: str = "", now: datetime) -
         people, tier = told.people, told.tier
     outbox.post(
         [
-            _invite.notice("grant-returned", "other", now=now, person_id=one, grant_id=grant.id,
-                           data_json='{"admin": true}' if tier is Tier.ADMINS else "{}")
+            _invitations.notice("grant-returned", "other", now=now, person_id=one, grant_id=grant.id,
+                                data_json='{"admin": true}' if tier is Tier.ADMINS else "{}")
             for one in people
         ]
     )  # fmt: skip

@@ -7,7 +7,7 @@ from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person, PolicyRevision, Step, db_now
-from webapp.workflow import machine
+from webapp.workflow import state_machine
 from webapp.workflow.policy import Policy, loads
 from webapp.workflow.states import RequestState, StepState
 
@@ -24,16 +24,16 @@ class Case:
     asked_by: Person
     for_person: Person
 
-    def snapshot(self) -> machine.Request:
+    def snapshot(self) -> state_machine.Request:
         """The same as values for the workflow."""
-        return machine.Request(
+        return state_machine.Request(
             id=self.request.id,
             version=self.request.version,
             state=RequestState(self.request.state),
             asked_by=self.request.asked_by_id,
             for_person=self.request.for_person_id,
             steps=tuple(
-                machine.Step(step.id, step.position, StepState(step.state), step.id in self.overdue)
+                state_machine.Step(step.id, step.position, StepState(step.state), step.id in self.overdue)
                 for step in self.steps
             ),
         )

@@ -1,7 +1,7 @@
 """When people, groups or owners change: who may decide the open steps is worked out again.
 
-Every operation that changes who is active, an admin, a member or an owner calls `rearrange` after it;
-tests/operations/test_rearranged.py looks through the operations for one that does not.
+Every operation that changes who is active, an admin, a member or an owner calls `reassign_open_steps` after it;
+tests/operations/test_reassigned.py looks through the operations for one that does not.
 """
 
 from collections.abc import Collection
@@ -19,11 +19,11 @@ from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState, StepState, Tier
 
-from . import _invite
+from . import _invitations
 from ._sql import changed
 
 
-def rearrange(*, people: Collection[int] = (), groups: Collection[int] = (), apps: Collection[int] = (),
+def reassign_open_steps(*, people: Collection[int] = (), groups: Collection[int] = (), apps: Collection[int] = (),
               now: datetime) -> None:  # fmt: skip
     """Re-resolves the open steps that these people, groups or apps' owners touch, and all that a fallback holds.
 
@@ -111,8 +111,8 @@ def _invite_anew(row: Any, deciders: Deciders, invited: dict[int, Invitation], *
             invitation.key_id = keyring().current
             returning.append((invitation.id, person, invitation.round))
     db.session.flush()
-    _invite.invite(row.request_id, row.id, [person for person in after if person not in invited], now=now)
-    _invite.ask(returning, row.request_id, row.id, now=now)
+    _invitations.invite(row.request_id, row.id, [person for person in after if person not in invited], now=now)
+    _invitations.ask(returning, row.request_id, row.id, now=now)
     audit.record(
         EventKind.STEP_REASSIGNED,
         at=now,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webapp.workflow import machine
+from webapp.workflow import state_machine
 from webapp.workflow.errors import NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
-from webapp.workflow.machine import Request, Step
+from webapp.workflow.state_machine import Request, Step
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
 RITA, FOR, ANA, OTTO, ADAM = 1, 2, 3, 4, 5
@@ -35,14 +35,14 @@ def settled(state: RequestState, of: int = 2) -> Request:
     return Request(9, 4, state, RITA, FOR, tuple(Step(100 + 7 * place, place, step_state) for place in range(of)))
 
 
-def happen(event: str, request: Request, **changes: object) -> machine.Outcome:
+def happen(event: str, request: Request, **changes: object) -> state_machine.Outcome:
     if event == "cancel":
-        return machine.cancel(request)
+        return state_machine.cancel(request)
     if event == "expire":
-        return machine.expire(request)
+        return state_machine.expire(request)
     verdict = Verdict.APPROVED if event == "approve" else Verdict.DENIED
     words: dict[str, object] = {"actor": ANA, "deciders": {ANA}, "reason": "Because." if event == "deny" else ""}
-    return machine.decide(request, verdict=verdict, **(words | changes))  # type: ignore[arg-type]
+    return state_machine.decide(request, verdict=verdict, **(words | changes))  # type: ignore[arg-type]
 
 
 POSITIONS = [(of, position) for of in (1, 2, 3, 10) for position in range(of)]
@@ -187,7 +187,7 @@ def rank(state: StepState) -> int:
     return _ORDER.get(state, 2)
 
 
-def after(request: Request, outcome: machine.Outcome) -> Request:
+def after(request: Request, outcome: state_machine.Outcome) -> Request:
     moves = dict(outcome.moves)
     assert len(moves) == len(outcome.moves), "no step moves twice"
     steps = tuple(Step(one.id, one.position, moves.get(one.id, one.state)) for one in request.steps)

@@ -15,13 +15,13 @@ from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256
-from webapp.workflow import machine
+from webapp.workflow import state_machine
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.errors import NotYourTurn, SelfApproval, Settled
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState, StepState, Tier
 
-from . import _invite, requests
+from . import _invitations, requests
 from ._sql import changed
 from .errors import Conflict, Invalid
 
@@ -112,7 +112,7 @@ def _check(case: Case, actor: Person) -> None:
 
 def _open_step(case: Case) -> Step:
     """Raises Settled when the request is not pending or its time is over."""
-    if machine.require_open(case.snapshot()).overdue or case.open_step is None:
+    if state_machine.require_open(case.snapshot()).overdue or case.open_step is None:
         raise Settled("The deadline for this decision has passed.")
     return case.open_step
 
@@ -164,9 +164,9 @@ def _invite_all(request_id: int, step_id: int, people: tuple[int, ...], *, now: 
             Invitation.step_id == step_id, Invitation.person_id.in_(people)
         )
     ).all()
-    _invite.ask([(one.id, one.person_id, one.round) for one in known], request_id, step_id, now=now)
+    _invitations.ask([(one.id, one.person_id, one.round) for one in known], request_id, step_id, now=now)
     seen = {one.person_id for one in known}
-    _invite.invite(request_id, step_id, [one for one in people if one not in seen], now=now)
+    _invitations.invite(request_id, step_id, [one for one in people if one not in seen], now=now)
 
 
 def _tell(case: Case, actor: Person, words: str, *, now: datetime) -> None:

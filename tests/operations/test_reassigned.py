@@ -57,7 +57,7 @@ def test_every_operation_that_changes_who_decides_looks_at_the_open_steps() -> N
     for path in sorted(OPERATIONS.glob("*.py")):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and writes(node):
-                found[f"{path.stem}.{node.name}"] = "rearrange" in calls(node)
+                found[f"{path.stem}.{node.name}"] = "reassign_open_steps" in calls(node)
     # A new app has no requests.
     assert found.pop("apps.create") is False
     assert len(found) >= 8 and all(found.values()), found
