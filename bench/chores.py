@@ -24,7 +24,7 @@ from webapp.database.transactions import choose, reading
 from webapp.delivery import jobs, mail, outbox
 from webapp.extensions import db
 from webapp.models import Group, Heartbeat, Invitation, Notice, Person, Step, db_now
-from webapp.operations import requests
+from webapp.operations import expiry
 from webapp.queries import mails
 from webapp.text import public_id
 
@@ -55,7 +55,7 @@ def expire(number: int) -> dict[str, float]:
     db.session.remove()
     before = most = memory().rss
     began = time.perf_counter()
-    while requests.expire_overdue(now=clock.now(), limit=jobs.EXPIRE_BATCH):
+    while expiry.expire_overdue(now=clock.now(), limit=jobs.EXPIRE_BATCH):
         outbox.commit()
         most = max(most, memory().rss)
     seconds = time.perf_counter() - began

@@ -13,7 +13,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, Group, Icon, Person, PolicyRevision, Step
-from webapp.operations import apps, groups, people, requests
+from webapp.operations import apps, decisions, grants, groups, people, requests
 from webapp.queries import cases, directory
 from webapp.queries.cases import Case
 from webapp.text import fold
@@ -128,7 +128,7 @@ def with_icon(app: App, *, body: bytes, sha256: str) -> None:
 def grant(person: Person, wanted: App) -> Grant:
     """An app without approval, added by the person."""
     choose("write")
-    made = requests.add(wanted, revision_of(wanted), person=person, now=clock.now())
+    made = grants.add_directly(wanted, revision_of(wanted), person=person, now=clock.now())
     outbox.commit()
     return made
 
@@ -145,7 +145,7 @@ def decide(
     """One decision, committed."""
     choose("write")
     directory.lock()
-    requests.decide(
+    decisions.decide(
         case_of(made),
         actor=actor,
         verdict=verdict,

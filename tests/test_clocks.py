@@ -26,7 +26,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import jobs, mail, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Heartbeat, Notice, Person, PersonSession, db_now
-from webapp.operations import requests
+from webapp.operations import decisions, expiry, requests
 from webapp.operations.errors import Conflict
 from webapp.queries import directory, mails
 from webapp.times import Times, zone
@@ -103,7 +103,7 @@ def test_nothing_expires_early_on_a_machine_that_is_ahead(machine: Machine, comp
     due_in(made, timedelta(minutes=5))
     with machine(skew):
         choose("write")
-        requests.expire_overdue(now=clock.now())
+        expiry.expire_overdue(now=clock.now())
         outbox.commit()
         assert state(made) == "pending"
         factories.decide(made, company.ana)
@@ -118,7 +118,7 @@ def test_nobody_decides_late_on_a_machine_that_is_behind(machine: Machine, compa
         with pytest.raises(Settled):
             factories.decide(made, company.ana)
         db.session.rollback()
-        requests.expire_overdue(now=clock.now())
+        expiry.expire_overdue(now=clock.now())
         outbox.commit()
     assert state(made) == "expired"
     assert is_now(db.session.get_one(AccessRequest, made.id).settled_at)
@@ -140,7 +140,7 @@ def test_a_decision_that_was_begun_in_time_and_comes_too_late_is_refused(company
         else {"due": database_now_inside() - timedelta(seconds=1), "id": step.id},
     )
     with pytest.raises(Conflict):
-        requests.decide(case, actor=ana, verdict=Verdict.APPROVED, channel=Channel.BROWSER, now=clock.now())
+        decisions.decide(case, actor=ana, verdict=Verdict.APPROVED, channel=Channel.BROWSER, now=clock.now())
     db.session.rollback()
     assert state(made) == "pending"
 

@@ -29,7 +29,7 @@ from webapp.models import (
     PolicyRevision,
     Step,
 )
-from webapp.operations import requests
+from webapp.operations import expiry
 from webapp.passwords import fits
 from webapp.queries.approvals import waiting_for
 from webapp.record import audit
@@ -157,7 +157,7 @@ def test_nothing_is_overdue_and_the_past_is_in_the_past(seeded: str) -> None:
             assert step.settled_at is not None and step.due_at is not None
             assert timedelta(0) <= step.settled_at - step.due_at < timedelta(minutes=1)
     choose("write")
-    assert requests.expire_overdue(now=now) == 0
+    assert expiry.expire_overdue(now=now) == 0
 
 
 @ON_ONE_ENGINE

@@ -21,7 +21,7 @@ from webapp.delivery.mail import mime, smtp
 from webapp.delivery.mail.answers import EXPLAINED
 from webapp.extensions import db, settings
 from webapp.models import Organisation
-from webapp.operations import mails, people, requests
+from webapp.operations import expiry, mails, people
 from webapp.operations import organisation as company
 from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
@@ -159,7 +159,7 @@ def restored() -> None:
     """Run once after restoring a backup, before web and worker start: ends what is overdue by now, and holds every
     email that may have gone out already, until an admin has looked."""
     now = clock.now()
-    while requests.expire_overdue(now=now):
+    while expiry.expire_overdue(now=now):
         outbox.commit()
     db.session.rollback()
     held = mails.hold(now=now)

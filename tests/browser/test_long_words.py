@@ -23,7 +23,7 @@ from webapp.delivery import outbox
 from webapp.embedded import mailstore
 from webapp.extensions import db
 from webapp.models import Notice, Organisation, Person
-from webapp.operations import grants, people, requests
+from webapp.operations import comments, grants, people, requests
 from webapp.passwords import hash_password
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy, StepRule
@@ -92,7 +92,7 @@ class Long:
         given = {"a": [f"P{W}"], "b": [f"O{W}"], "c": [LONG]}
         made = factories.request(rita, asked, message=f"{LONG} {LONG}\n{LONG}", given=given)
         choose("write")
-        requests.comment(factories.case_of(made), actor=ana, body=LONG * 3, now=clock.now())
+        comments.add(factories.case_of(made), actor=ana, body=LONG * 3, now=clock.now())
         outbox.commit()
         for one, verdict in ((factories.request(rita, wanted, message=LONG), Verdict.DENIED),
                              (factories.request(rita, other, message=LONG), Verdict.APPROVED)):  # fmt: skip

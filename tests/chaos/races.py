@@ -30,7 +30,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Decision, Invitation, Person, PolicyRevision, Step
-from webapp.operations import requests
+from webapp.operations import expiry
 from webapp.workflow.policy import loads
 
 EVENTS = ("approve", "deny", "cancel", "expire", "rule", "deactivate")
@@ -273,7 +273,7 @@ def expire(app: Flask, request_id: int) -> Answer:
     """What a worker's sweep does. 200: it ended this request."""
     with app.app_context():
         choose("write")
-        requests.expire_overdue(now=clock.now())
+        expiry.expire_overdue(now=clock.now())
         mine = any(getattr(one, "request", None) == request_id for one in db.session().info.get("uncommitted", []))
         outbox.commit()
         return Answer(200 if mine else 409)

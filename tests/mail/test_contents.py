@@ -21,7 +21,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Invitation, Notice, Organisation, Person
-from webapp.operations import grants, people, requests
+from webapp.operations import approval_codes, comments, decisions, grants, people, requests
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, Channel, RequestState, Verdict, Visibility
@@ -192,7 +192,7 @@ def test_asked_again_and_a_new_code_say_so(company: Company, smtp: SmtpServer, d
     outbox.commit()
     drain()
     choose("write")
-    requests.mail_new_code(factories.case_of(made), db.session.query(Invitation).one(), now=clock.now())
+    approval_codes.mail_new_code(factories.case_of(made), db.session.query(Invitation).one(), now=clock.now())
     outbox.commit()
     drain()
     first, again, renewed = smtp.to("ana@example.com")
@@ -209,7 +209,7 @@ def test_the_same_mail_once_more_says_so_and_has_the_same_link(
     drain()
     choose("write")
     later = clock.now() + timedelta(minutes=11)
-    requests.mail_same_code(factories.case_of(made), db.session.query(Invitation).one(), now=later)
+    approval_codes.mail_same_code(factories.case_of(made), db.session.query(Invitation).one(), now=later)
     outbox.commit()
     drain()
     first, same = smtp.to("ana@example.com")
@@ -226,7 +226,7 @@ def test_closed_by_wrong_codes_the_mail_says_what_to_do_and_holds_no_code(
     drain()
     choose("write")
     for _ in range(5):
-        requests.count_wrong_code(factories.case_of(made), db.session.query(Invitation).one(), now=clock.now())
+        approval_codes.count_wrong_code(factories.case_of(made), db.session.query(Invitation).one(), now=clock.now())
     outbox.commit()
     drain()
     first, closed = smtp.to("ana@example.com")
@@ -385,7 +385,7 @@ def test_an_admins_override_is_called_that(company: Company, smtp: SmtpServer, d
     made = factories.request(company.rita, factories.app("Salesforce", company.finance))
     drain()
     choose("write")
-    requests.decide(
+    decisions.decide(
         factories.case_of(made), actor=company.adam, verdict=Verdict.APPROVED, comment="Both are away.",
         channel=Channel.ADMIN, now=clock.now(),
     )  # fmt: skip
@@ -403,7 +403,7 @@ def test_an_added_app_comes_with_its_words(company: Company, smtp: SmtpServer, d
     )
     app = factories.app("Apptio", policy=rule, launch_url="https://apptio.example.com/")
     choose("write")
-    requests.add(app, factories.revision_of(app), person=company.rita, now=clock.now())
+    grants.add_directly(app, factories.revision_of(app), person=company.rita, now=clock.now())
     outbox.commit()
     drain()
     mail = smtp.one_to("rita@example.com")
@@ -505,7 +505,7 @@ def test_only_a_web_address_becomes_a_button(
     made = factories.app("Apptio", policy=Policy(approval_required=False), launch_url="https://ok.example.com")
     choose("write")
     db.session.execute(text("UPDATE apps SET launch_url = :url"), {"url": launch})
-    requests.add(made, factories.revision_of(made), person=company.rita, now=clock.now())
+    grants.add_directly(made, factories.revision_of(made), person=company.rita, now=clock.now())
     outbox.commit()
     drain()
     never_says(smtp.one_to("rita@example.com"), launch)
@@ -582,7 +582,7 @@ def test_a_comment_says_who_wrote_what_and_stays_in_the_thread(
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     for who, words in ((company.rita, "By <Friday>,\nplease."), (company.ana, "I look at it.")):
         choose("write")
-        requests.comment(factories.case_of(made), actor=who, body=words, now=clock.now())
+        comments.add(factories.case_of(made), actor=who, body=words, now=clock.now())
         outbox.commit()
     drain()
     asked, to_ana = smtp.to("ana@example.com")

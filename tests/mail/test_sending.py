@@ -24,7 +24,7 @@ from webapp.delivery import jobs, mail, outbox
 from webapp.delivery.mail import smtp as smtp_module
 from webapp.extensions import broker, db
 from webapp.models import AccessRequest, Grant, Heartbeat, Invitation, Notice, Person
-from webapp.operations import groups, people, requests
+from webapp.operations import approval_codes, comments, groups, people, requests
 from webapp.workflow.states import Verdict
 
 Drain = Callable[[], None]
@@ -352,7 +352,7 @@ def test_a_comment_is_not_mailed_to_those_who_need_not_answer_any_more(
     (made,) = asked(company)
     for who, words in ((company.rita, "By Friday, please."), (company.ana, "I look at it.")):
         choose("write")
-        requests.comment(factories.case_of(made), actor=who, body=words, now=clock.now())
+        comments.add(factories.case_of(made), actor=who, body=words, now=clock.now())
         outbox.commit()
     factories.decide(made, company.ana)
     drain()
@@ -364,7 +364,7 @@ def test_a_comment_is_not_mailed_to_those_who_need_not_answer_any_more(
 def test_only_the_newest_link_is_mailed(company: Company, smtp: SmtpServer, drain: Drain) -> None:
     (made,) = asked(company)
     choose("write")
-    requests.mail_new_code(factories.case_of(made), db.session.query(Invitation).one(), now=clock.now())
+    approval_codes.mail_new_code(factories.case_of(made), db.session.query(Invitation).one(), now=clock.now())
     outbox.commit()
     drain()
     assert len(smtp.mails) == 1

@@ -11,7 +11,7 @@ from webapp.workflow import state_machine
 from webapp.workflow.approvers import Deciders, Directory, require_deciders, who_decides
 from webapp.workflow.errors import NobodyCanDecide, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
 from webapp.workflow.policy import Approver
-from webapp.workflow.state_machine import approve_past_the_chain
+from webapp.workflow.state_machine import approve_remaining_steps
 from webapp.workflow.states import RequestState, StepState, Verdict
 
 WORDS: dict[type[WorkflowError], str] = {
@@ -69,7 +69,7 @@ class Core:
     def decide(self, person: str, number: int, seen: int, verdict: Verdict, reason: str) -> None:
         request = self.now(number)
         deciders = self.deciders(request)
-        self.carry_out(
+        self.apply_outcome(
             request,
             state_machine.decide(
                 request, actor=self.keys[person], verdict=verdict, deciders=deciders.people if deciders else (),
@@ -79,7 +79,7 @@ class Core:
 
     def cancel(self, person: str, number: int) -> None:
         request = self.now(number)
-        self.carry_out(request, state_machine.cancel(request))
+        self.apply_outcome(request, state_machine.cancel(request))
 
     def add(self, person: str, app: str) -> None:
         self.sweep(person, app)
@@ -91,7 +91,7 @@ class Core:
                 continue
             request = self.now(number)
             with suppress(Settled):
-                self.carry_out(request, state_machine.expire(request))
+                self.apply_outcome(request, state_machine.expire(request))
 
     def approval_off(self, actor: str, app: str, way: str, reason: str) -> None:
         if way != "finish" and not reason:
@@ -102,9 +102,9 @@ class Core:
                 continue
             with suppress(Settled):
                 if way == "cancel":
-                    self.carry_out(request, state_machine.cancel(request))
+                    self.apply_outcome(request, state_machine.cancel(request))
                 elif way == "approve":
-                    self.carry_out(request, approve_past_the_chain(request, actor=self.keys[actor], reason=reason))
+                    self.apply_outcome(request, approve_remaining_steps(request, actor=self.keys[actor], reason=reason))
 
     def deactivate(self, actor: str, person: str) -> None:
         for number, told in enumerate(self.book.requests):
@@ -118,7 +118,7 @@ class Core:
         steps = [replace(step, overdue=self.due.get(step.id, 999) <= self.book.today) for step in request.steps]
         return replace(request, steps=tuple(steps))
 
-    def carry_out(self, request: state_machine.Request, outcome: state_machine.Outcome) -> None:
+    def apply_outcome(self, request: state_machine.Request, outcome: state_machine.Outcome) -> None:
         self.requests[request.id] = self.moved(replace(request, state=outcome.state), outcome.moves)
 
     def moved(self, request: state_machine.Request, moves: tuple[tuple[int, StepState], ...]) -> state_machine.Request:

@@ -18,7 +18,19 @@ from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox
 from webapp.extensions import broker, db
 from webapp.models import AccessRequest, App, Grant, Group, Invitation, Person, PolicyRevision, Step, db_now
-from webapp.operations import apps, grants, groups, pending, people, requests, returns, step_in
+from webapp.operations import (
+    approval_codes,
+    apps,
+    decisions,
+    expiry,
+    grants,
+    groups,
+    pending,
+    people,
+    requests,
+    returns,
+    step_in,
+)
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import asked, cases, directory, holdings, mails
 from webapp.record import audit
@@ -131,7 +143,7 @@ class Database:
 
     def add(self, person: str, app: str) -> None:
         row, revision = self._form(app)
-        requests.add(row, revision, person=self._person(person), now=clock.now())
+        grants.add_directly(row, revision, person=self._person(person), now=clock.now())
 
     def submit(self, person: str, app: str, seat: str, stale: bool) -> None:
         row, revision = self._form(app)
@@ -153,7 +165,7 @@ class Database:
     def _decide(self, person: str, number: int, seen: int, verdict: Verdict, comment: str, seat: str) -> None:
         directory.lock()
         case = self._case(number)
-        requests.decide(
+        decisions.decide(
             case, actor=self._person(person), verdict=verdict, comment=comment, given={SEAT: [seat]},
             step_id=case.steps[seen].id, channel=Channel.BROWSER, now=clock.now(),
         )  # fmt: skip
@@ -175,7 +187,7 @@ class Database:
         ).first()
         if invitation is None:
             raise NotYourTurn("Nobody asked.")
-        requests.mail_new_code(case, invitation, now=clock.now())
+        approval_codes.mail_new_code(case, invitation, now=clock.now())
 
     def pass_days(self, days: int) -> None:
         """Time is not waited for: what is written down moves into the past, on this database's own clock."""
@@ -185,13 +197,13 @@ class Database:
             step.due_at -= gone
         for request in db.session.scalars(select(AccessRequest)):
             request.created_at -= gone
-            if request.asked_again_at is not None:
-                request.asked_again_at -= gone
+            if request.reminded_at is not None:
+                request.reminded_at -= gone
         for invitation in db.session.scalars(select(Invitation)):
             invitation.codes_day = ""
 
     def sweep(self) -> None:
-        while requests.expire_overdue(now=clock.now(), limit=2):
+        while expiry.expire_overdue(now=clock.now(), limit=2):
             outbox.commit()
 
     def post_office(self) -> None:

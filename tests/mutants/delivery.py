@@ -102,7 +102,7 @@ MUTANTS = [
         "tests/operations/test_decide.py",
         [
             Change(
-                "webapp/operations/requests.py::_who_answers",
+                "webapp/operations/comments.py::_who_answers",
                 "Invitation.step_id == case.open_step.id, Invitation.live",
                 "Invitation.step_id == case.open_step.id",
             ),
@@ -127,7 +127,7 @@ MUTANTS = [
         "tests/operations/test_outcome_domains.py",
         [
             Change(
-                "webapp/operations/requests.py::_outcome_notices",
+                "webapp/operations/_outcome_notices.py::outcome_notices",
                 "for address in dict.fromkeys(rule.others) if address not in outside",
                 "for address in dict.fromkeys(rule.others)",
             ),

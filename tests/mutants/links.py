@@ -70,7 +70,7 @@ MUTANTS = [
         "tests/operations/test_codes.py tests/views/test_approver_code.py",
         [
             Change(
-                "webapp/operations/requests.py::count_wrong_code",
+                "webapp/operations/approval_codes.py::count_wrong_code",
                 "wrong_codes=Invitation.wrong_codes + 1",
                 "wrong_codes=Invitation.wrong_codes",
             ),

@@ -51,7 +51,7 @@ MUTANTS = [
         "tests/operations/test_own_access.py",
         [
             Change(
-                "webapp/operations/requests.py::add",
+                "webapp/operations/grants.py::add_directly",
                 "own is not None and not own.is_alone",
                 "False",
             ),
@@ -76,7 +76,7 @@ MUTANTS = [
         [
             Change(
                 "webapp/operations/requests.py::submit",
-                "_often.check_request(app, stands.lately, now=now)",
+                "_often.check_request(app, eligibility.lately, now=now)",
                 "pass",
             ),
         ],

@@ -28,12 +28,12 @@ MUTANTS = [
             Change("webapp/workflow/approvers.py::require_deciders", "not found or any", "any"),
             Change(
                 "webapp/operations/requests.py::submit",
-                "_invitations.lay_out(request.id, policy, deciders[0], now=now)",
+                "_invitations.create_steps(request.id, policy, deciders[0], now=now)",
                 "if not policy.steps:\n"
                 "    request.state = RequestState.APPROVED.value\n"
                 "    db.session.add(Grant(app_id=app.id, person_id=person.id, request_id=request.id, created_at=now))\n"
                 "    return request\n"
-                "_invitations.lay_out(request.id, policy, deciders[0], now=now)",
+                "_invitations.create_steps(request.id, policy, deciders[0], now=now)",
             ),
         ],
     ),
@@ -60,7 +60,7 @@ MUTANTS = [
                 "",
             ),
             Change(
-                "webapp/operations/requests.py::_MOVE_IN_TIME",
+                "webapp/operations/_transition.py::_IN_TIME",
                 "Step.state == StepState.OPEN.value, Step.due_at > db_now()",
                 "Step.state == StepState.OPEN.value",
             ),
@@ -72,7 +72,7 @@ MUTANTS = [
         "tests/test_clocks.py tests/operations/test_races.py tests/operations/test_decide.py",
         [
             Change(
-                "webapp/operations/requests.py::_MOVE_IN_TIME",
+                "webapp/operations/_transition.py::_IN_TIME",
                 "Step.state == StepState.OPEN.value, Step.due_at > db_now()",
                 "Step.state == StepState.OPEN.value",
             ),
@@ -108,15 +108,24 @@ MUTANTS = [
         "tests/operations/test_races.py tests/operations/test_decide.py",
         [
             Change(
-                "webapp/operations/requests.py::_MOVE",
-                'AccessRequest.id == bindparam("request"), AccessRequest.state == RequestState.PENDING.value, '
-                'AccessRequest.version == bindparam("seen")',
+                "webapp/operations/_transition.py::_PENDING",
+                "update(AccessRequest).where(AccessRequest.state == RequestState.PENDING.value)",
+                "update(AccessRequest)",
+            ),
+            Change(
+                "webapp/operations/_transition.py::_SEEN",
+                'AccessRequest.id == bindparam("request"), AccessRequest.version == bindparam("seen")',
                 'AccessRequest.id == bindparam("request")',
             ),
             Change(
-                "webapp/operations/requests.py::_move",
+                "webapp/operations/_transition.py::transition",
                 '"request": case.request.id, "seen": case.request.version',
                 '"request": case.request.id',
+            ),
+            Change(
+                "webapp/operations/_transition.py::hold",
+                "request=case.request.id, seen=case.request.version",
+                "request=case.request.id",
             ),
         ],
     ),
@@ -126,9 +135,10 @@ MUTANTS = [
         "tests/operations/test_decide.py tests/operations/test_races.py",
         [
             Change(
-                "webapp/operations/requests.py::_MOVE",
-                "AccessRequest.version + 1",
-                'AccessRequest.version + sql_case((bindparam("new_state") == "pending", 0), else_=1)',
+                "webapp/operations/_transition.py::_NEXT",
+                '"state": bindparam("new_state")',
+                '"state": bindparam("new_state"), "version": AccessRequest.version '
+                '+ __import__("sqlalchemy").case((bindparam("new_state") == "pending", 0), else_=1)',
             ),
         ],
     ),
@@ -150,29 +160,26 @@ MUTANTS = [
         "tests/operations/test_expire.py tests/operations/test_races.py",
         [
             Change(
-                "webapp/operations/requests.py::expire_overdue",
+                "webapp/operations/expiry.py::expire_overdue",
                 "and_(Step.request_id == AccessRequest.id, Step.state == StepState.OPEN.value)",
                 "and_(Step.request_id == AccessRequest.id)",
             ),
             Change(
-                "webapp/operations/requests.py::expire_overdue",
+                "webapp/operations/expiry.py::expire_overdue",
                 "Step.due_at <= db_now(), AccessRequest.state == RequestState.PENDING.value",
                 "Step.due_at <= db_now(), AccessRequest.state != RequestState.EXPIRED.value",
             ),
             Change(
-                "webapp/operations/requests.py::expire_overdue",
+                "webapp/operations/expiry.py::expire_overdue",
                 "with suppress(Settled):\n    outcomes[id] = state_machine.expire(request)",
                 "outcomes[id] = state_machine.Outcome(\n"
                 "    RequestState.EXPIRED, tuple((step.id, StepState.EXPIRED) for step in request.steps)\n"
                 ")",
             ),
             Change(
-                "webapp/operations/requests.py::expire_overdue",
-                "tuple_(AccessRequest.id, AccessRequest.version).in_("
-                "[(row.id, row.version) for row in overdue if row.id in outcomes]), "
-                "AccessRequest.state == RequestState.PENDING.value",
-                "tuple_(AccessRequest.id, AccessRequest.version).in_("
-                "[(row.id, row.version) for row in overdue if row.id in outcomes])",
+                "webapp/operations/_transition.py::transition_all",
+                "_PENDING.where",
+                "update(AccessRequest).values(version=AccessRequest.version + 1).where",
             ),
         ],
     ),
@@ -182,7 +189,7 @@ MUTANTS = [
         "tests/operations/test_decide.py",
         [
             Change(
-                "webapp/operations/requests.py::_grant",
+                "webapp/operations/grants.py::grant_from_request",
                 'state="active", values_json=dump_values(values)',
                 'state="active"',
             ),

@@ -13,7 +13,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Invitation, Person
-from webapp.operations import groups, requests
+from webapp.operations import approval_codes, groups
 from webapp.operations.errors import Conflict
 from webapp.workflow.errors import NotYourTurn, Settled
 
@@ -32,14 +32,14 @@ def invitation_of(person: Person) -> Invitation:
 
 def guess_wrong(made: AccessRequest, person: Person) -> int | None:
     invitation = invitation_of(person)
-    left = requests.count_wrong_code(factories.case_of(made), invitation, now=NOON)
+    left = approval_codes.count_wrong_code(factories.case_of(made), invitation, now=NOON)
     outbox.commit()
     return left
 
 
 def new_code(made: AccessRequest, person: Person, *, days: int = 0) -> None:
     try:
-        requests.mail_new_code(factories.case_of(made), invitation_of(person), now=NOON + timedelta(days=days))
+        approval_codes.mail_new_code(factories.case_of(made), invitation_of(person), now=NOON + timedelta(days=days))
     finally:
         outbox.commit()
 
@@ -71,7 +71,7 @@ def test_a_wrong_code_of_an_earlier_round_counts_nothing(made: AccessRequest, co
     stale = invitation_of(company.ben)
     db.session.expunge(stale)
     new_code(made, company.ben)
-    requests.count_wrong_code(factories.case_of(made), stale, now=NOON)
+    approval_codes.count_wrong_code(factories.case_of(made), stale, now=NOON)
     outbox.commit()
     assert invitation_of(company.ben).wrong_codes == 0
 
@@ -107,7 +107,7 @@ def test_of_two_clicks_one_sends(made: AccessRequest, company: Company) -> None:
     db.session.expunge(stale)
     new_code(made, company.ben)
     with pytest.raises(Conflict, match="already sent you a new code"):
-        requests.mail_new_code(factories.case_of(made), as_it_was(stale), now=NOON)
+        approval_codes.mail_new_code(factories.case_of(made), as_it_was(stale), now=NOON)
     db.session.rollback()
     assert invitation_of(company.ben).round == 2
 
@@ -126,7 +126,7 @@ def test_whoever_left_the_group_gets_no_new_code(made: AccessRequest, company: C
     groups.remove_member(company.finance, company.ben, actor=company.adam, now=clock.now())
     outbox.commit()
     with pytest.raises(NotYourTurn):
-        requests.mail_new_code(factories.case_of(made), as_it_was(stale), now=NOON)
+        approval_codes.mail_new_code(factories.case_of(made), as_it_was(stale), now=NOON)
     db.session.rollback()
 
 

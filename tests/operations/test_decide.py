@@ -31,9 +31,9 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Grant, Person
-from webapp.operations import apps, groups, people, requests
+from webapp.operations import apps, comments, decisions, groups, people
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import directory
+from webapp.queries import cases, directory
 from webapp.text import sha256
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled
 from webapp.workflow.policy import OutcomeRule
@@ -46,7 +46,7 @@ def decide(made: AccessRequest, actor: Person, verdict: Verdict = APPROVED, **wo
     choose("write")
     directory.lock()
     options = {"channel": Channel.BROWSER, "now": clock.now(), "comment": "No." if verdict is DENIED else ""} | words
-    requests.decide(factories.case_of(made), actor=actor, verdict=verdict, **options)  # type: ignore[arg-type]
+    decisions.decide(factories.case_of(made), actor=actor, verdict=verdict, **options)  # type: ignore[arg-type]
     outbox.commit()
 
 
@@ -331,7 +331,7 @@ def test_the_due_instant_decides_inside_the_statement_too(company: Company) -> N
     db.session.rollback()
     factories.overdue(made)
     with pytest.raises(Conflict, match="someone else has decided, or the deadline has passed"):
-        requests.decide(case, actor=company.ana, verdict=APPROVED, channel=Channel.BROWSER, now=clock.now())
+        decisions.decide(case, actor=company.ana, verdict=APPROVED, channel=Channel.BROWSER, now=clock.now())
     db.session.rollback()
     assert state(made) == "pending"
 
@@ -344,11 +344,11 @@ def test_a_case_read_before_somebody_else_decided_is_refused(company: Company) -
     decide(made, company.chloe)
     lines = len(events())
     with pytest.raises(Conflict):
-        requests.decide(case, actor=company.ben, verdict=DENIED, comment="No.", channel=Channel.CODE, now=clock.now())
+        decisions.decide(case, actor=company.ben, verdict=DENIED, comment="No.", channel=Channel.CODE, now=clock.now())
     db.session.rollback()
     outbox.commit()
     assert len(events()) == lines
-    assert requests.reload(case).request.state == "approved"
+    assert cases.reload(case).request.state == "approved"
 
 
 def test_a_denial_without_a_reason_and_a_reason_too_long_are_refused(company: Company) -> None:
@@ -420,18 +420,18 @@ def test_each_step_has_the_time_that_the_rule_gives_it_from_when_it_opens(compan
 
 def test_comments_stay_out_of_the_record(company: Company) -> None:
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
-    requests.comment(factories.case_of(made), actor=company.rita, body=" By Friday,\r\nplease. ", now=clock.now())
+    comments.add(factories.case_of(made), actor=company.rita, body=" By Friday,\r\nplease. ", now=clock.now())
     outbox.commit()
     assert events("request.commented")[0]["facts"] == {"comment": sha256("By Friday,\nplease.")}
     assert rows("comments", "body = 'By Friday,\nplease.'") == 1
     for body in ("", " \n", "x" * 1001):
         with pytest.raises(Invalid):
-            requests.comment(factories.case_of(made), actor=company.rita, body=body, now=clock.now())
+            comments.add(factories.case_of(made), actor=company.rita, body=body, now=clock.now())
 
 
 def comment(made: AccessRequest, actor: Person, body: str) -> None:
     choose("write")
-    requests.comment(factories.case_of(made), actor=actor, body=body, now=clock.now())
+    comments.add(factories.case_of(made), actor=actor, body=body, now=clock.now())
     outbox.commit()
 
 

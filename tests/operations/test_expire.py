@@ -12,7 +12,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Step
-from webapp.operations import apps, people, requests
+from webapp.operations import apps, expiry, people, requests
 from webapp.operations.errors import Conflict
 from webapp.workflow.policy import OutcomeRule, Policy
 from webapp.workflow.states import Verdict
@@ -20,7 +20,7 @@ from webapp.workflow.states import Verdict
 
 def sweep(limit: int = 500) -> int:
     choose("write")
-    looked_at = requests.expire_overdue(now=clock.now(), limit=limit)
+    looked_at = expiry.expire_overdue(now=clock.now(), limit=limit)
     outbox.commit()
     return looked_at
 
@@ -131,7 +131,7 @@ def test_a_step_that_an_approval_settled_in_the_meantime_is_left_alone(
     """The sweep saw an overdue step; before it held the request, an approval that was in time moved it on."""
     made = factories.request(company.rita, factories.app("Salesforce", company.ana, company.finance))
     factories.overdue(made)
-    held = requests._held
+    held = expiry.pending_snapshots
 
     def moved_on(rows: object) -> object:
         db.session.query(Step).filter_by(request_id=made.id, position=0).update({"state": "approved"})
@@ -140,7 +140,7 @@ def test_a_step_that_an_approval_settled_in_the_meantime_is_left_alone(
         )
         return held(rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(requests, "_held", moved_on)
+    monkeypatch.setattr(expiry, "pending_snapshots", moved_on)
     sweep()
     assert state(made) == "pending"
     assert [one for one, _ in steps(made)] == ["approved", "open"]

@@ -12,7 +12,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.keys import KeyRing
 from webapp.models import Group, Invitation, Person
-from webapp.operations import groups, requests
+from webapp.operations import approval_codes, groups
 from webapp.operations.errors import Conflict, Invalid
 from webapp.workflow.errors import NotYourTurn
 
@@ -61,8 +61,8 @@ def test_who_comes_back_has_all_tries_and_a_link_of_the_present_key(
     made = factories.request(company.rita, factories.app("Salesforce", company.finance))
     choose("write")
     invitation = db.session.query(Invitation).filter_by(person_id=company.ben.id).one()
-    for _ in range(requests.WRONG_CODES):
-        requests.count_wrong_code(factories.case_of(made), invitation, now=clock.now())
+    for _ in range(approval_codes.WRONG_CODES):
+        approval_codes.count_wrong_code(factories.case_of(made), invitation, now=clock.now())
     outbox.commit()
     remove(company.finance, company.ben, company.adam)
     keys = KeyRing(("quite another secret of this installation", app.extensions["settings"].secret_key))

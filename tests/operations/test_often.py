@@ -16,7 +16,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Person
-from webapp.operations import _often, grants, people, requests
+from webapp.operations import _often, comments, grants, people
 from webapp.operations.errors import Conflict, Invalid
 
 
@@ -31,7 +31,7 @@ def add_and_remove(of: Company, app: App, *, give: bool) -> None:
         grant = grants.give(app, factories.revision_of(app), person=of.rita, actor=of.adam, given={}, reason="So.",
                             now=clock.now())  # fmt: skip
     else:
-        grant = requests.add(app, factories.revision_of(app), person=of.rita, now=clock.now())
+        grant = grants.add_directly(app, factories.revision_of(app), person=of.rita, now=clock.now())
     outbox.commit()
     grants.remove(grant, actor=of.adam, reason="So.", now=clock.now())
     outbox.commit()
@@ -87,7 +87,7 @@ def test_a_talk_is_not_a_flood(company: Company) -> None:
 
     def say() -> None:
         choose("write")
-        requests.comment(case_of(made), actor=company.rita, body=next(words), now=clock.now())
+        comments.add(case_of(made), actor=company.rita, body=next(words), now=clock.now())
         outbox.commit()
 
     said = (

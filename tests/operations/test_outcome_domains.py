@@ -13,7 +13,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Organisation, Person
-from webapp.operations import apps, organisation, people, requests
+from webapp.operations import apps, expiry, organisation, people
 from webapp.operations.errors import Invalid
 from webapp.queries import domains
 from webapp.workflow.policy import OutcomeRule
@@ -92,7 +92,7 @@ def test_what_a_rule_has_from_before_stays_and_is_not_mailed(company: Company) -
         made = factories.request(company.rita if verdict is Verdict.APPROVED else company.otto, figma)
         if verdict is None:
             factories.overdue(made)
-            requests.expire_overdue(now=clock.now())
+            expiry.expire_overdue(now=clock.now())
             outbox.commit()
         else:
             factories.decide(made, company.ana, verdict)

@@ -15,7 +15,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Grant, Person
-from webapp.operations import apps, grants, groups, people, requests
+from webapp.operations import apps, grants, groups, people
 from webapp.operations.errors import Conflict
 from webapp.queries import own_access
 from webapp.workflow.entitlements import Entitlement
@@ -25,7 +25,7 @@ EMPTY = Entitlement("role", "Role", "choice", ("Reader", "Writer"), default="Rea
 
 def add(person: Person, app: App) -> Grant:
     choose("write")
-    made = requests.add(app, factories.revision_of(app), person=person, now=clock.now())
+    made = grants.add_directly(app, factories.revision_of(app), person=person, now=clock.now())
     outbox.commit()
     return made
 
@@ -33,7 +33,7 @@ def add(person: Person, app: App) -> Grant:
 def refused(person: Person, app: App) -> str:
     choose("write")
     with pytest.raises(Conflict) as caught:
-        requests.add(app, factories.revision_of(app), person=person, now=clock.now())
+        grants.add_directly(app, factories.revision_of(app), person=person, now=clock.now())
     db.session.rollback()
     assert rows("grants") == 0
     return str(caught.value)

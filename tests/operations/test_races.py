@@ -18,7 +18,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Group, Icon, Person
-from webapp.operations import apps, groups, icons, people, requests
+from webapp.operations import apps, decisions, expiry, grants, groups, icons, people, requests
 from webapp.operations.errors import Conflict
 from webapp.queries import cases, directory
 from webapp.record import audit
@@ -71,7 +71,7 @@ def deciding(request_id: int, person_id: int, verdict: Verdict) -> Act:
         case = cases.load(id=request_id)
         actor = db.session.get_one(Person, person_id)
         assert case is not None
-        requests.decide(
+        decisions.decide(
             case, actor=actor, verdict=verdict, comment="So.", channel=Channel.BROWSER, now=clock.now()
         )  # fmt: skip
         outbox.commit()
@@ -94,7 +94,7 @@ def cancelling(request_id: int, person_id: int) -> Act:
 
 def expiring(request_id: int) -> Act:
     def act() -> str:
-        requests.expire_overdue(now=clock.now())
+        expiry.expire_overdue(now=clock.now())
         # What this sweep did, told apart from what it found done.
         mine = any(getattr(one, "request", None) == request_id for one in db.session().info.get("uncommitted", []))
         outbox.commit()
@@ -148,7 +148,7 @@ def test_of_two_at_once_exactly_one_wins(app: Flask, company: Company, one: str,
         if not won:
             factories.overdue(made)
             choose("write")
-            requests.expire_overdue(now=clock.now())
+            expiry.expire_overdue(now=clock.now())
             outbox.commit()
             won = ["expired"]
         consistent(made, str(won[0]))
@@ -220,7 +220,7 @@ def adding(app_id: int, person_id: int) -> Act:
     def act() -> str:
         wanted = db.session.get_one(App, app_id)
         person = db.session.get_one(Person, person_id)
-        requests.add(wanted, factories.revision_of(wanted), person=person, now=clock.now())
+        grants.add_directly(wanted, factories.revision_of(wanted), person=person, now=clock.now())
         outbox.commit()
         return "added"
 

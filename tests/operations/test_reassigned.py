@@ -18,7 +18,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Invitation, Membership, Organisation, Person
-from webapp.operations import apps, groups, people, requests
+from webapp.operations import apps, decisions, groups, people
 from webapp.operations.errors import Conflict
 from webapp.queries import asked
 from webapp.workflow.states import Channel, Verdict
@@ -97,7 +97,7 @@ def test_a_group_that_goes_takes_no_decision_with_it(company: Company, monkeypat
     assert asked.look().wrong == []
     assert mails(told) == [("approval-asked", "approver", "adam")]
     made = case_of(db.session.query(AccessRequest).one())
-    requests.decide(made, actor=company.adam, verdict=Verdict.APPROVED, channel=Channel.BROWSER, now=clock.now())
+    decisions.decide(made, actor=company.adam, verdict=Verdict.APPROVED, channel=Channel.BROWSER, now=clock.now())
     outbox.commit()
 
 

@@ -22,8 +22,11 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Grant, Notice, Organisation, Person
 from webapp.operations import (
+    approval_codes,
     apps,
+    comments,
     entitlements,
+    expiry,
     grants,
     groups,
     icons,
@@ -153,7 +156,7 @@ def life_of_requests(of: Company) -> None:
     now = clock.now
     free, asked = factories.app("Free"), factories.app("Salesforce", of.ana, of.finance)
     with line("grant.added", of.rita, app=free, person=of.rita):
-        grant = requests.add(free, factories.revision_of(free), person=of.rita, now=now())
+        grant = grants.add_directly(free, factories.revision_of(free), person=of.rita, now=now())
     with line("grant.removed", of.adam, app=free, person=of.rita):
         grants.remove(grant, actor=of.adam, reason="No longer needed.", now=now())
     again = factories.grant(of.rita, free)
@@ -169,19 +172,19 @@ def life_of_requests(of: Company) -> None:
         made = requests.submit(asked, factories.revision_of(asked), person=of.rita, message="Hi", given={}, now=now())
     about: dict[str, Any] = {"request": made, "app": asked}
     with line("request.commented", of.ana, **about):
-        requests.comment(case_of(made), actor=of.ana, body="What for?", now=now())
+        comments.add(case_of(made), actor=of.ana, body="What for?", now=now())
     later = now() + timedelta(days=2)
     with line("request.reminded", of.rita, **about):
         requests.remind(case_of(made), actor=of.rita, now=later)
     later += timedelta(minutes=11)
     with line("code.mailed_again", of.ana, request=made):
-        requests.mail_same_code(case_of(made), stage.invitation(made, of.ana), now=later)
+        approval_codes.mail_same_code(case_of(made), stage.invitation(made, of.ana), now=later)
     with line("code.renewed", of.ana, request=made, person=of.ana):
-        requests.mail_new_code(case_of(made), stage.invitation(made, of.ana), now=later)
+        approval_codes.mail_new_code(case_of(made), stage.invitation(made, of.ana), now=later)
     with line("code.closed", None, request=made, person=of.ana):
         tried = stage.invitation(made, of.ana)
         for _ in range(5):
-            requests.count_wrong_code(case_of(made), tried, now=now())
+            approval_codes.count_wrong_code(case_of(made), tried, now=now())
     with line("step.extended", of.adam, person=of.rita, **about):
         step_in.extend(case_of(made), days="30", actor=of.adam, reason="On leave.", now=now())
     with line("step.reassigned", of.adam, person=of.rita, **about):
@@ -205,7 +208,7 @@ def life_of_requests(of: Company) -> None:
     made = factories.request(of.rita, factories.app("Miro", of.ana))
     factories.overdue(made)
     with line("request.expired", None, request=made, person=of.rita):
-        requests.expire_overdue(now=now())
+        expiry.expire_overdue(now=now())
 
 
 def mails_and_the_company(of: Company) -> None:

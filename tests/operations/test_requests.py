@@ -9,7 +9,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Grant
-from webapp.operations import requests
+from webapp.operations import expiry
 from webapp.operations.errors import Conflict
 from webapp.workflow.states import Verdict
 
@@ -31,9 +31,9 @@ def test_an_overdue_step_expires_once(company: Company) -> None:
     made = factories.request(company.rita, app)
     factories.overdue(made)
     choose("write")
-    assert requests.expire_overdue(now=clock.now()) == 1
+    assert expiry.expire_overdue(now=clock.now()) == 1
     outbox.commit()
-    assert requests.expire_overdue(now=clock.now()) == 0
+    assert expiry.expire_overdue(now=clock.now()) == 0
     assert db.session.get_one(AccessRequest, made.id, populate_existing=True).state == "expired"
 
 

@@ -18,7 +18,7 @@ from webapp.database import uncommitted
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Grant, Icon, Person
-from webapp.operations import apps, groups, icons, people, requests
+from webapp.operations import _eligibility, apps, decisions, grants, groups, icons, people, requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.record import audit
 from webapp.workflow.states import Channel, Verdict
@@ -27,9 +27,9 @@ Patch = pytest.MonkeyPatch
 Act = Callable[[], object]
 
 
-def nothing_there(*_: object, **__: object) -> requests.Stands:
+def nothing_there(*_: object, **__: object) -> _eligibility.Eligibility:
     """As if nothing had been there when it looked."""
-    return requests.Stands(None, False, SimpleNamespace(requests=0, all=0, grants=0))
+    return _eligibility.Eligibility(None, False, SimpleNamespace(requests=0, all=0, grants=0))
 
 
 def a_new_address(of: Company, patch: Patch) -> Act:
@@ -87,14 +87,14 @@ def a_rule(of: Company, patch: Patch) -> Act:
 def an_added_app(of: Company, patch: Patch) -> Act:
     figma = factories.app("Figma")
     factories.grant(of.rita, figma)
-    patch.setattr(requests, "_check_what_stands", nothing_there)
-    return lambda: requests.add(figma, factories.revision_of(figma), person=of.rita, now=clock.now())
+    patch.setattr(_eligibility, "check_request", nothing_there)
+    return lambda: grants.add_directly(figma, factories.revision_of(figma), person=of.rita, now=clock.now())
 
 
 def a_request(of: Company, patch: Patch) -> Act:
     figma = factories.app("Figma", of.ana)
     factories.request(of.rita, figma)
-    patch.setattr(requests, "_check_what_stands", nothing_there)
+    patch.setattr(_eligibility, "check_request", nothing_there)
     return lambda: requests.submit(
         figma, factories.revision_of(figma), person=of.rita, message="", given={}, now=clock.now()
     )
@@ -105,8 +105,8 @@ def an_approved_app(of: Company, patch: Patch) -> Act:
     made = factories.request(of.rita, figma)
     db.session.add(Grant(app_id=figma.id, person_id=of.rita.id, created_at=clock.now(), state="active"))
     db.session.commit()
-    patch.setattr(requests, "LIVE_GRANT", ("failed",))  # as if it had not been there when it looked
-    return lambda: requests._grant(case_of(made), {}, actor=of.ana, now=clock.now())
+    patch.setattr(grants, "LIVE_GRANT", ("failed",))  # as if it had not been there when it looked
+    return lambda: grants.grant_from_request(case_of(made), {}, actor=of.ana, now=clock.now())
 
 
 def a_picture(of: Company, patch: Patch) -> Act:
@@ -195,7 +195,7 @@ def test_a_refused_decision_of_a_batch_leaves_the_others(company: Company) -> No
     for one, verdict in zip(made, (Verdict.APPROVED, Verdict.DENIED), strict=True):
         try:
             with db.session.begin_nested():
-                requests.decide(case_of(one), actor=company.ana, verdict=verdict, comment="No.",
+                decisions.decide(case_of(one), actor=company.ana, verdict=verdict, comment="No.",
                                 channel=Channel.BROWSER, now=clock.now())  # fmt: skip
                 if verdict is Verdict.DENIED:
                     raise Conflict("Refused late.")

@@ -10,7 +10,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person
-from webapp.operations import pending, people, requests
+from webapp.operations import decisions, pending, people, requests
 from webapp.queries import cases, directory
 from webapp.workflow.states import Channel, Verdict
 
@@ -54,7 +54,7 @@ def decide(made: AccessRequest, person: Person, verdict: Verdict) -> int:
         directory.lock()
         case = cases.load(public_id=made.public_id)
         assert case is not None
-        requests.decide(
+        decisions.decide(
             case, actor=person, verdict=verdict, comment="So.", given={"role": ["Reader"], "seat": ["2"]},
             channel=Channel.BROWSER, now=clock.now(),
         )  # fmt: skip

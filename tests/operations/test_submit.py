@@ -28,6 +28,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Person, PolicyRevision
 from webapp.operations import apps, people, requests
+from webapp.operations import grants as grant_operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.text import sha256
 from webapp.workflow.entitlements import Entitlement
@@ -199,7 +200,7 @@ def test_what_changed_under_the_form_is_said(
         if needs_approval:
             requests.submit(app, revision, person=company.rita, message="", given={}, now=clock.now())
         else:
-            requests.add(app, revision, person=company.rita, now=clock.now())
+            grant_operations.add_directly(app, revision, person=company.rita, now=clock.now())
 
 
 def test_whoever_was_deactivated_meanwhile_cannot_ask_or_add(company: Company) -> None:
@@ -209,7 +210,7 @@ def test_whoever_was_deactivated_meanwhile_cannot_ask_or_add(company: Company) -
     with pytest.raises(Conflict, match="deactivated"):
         factories.request(company.rita, asking)
     with pytest.raises(Conflict, match="deactivated"):
-        requests.add(adding, factories.revision_of(adding), person=company.rita, now=clock.now())
+        grant_operations.add_directly(adding, factories.revision_of(adding), person=company.rita, now=clock.now())
 
 
 def test_the_owner_is_looked_up_anew_at_submission(company: Company) -> None:
@@ -230,7 +231,7 @@ def test_a_request_keeps_the_rule_it_started_under(company: Company) -> None:
 
 def add(app: App, person: Person) -> None:
     choose("write")
-    requests.add(app, factories.revision_of(app), person=person, now=clock.now())
+    grant_operations.add_directly(app, factories.revision_of(app), person=person, now=clock.now())
     outbox.commit()
 
 

@@ -15,7 +15,7 @@ from webapp.database.transactions import choose
 from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Group, Invitation, Person, Step
-from webapp.operations import apps, groups, people, requests
+from webapp.operations import approval_codes, apps, comments, expiry, groups, people, requests
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility
@@ -87,7 +87,7 @@ def close_code(made: AccessRequest, person: Person) -> None:
     """As after five wrong codes: "Mail me a new code" makes a new round now."""
     one = invitation(made, person)
     choose("write")
-    db.session.execute(update(Invitation).where(Invitation.id == one.id).values(wrong_codes=requests.WRONG_CODES))
+    db.session.execute(update(Invitation).where(Invitation.id == one.id).values(wrong_codes=approval_codes.WRONG_CODES))
     db.session.commit()
 
 
@@ -151,7 +151,7 @@ def cancel(made: AccessRequest, actor: Person, reason: str = "") -> None:
 
 def sweep() -> None:
     choose("write")
-    requests.expire_overdue(now=clock.now())
+    expiry.expire_overdue(now=clock.now())
     commit()
 
 
@@ -176,7 +176,7 @@ def leave(group: Group, person: Person, actor: Person) -> None:
 
 def comment(made: AccessRequest, actor: Person, body: str) -> None:
     choose("write")
-    requests.comment(factories.case_of(made), actor=actor, body=body, now=clock.now())
+    comments.add(factories.case_of(made), actor=actor, body=body, now=clock.now())
     commit()
 
 

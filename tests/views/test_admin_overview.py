@@ -110,7 +110,7 @@ def test_only_these_apps_are_looked_at_when_asked(app, scope, company):
 def test_what_an_admin_decided_past_the_steps_is_nobodys_time(app, scope, company):
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     choose("write")
-    factories.requests.decide(
+    factories.decisions.decide(
         factories.case_of(made), actor=company.adam, verdict=factories.Verdict.APPROVED, comment="Now.",
         channel=factories.Channel.ADMIN, now=clock.now(),
     )  # fmt: skip

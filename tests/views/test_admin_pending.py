@@ -16,7 +16,7 @@ from webapp.operations import entitlements
 from webapp.workflow import state_machine
 from webapp.workflow.errors import ReasonMissing, SelfApproval, Settled
 from webapp.workflow.policy import Approver
-from webapp.workflow.state_machine import approve_past_the_chain
+from webapp.workflow.state_machine import approve_remaining_steps
 from webapp.workflow.states import RequestState, StepState, Verdict
 
 from .admin_helpers import archive, events, flat, is_fragment, now, policy_of, question, words
@@ -290,13 +290,13 @@ def waiting(overdue=False):
 
 
 def test_the_override_skips_what_waits_and_never_decides_ones_own():
-    outcome = approve_past_the_chain(waiting(), actor=5, reason="New contract.")
+    outcome = approve_remaining_steps(waiting(), actor=5, reason="New contract.")
     assert outcome.state is RequestState.APPROVED
     assert outcome.moves == ((1, StepState.APPROVED), (2, StepState.SKIPPED))
     for actor in (1, 2):
         with pytest.raises(SelfApproval):
-            approve_past_the_chain(waiting(), actor=actor, reason="Mine.")
+            approve_remaining_steps(waiting(), actor=actor, reason="Mine.")
     with pytest.raises(ReasonMissing):
-        approve_past_the_chain(waiting(), actor=5, reason=" ")
+        approve_remaining_steps(waiting(), actor=5, reason=" ")
     with pytest.raises(Settled):
-        approve_past_the_chain(waiting(overdue=True), actor=5, reason="Late.")
+        approve_remaining_steps(waiting(overdue=True), actor=5, reason="Late.")

@@ -15,7 +15,7 @@ from webapp.database.transactions import choose
 from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.models import AccessRequest, Grant
-from webapp.operations import _often, requests
+from webapp.operations import _often, decisions, requests
 from webapp.queries import directory
 from webapp.workflow.states import Channel, Verdict
 
@@ -178,7 +178,7 @@ def test_nobody_decides_their_own_by_any_path(login_as, app, rita, ben, adam, co
         choose("write")
         directory.lock()
         with pytest.raises(requests.state_machine.SelfApproval):
-            requests.decide(
+            decisions.decide(
                 factories.case_of(made), actor=person, verdict=Verdict.APPROVED, comment="Mine.",
                 channel=Channel.ADMIN, now=factories.clock.now(),
             )  # fmt: skip
@@ -334,7 +334,7 @@ def test_an_override_is_told_as_that(login_as, ana, ben, adam, made):
     factories.decide(made, ana)
     choose("write")
     directory.lock()
-    requests.decide(
+    decisions.decide(
         factories.case_of(made), actor=adam, verdict=Verdict.DENIED, comment="Audit.", channel=Channel.ADMIN,
         now=factories.clock.now(),
     )  # fmt: skip

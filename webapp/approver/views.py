@@ -16,9 +16,9 @@ from webapp.approver.settled import settlement
 from webapp.delivery import outbox
 from webapp.extensions import db, limiter
 from webapp.models import Person
+from webapp.operations import approval_codes, decisions
 from webapp.operations import people as people_operations
-from webapp.operations import requests
-from webapp.operations.errors import Conflict, Invalid
+from webapp.operations.errors import TOO_LATE, Conflict, Invalid
 from webapp.queries import approvals, cases, chains, story
 from webapp.queries.app_summaries import app_summary
 from webapp.queries.cases import Case
@@ -188,12 +188,12 @@ def new_code(token: str) -> AnyResponse:
     if not reader.invited.is_newest:
         return _page(case, reader, note="We have already sent you a new code. Check the latest email.", status=409)
     invitation = reader.invited.invitation
-    is_closed = invitation.wrong_codes >= requests.WRONG_CODES
+    is_closed = invitation.wrong_codes >= approval_codes.WRONG_CODES
     try:
         if is_closed:
-            requests.mail_new_code(case, invitation, now=now())
+            approval_codes.mail_new_code(case, invitation, now=now())
         else:
-            requests.mail_same_code(case, invitation, now=now())
+            approval_codes.mail_same_code(case, invitation, now=now())
     except (Conflict, WorkflowError) as error:
         db.session.rollback()
         return _page(_fresh(case), reader, note=str(error), status=409)
@@ -279,7 +279,7 @@ def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
     """None when the code is right. A well-formed wrong one is counted, and the count committed, before the refusal."""
     assert reader.invited is not None
     invitation = reader.invited.invitation
-    if invitation.wrong_codes >= requests.WRONG_CODES:
+    if invitation.wrong_codes >= approval_codes.WRONG_CODES:
         return _page(case, reader, status=422)
     if not request.form.get("code", "").strip():
         # Pressed before anybody typed: on a phone the buttons stand below the page, and the code further up.
@@ -290,12 +290,12 @@ def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
         return _page(case, reader, errors={"code": sentence}, status=422)
     if links.code_fits(code, invitation.public_id, invitation.round, invitation.key_id):
         return None
-    left = requests.count_wrong_code(case, invitation, now=now())
+    left = approval_codes.count_wrong_code(case, invitation, now=now())
     if left is None:
         db.session.rollback()
-        return _page(_fresh(case), reader, note=requests.TOO_LATE, status=409)
+        return _page(_fresh(case), reader, note=TOO_LATE, status=409)
     outbox.commit()
-    invitation.wrong_codes = requests.WRONG_CODES - left
+    invitation.wrong_codes = approval_codes.WRONG_CODES - left
     sentence = "Incorrect code. Use the code from the latest email."
     return _page(case, reader, errors={"code": sentence}, status=422)
 
@@ -347,7 +347,7 @@ def _decide_or_try_again(case: Case, *, step_id: int | None, **verdict: Any) -> 
     shown = step_id if step_id is not None else (case.open_step.id if case.open_step else None)
     for _ in range(3):
         try:
-            requests.decide(case, step_id=shown, now=now(), **verdict)
+            decisions.decide(case, step_id=shown, now=now(), **verdict)
             return
         except Conflict:
             db.session.rollback()
@@ -362,7 +362,7 @@ def _decide_or_try_again(case: Case, *, step_id: int | None, **verdict: Any) -> 
 def _look_at_the_code_again(reader: Reader) -> None:
     assert reader.invited is not None
     if not approvals.code_still_open(
-        reader.invited.invitation.id, round=reader.invited.link.round, tries=requests.WRONG_CODES
+        reader.invited.invitation.id, round=reader.invited.link.round, tries=approval_codes.WRONG_CODES
     ):
         raise Conflict("This code no longer works. Get a new one or sign in.")
 
@@ -384,7 +384,7 @@ def _go_to(address: str) -> AnyResponse:
 
 
 def _fresh(case: Case) -> Case:
-    return requests.reload(case)
+    return cases.reload(case)
 
 
 def _refused(case: Case, reader: Reader, errors: dict[str, str]) -> AnyResponse:
@@ -484,7 +484,7 @@ def _form(
     invitation = reader.invited.invitation if reader.invited else None
     must_sign_in = not reader.has_session and case.policy.assurance is Assurance.SIGN_IN
     by_code = not reader.has_session and not reader.remembered and not must_sign_in
-    code_closed = by_code and invitation is not None and invitation.wrong_codes >= requests.WRONG_CODES
+    code_closed = by_code and invitation is not None and invitation.wrong_codes >= approval_codes.WRONG_CODES
     # Where the answer to what was sent stands, which on a phone is far below the top: the id of a note or a field.
     answer_at = "said" if said else next(iter(errors), "")
     if code_closed and request.method == "POST" and not said:
@@ -507,8 +507,8 @@ def _form(
         "asks_code": by_code,
         "code_closed": code_closed,
         "answer_at": answer_at,
-        "tries_left": requests.WRONG_CODES - invitation.wrong_codes if invitation else requests.WRONG_CODES,
-        "tries": requests.WRONG_CODES,
+        "tries_left": approval_codes.WRONG_CODES - invitation.wrong_codes if invitation else approval_codes.WRONG_CODES,
+        "tries": approval_codes.WRONG_CODES,
         "sign_in_url": f"/sign-in?next={quote(f'/approvals/{case.request.public_id}')}",
     }
 

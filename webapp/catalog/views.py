@@ -11,7 +11,7 @@ from webapp import approval_chain
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Icon, PolicyRevision
-from webapp.operations import requests
+from webapp.operations import grants, requests
 from webapp.operations.errors import Conflict, Invalid, TooOften
 from webapp.queries import catalog, directory, own_access
 from webapp.queries.chains import Who
@@ -65,7 +65,7 @@ def add(public_id: str) -> AnyResponse | str:
     # Who is no admin has an admin to ask, and is refused.
     own = own_access.of(app, revision, me().id) if me().is_admin else None
     try:
-        requests.add(app, revision, person=me(), now=now())
+        grants.add_directly(app, revision, person=me(), now=now())
     except Conflict as error:
         return _conflict(app, str(error))
     outbox.commit()

@@ -10,9 +10,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import approval_chain
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.operations import requests
+from webapp.operations import comments, requests
 from webapp.operations.errors import Invalid
-from webapp.queries import chains, dashboard, story
+from webapp.queries import cases, chains, dashboard, story
 from webapp.queries.cases import Case
 from webapp.queries.chains import Who
 from webapp.queries.dashboard import Line
@@ -135,7 +135,7 @@ def comment(public_id: str) -> AnyResponse | str:
     case, rights = access.request_to_see(public_id, me())
     body = request.form.get("comment", "")
     try:
-        requests.comment(case, actor=me(), body=body, now=now())
+        comments.add(case, actor=me(), body=body, now=now())
     except Invalid as error:
         db.session.rollback()
         return make_response(_story(case, rights, comment=body, error=error.fields["comment"]), 422)
@@ -198,7 +198,7 @@ def _everybody(case: Case, steps: list[chains.ChainStep]) -> list[Who]:
 def _line_of(case: Case, steps: list[chains.ChainStep] | None = None) -> Line:
     """The case, loaded anew where it has just been changed, as the lists show it."""
     if steps is None:
-        case = requests.reload(case)
+        case = cases.reload(case)
         steps = chains.of_requests([case.request.id], reader=me().id).get(case.request.id, [])
     return story.line_of(case, steps)
 
@@ -214,7 +214,7 @@ def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
     mine = requester.id == reader.id
     overdue = step is not None and step.overdue
     pending = line.state == RequestState.PENDING.value and not overdue
-    asked = line.asked_again_at or line.created_at
+    asked = line.reminded_at or line.created_at
     return {
         "line": line,
         "mine": mine,
@@ -233,7 +233,7 @@ def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
         "can_cancel": mine and pending,
         "can_ask_again": mine and (overdue or line.state in ("denied", "expired", "cancelled")),
         "can_remind": mine and pending and step is not None and step.asked_count > 0
-        and now() - asked >= requests.ASK_AGAIN_AFTER,
+        and now() - asked >= requests.REMIND_AFTER,
         "first_asked": step.asked[0].name.split()[0] if step and step.asked_count == 1 else "",
     }  # fmt: skip
 

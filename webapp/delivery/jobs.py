@@ -17,7 +17,7 @@ from webapp.delivery.mail.answers import Cause, Fault
 from webapp.delivery.outbox import Claim
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
-from webapp.operations import asked, keys, requests
+from webapp.operations import asked, expiry, keys
 from webapp.queries import asked as who_is_asked
 from webapp.queries import mails
 from webapp.queries.mails import Facts
@@ -102,7 +102,7 @@ def sweep() -> None:
 
 def _expire() -> None:
     while not stopping.is_set():
-        looked_at = requests.expire_overdue(now=clock.now(), limit=EXPIRE_BATCH)
+        looked_at = expiry.expire_overdue(now=clock.now(), limit=EXPIRE_BATCH)
         outbox.commit()
         if looked_at < EXPIRE_BATCH:
             return

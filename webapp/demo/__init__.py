@@ -23,7 +23,7 @@ from webapp.models import (
     Step,
     db_now,
 )
-from webapp.operations import apps, groups, people, requests
+from webapp.operations import apps, comments, decisions, expiry, grants, groups, people, requests
 from webapp.operations.entitlements import frozen
 from webapp.passwords import hash_password
 from webapp.queries import cases, directory
@@ -227,7 +227,7 @@ class _Story:
             case Withdrawn():
                 requests.cancel(case, actor=case.for_person, reason=act.reason, now=now)
             case Said():
-                requests.comment(case, actor=self.people[act.by], body=act.words, now=now)
+                comments.add(case, actor=self.people[act.by], body=act.words, now=now)
             case AskedAgain():
                 requests.remind(case, actor=case.for_person, now=now)
             case Silence():
@@ -245,7 +245,7 @@ class _Story:
         channel: Channel,
         now: datetime,
     ) -> None:
-        requests.decide(
+        decisions.decide(
             case,
             actor=self.people[by],
             verdict=verdict,
@@ -268,13 +268,13 @@ class _Story:
             .values(due_at=db_now(-60)),
             execution_options={"synchronize_session": False},
         )
-        requests.expire_overdue(now=now)
+        expiry.expire_overdue(now=now)
 
     def _adding(self, who: str, name: str) -> Callable[[datetime], None]:
         def add(now: datetime) -> None:
             app = self.apps[name]
             revision = db.session.get_one(PolicyRevision, app.policy_revision_id)
-            requests.add(app, revision, person=self.people[who], now=now)
+            grants.add_directly(app, revision, person=self.people[who], now=now)
 
         return add
 

@@ -78,7 +78,7 @@ class AccessRequest(ValuesMixin, Base):
     settled_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
     # Why it ended, where no decision says it: a cancellation's reason, "The person was deactivated".
     settled_note: Mapped[str] = mapped_column(String(500), default="")
-    asked_again_at: Mapped[datetime | None]
+    reminded_at: Mapped[datetime | None] = mapped_column("asked_again_at")
 
     @property
     def reference(self) -> str:

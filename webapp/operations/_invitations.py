@@ -69,7 +69,7 @@ _ASKED = (
 )
 
 
-def lay_out(request_id: int, policy: Policy, first: Deciders, *, now: datetime) -> None:
+def create_steps(request_id: int, policy: Policy, first: Deciders, *, now: datetime) -> None:
     """The steps of a new request, of which the first is open, in one statement."""
     rows = [
         {

@@ -17,10 +17,11 @@ from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Approver
-from webapp.workflow.states import RequestState, StepState, Tier
+from webapp.workflow.states import StepState, Tier
 
 from . import _invitations
 from ._sql import changed
+from ._transition import hold_all
 
 
 def reassign_open_steps(*, people: Collection[int] = (), groups: Collection[int] = (), apps: Collection[int] = (),
@@ -57,16 +58,7 @@ def ask_again(requests: Collection[int], *, now: datetime) -> int:
     """
     if not requests:
         return 0
-    # Holds these requests still: a decision that is under way comes first, and one that comes later sees this.
-    held = set(
-        db.session.scalars(
-            update(AccessRequest)
-            .where(AccessRequest.id.in_(requests), AccessRequest.state == RequestState.PENDING.value)
-            .values(version=AccessRequest.version + 1)
-            .returning(AccessRequest.id),
-            execution_options={"synchronize_session": False},
-        )
-    )
+    held = hold_all(requests)
     rows = db.session.execute(
         select(Step.id, Step.request_id, Step.position, Step.tier, Step.approver_person_id, Step.approver_group_id,
                AccessRequest.asked_by_id, AccessRequest.for_person_id, App.owner_person_id, App.owner_group_id)

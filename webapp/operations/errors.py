@@ -1,5 +1,7 @@
 """What operations refuse, beside the workflow's own errors; `str(error)` is a sentence for people."""
 
+TOO_LATE = "This request has changed: someone else has decided, or the deadline has passed. Here is its current state."
+
 
 class Conflict(Exception):
     """Somebody or something else was faster; the answer is 409 with the present state."""

@@ -1,4 +1,4 @@
-"""Access by the word of an owner or an admin: granted without a request, and removed."""
+"""Access: added by people themselves, given by an approval or by an owner or admin, and removed."""
 
 import json
 from collections import defaultdict
@@ -6,26 +6,77 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, or_, select, update
+from sqlalchemy import or_, select, update
 
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Person, PolicyRevision
-from webapp.queries import directory
+from webapp.models import LIVE_GRANT, App, Grant, Person, PolicyRevision
+from webapp.models.requests import dump_values
+from webapp.queries import directory, own_access
+from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
-from webapp.text import clean, reference, sha256
-from webapp.workflow.entitlements import fill
+from webapp.text import clean, sha256
+from webapp.workflow.entitlements import SetValue, fill
 from webapp.workflow.policy import Approver, Policy
-from webapp.workflow.states import RequestState
 
-from . import _invitations, _often, _vouched
-from ._sql import changed, run, unless_taken
+from . import _eligibility, _invitations, _often, _vouched
+from ._sql import changed, run_if_free, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid
-from .requests import expire_overdue
 
 REASON_LIMIT = 500
+
+
+def add_directly(app: App, revision: PolicyRevision, *, person: Person, now: datetime) -> Grant:
+    """Gives an app that needs no approval; raises Conflict when the person has it, the rule has changed, or it was they
+    who opened the app to themselves and somebody else could give it to them."""
+    policy = revision.snapshot()
+    if policy.approval_required:
+        raise Conflict(f"{app.name} now needs approval. Select Request instead.")
+    values = policy.defaults()
+    missing = policy.missing(values)
+    if missing:  # a rule from before such ones were refused
+        raise Conflict(
+            f"{app.name} cannot be added: the field {missing[0].name} has no default. Ask an admin to set one."
+        )
+    directory.lock()
+    eligibility = _eligibility.check_request(app, revision, person, now=now)
+    own = own_access.of(app, revision, person.id) if eligibility.may_have_opened else None
+    if own is not None and not own.is_alone:
+        raise Conflict(own.refusal)
+    _often.check_grant(app, eligibility.lately, now=now)
+    grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
+    grant.values = values
+    with unless_taken(Conflict(f"You already have {app.name}.")):
+        db.session.add(grant)
+    audit.record(EventKind.GRANT_ADDED, at=now, actor=person.id, app=app.id, person=person.id, before=None,
+                 after=for_the_record(policy, grant.values), **({"alone": True} if own else {}))  # fmt: skip
+    outbox.post([_invitations.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
+    return grant
+
+
+def grant_from_request(case: Case, values: dict[str, SetValue], *, actor: Person, now: datetime) -> None:
+    """The person has the app now; if a grant appeared meanwhile, its entitlements are brought up to date."""
+    person, app = case.request.for_person_id, case.app.id
+    existing = db.session.scalars(
+        select(Grant)
+        .where(Grant.app_id == app, Grant.person_id == person, Grant.state.in_(LIVE_GRANT))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+    if existing is None:
+        given = run_if_free(Grant.metadata.tables["grants"], app_id=app, person_id=person, request_id=case.request.id,
+                            created_at=now, state="active", values_json=dump_values(values))  # fmt: skip
+        if not given:
+            raise Conflict("The app was added at the same time. Check the request and decide again.")
+        kind, before = EventKind.GRANT_ADDED, None
+    else:
+        before = for_the_record(case.policy, existing.values)
+        existing.values = values
+        kind = EventKind.GRANT_UPDATED
+    audit.record(kind, at=now, actor=actor.id, request=case.request.id, app=app, person=person,
+                 before=before, after=for_the_record(case.policy, values))  # fmt: skip
 
 
 def give(
@@ -43,7 +94,7 @@ def give(
     values = taken(sheet, values, fill(sheet.fields, cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds")))
     reason = _reason(reason, "Enter a reason. The person and the owner of the app get it by email.")
     directory.lock()
-    owner = _check_what_stands(app, revision, person, now=now)
+    owner = _eligibility.check_grant(app, revision, person, now=now)
     _often.check_grant(app, _often.lately(app, person, now=now), now=now)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active", given_by_id=actor.id,
                   given_reason=reason)  # fmt: skip
@@ -78,54 +129,6 @@ def _concerned(policy: Policy, owner: Approver | None) -> frozenset[int]:
     steps = [step.approver for step in policy.steps] if policy.approval_required else []
     wanted = [one for one in (owner, *steps) if one is not None]
     return directory.look_up(wanted, admins=False).directory.active if wanted else frozenset()
-
-
-# Built once: SQLAlchemy takes twice as long to build a statement as to run it.
-_WHAT_STANDS = (
-    select(
-        exists()
-        .where(Grant.app_id == App.id, Grant.person_id == bindparam("person"), Grant.state.in_(LIVE_GRANT))
-        .label("has"),
-        exists().where(Person.id == bindparam("person"), Person.active).label("active"),
-        AccessRequest.id.label("asked"),
-        AccessRequest.public_id.label("request"),
-        App.archived_at,
-        App.policy_revision_id,
-        App.owner_person_id,
-        App.owner_group_id,
-    )
-    .outerjoin(
-        AccessRequest,
-        (AccessRequest.app_id == App.id)
-        & (AccessRequest.for_person_id == bindparam("person"))
-        & (AccessRequest.state == RequestState.PENDING.value),
-    )
-    .where(App.id == bindparam("app"))
-)
-
-
-def _check_what_stands(app: App, revision: PolicyRevision, person: Person, *, now: datetime) -> Approver | None:
-    """The app's owner, looked up under the lock with all else that may have changed under the form.
-
-    A pending request is decided or cancelled first: its approvers have been asked, and their word counts.
-    """
-    row = run(_WHAT_STANDS, {"app": app.id, "person": person.id}).one()
-    if row.archived_at is not None:
-        raise Conflict(f"{app.name} is archived. Restore it first.")
-    if row.policy_revision_id != revision.id:
-        raise Conflict(f"The rules of {app.name} have just changed. Check the fields, then grant access again.")
-    if row.has:
-        raise Invalid(person=f"{person.name} already has access to {app.name}.")
-    if not row.active:
-        raise Invalid(person=f"{person.name} is deactivated. Reactivate the account first.")
-    if row.asked is not None and not expire_overdue(now=now, only=row.asked):
-        raise Invalid(
-            person=f"{person.name} has a pending request for {app.name} ({reference(row.request)}). "
-            "It has to be approved, denied or cancelled first."
-        )
-    if row.owner_person_id is None and row.owner_group_id is None:
-        return None
-    return Approver(row.owner_person_id, row.owner_group_id)
 
 
 def remove(grant: Grant, *, actor: Person, reason: str, now: datetime) -> None:

@@ -12,10 +12,10 @@ from webapp.queries import cases, directory
 from webapp.queries.cases import Case
 from webapp.text import clean
 from webapp.workflow.errors import Settled
-from webapp.workflow.state_machine import approve_past_the_chain
+from webapp.workflow.state_machine import approve_remaining_steps
 from webapp.workflow.states import Channel, RequestState, Verdict
 
-from . import requests
+from . import decisions, requests
 from .errors import Conflict, Invalid
 
 WAYS = ("finish", "approve", "cancel")
@@ -86,10 +86,10 @@ def _without(lacking: Sequence[Sequence[str]]) -> str:
 
 
 def _approve(case: Case, *, reason: str, actor: Person, now: datetime) -> None:
-    outcome = approve_past_the_chain(case.snapshot(), actor=actor.id, reason=reason)
+    outcome = approve_remaining_steps(case.snapshot(), actor=actor.id, reason=reason)
     step, values = case.open_step, case.request.values
-    assert step is not None  # approve_past_the_chain refuses a request without one
-    requests.carry_out(
+    assert step is not None  # approve_remaining_steps refuses a request without one
+    decisions.apply_outcome(
         case, outcome, step, actor=actor, verdict=Verdict.APPROVED, comment=reason, channel=Channel.ADMIN,
         values=values, now=now,
     )  # fmt: skip

@@ -6,10 +6,10 @@ Never past the chain: who decides it still has to decide it. Each needs a reason
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import select, update
 
 from webapp.extensions import db, keyring
-from webapp.models import AccessRequest, Comment, Invitation, Person, Step, db_now
+from webapp.models import Comment, Invitation, Person, Step, db_now
 from webapp.queries import directory
 from webapp.queries.cases import Case
 from webapp.record import audit
@@ -19,11 +19,12 @@ from webapp.workflow import state_machine
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.errors import NotYourTurn, SelfApproval, Settled
 from webapp.workflow.policy import Approver
-from webapp.workflow.states import RequestState, StepState, Tier
+from webapp.workflow.states import Tier
 
 from . import _invitations, requests
 from ._sql import changed
-from .errors import Conflict, Invalid
+from ._transition import hold
+from .errors import Invalid
 
 REASON_LIMIT = 500
 DAYS_LIMIT = 90
@@ -55,7 +56,7 @@ def reassign(case: Case, *, to: Approver, name: str, actor: Person, reason: str,
     deciders = who_decides(to, owner=None, directory=found.directory, without=without)
     if deciders.tier is not Tier.APPROVER:
         raise Invalid(approver=f"{name} cannot decide this: it has no active member other than the requester.")
-    _hold(case, step)
+    hold(case, step)
     before: dict[str, Any] = {"approver": _plain(step.approver), "tier": step.tier, "asked": _asked(step)}
     changed(
         update(Step)
@@ -85,7 +86,7 @@ def extend(case: Case, *, days: str, actor: Person, reason: str, now: datetime) 
         wrong |= error.fields
     if wrong:
         raise Invalid(**wrong)
-    _hold(case, step)
+    hold(case, step)
     due = db.session.scalar(
         update(Step)
         .where(Step.id == step.id, Step.due_at < db_now(number * DAY))
@@ -124,22 +125,6 @@ def _reason(given: str) -> str:
     if len(reason) > REASON_LIMIT:
         raise Invalid(reason=f"Use {REASON_LIMIT} characters or fewer. You entered {len(reason):,}.")
     return reason
-
-
-def _hold(case: Case, step: Step) -> None:
-    """The conditional UPDATE that every change of a request begins with. Raises Conflict."""
-    held = changed(
-        update(AccessRequest)
-        .where(
-            AccessRequest.id == case.request.id,
-            AccessRequest.state == RequestState.PENDING.value,
-            AccessRequest.version == case.request.version,
-            exists().where(Step.id == step.id, Step.state == StepState.OPEN.value, Step.due_at > db_now()),
-        )
-        .values(version=AccessRequest.version + 1)
-    )
-    if held != 1:
-        raise Conflict(requests.TOO_LATE)
 
 
 def _asked(step: Step) -> list[int]:

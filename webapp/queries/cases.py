@@ -98,3 +98,10 @@ def _load(public_id: str | None, id: int | None) -> Case | None:
         asked_by=row[3],
         for_person=row[4],
     )
+
+
+def reload(case: Case) -> Case:
+    """The case as it stands now; for telling the loser of a race."""
+    fresh = load(id=case.request.id)
+    assert fresh is not None  # requests are never deleted
+    return fresh

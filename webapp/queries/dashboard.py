@@ -35,7 +35,7 @@ _APPS_OF = (
 _ALL_OF = (
     select(
         AccessRequest.id, AccessRequest.public_id, *APP_COLUMNS, AccessRequest.state, AccessRequest.created_at,
-        AccessRequest.settled_at, AccessRequest.settled_note, AccessRequest.asked_again_at,
+        AccessRequest.settled_at, AccessRequest.settled_note, AccessRequest.reminded_at.label("reminded_at"),
         AccessRequest.values_json, PolicyRevision.body, _SETTLER.id.label("settler_id"),
         _SETTLER.public_id.label("settler_public_id"), _SETTLER.name.label("settler_name"),
     )
@@ -107,7 +107,7 @@ class Line:
     settled_at: datetime | None
     settled_note: str
     settled_by: Who | None
-    asked_again_at: datetime | None
+    reminded_at: datetime | None
     details: str
     steps: Sequence[ChainStep]
 
@@ -142,7 +142,7 @@ def _with_chains(rows: Sequence[Row[*tuple[Any, ...]]], reader: int) -> list[Lin
     return [
         Line(
             row.id, row.public_id, app_summary(row), row.app_public_id, row.state, row.created_at, row.settled_at,
-            row.settled_note, _settler(row), row.asked_again_at, details(row.body, row.values_json),
+            row.settled_note, _settler(row), row.reminded_at, details(row.body, row.values_json),
             steps.get(row.id, []),
         )
         for row in rows

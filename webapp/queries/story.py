@@ -234,7 +234,7 @@ def line_of(case: Case, steps: Sequence[ChainStep]) -> Line:
         settled_at=request.settled_at,
         settled_note=request.settled_note,
         settled_by=settled_by(request),
-        asked_again_at=request.asked_again_at,
+        reminded_at=request.reminded_at,
         details=in_words(case.policy.sheet_for_requester(request.values)),
         steps=steps,
     )

@@ -115,7 +115,7 @@ def decide(
     )
 
 
-def approve_past_the_chain(request: Request, *, actor: int, reason: str) -> Outcome:
+def approve_remaining_steps(request: Request, *, actor: int, reason: str) -> Outcome:
     """The open step is approved, those that wait are skipped. Raises SelfApproval, Settled or ReasonMissing."""
     if actor in (request.asked_by, request.for_person):
         raise SelfApproval("You cannot approve or deny your own request.")

@@ -1,0 +1,36 @@
+"""The mails that a rule sets for the end of a request."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from webapp.workflow.policy import OutcomeRule
+from webapp.workflow.states import RequestState
+
+from . import _invitations
+
+
+def outcome_notices(
+    state: RequestState,
+    rule: OutcomeRule,
+    request_id: int,
+    *,
+    requesters: Iterable[int],
+    approvers: Iterable[int],
+    outside: Collection[str],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """The mails that the frozen rule sets for this outcome, one for each recipient. `outside`: addresses of a rule from
+    before they were looked at, or whose domain is no longer allowed; nothing is sent there."""
+    roles: dict[int, str] = dict.fromkeys(approvers, "approver") if rule.approvers else {}
+    if rule.requester:
+        roles |= dict.fromkeys(requesters, "requester")
+    kind = f"request-{state.value}"
+    return [
+        _invitations.notice(kind, role, now=now, person_id=person, request_id=request_id)
+        for person, role in roles.items()
+    ] + [
+        _invitations.notice(kind, "other", now=now, address=address, request_id=request_id)
+        for address in dict.fromkeys(rule.others)
+        if address not in outside
+    ]

@@ -1,0 +1,187 @@
+"""Decisions: one person's verdict on the open step, and what it does."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert
+
+from webapp.delivery import outbox
+from webapp.models import (
+    Decision,
+    Person,
+    Step,
+)
+from webapp.queries import directory, domains
+from webapp.queries.cases import Case
+from webapp.record import audit
+from webapp.record.events import EventKind
+from webapp.text import clean, sha256
+from webapp.workflow import state_machine
+from webapp.workflow.approvers import Deciders, who_decides
+from webapp.workflow.entitlements import SetValue, Sheet, fill, shown
+from webapp.workflow.entitlements import missing as missing_words
+from webapp.workflow.errors import BadValues, NotYourTurn
+from webapp.workflow.policy import MESSAGE_LIMIT
+from webapp.workflow.states import Channel, RequestState, StepState, Verdict
+
+from . import _invitations, _vouched, grants
+from ._outcome_notices import outcome_notices
+from ._sql import run
+from ._transition import transition
+from ._values import Given, cleaned, for_the_record, taken
+from .errors import Invalid, too_long
+
+
+def decide(
+    case: Case,
+    *,
+    actor: Person,
+    verdict: Verdict,
+    comment: str = "",
+    given: Given | None = None,
+    step_id: int | None = None,
+    channel: Channel,
+    now: datetime,
+) -> Case:
+    """One person's verdict on the open step, with the entitlements that the step may write.
+
+    `step_id` is the step the person was looking at. Raises the workflow's errors, BadValues, Invalid, or Conflict
+    when somebody else was faster; the caller must have taken `directory.lock()` before loading the case.
+    """
+    comment = clean(comment)
+    if len(comment) > MESSAGE_LIMIT:
+        field = "reason" if verdict is Verdict.DENIED else "comment"
+        raise Invalid(**{field: too_long(comment, MESSAGE_LIMIT)})
+    snapshot = case.snapshot()
+    step = case.open_step
+    following = next((one for one in case.steps if one.state == StepState.WAITING.value), None)
+    found = directory.look_up([one.approver for one in (step, following) if one is not None] + [case.app.owner])
+    without = frozenset({case.request.asked_by_id, case.request.for_person_id})
+
+    def deciders_of(one: Step) -> Deciders:
+        return who_decides(one.approver, owner=case.app.owner, directory=found.directory, without=without)
+
+    outcome = state_machine.decide(
+        snapshot,
+        actor=actor.id,
+        verdict=verdict,
+        deciders=deciders_of(step).people if step else (),
+        step_id=step_id,
+        reason=comment,
+        channel=channel,
+    )
+    assert step is not None  # state_machine.decide refuses a request without an open step
+    if channel is Channel.ADMIN and actor.id not in found.directory.admins:
+        raise NotYourTurn("Only an admin can decide for the approvers.")
+    values = case.request.values
+    if verdict is Verdict.APPROVED:
+        sheet = case.policy.sheet_for_step(step.position, values)
+        if given is None:
+            _require_complete(sheet)
+        else:
+            filled = fill(sheet.fields, cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds"))
+            values = taken(sheet, values, filled)
+    apply_outcome(case, outcome, step, actor=actor, verdict=verdict, comment=comment, channel=channel, values=values,
+              now=now)  # fmt: skip
+    if following is not None and outcome.opened == following.id:
+        _invitations.open_step(case.request.id, following, deciders_of(following), now=now)
+    return case
+
+
+def apply_outcome(
+    case: Case,
+    outcome: state_machine.Outcome,
+    step: Step,
+    *,
+    actor: Person,
+    verdict: Verdict,
+    comment: str,
+    channel: Channel,
+    values: dict[str, SetValue],
+    now: datetime,
+) -> None:
+    """What the workflow said of one verdict: request and step move, it is recorded, the app given, people told.
+
+    Raises Conflict when somebody else was faster.
+    """
+    transition(case, outcome, actor=actor.id, now=now, values=values, step=step)
+    _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=channel,
+                     values=values, now=now)  # fmt: skip
+    asked = _invitations.asked_people([case.request.id]).get(case.request.id, []) if outcome.state.is_final else []
+    freed = _invitations.close_invitations([step.id])
+    notices: list[dict[str, Any]] = []
+    if outcome.state is RequestState.APPROVED:
+        grants.grant_from_request(case, values, actor=actor, now=now)
+        outbox.post(_vouched.notices(case, actor=actor, now=now))
+    if outcome.state.is_final:
+        notices = outcome_notices(
+            outcome.state,
+            case.policy.outcomes[outcome.state],
+            case.request.id,
+            requesters=(case.request.for_person_id, case.request.asked_by_id),
+            approvers=(person for person, _, _ in asked if person != actor.id),
+            outside=domains.outside(case.policy.outcomes[outcome.state].others),
+            now=now,
+        )
+    told = {actor.id, *(one["person_id"] for one in notices)}
+    notices += [
+        _invitations.notice("request-settled", "approver", now=now, person_id=person, request_id=case.request.id,
+                            step_id=step.id)
+        for person in freed
+        if person not in told
+    ]  # fmt: skip
+    outbox.post(notices)
+
+
+def _require_complete(sheet: Sheet) -> None:
+    """For a verdict without a form: what this step has to set must be set already. Raises BadValues."""
+    missing = [one.entitlement for one in sheet.writable if one.entitlement.required and one.current is None]
+    if missing:
+        raise BadValues({one.id: missing_words(one) for one in missing})
+
+
+_DECISION = insert(Decision.metadata.tables["decisions"])
+
+
+def _record_decision(
+    case: Case,
+    step: Step,
+    outcome: state_machine.Outcome,
+    *,
+    actor: Person,
+    verdict: Verdict,
+    comment: str,
+    channel: Channel,
+    values: dict[str, SetValue],
+    now: datetime,
+) -> None:
+    names = {one.id: one.name for one in case.policy.entitlements}
+    before = case.request.values
+    differs = [key for key in names if before.get(key) != values.get(key)]
+    was_set = {names[key]: shown(values[key].value) if key in values else "" for key in differs}
+    decision = {
+        "step_id": step.id,
+        "person_id": actor.id,
+        "verdict": verdict.value,
+        "channel": channel.value,
+        "comment": comment,
+        "set_json": json.dumps(was_set, ensure_ascii=False),
+        "created_at": now,
+    }
+    run(_DECISION, decision)
+    audit.record(
+        EventKind.STEP_APPROVED if verdict is Verdict.APPROVED else EventKind.STEP_DENIED,
+        at=now,
+        actor=actor.id,
+        request=case.request.id,
+        app=case.app.id,
+        person=case.request.for_person_id,
+        step=step.position,
+        channel=channel.value,
+        comment=sha256(comment) if comment else None,
+        before=for_the_record(case.policy, {key: before[key] for key in differs if key in before}),
+        after=for_the_record(case.policy, {key: values[key] for key in differs if key in values}),
+        state=outcome.state.value,
+        **({"vouched": True} if _vouched.is_vouched(case, actor) else {}),
+    )
