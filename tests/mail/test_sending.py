@@ -20,7 +20,8 @@ from tests.operations.helpers import statements
 from tests.smtp_server import SmtpServer
 from webapp import clock
 from webapp.database.transactions import choose
-from webapp.delivery import jobs, mail, outbox
+from webapp.delivery import jobs, outbox
+from webapp.delivery.mail import kinds
 from webapp.delivery.mail import smtp as smtp_module
 from webapp.extensions import broker, db
 from webapp.models import AccessRequest, Grant, Heartbeat, Invitation, Notice, Person
@@ -218,7 +219,7 @@ def test_a_mail_that_cannot_be_written_blocks_nobody(
     def broken(facts: Any) -> Any:
         raise RuntimeError("a bug")
 
-    monkeypatch.setitem(mail.MAILS, "approval-asked", broken)
+    monkeypatch.setitem(kinds.RENDERERS, "approval-asked", broken)
     drain()
     assert [one[1:3] for one in notices()] == [("due", 1), ("sent", 1)]
     assert "a bug" in caplog.text

@@ -26,10 +26,12 @@ from tests.mail.test_sending import asked, due_again, notices, stops_now
 from tests.smtp_server import SmtpServer
 from webapp import clock
 from webapp.database.transactions import choose
-from webapp.delivery import jobs, mail, outbox
+from webapp.delivery import jobs, outbox
+from webapp.delivery.mail import kinds
 from webapp.delivery.mail import smtp as connections
 from webapp.extensions import db
 from webapp.models import MailStop, Notice
+from webapp.notices import why_obsolete
 from webapp.operations import people
 from webapp.queries import mails
 
@@ -314,12 +316,12 @@ def test_a_mail_that_cannot_be_read_holds_up_no_other(
     assert notices()[2][3] == jobs.NOT_CREATED
 
 
-@pytest.mark.parametrize("at", ["standings", "mark_sent", "load"])
+@pytest.mark.parametrize("at", ["statuses", "mark_sent", "load"])
 def test_a_database_that_goes_in_the_middle_costs_no_attempt_and_doubles_nothing(
     company: Company, smtp: SmtpServer, drain: Drain, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     asked(company, 3)
-    place = {"standings": mails, "load": mails, "mark_sent": outbox}[at]
+    place = {"statuses": mails, "load": mails, "mark_sent": outbox}[at]
     real, give_back = getattr(place, at), outbox.give_back
     away = {"is": True}
 
@@ -372,14 +374,14 @@ def test_a_bug_between_two_mails_leaves_nothing_leased(
     company: Company, smtp: SmtpServer, drain: Drain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked(company, 3)
-    real = mails.why_obsolete
+    real = why_obsolete
 
     def broken(now: Any) -> str:
         if len(smtp.mails) == 1:
             raise RuntimeError("a bug")
         return real(now)
 
-    monkeypatch.setattr(mails, "why_obsolete", broken)
+    monkeypatch.setattr("webapp.notices.why_obsolete", broken)
     with pytest.raises(RuntimeError):
         drain()
     assert [one[1:3] for one in notices()] == [("sent", 1), ("due", 0), ("due", 0)]
@@ -404,7 +406,7 @@ def test_a_template_that_is_broken_counts_for_its_own_mails_only(
     def broken(facts: Any) -> Any:
         raise UnicodeEncodeError("ascii", "ü", 0, 1, "a header")
 
-    monkeypatch.setitem(mail.MAILS, "approval-asked", broken)
+    monkeypatch.setitem(kinds.RENDERERS, "approval-asked", broken)
     drain()
     assert [one[1:3] for one in notices()] == [("due", 1), ("sent", 1)]
     assert notices()[0][3] == jobs.NOT_CREATED and stops_now() == []

@@ -17,6 +17,7 @@ from flask import Flask
 
 from webapp.delivery import mail
 from webapp.models import AccessRequest, App, Comment, Grant, Invitation, Notice, Organisation, Person
+from webapp.notices import NoticeKind
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.mails import Facts
 from webapp.workflow.entitlements import Entitlement, SetValue
@@ -218,7 +219,7 @@ def test_every_email_says_what_its_file_says(app: Flask) -> None:
 
 
 def test_every_kind_of_email_has_a_file() -> None:
-    assert {make().notice.kind for make in EMAILS.values()} == set(mail.MAILS)
+    assert {make().notice.kind for make in EMAILS.values()} == set(NoticeKind)
 
 
 def test_no_line_of_a_text_is_too_long_and_no_words_are_out_of_style() -> None:

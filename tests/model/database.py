@@ -13,7 +13,7 @@ from sqlalchemy import select
 from tests import factories
 from tests.model import replay
 from tests.model.book import Book, Who
-from webapp import clock
+from webapp import clock, notices
 from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox
 from webapp.extensions import broker, db
@@ -208,13 +208,13 @@ class Database:
 
     def post_office(self) -> None:
         """As a worker does, up to the conversation with the mail server, which is somebody else's test."""
-        for claim in jobs.still_so(outbox.claim(10_000)):
+        for claim in jobs.drop_obsolete(outbox.claim(10_000)):
             choose("read")
-            now = mails.standings([claim.id], claim.lease).get(claim.id)
+            now = mails.statuses([claim.id], claim.lease).get(claim.id)
             db.session.rollback()
             choose("write")
             assert now is not None, "the lease was lost"
-            reason = mails.why_obsolete(now)
+            reason = notices.why_obsolete(now)
             assert outbox.mark_obsolete({claim: reason}) if reason else outbox.mark_sent(claim)
 
     def admin_cancel(self, actor: str, number: int, reason: str) -> None:

@@ -15,14 +15,14 @@ MUTANTS = [
         "tests/mail/test_sending.py",
         [
             Change(
-                "webapp/queries/mails.py::_asked_in_vain",
-                "if now.state in _SETTLED:\n"
-                "    return _SETTLED[now.state]\n"
-                'if now.step != "open":\n'
-                '    return "This step was decided in the meantime."\n'
-                "if now.overdue:\n"
-                '    return "The request expired in the meantime."\n'
-                "if not now.live:\n"
+                "webapp/notices.py::_why_invitation_obsolete",
+                "if status.state in _CLOSED:\n"
+                "    return _CLOSED[status.state]\n"
+                "if status.step != StepState.OPEN:\n"
+                "    return _STEP_DECIDED\n"
+                "if status.overdue:\n"
+                "    return _CLOSED[RequestState.EXPIRED.value]\n"
+                "if not status.live:\n"
                 '    return "This person is no longer an approver."\n',
                 "",
             ),
@@ -47,7 +47,7 @@ MUTANTS = [
         "tests/mail/test_sending.py",
         [
             Change(
-                "webapp/queries/mails.py::_HELD",
+                "webapp/queries/mails.py::_LEASED_STATUS",
                 'Notice.state == "leased", Notice.lease == bindparam("lease", type_=String), '
                 "Notice.lease_until > db_now()",
                 'bindparam("lease", type_=String) != ""',

@@ -9,14 +9,15 @@ import pytest
 from rq import Queue
 from sqlalchemy import insert, select, update
 
-from webapp import clock, links
+from webapp import clock, links, notices
 from webapp.database.transactions import choose
 from webapp.delivery import outbox, stops
 from webapp.delivery.mail.answers import Cause
 from webapp.extensions import broker, db
 from webapp.models import Heartbeat, Invitation, Notice
+from webapp.notices import NOTICE_KINDS
 from webapp.operations import people
-from webapp.queries import mails, outbox_lines
+from webapp.queries import mails
 from webapp.wiring import connect
 
 from .. import factories
@@ -139,8 +140,10 @@ def test_mails_are_found_by_kind_and_days(admin, mail, adam, rita):
     assert "?state=sent&kind=test&since=2026-03-02" in page
 
 
-def test_every_kind_of_mail_can_be_chosen_and_is_named():
-    assert set(outbox_lines.KINDS) == set(outbox_lines._ABOUT)
+def test_every_kind_of_mail_can_be_chosen_and_is_named(admin):
+    page = words(admin.get("/admin/mail"))
+    for kind, row in NOTICE_KINDS.items():
+        assert re.search(rf'<option value="{kind}"[^>]*>{re.escape(row.title)}</option>', page), kind
 
 
 def test_pages_follow_each_other(admin, rita):
@@ -392,7 +395,7 @@ def test_an_admin_gets_a_test_mail(app, admin, adam, ana):
     assert message.subject.startswith("Test email from") and "This is the test email" in message.body
     assert "because you sent a test email" in message.body and "/admin/mail" in message.html
     claim = outbox.claim(10)[0]
-    assert mails.why_obsolete(mails.standings([claim.id], claim.lease)[claim.id]) == ""
+    assert notices.why_obsolete(mails.statuses([claim.id], claim.lease)[claim.id]) == ""
 
 
 # The banner

@@ -12,6 +12,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox
 from webapp.extensions import db
 from webapp.models import Invitation, Notice
+from webapp.notices import why_obsolete
 from webapp.operations import apps, groups, people, step_in
 from webapp.queries import directory, mails
 from webapp.workflow.states import Verdict
@@ -49,9 +50,9 @@ def told(made, person):
     """What of the request is still mailed to the person, once the worker looks."""
     db.session.rollback()
     choose("write")
-    for claim in jobs.still_so(outbox.claim(1000)):
-        now = mails.standings([claim.id], claim.lease)[claim.id]
-        if reason := mails.why_obsolete(now):
+    for claim in jobs.drop_obsolete(outbox.claim(1000)):
+        now = mails.statuses([claim.id], claim.lease)[claim.id]
+        if reason := why_obsolete(now):
             outbox.mark_obsolete({claim: reason})
         else:
             outbox.mark_sent(claim)

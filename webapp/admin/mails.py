@@ -15,6 +15,7 @@ from webapp import clock
 from webapp.delivery import mail as emails
 from webapp.extensions import broker, db, settings
 from webapp.models import Notice
+from webapp.notices import NOTICE_KINDS, kind_of
 from webapp.operations import mails as operations
 from webapp.operations.errors import Conflict
 from webapp.queries import one_mail, stops
@@ -68,7 +69,7 @@ def _search() -> Search:
     return Search(
         q=filters.word("q"),
         state=filters.one_of("state", tuple(queries.STATES)),
-        kind=filters.one_of("kind", tuple(queries.KINDS)),
+        kind=filters.one_of("kind", tuple(NOTICE_KINDS)),
         since=filters.day("since"),
         until=filters.day("until"),
     )
@@ -89,7 +90,7 @@ def mails() -> Response:
         page=page,
         search=search,
         tabs=TABS,
-        kinds=list(queries.KINDS.items()),
+        kinds=[(kind.value, row.title) for kind, row in NOTICE_KINDS.items()],
         server=_server(),
         stop=stops.current(),
         look=look,
@@ -133,7 +134,7 @@ def mail(public_id: str) -> Response:
         attempts=found.attempts,
         person=found.facts.person,
         message=message,
-        kind=queries.KINDS.get(found.line.kind, found.line.kind),
+        kind=kind_of(found.line.kind).title,
         stop=stops.current(),
         look=look,
         looks_again=look < LOOKS and _moves(found.line),

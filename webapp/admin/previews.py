@@ -10,6 +10,7 @@ from flask import Response, abort, request
 
 from webapp.delivery import mail
 from webapp.models import AccessRequest, App, Grant, Invitation, Notice, Person
+from webapp.notices import NoticeKind
 from webapp.queries import directory, principals, rules
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.directory import Found
@@ -34,7 +35,7 @@ NO_REQUEST = "0" * 12
 class Kind:
     """A kind of mail: its notice's, its name, when it is sent, how the request and its steps stand, who gets it."""
 
-    notice: str
+    notice: NoticeKind
     title: str
     sent: str
     state: RequestState
@@ -45,20 +46,20 @@ class Kind:
 
 P, S = RequestState, StepState
 KINDS = {
-    "asked": Kind("approval-asked", "Approval needed", "Sent to the approvers of a step when it begins.",
+    "asked": Kind(NoticeKind.APPROVAL_ASKED, "Approval needed", "Sent to the approvers of a step when it begins.",
                   P.PENDING, S.OPEN, S.WAITING, ("approver",)),
-    "approved": Kind("request-approved", "Approved", "Sent after final approval.",
+    "approved": Kind(NoticeKind.REQUEST_APPROVED, "Approved", "Sent after final approval.",
                      P.APPROVED, S.APPROVED, S.APPROVED, ("requester", "approver", "other")),
-    "denied": Kind("request-denied", "Denied", "Sent when an approver denies.",
+    "denied": Kind(NoticeKind.REQUEST_DENIED, "Denied", "Sent when an approver denies.",
                    P.DENIED, S.DENIED, S.SKIPPED, ("requester", "approver", "other")),
-    "expired": Kind("request-expired", "Expired", "Sent when the deadline passes without a decision.",
+    "expired": Kind(NoticeKind.REQUEST_EXPIRED, "Expired", "Sent when the deadline passes without a decision.",
                     P.EXPIRED, S.EXPIRED, S.SKIPPED, ("requester", "approver", "other")),
-    "cancelled": Kind("request-cancelled", "Cancelled", "Sent to the approvers when a request is cancelled.",
+    "cancelled": Kind(NoticeKind.REQUEST_CANCELLED, "Cancelled", "Sent to the approvers when a request is cancelled.",
                       P.CANCELLED, S.SKIPPED, S.SKIPPED, ("approver",)),
-    "settled": Kind("request-settled", "Already decided",
+    "settled": Kind(NoticeKind.REQUEST_SETTLED, "Already decided",
                     "Sent to the other group members when one of them decides.",
                     P.PENDING, S.APPROVED, S.WAITING, ("approver",)),
-    "added": Kind("app-added", "Added", "Sent to the person who adds the app, while no approval is required.",
+    "added": Kind(NoticeKind.APP_ADDED, "Added", "Sent to the person who adds the app, while no approval is required.",
                   P.APPROVED, S.APPROVED, S.APPROVED, ("requester",)),
 }  # fmt: skip
 
@@ -134,7 +135,7 @@ def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Principal | Non
         # Of a group, whoever has not decided; else the one who has, or would.
         reader = _person(steps[at].asked[-1]) if steps and steps[at].asked else None
     notice = Notice(
-        public_id=NO_REQUEST, kind=kind.notice, role=role, round=0, data_json="{}", created_at=now(),
+        public_id=NO_REQUEST, kind=kind.notice.value, role=role, round=0, data_json="{}", created_at=now(),
         address="someone@example.com" if reader is None else None, step_id=at,
     )  # fmt: skip
     names = {person.id: person.name} | {who.id: who.name for step in steps for who in step.asked}
@@ -175,7 +176,7 @@ def _steps(page: AppPage, kind: Kind, asker: Person, at: int) -> list[ChainStep]
         if named is None:
             continue
         # An outcome ends the chain at its first step, and the mail to an approver is about that of `at`.
-        about = at if kind.notice in ("approval-asked", "request-settled") else 0
+        about = at if kind.notice in (NoticeKind.APPROVAL_ASKED, NoticeKind.REQUEST_SETTLED) else 0
         state = StepState.APPROVED if position < about else kind.first if position == about else kind.rest
         made.append(_step(page, position, named, state, asker, found))
     return made

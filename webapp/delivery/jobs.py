@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from webapp import clock
+from webapp import clock, notices
 from webapp.database.transactions import reading
 from webapp.delivery import mail, outbox, stops
 from webapp.delivery.mail import smtp
@@ -172,7 +172,7 @@ def _send(claims: Sequence[Claim]) -> bool:
 def _send_all(left: list[Claim]) -> bool:
     """Takes each out of `left` as soon as what becomes of it is known."""
     began = time.monotonic()
-    left[:] = still_so(left)
+    left[:] = drop_obsolete(left)
     if not left:
         return True
     facts = _facts(left)
@@ -254,19 +254,19 @@ def _settle() -> None:
         del _unwritten[0]
 
 
-def still_so(claims: Sequence[Claim]) -> Sequence[Claim]:
-    """The rest of a batch without what is no longer so, which goes in one transaction: after a queue was long,
-    that is most of it, and writers would hold up each mark. Each mail is looked at once more before it is sent."""
+def drop_obsolete(claims: Sequence[Claim]) -> Sequence[Claim]:
+    """Mark the batch's obsolete notices in one transaction and return the others. After a backlog most are obsolete;
+    a commit for each would contend with the web. Each one is checked again right before it is sent."""
     if len(claims) == 1:
         return claims
     while claims:
-        now = mails.standings([one.id for one in claims], claims[0].lease)
+        now = mails.statuses([one.id for one in claims], claims[0].lease)
         claims = [one for one in claims if one.id in now]
-        reasons = {one: why for one in claims if (why := mails.why_obsolete(now[one.id]))}
+        reasons = {one: why for one in claims if (why := notices.why_obsolete(now[one.id]))}
         if not reasons:
             break
         outbox.mark_obsolete(reasons)
-        # Without them, others of the batch may be no longer so: nobody is told the end of what they never heard of.
+        # Check again without them: an outcome email is obsolete if its request email was never sent.
         claims = [one for one in claims if one not in reasons]
     return claims
 
@@ -287,8 +287,8 @@ def _about(facts: Facts) -> dict[str, str]:
 
 def _send_first(left: list[Claim], facts: Facts, connection: smtp.Connection) -> None:
     claim = left[0]
-    now = mails.standings([claim.id], claim.lease).get(claim.id)
-    if now is None or (reason := mails.why_obsolete(now)):
+    now = mails.statuses([claim.id], claim.lease).get(claim.id)
+    if now is None or (reason := notices.why_obsolete(now)):
         del left[0]
         if now is not None:
             _write(lambda: outbox.mark_obsolete({claim: reason}))

@@ -10,6 +10,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Invitation, Step, db_now
 from webapp.models.base import Id
+from webapp.notices import NoticeKind, notice
 from webapp.queries import sight
 from webapp.record import audit
 from webapp.record.events import EventKind
@@ -134,7 +135,7 @@ def ask(
     outbox.post(
         [
             notice(
-                "approval-asked",
+                NoticeKind.APPROVAL_ASKED,
                 "approver",
                 now=now,
                 person_id=person_id,
@@ -147,36 +148,6 @@ def ask(
             for invitation_id, person_id, round in invitations
         ]
     )
-
-
-def notice(
-    kind: str,
-    role: str,
-    *,
-    now: datetime,
-    person_id: int | None = None,
-    address: str | None = None,
-    request_id: int | None = None,
-    step_id: int | None = None,
-    invitation_id: int | None = None,
-    round: int = 0,
-    grant_id: int | None = None,
-    data_json: str = "{}",
-) -> dict[str, Any]:
-    """The column values of one notice; every key always there, so that a batch is one statement."""
-    return {
-        "kind": kind,
-        "role": role,
-        "person_id": person_id,
-        "address": address,
-        "request_id": request_id,
-        "step_id": step_id,
-        "invitation_id": invitation_id,
-        "round": round,
-        "grant_id": grant_id,
-        "data_json": data_json,
-        "created_at": now,
-    }
 
 
 def renew(
@@ -215,7 +186,7 @@ def renew(
     outbox.post(
         [
             notice(
-                "approval-asked",
+                NoticeKind.APPROVAL_ASKED,
                 "approver",
                 now=now,
                 person_id=row.person_id,

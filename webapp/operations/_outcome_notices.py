@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
+from webapp.notices import NoticeKind, notice
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState
-
-from . import _invitations
 
 
 def outcome_notices(
@@ -25,12 +24,9 @@ def outcome_notices(
     roles: dict[int, str] = dict.fromkeys(approvers, "approver") if rule.approvers else {}
     if rule.requester:
         roles |= dict.fromkeys(requesters, "requester")
-    kind = f"request-{state.value}"
-    return [
-        _invitations.notice(kind, role, now=now, person_id=person, request_id=request_id)
-        for person, role in roles.items()
-    ] + [
-        _invitations.notice(kind, "other", now=now, address=address, request_id=request_id)
+    kind = NoticeKind(f"request-{state.value}")
+    return [notice(kind, role, now=now, person_id=person, request_id=request_id) for person, role in roles.items()] + [
+        notice(kind, "other", now=now, address=address, request_id=request_id)
         for address in dict.fromkeys(rule.others)
         if address not in outside
     ]

@@ -13,12 +13,11 @@ from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import Decision, Person, Step
+from webapp.notices import NoticeKind, notice
 from webapp.queries.cases import Case
 from webapp.workflow.states import Verdict
 
-from . import _invitations
-
-KIND = "access-to-check"
+KIND = NoticeKind.ACCESS_TO_CHECK
 _DECIDER = aliased(Person)
 
 
@@ -42,7 +41,7 @@ def notices(case: Case, *, actor: Person, now: datetime) -> list[dict[str, Any]]
     if db.session.scalar(select(by_another)):
         return []
     return [
-        _invitations.notice(KIND, "other", now=now, person_id=person, request_id=case.request.id)
+        notice(KIND, "other", now=now, person_id=person, request_id=case.request.id)
         for person in other_admins({*requesters, actor.id})
     ]
 

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Invitation, Notice
+from webapp.notices import NoticeKind, notice
 from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
@@ -46,7 +47,7 @@ def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> in
                      round=invitation.round)  # fmt: skip
         outbox.post(
             [
-                _invitations.notice("code-closed", "approver", now=now, person_id=invitation.person_id,
+                notice(NoticeKind.CODE_CLOSED, "approver", now=now, person_id=invitation.person_id,
                                     request_id=case.request.id, step_id=invitation.step_id, invitation_id=invitation.id,
                                     round=invitation.round)
             ]
@@ -77,7 +78,7 @@ def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None
         )
         .order_by(Notice.id)
     )
-    mailed = [row for row in notices if row.kind == "approval-asked"]
+    mailed = [row for row in notices if row.kind == NoticeKind.APPROVAL_ASKED]
     if mailed and mailed[-1].created_at > now - SAME_MAIL_AFTER:
         raise Conflict(
             "We sent the email less than 10 minutes ago. Wait a little and check your spam folder, or sign in instead."

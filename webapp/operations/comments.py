@@ -9,13 +9,14 @@ from sqlalchemy import exists, select
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Comment, Decision, Invitation, Person, Step
+from webapp.notices import NoticeKind, notice
 from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256
 from webapp.workflow.policy import MESSAGE_LIMIT
 
-from . import _invitations, _often
+from . import _often
 from .errors import Invalid, too_long
 
 SENT_TWICE_WITHIN = timedelta(minutes=1)
@@ -60,8 +61,8 @@ def add(case: Case, *, actor: Person, body: str, now: datetime) -> None:
         people.setdefault(person, "approver")
     outbox.post(
         [
-            _invitations.notice(
-                "request-comment",
+            notice(
+                NoticeKind.REQUEST_COMMENT,
                 role,
                 now=now,
                 person_id=person,

@@ -12,6 +12,7 @@ from webapp.models import (
     Person,
     Step,
 )
+from webapp.notices import NoticeKind, notice
 from webapp.queries import directory, domains
 from webapp.queries.cases import Case
 from webapp.record import audit
@@ -126,7 +127,7 @@ def apply_outcome(
         )
     told = {actor.id, *(one["person_id"] for one in notices)}
     notices += [
-        _invitations.notice("request-settled", "approver", now=now, person_id=person, request_id=case.request.id,
+        notice(NoticeKind.REQUEST_SETTLED, "approver", now=now, person_id=person, request_id=case.request.id,
                             step_id=step.id)
         for person in freed
         if person not in told

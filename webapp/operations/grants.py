@@ -12,6 +12,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, App, Grant, Person, PolicyRevision
 from webapp.models.requests import dump_values
+from webapp.notices import NoticeKind, notice
 from webapp.queries import directory, own_access
 from webapp.queries.cases import Case
 from webapp.record import audit
@@ -20,7 +21,7 @@ from webapp.text import clean, sha256
 from webapp.workflow.entitlements import SetValue, fill
 from webapp.workflow.policy import Approver, Policy
 
-from . import _eligibility, _invitations, _often, _vouched
+from . import _eligibility, _often, _vouched
 from ._sql import changed, run_if_free, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid
@@ -52,7 +53,7 @@ def add_directly(app: App, revision: PolicyRevision, *, person: Person, now: dat
         db.session.add(grant)
     audit.record(EventKind.GRANT_ADDED, at=now, actor=person.id, app=app.id, person=person.id, before=None,
                  after=for_the_record(policy, grant.values), **({"alone": True} if own else {}))  # fmt: skip
-    outbox.post([_invitations.notice("app-added", "requester", now=now, person_id=person.id, grant_id=grant.id)])
+    outbox.post([notice(NoticeKind.APP_ADDED, "requester", now=now, person_id=person.id, grant_id=grant.id)])
     return grant
 
 
@@ -109,13 +110,10 @@ def give(
     # Whose sign-in link the person had sent, may be the person themselves: the other admins look at it.
     admins = _vouched.other_admins({person.id, actor.id}) if actor.vouched_by_id == person.id else []
     outbox.post(
-        [
-            _invitations.notice("grant-added", role, now=now, person_id=one, grant_id=grant.id)
-            for one, role in roles.items()
-        ]
+        [notice(NoticeKind.GRANT_ADDED, role, now=now, person_id=one, grant_id=grant.id) for one, role in roles.items()]
         + [
-            _invitations.notice(
-                "grant-added", "other", now=now, person_id=one, grant_id=grant.id, data_json='{"admin": true}'
+            notice(
+                NoticeKind.GRANT_ADDED, "other", now=now, person_id=one, grant_id=grant.id, data_json='{"admin": true}'
             )
             for one in admins
             if one not in roles
@@ -196,8 +194,8 @@ def _tell(person: int | None, grants: Sequence[Grant], *, actor: Person, now: da
                 about[owner].append(one.id)
     outbox.post(
         [
-            _invitations.notice(
-                "grant-removed" if len(ids) == 1 else "grants-removed",
+            notice(
+                NoticeKind.GRANT_REMOVED if len(ids) == 1 else NoticeKind.GRANTS_REMOVED,
                 "requester" if to == person else "other",
                 now=now,
                 person_id=to,

@@ -8,10 +8,10 @@ from sqlalchemy import Select, and_, exists, or_, select, update
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import MailStop, Notice, Person, db_now
+from webapp.notices import NoticeKind, notice
 from webapp.record import audit
 from webapp.record.events import EventKind
 
-from . import _invitations
 from ._sql import changed
 from .errors import Conflict
 
@@ -107,5 +107,5 @@ def try_all_again(ids: Select[Any], *, actor: Person, now: datetime) -> int:
 
 def send_test(*, actor: Person, now: datetime) -> None:
     """A mail to whoever asks for it, the way every mail goes."""
-    outbox.post([_invitations.notice("test", "requester", now=now, person_id=actor.id)])
+    outbox.post([notice(NoticeKind.TEST, "requester", now=now, person_id=actor.id)])
     audit.record(EventKind.MAIL_TESTED, at=now, actor=actor.id, person=actor.id)

@@ -11,6 +11,7 @@ from webapp import addresses
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Invitation, Membership, Notice, Person, PersonSession
+from webapp.notices import NoticeKind, notice
 from webapp.queries import directory, sessions
 from webapp.record import audit
 from webapp.record.events import EventKind
@@ -75,9 +76,7 @@ def invite(*, email: str, name: str, actor: Person, now: datetime, about: str = 
 
 def mail_invitation(person: Person, *, now: datetime) -> None:
     """The mail "set your password" of an invitation, once more."""
-    outbox.post(
-        [_invitations.notice("invitation", "requester", now=now, person_id=person.id, round=person.password_round)]
-    )
+    outbox.post([notice(NoticeKind.INVITATION, "requester", now=now, person_id=person.id, round=person.password_round)])
 
 
 def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> None:
@@ -86,7 +85,7 @@ def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> No
         raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
     if person.password_hash is not None:
         raise Conflict(f"{person.name} already has a password. They can reset it on the sign-in page.")
-    _refuse_more_links(person, "invitation", now=now)
+    _refuse_more_links(person, NoticeKind.INVITATION, now=now)
     person.vouched_by_id = actor.id
     audit.record(EventKind.PERSON_INVITED, at=now, actor=actor.id, person=person.id)
     mail_invitation(person, now=now)
@@ -97,8 +96,8 @@ def mail_password_reset(person: Person, *, now: datetime, by: Person | None = No
     data = json.dumps({"by": by.id}) if by is not None and by.id != person.id else "{}"
     outbox.post(
         [
-            _invitations.notice(
-                "password-reset", "requester", now=now, person_id=person.id, round=person.password_round,
+            notice(
+                NoticeKind.PASSWORD_RESET, "requester", now=now, person_id=person.id, round=person.password_round,
                 data_json=data,
             )
         ]
@@ -108,7 +107,7 @@ def mail_password_reset(person: Person, *, now: datetime, by: Person | None = No
 def mail_forgotten_password(person: Person, *, now: datetime) -> None:
     """The same for who asked on the sign-in page, whoever that was: not more often than is of use, and without a word,
     so that the page tells nobody whether there is such a person."""
-    if not _often.links_wait(person, "password-reset", now=now):
+    if not _often.links_wait(person, NoticeKind.PASSWORD_RESET, now=now):
         mail_password_reset(person, now=now)
 
 
@@ -128,11 +127,13 @@ def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
         raise Conflict(f"{person.name} has no password yet. Send the invitation again.")
     if db.session.scalar(
         select(Notice.id)
-        .where(Notice.kind == "password-reset", Notice.person_id == person.id, Notice.state.in_(("due", "leased")))
+        .where(
+            Notice.kind == NoticeKind.PASSWORD_RESET, Notice.person_id == person.id, Notice.state.in_(("due", "leased"))
+        )
         .limit(1)
     ):
         raise Conflict(f"An email with a link is already on its way to {person.name}.")
-    _refuse_more_links(person, "password-reset", now=now)
+    _refuse_more_links(person, NoticeKind.PASSWORD_RESET, now=now)
     person.vouched_by_id = actor.id
     audit.record(EventKind.PASSWORD_LINK_MAILED, at=now, actor=actor.id, person=person.id)
     mail_password_reset(person, now=now, by=actor)

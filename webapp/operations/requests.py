@@ -9,6 +9,7 @@ from sqlalchemy import select
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Invitation, Person, PolicyRevision
+from webapp.notices import NoticeKind, notice
 from webapp.queries import directory
 from webapp.queries.cases import Case
 from webapp.record import audit
@@ -138,7 +139,7 @@ def _tell_cancelled(
         if person.active:
             told[person.id] = None
         notices += [
-            _invitations.notice("request-cancelled", "requester" if who == person.id else "approver", now=now,
+            notice(NoticeKind.REQUEST_CANCELLED, "requester" if who == person.id else "approver", now=now,
                                 person_id=who, request_id=id)
             for who in told
             if who != actor.id

@@ -7,6 +7,7 @@ from sqlalchemy import func, select, update
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, App, Grant, Person
+from webapp.notices import NoticeKind, notice
 from webapp.queries import directory
 from webapp.record import audit
 from webapp.record.events import EventKind
@@ -15,7 +16,6 @@ from webapp.workflow.approvers import who_decides
 from webapp.workflow.errors import NotYourTurn
 from webapp.workflow.states import Tier
 
-from . import _invitations
 from ._sql import changed
 from .errors import Conflict, Invalid, too_long
 
@@ -57,7 +57,7 @@ def give_back(grant: Grant, *, actor: Person, reason: str = "", now: datetime) -
         people, tier = told.people, told.tier
     outbox.post(
         [
-            _invitations.notice("grant-returned", "other", now=now, person_id=one, grant_id=grant.id,
+            notice(NoticeKind.GRANT_RETURNED, "other", now=now, person_id=one, grant_id=grant.id,
                                 data_json='{"admin": true}' if tier is Tier.ADMINS else "{}")
             for one in people
         ]

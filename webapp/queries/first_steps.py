@@ -7,6 +7,7 @@ from sqlalchemy import Select, exists, func, or_, select
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, MailStop, Notice, Organisation, Person
+from webapp.notices import NoticeKind
 
 COUNTED = 1000
 
@@ -44,14 +45,13 @@ def _up_to(query: Select[Any]) -> Any:
 def read() -> FirstSteps:
     """One statement, which counts to a thousand at most."""
     others = select(Person.id).where(Person.active, Person.id != select(func.min(Person.id)).scalar_subquery())
+    is_test = Notice.kind == NoticeKind.TEST
     row = db.session.execute(
         select(
             select(Organisation.first_steps_hidden_at.is_not(None)).scalar_subquery().label("hidden"),
             exists().where(Notice.state == "sent").label("mailed"),
-            exists().where(Notice.kind == "test").label("tested"),
-            or_(exists().where(Notice.kind == "test", Notice.error != ""), exists().where(MailStop.id == 1)).label(
-                "refused"
-            ),
+            exists().where(is_test).label("tested"),
+            or_(exists().where(is_test, Notice.error != ""), exists().where(MailStop.id == 1)).label("refused"),
             _up_to(others).label("invited"),
             _up_to(others.where(Person.password_hash.is_not(None))).label("come"),
             exists().where(App.archived_at.is_(None)).label("drafted"),

@@ -1,4 +1,4 @@
-"""What a mail says, read for a whole batch of notices, and whether it is still so, asked right before each send."""
+"""What an email says, read for a whole batch of notices, and what decides whether a notice is obsolete."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from webapp.models import (
     db_now,
 )
 from webapp.models.base import Id
+from webapp.notices import NoticeKind, NoticeStatus
 from webapp.queries import chains, sight
 from webapp.queries.chains import ChainStep
 from webapp.queries.columns import filled
@@ -106,8 +107,10 @@ def load(ids: Collection[int]) -> dict[int, Facts]:
 
 
 def _add_comments(found: dict[int, Facts]) -> None:
-    """The comment that each "request-comment" is about."""
-    about = {id: one.notice.data["comment"] for id, one in found.items() if one.notice.kind == "request-comment"}
+    """The comment that each notice of a comment is about."""
+    about = {
+        id: one.notice.data["comment"] for id, one in found.items() if one.notice.kind == NoticeKind.REQUEST_COMMENT
+    }
     if about:
         query = select(Comment).where(Comment.id.in_(filled(about.values()))).execution_options(populate_existing=True)
         said = {one.id: one for one in db.session.scalars(query)}
@@ -116,8 +119,8 @@ def _add_comments(found: dict[int, Facts]) -> None:
 
 
 def _add_apps(found: dict[int, Facts]) -> None:
-    """The names of the apps that each "grants-removed" is about."""
-    about = {id: one.notice.data["grants"] for id, one in found.items() if one.notice.kind == "grants-removed"}
+    """The names of the apps that each notice of several removed grants is about."""
+    about = {id: one.notice.data["grants"] for id, one in found.items() if one.notice.kind == NoticeKind.GRANTS_REMOVED}
     if about:
         wanted = {grant for grants in about.values() for grant in grants}
         query = (
@@ -137,7 +140,7 @@ def _named(facts: Facts) -> list[int | None]:
     grant = facts.grant
     taken = [grant.person_id, grant.given_by_id, grant.removed_by_id] if grant is not None else []
     owner = facts.app.owner_person_id if facts.app is not None else None
-    sender = facts.notice.data.get("by") if facts.notice.kind == "password-reset" else None
+    sender = facts.notice.data.get("by") if facts.notice.kind == NoticeKind.PASSWORD_RESET else None
     return [*by, *taken, settled, owner, sender, facts.comment.person_id if facts.comment is not None else None]
 
 
@@ -149,30 +152,9 @@ def _names(ids: Iterable[int | None]) -> dict[int, str]:
     return {row.id: row.name for row in db.session.execute(people)}
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What decides whether a notice is still so; None where its kind has no such thing."""
-
-    id: int
-    kind: str
-    role: str
-    round: int
-    active: bool | None
-    password_round: int | None
-    state: str | None
-    version: int | None
-    step: str | None
-    overdue: bool | None
-    live: bool | None
-    invitation_round: int | None
-    was_asked: bool
-    sees: bool
-    granted: bool
-
-
 _asking = aliased(Notice)
 _given = aliased(Grant)
-_STANDING = (
+_STATUS = (
     select(
         Notice.id, Notice.kind, Notice.role, Notice.round, Person.active, Person.password_round, AccessRequest.state,
         AccessRequest.version, Step.state.label("step"), (Step.due_at <= db_now()).label("overdue"), Invitation.live,
@@ -181,7 +163,7 @@ _STANDING = (
         .where(
             _asking.request_id == Notice.request_id,
             _asking.person_id == Notice.person_id,
-            _asking.kind == "approval-asked",
+            _asking.kind == NoticeKind.APPROVAL_ASKED,
             # Being sent right now counts: whoever reads it next should read this, too.
             _asking.state.in_(("sent", "leased")),
             or_(Notice.step_id.is_(None), _asking.step_id == Notice.step_id),
@@ -210,8 +192,8 @@ _STANDING = (
 )  # fmt: skip
 
 
-# Built once: it runs for each single mail.
-_HELD = _STANDING.where(
+# Built once: it runs for each single email.
+_LEASED_STATUS = _STATUS.where(
     Notice.id.in_(bindparam("ids", type_=Id, expanding=True)),
     Notice.state == "leased",
     Notice.lease == bindparam("lease", type_=String),
@@ -219,59 +201,8 @@ _HELD = _STANDING.where(
 )
 
 
-def standings(ids: Collection[int], lease: str) -> dict[int, Standing]:
-    """notice id → how it stands for it, of those that `lease` still holds; in one statement for any number."""
+def statuses(ids: Collection[int], lease: str) -> dict[int, NoticeStatus]:
+    """notice id → what decides whether it is obsolete, of those that `lease` still holds; in one statement."""
     with alone("read") as connection:
-        rows = connection.execute(_HELD, {"ids": filled(ids), "lease": lease}).mappings().all()
-    return {row["id"]: Standing(**row) for row in rows}
-
-
-def why_obsolete(now: Standing) -> str:
-    """Why the mail would say what is no longer so, in a sentence; "" when it is still so."""
-    if now.active is False:
-        return "This person was deactivated."
-    if now.kind in ("approval-asked", "code-closed"):
-        return _asked_in_vain(now)
-    if now.kind in ("invitation", "password-reset"):
-        return "" if now.password_round == now.round else "The password or the address was changed in the meantime."
-    if now.kind in ("app-added", "grant-added") or (now.kind == "request-approved" and now.role == "requester"):
-        return "" if now.granted else "Access was removed in the meantime."
-    if now.kind == "request-comment":
-        return _said_in_vain(now) or (_NOT_THEIRS if now.role == "approver" and not now.sees else "")
-    if now.kind == "access-to-check" and not now.sees:
-        return "This person is no longer an admin."
-    if now.role == "approver" and not now.was_asked:
-        return "This person had not received an earlier email about this request."
-    return _NOT_THEIRS if now.role == "approver" and not now.sees else ""
-
-
-_NOT_THEIRS = "This person is no longer an approver of this request."
-
-
-_SETTLED = {
-    "approved": "The request was approved in the meantime.",
-    "denied": "The request was denied in the meantime.",
-    "expired": "The request expired in the meantime.",
-    "cancelled": "The request was cancelled in the meantime.",
-}
-
-
-def _said_in_vain(now: Standing) -> str:
-    # Words for those who decide, written while a step was open, are of no use to them once it is not.
-    if now.step is None or now.step == "open":
-        return ""
-    return _SETTLED.get(now.state or "", "This step was decided in the meantime.")
-
-
-def _asked_in_vain(now: Standing) -> str:
-    if now.state in _SETTLED:
-        return _SETTLED[now.state]
-    if now.step != "open":
-        return "This step was decided in the meantime."
-    if now.overdue:
-        return "The request expired in the meantime."
-    if not now.live:
-        return "This person is no longer an approver."
-    if now.invitation_round != now.round:
-        return "Replaced by a newer email with a new link."
-    return ""
+        rows = connection.execute(_LEASED_STATUS, {"ids": filled(ids), "lease": lease}).mappings().all()
+    return {row["id"]: NoticeStatus(**row) for row in rows}

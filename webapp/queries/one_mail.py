@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import MailAttempt, Notice, Person
+from webapp.notices import NoticeKind
 from webapp.queries import mails, outbox_lines
 from webapp.queries.mails import Facts
 from webapp.queries.outbox_lines import Mail
@@ -58,10 +59,10 @@ def failed_invitation() -> Any:
             select(failed.public_id)
             .where(
                 failed.state == "dead",
-                failed.kind == "invitation",
+                failed.kind == NoticeKind.INVITATION,
                 failed.person_id == Person.id,
                 ~exists(later.id).where(
-                    later.kind == "invitation", later.person_id == failed.person_id, later.id > failed.id
+                    later.kind == NoticeKind.INVITATION, later.person_id == failed.person_id, later.id > failed.id
                 ),
             )
             .correlate(Person)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from webapp.delivery.outbox import TRIES
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, Heartbeat, Notice, Person, db_now
+from webapp.notices import NoticeKind, kind_of
 from webapp.queries import stops
 from webapp.queries.audit_lines import people_called
 from webapp.queries.stops import Stop
@@ -81,7 +82,7 @@ def matching(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Select[Any]:
-    """Those in `state` (of STATES) and of `kind` (of KINDS), made from `since` up to `until`, whose recipient's name
+    """Those in `state` (of STATES) and of `kind`, made from `since` up to `until`, whose recipient's name
     or address has all the words."""
     query = _rows(state, words)
     if kind:
@@ -163,58 +164,16 @@ def _counts(query: Select[Any], state: str) -> dict[str, int]:
     return dict(row._mapping)
 
 
-# To choose from.
-KINDS = {
-    "approval-asked": "Request",
-    "request-approved": "Approved",
-    "request-denied": "Denied",
-    "request-expired": "Expired",
-    "request-cancelled": "Cancelled",
-    "request-settled": "Already decided",
-    "request-comment": "Comment",
-    "code-closed": "Code locked",
-    "access-to-check": "Access to check",
-    "app-added": "App added",
-    "grant-added": "Access granted",
-    "grant-removed": "Access removed",
-    "grants-removed": "Access removed (several apps)",
-    "grant-returned": "Access given back",
-    "invitation": "Invitation",
-    "password-reset": "Password reset",
-    "test": "Test email",
-}
-# As the subjects begin; to whom each goes stands beside it.
-_ABOUT = {
-    "approval-asked": "{asker} requests {app} ({reference})",
-    "request-approved": "Approved: {app} for {asker} ({reference})",
-    "request-denied": "Denied: {app} for {asker} ({reference})",
-    "request-expired": "Expired: {app} for {asker} ({reference})",
-    "request-cancelled": "Cancelled: {app} for {asker} ({reference})",
-    "code-closed": "Code locked: {app} for {asker} ({reference})",
-    "request-settled": "Already decided: {app} for {asker} ({reference})",
-    "request-comment": "New comment: {app} for {asker} ({reference})",
-    "access-to-check": "Check: {asker} has access to {app} ({reference})",
-    "app-added": "You now have access to {app}",
-    "grant-added": "Access granted: {app}",
-    "grant-removed": "Removed: access to {app}",
-    "grants-removed": "Removed: access to several apps",
-    "grant-returned": "Access given back: {app}",
-    "invitation": "Invitation",
-    "password-reset": "Password reset",
-    "test": "Test email",
-}
-
-
 def _mail(row: Any) -> Mail:
     state = row.state
     if state == "leased":
         state = "sending"
     elif state == "due" and row.error:
         state = "trying"
-    about = _ABOUT.get(row.kind, row.kind).format(
+    about = kind_of(row.kind).about.format(
         asker=row.asker or "", app=row.app or "", reference=reference(row.request or "")
     )
-    if row.kind == "approval-asked" and '"again": true' in row.data_json:
+    if row.kind == NoticeKind.APPROVAL_ASKED and '"again": true' in row.data_json:
         about = f"Reminder: {about}"
     to = f"{row.name}, {row.email}" if row.email else row.address
     at = row.due_at if state in ("due", "trying", "sending") else row.settled_at or row.created_at

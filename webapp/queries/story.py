@@ -12,6 +12,7 @@ from webapp.bidi import listed
 from webapp.delivery.outbox import TRIES
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
+from webapp.notices import NoticeKind, kind_of
 from webapp.queries import sight
 from webapp.queries.app_summaries import AppSummary
 from webapp.queries.approvals import OPEN
@@ -25,17 +26,6 @@ from webapp.workflow.entitlements import Sheet
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState
 
-MAILS = {
-    "approval-asked": "approval request",
-    "request-approved": "approved",
-    "request-denied": "denied",
-    "request-expired": "expired",
-    "request-cancelled": "cancelled",
-    "code-closed": "code locked",
-    "request-settled": "already decided",
-    "request-comment": "comment",
-    "access-to-check": "access to check",
-}
 # An approval request may be a later one: what its notice carries → what happened, and what the email is about.
 ASKED_AGAIN = {
     "again": ("sent a reminder.", "reminder"),
@@ -183,14 +173,15 @@ def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: 
     ).all()[::-1]  # fmt: skip
     moments = []
     for (at, asking, again), group in groupby(
-        rows, key=lambda row: (row.created_at, row.kind == "approval-asked", _asked_again(row.kind, row.data_json))
+        rows,
+        key=lambda row: (row.created_at, row.kind == NoticeKind.APPROVAL_ASKED, _asked_again(row.kind, row.data_json)),
     ):
         text, about = ASKED_AGAIN.get(again, ("Approval requested." if asking else "Emails sent.", ""))
         mails = [
             Mail(
                 to="you" if row.person_id == reader.id
                 else row.name or (row.address if sees_everything else "an external address"),
-                about=about or MAILS.get(row.kind, row.kind),
+                about=about or kind_of(row.kind).in_history,
                 state=row.state,
                 at=row.settled_at or row.created_at,
                 due_at=row.due_at,
@@ -211,7 +202,7 @@ def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: 
 
 def _asked_again(kind: str, data_json: str) -> str:
     """Which key of ASKED_AGAIN a notice is; "" for the first approval request, and for any other kind."""
-    if kind != "approval-asked" or data_json == "{}":
+    if kind != NoticeKind.APPROVAL_ASKED or data_json == "{}":
         return ""
     return next((key for key in json.loads(data_json) if key in ASKED_AGAIN), "")
 

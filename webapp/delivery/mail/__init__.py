@@ -1,6 +1,6 @@
 """The mails: one function for each kind, their words, and how they are put together for the mail server."""
 
-from webapp.delivery.mail.kinds import MAILS, render
+from webapp.delivery.mail.kinds import render
 from webapp.delivery.mail.mime import BadSender, Mail, Unmailable
 
-__all__ = ["MAILS", "BadSender", "Mail", "Unmailable", "render"]
+__all__ = ["BadSender", "Mail", "Unmailable", "render"]

@@ -10,6 +10,7 @@ from flask import current_app
 
 from webapp import links
 from webapp.models import Invitation
+from webapp.notices import NoticeKind
 from webapp.queries.chains import ChainStep
 from webapp.queries.mails import Facts
 from webapp.workflow.states import Assurance, RequestState
@@ -40,9 +41,9 @@ from .wording import (
 
 
 def render(facts: Facts, *, sent_at: datetime | None = None) -> Mail:
-    """The mail of a notice, dated `sent_at`, else with its notice. Raises Unmailable and BadSender; KeyError for a
-    kind that nobody wrote."""
-    message = MAILS[facts.notice.kind](facts)
+    """The mail of a notice, dated `sent_at`, else with its notice. Raises Unmailable and BadSender; ValueError for
+    an unknown kind."""
+    message = RENDERERS[NoticeKind(facts.notice.kind)](facts)
     if sent_at is not None:
         message.set_date(sent_at)
     return message
@@ -292,25 +293,15 @@ def test(facts: Facts) -> Mail:
     return _mail(facts, link=links.url("/admin/mail"))
 
 
-MAILS: dict[str, Callable[[Facts], Mail]] = {
-    "approval-asked": approval_asked,
-    "code-closed": code_closed,
-    "request-approved": request_approved,
-    "request-denied": request_denied,
-    "request-expired": request_expired,
-    "request-cancelled": request_cancelled,
-    "request-settled": request_settled,
-    "request-comment": request_comment,
-    "access-to-check": access_to_check,
-    "app-added": app_added,
-    "grant-added": grant_added,
-    "grant-removed": grant_removed,
-    "grants-removed": grants_removed,
-    "grant-returned": grant_returned,
-    "invitation": invitation,
-    "password-reset": password_reset,
-    "test": test,
-}
+# Each function carries the name of its kind.
+RENDERERS: dict[NoticeKind, Callable[[Facts], Mail]] = {
+    NoticeKind(function.__name__.replace("_", "-")): function
+    for function in (
+        approval_asked, code_closed, request_approved, request_denied, request_expired, request_cancelled,
+        request_settled, request_comment, access_to_check, app_added, grant_added, grant_removed, grants_removed,
+        grant_returned, invitation, password_reset, test,
+    )
+}  # fmt: skip
 
 
 def _outcome(

@@ -7,6 +7,7 @@ from typing import Any
 
 from webapp import approval_chain
 from webapp.bidi import isolated, named
+from webapp.notices import NoticeKind
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.mails import Facts
 from webapp.text import one_line
@@ -50,9 +51,9 @@ def why(facts: Facts) -> str:
 def _reason(facts: Facts) -> tuple[str, bool]:
     """The reason up to the full stop, and whether the app's owner can answer questions about it."""
     notice, organisation = facts.notice, line(facts.organisation.name)
-    if notice.kind == "invitation":
+    if notice.kind == NoticeKind.INVITATION:
         return f"an admin of {organisation} invited {recipient(facts)} to {NAME}.", False
-    if notice.kind == "password-reset":
+    if notice.kind == NoticeKind.PASSWORD_RESET:
         ignore = "If this was not you, ignore this email. Your password stays the same."
         if by := sent_by(facts):
             return (
@@ -61,18 +62,22 @@ def _reason(facts: Facts) -> tuple[str, bool]:
                 False,
             )
         return f"someone requested a password reset for {recipient(facts)}. {ignore}", False
-    if notice.kind == "test":
+    if notice.kind == NoticeKind.TEST:
         return "you sent a test email from Admin > Email.", False
-    if notice.kind == "access-to-check":
+    if notice.kind == NoticeKind.ACCESS_TO_CHECK:
         return f"you are an admin of {organisation}.", False
     assert facts.app
     app = line(facts.app.name)
-    if notice.kind == "grant-returned" or (notice.kind == "grant-added" and notice.data.get("admin")):
+    if notice.kind == NoticeKind.GRANT_RETURNED or (notice.kind == NoticeKind.GRANT_ADDED and notice.data.get("admin")):
         return ("you are an admin." if notice.data.get("admin") else f"you own {app}."), False
-    if notice.role == "other" and notice.kind in ("grant-added", "grant-removed", "grants-removed"):
-        also = " or approve requests for it" if notice.kind == "grant-added" else ""
-        return f"you own {'these apps' if notice.kind == 'grants-removed' else app}{also}.", False
-    if notice.kind == "grants-removed":
+    if notice.role == "other" and notice.kind in (
+        NoticeKind.GRANT_ADDED,
+        NoticeKind.GRANT_REMOVED,
+        NoticeKind.GRANTS_REMOVED,
+    ):
+        also = " or approve requests for it" if notice.kind == NoticeKind.GRANT_ADDED else ""
+        return f"you own {'these apps' if notice.kind == NoticeKind.GRANTS_REMOVED else app}{also}.", False
+    if notice.kind == NoticeKind.GRANTS_REMOVED:
         return "you had access to these apps.", False
     return f"{_tie(facts, app)}.", True
 
@@ -80,11 +85,11 @@ def _reason(facts: Facts) -> tuple[str, bool]:
 def _tie(facts: Facts, app: str) -> str:
     """What the reader has to do with the app."""
     notice, step = facts.notice, facts.step
-    if notice.kind in ("grant-added", "grant-removed"):
-        return f"you {'have' if notice.kind == 'grant-added' else 'had'} access to {app}"
+    if notice.kind in (NoticeKind.GRANT_ADDED, NoticeKind.GRANT_REMOVED):
+        return f"you {'have' if notice.kind == NoticeKind.GRANT_ADDED else 'had'} access to {app}"
     if notice.role == "other":
         return f"this address receives the results of requests for {app}"
-    if notice.kind == "app-added":
+    if notice.kind == NoticeKind.APP_ADDED:
         return f"you added {app}"
     if notice.role == "requester":
         asked = facts.request is not None and facts.person is not None and facts.request.asked_by_id == facts.person.id
@@ -191,7 +196,7 @@ def values(facts: Facts, sheet: Sheet) -> list[Row]:
 
 
 def _sets(facts: Facts) -> bool:
-    return facts.notice.kind == "approval-asked"
+    return facts.notice.kind == NoticeKind.APPROVAL_ASKED
 
 
 def _by(facts: Facts, by: int | None) -> str:
