@@ -19,7 +19,7 @@ MUTANTS = [
     Mutant(
         "the-link-of-a-deactivated-approver-works",
         "The link of an approver who was deactivated still opens the request.",
-        "tests/views/test_approver_link.py tests/views/test_approver_decide.py",
+        "tests/views/test_approver_link.py::test_links_of_somebody_who_left_die_at_the_next_request",
         [
             Change(
                 "webapp/web/access.py::behind_link",
@@ -31,7 +31,7 @@ MUTANTS = [
     Mutant(
         "an-old-address-keeps-its-view",
         "A link that went to an address which was replaced still shows the request.",
-        "tests/views/test_seeing.py",
+        "tests/views/test_seeing.py::test_links_that_went_to_a_replaced_address_show_nothing",
         [
             Change(
                 "webapp/web/access.py::behind_link",
@@ -43,7 +43,7 @@ MUTANTS = [
     Mutant(
         "an-old-round-decides",
         "A link of an earlier round decides like the newest.",
-        "tests/views/test_approver_link.py tests/views/test_approver_code.py",
+        "tests/views/test_approver_link.py::test_coming_back_does_not_wake_the_old_link",
         [
             Change(
                 "webapp/web/access.py::Invited.is_newest",
@@ -79,13 +79,14 @@ MUTANTS = [
     Mutant(
         "the-count-is-rolled-back-with-the-refusal",
         "The count of wrong codes is rolled back with the transaction that refuses.",
-        "tests/views/test_approver_code.py",
+        "tests/views/test_approver_code.py::test_five_wrong_codes_close_the_code_and_keep_it_closed",
         [Change("webapp/approver/views.py::_check_code", "outbox.commit()", "db.session.rollback()")],
     ),
     Mutant(
         "sign-in-first-is-forgotten",
         "An app that requires a sign-in accepts the link and the code, too.",
-        "tests/views/test_approver_code.py tests/views/test_approver_link.py tests/views/test_approver_decide.py",
+        "tests/views/test_approver_code.py::test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request "
+        "tests/views/test_approver_decide.py",
         [
             Change(
                 "webapp/approver/views.py::_decide_by_link",
@@ -97,7 +98,7 @@ MUTANTS = [
     Mutant(
         "the-remembered-browser-of-anybody",
         "A browser that is remembered for one approver needs no code for another.",
-        "tests/views/test_approver_code.py tests/views/test_approver_link.py",
+        "tests/views/test_approver_code.py::test_it_opens_nothing_else",
         [
             Change(
                 "webapp/queries/sessions.py::live_browser",
