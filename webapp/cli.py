@@ -12,21 +12,20 @@ from flask_mail import Message
 from flask_migrate import upgrade as migrate_upgrade
 from sqlalchemy.exc import OperationalError
 
-from webapp import clock
+from webapp import checks, clock
 from webapp.addresses import BadAddress, in_ascii
 from webapp.database import schema
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.delivery.mail import mime, smtp
-from webapp.delivery.mail.answers import EXPLAINED
 from webapp.extensions import db, settings
 from webapp.models import Organisation
 from webapp.operations import expiry, mails, people
 from webapp.operations import organisation as company
 from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
+from webapp.queries.stops import EXPLAINED
 from webapp.record import anchors, audit
-from webapp.runtime import checks
 
 audit_commands = AppGroup("audit", help="The append-only audit log.")
 

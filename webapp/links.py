@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from itsdangerous import BadData, Serializer, URLSafeSerializer, URLSafeTimedSerializer
 
 from webapp.extensions import keyring, settings
-from webapp.web.cookies import Signer
+from webapp.signing import Signer
 
 PASSWORD_LINK_SECONDS = 3 * 24 * 3600
 # Of what is pasted as a code: the line of the email that it stands in, with room to spare.

@@ -12,6 +12,9 @@ from typing import Any
 
 from webapp.workflow.states import RequestState, StepState
 
+# After so many failed attempts a notice is dead.
+TRIES = 8
+
 
 class NoticeKind(StrEnum):
     APPROVAL_ASKED = "approval-asked"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.delivery.mail.answers import Answer, Cause, Fault, Stage, classify
+from webapp.delivery.mail.answers import Answer, Fault, Stage, classify
+from webapp.models.notices import Cause
 
 R, M = Answer(Fault.RECIPIENT), Answer(Fault.MAIL)
 

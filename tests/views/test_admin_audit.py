@@ -23,8 +23,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db, settings
 from webapp.keys import KeyRing, key_id
 from webapp.operations import apps, entitlements, people
-from webapp.queries import audit_lines
-from webapp.record import anchors, audit, sentences
+from webapp.record import anchors, audit, entries, sentences
 from webapp.record import events as events_module
 from webapp.record.events import EventKind
 from webapp.record.sentences import ENTRY_KINDS, GROUPS
@@ -473,10 +472,10 @@ def test_names_that_look_like_formulas_are_defused(admin, adam, ana):
 
 def test_the_table_is_read_as_it_is_sent(app, monkeypatch):
     """A batch at a time: the first lines leave before the second batch is asked for, and nothing is kept."""
-    monkeypatch.setattr(audit_lines, "BATCH", 10)
+    monkeypatch.setattr(entries, "BATCH", 10)
     lines(100)
     with app.test_request_context(), statements() as seen:
-        chunks = csv_rows(audit_lines.Filter())
+        chunks = csv_rows(entries.Filter())
         next(chunks), next(chunks)
         early = len(seen)
         rest = list(chunks)

@@ -6,9 +6,9 @@ import pytest
 
 from webapp.database.transactions import choose
 from webapp.delivery import stops
-from webapp.delivery.mail.answers import Cause
 from webapp.extensions import db
 from webapp.models import Notice
+from webapp.models.notices import Cause
 
 from .. import factories
 from . import stage

@@ -12,9 +12,9 @@ from sqlalchemy import insert, select, update
 from webapp import clock, links, notices
 from webapp.database.transactions import choose
 from webapp.delivery import outbox, stops
-from webapp.delivery.mail.answers import Cause
 from webapp.extensions import broker, db
 from webapp.models import Heartbeat, Invitation, Notice
+from webapp.models.notices import Cause
 from webapp.notices import NOTICE_KINDS
 from webapp.operations import people
 from webapp.queries import mails

@@ -11,10 +11,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
 from webapp.database.transactions import choose, reading
-from webapp.queries import audit_lines as queries
-from webapp.queries.audit_lines import Line
-from webapp.record import anchors
+from webapp.queries import app_list
+from webapp.queries.principals import people_called
+from webapp.record import anchors, entries
 from webapp.record import audit as record
+from webapp.record.entries import Entry
 from webapp.record.events import EventKind
 from webapp.record.sentences import GROUPS, Told, kinds_in, tell
 from webapp.text import reference
@@ -48,12 +49,12 @@ class Search:
     def at(self, **key: object) -> str:
         return filters.query(asdict(self) | key)
 
-    def filter(self) -> queries.Filter:
+    def filter(self) -> entries.Filter:
         """The ids for it; what matches nobody finds nothing."""
-        app = queries.app_id(self.app) if self.app else None
-        return queries.Filter(
-            who=queries.people_called(self.who.split()[:8]) if self.who else None,
-            person=queries.people_called(self.person.split()[:8]) if self.person else None,
+        app = app_list.app_id(self.app) if self.app else None
+        return entries.Filter(
+            who=people_called(self.who.split()[:8]) if self.who else None,
+            person=people_called(self.person.split()[:8]) if self.person else None,
             app=app if app is not None or not self.app else 0,
             kinds=kinds_in(self.what),
             since=filters.begin(self.since),
@@ -77,7 +78,7 @@ def _search() -> Search:
 def audit() -> Response:
     """The record, newest first."""
     search = _search()
-    page = queries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
+    page = entries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
     days = [
         (day, [(line, tell(line, page.names, times().due)) for line in lines])
         for day, lines in groupby(page.lines, key=_day)
@@ -85,11 +86,11 @@ def audit() -> Response:
     values: dict[str, Any] = {"page": page, "days": days, "search": search}
     if htmx.is_fragment():
         return fragment("admin/_audit.html", **values)
-    values |= {"apps": queries.app_names(), "groups": list(GROUPS.items()), "verified": queries.verified()}
+    values |= {"apps": app_list.app_names(), "groups": list(GROUPS.items()), "verified": entries.verified()}
     return fragment("admin/audit.html", **values)
 
 
-def _day(line: Line) -> str:
+def _day(line: Entry) -> str:
     return times().day(line.at)
 
 
@@ -155,14 +156,14 @@ def audit_csv() -> Response:
     return tables.download("audit", _table(_search().filter()))
 
 
-def _table(wanted: queries.Filter) -> Iterator[str]:
+def _table(wanted: entries.Filter) -> Iterator[str]:
     choose("read")
     yield tables.head(COLUMNS)
-    for lines, names in queries.batches(wanted):
+    for lines, names in entries.batches(wanted):
         yield tables.written([_row(line, tell(line, names), names) for line in lines])
 
 
-def _row(line: Line, told: Told, names: queries.Names) -> list[str]:
+def _row(line: Entry, told: Told, names: entries.Names) -> list[str]:
     asked = names.requests.get(line.request or 0)
     actor = names.people.get(line.actor or 0)
     person = names.people.get(line.person or 0)

@@ -13,7 +13,7 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.operations import step_in
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import audit_lines, cases, chains, principals
+from webapp.queries import app_list, cases, chains, principals
 from webapp.queries import request_lines as queries
 from webapp.queries.cases import Case
 from webapp.queries.request_lines import Line
@@ -56,12 +56,12 @@ class Search:
 
     def filter(self) -> Filter:
         """The ids for it; what matches nobody finds nothing."""
-        app = audit_lines.app_id(self.app) if self.app else None
+        app = app_list.app_id(self.app) if self.app else None
         return Filter(
             state=self.state,
             app=app if app is not None or not self.app else 0,
-            person=audit_lines.people_called(self.person.split()[:8]) if self.person else None,
-            approver=audit_lines.people_called(self.approver.split()[:8]) if self.approver else None,
+            person=principals.people_called(self.person.split()[:8]) if self.person else None,
+            approver=principals.people_called(self.approver.split()[:8]) if self.approver else None,
             words=self.q.split()[:8],
             since=filters.begin(self.since),
             until=filters.end(self.until),
@@ -90,7 +90,7 @@ def requests() -> Response:
     page = queries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
     if htmx.is_fragment():
         return fragment("admin/_requests.html", page=page, search=search, states=STATES)
-    return fragment("admin/requests.html", page=page, search=search, states=STATES, apps=audit_lines.app_names())
+    return fragment("admin/requests.html", page=page, search=search, states=STATES, apps=app_list.app_names())
 
 
 @bp.get("/requests.csv")

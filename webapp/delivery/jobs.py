@@ -13,10 +13,11 @@ from webapp import clock, notices
 from webapp.database.transactions import reading
 from webapp.delivery import mail, outbox, stops
 from webapp.delivery.mail import smtp
-from webapp.delivery.mail.answers import Cause, Fault
+from webapp.delivery.mail.answers import Fault
 from webapp.delivery.outbox import Claim
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
+from webapp.models.notices import Cause
 from webapp.operations import asked, expiry, keys
 from webapp.queries import asked as who_is_asked
 from webapp.queries import mails
@@ -302,7 +303,7 @@ def _send_first(left: list[Claim], facts: Facts, connection: smtp.Connection) ->
         if facts.request is not None and facts.request.version != now.version:
             with reading():
                 facts = mails.load([claim.id])[claim.id]
-        if claim.tries > outbox.TRIES:
+        if claim.tries > notices.TRIES:
             raise mail.Unmailable("Every worker that tried to send this stopped before it finished.")
         connection.send(mail.render(facts, sent_at=clock.now()))
     except (smtp.Unusable, DBAPIError):

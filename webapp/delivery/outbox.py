@@ -20,6 +20,7 @@ from webapp.database.transactions import alone
 from webapp.extensions import broker, db
 from webapp.models import MailAttempt, MailStop, Notice, db_now
 from webapp.models.base import Id
+from webapp.notices import TRIES
 from webapp.queries.columns import filled
 from webapp.record import audit
 from webapp.runtime import failpoints, trace
@@ -27,9 +28,8 @@ from webapp.runtime import failpoints, trace
 QUEUE = "countersign"
 DRAIN = "webapp.delivery.jobs.drain"
 LEASE_SECONDS = 120
-# Seconds before the next try, after the first, second … failure. After the eighth try a notice is dead.
+# Seconds before the next try, after the first, second … failure. After TRIES attempts a notice is dead.
 DELAYS = (60, 300, 900, 3600, 7200, 14400, 28800)
-TRIES = len(DELAYS) + 1
 
 # The table, not the class: the session would make one INSERT of each run of rows that lack the same columns.
 _POST = insert(Notice.metadata.tables["notices"]).values(due_at=db_now())

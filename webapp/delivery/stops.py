@@ -8,8 +8,8 @@ from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.database.transactions import alone
-from webapp.delivery.mail.answers import Cause
 from webapp.models import MailStop, db_now
+from webapp.models.notices import Cause
 
 # Seconds from one attempt to the next, after the first, second … that failed.
 PAUSES = (30, 60, 120, 300, 600)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
@@ -70,6 +71,19 @@ class MailAttempt(Base):
     notice_id: Mapped[int] = mapped_column(Id, ForeignKey("notices.id"))
     at: Mapped[datetime]
     answer: Mapped[str]
+
+
+class Cause(StrEnum):
+    """Why the mail server takes no email: what an admin has to look at."""
+
+    UNREACHABLE = "unreachable"
+    ENCRYPTION = "encryption"
+    SIGN_IN = "sign-in"
+    SENDER = "sender"
+    RELAY = "relay"
+    LIMIT = "limit"
+    POLICY = "policy"
+    BUSY = "busy"
 
 
 class MailStop(Base):

@@ -129,3 +129,13 @@ def categories(owner: int | None = None) -> list[str]:
             .limit(CHOICES)
         )
     )
+
+
+def app_names() -> list[tuple[str, str]]:
+    """(public id, name) of every app, archived ones too, for choosing one."""
+    rows = db.session.execute(select(App.public_id, App.name).order_by(App.sort_key, App.id).limit(1000))
+    return [(row.public_id, row.name) for row in rows]
+
+
+def app_id(public_id: str) -> int | None:
+    return db.session.scalar(select(App.id).where(App.public_id == public_id))

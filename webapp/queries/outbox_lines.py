@@ -8,12 +8,11 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
-from webapp.delivery.outbox import TRIES
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, Heartbeat, Notice, Person, db_now
-from webapp.notices import NoticeKind, kind_of
+from webapp.notices import TRIES, NoticeKind, kind_of
 from webapp.queries import stops
-from webapp.queries.audit_lines import people_called
+from webapp.queries.principals import people_called
 from webapp.queries.stops import Stop
 from webapp.text import like_exactly, reference
 

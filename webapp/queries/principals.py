@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, exists, literal, select, true, union_all
+from sqlalchemy import Row, Select, and_, exists, literal, or_, select, true, union_all
 
 from webapp.extensions import db
 from webapp.models import App, Audience, Group, Membership, Person
@@ -15,6 +15,8 @@ from webapp.workflow.policy import Approver
 
 # A list to choose from holds at most so many.
 CHOICES = 200
+# As many people may the words of a search stand for.
+FOUND = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +146,12 @@ def candidates(group_id: int, words: Sequence[str], limit: int = 8) -> list[Prin
     for word in words:
         query = query.where(Person.search_text.like(like(word), escape="!"))
     return [principal(row) for row in db.session.execute(best_names_first(query, words).limit(limit))]
+
+
+def people_called(words: Sequence[str]) -> tuple[int, ...]:
+    """The ids of people whose names and addresses have all these words, or whose public id is the one word."""
+    query = select(Person.id).order_by(Person.sort_key, Person.id).limit(FOUND)
+    every = [Person.search_text.like(like(word), escape="!") for word in words]
+    if len(words) == 1:
+        return tuple(db.session.scalars(query.where(or_(every[0], Person.public_id == words[0]))))
+    return tuple(db.session.scalars(query.where(*every)))

@@ -9,10 +9,9 @@ from itertools import groupby
 from sqlalchemy import bindparam, func, select
 
 from webapp.bidi import listed
-from webapp.delivery.outbox import TRIES
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
-from webapp.notices import NoticeKind, kind_of
+from webapp.notices import TRIES, NoticeKind, kind_of
 from webapp.queries import sight
 from webapp.queries.app_summaries import AppSummary
 from webapp.queries.approvals import OPEN

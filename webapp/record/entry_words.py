@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from webapp.bidi import listed, named
-from webapp.queries.audit_lines import Asked, Line, Names
+from webapp.record.entries import Asked, Entry, Names
 from webapp.record.events import EventKind
 from webapp.text import reference, sha256
 from webapp.wording import count
@@ -68,7 +68,7 @@ _NOT_OF_A_NEW_ONE = ("position",)
 class Words:
     """One entry with the names for it."""
 
-    def __init__(self, line: Line, names: Names, when: Callable[[datetime], str]) -> None:
+    def __init__(self, line: Entry, names: Names, when: Callable[[datetime], str]) -> None:
         self.line, self.names, self.when, self.facts = line, names, when, line.facts
 
     def say(self, pattern: str, **more: Any) -> Markup:

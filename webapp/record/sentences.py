@@ -6,7 +6,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from webapp.queries.audit_lines import Line, Names
+from webapp.record.entries import Entry, Names
 from webapp.record.events import EventKind
 from webapp.times import utc
 
@@ -256,7 +256,7 @@ def kinds_in(group: str) -> tuple[EventKind, ...]:
     return tuple(kind for kind, row in ENTRY_KINDS.items() if row.group == group)
 
 
-def tell(line: Line, names: Names, when: Callable[[datetime], str] = utc) -> Told:
+def tell(line: Entry, names: Names, when: Callable[[datetime], str] = utc) -> Told:
     """The entry in words. `when` formats a time: as the reader's pages do, or as exports do."""
     words = Words(line, names, when)
     try:

@@ -1,1 +1,1 @@
-"""What every process needs to run and to be looked after: broker, logs, `countersign check`, failpoints for tests."""
+"""What every process needs to run and to be looked after: broker, logs, failpoints for tests."""

@@ -4,21 +4,18 @@ Over https their names begin with __Host-. Browsers take such a cookie only over
 of its paths: another site below the same domain cannot put its own in the place of ours.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from flask import Flask, request
 from flask import Response as FlaskResponse
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
-from itsdangerous import SignatureExpired, TimestampSigner
 from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.extensions import settings
+from webapp.signing import Signer
 
 SESSION = "countersign"
-
-# What was signed with a date of the future is one of now: the machine that signed it was ahead.
-AHEAD = timedelta(hours=1)
 
 
 def name(plain: str, *, secure: bool) -> str:
@@ -38,20 +35,6 @@ def put(response: BaseResponse, plain: str, value: str, *, lasts: timedelta, pat
         name(plain, secure=secure), value, max_age=lasts, path="/" if secure else path, httponly=True, samesite="Lax",
         secure=secure,
     )  # fmt: skip
-
-
-class Signer(TimestampSigner):
-    """itsdangerous refuses a signature that is one second younger than now."""
-
-    def unsign(self, signed_value: Any, max_age: int | None = None, return_timestamp: bool = False) -> Any:
-        read: Any = super().unsign  # its types know no bool for the last one
-        try:
-            return read(signed_value, max_age, return_timestamp)
-        except SignatureExpired as error:
-            signed = error.date_signed
-            if signed is None or not timedelta(0) < signed - datetime.now(UTC) < AHEAD:
-                raise
-            return read(signed_value, None, return_timestamp)
 
 
 class Sessions(SecureCookieSessionInterface):

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from webapp.models.notices import Cause
+
 
 class Stage(StrEnum):
     """Where in the conversation the server answered."""
@@ -26,51 +28,6 @@ class Fault(StrEnum):
     RECIPIENT = "recipient"  # this recipient does not exist: trying again is of no use
     MAIL = "mail"  # this email or this recipient, now: tried again, at longer and longer intervals
     INSTALLATION = "installation"  # any email would get this answer: all wait until it is mended
-
-
-class Cause(StrEnum):
-    """What an admin has to look at when it is the installation."""
-
-    UNREACHABLE = "unreachable"
-    ENCRYPTION = "encryption"
-    SIGN_IN = "sign-in"
-    SENDER = "sender"
-    RELAY = "relay"
-    LIMIT = "limit"
-    POLICY = "policy"
-    BUSY = "busy"
-
-
-# What admins read: what is wrong, and what to do.
-EXPLAINED = {
-    Cause.UNREACHABLE: (
-        "Countersign cannot reach the mail server.", "Check that it is running, and check MAIL_SERVER and MAIL_PORT.",
-    ),
-    Cause.ENCRYPTION: (
-        "The encrypted connection to the mail server fails.",
-        "Check MAIL_USE_TLS and MAIL_USE_SSL, and the certificate of the server.",
-    ),
-    Cause.SIGN_IN: ("The mail server refuses the sign-in.", "Check MAIL_USERNAME and MAIL_PASSWORD."),
-    Cause.SENDER: (
-        "The mail server refuses the sender address.",
-        "Check MAIL_DEFAULT_SENDER, and allow the account of MAIL_USERNAME to send from it.",
-    ),
-    Cause.RELAY: (
-        "The mail server does not pass on emails from Countersign.",
-        "Set MAIL_USERNAME and MAIL_PASSWORD, or allow this machine to relay.",
-    ),
-    Cause.LIMIT: (
-        "The sending limit of the mail server is reached.",
-        "Wait until the limit is reset, or ask the provider for a higher one.",
-    ),
-    Cause.POLICY: (
-        "The mail server refuses emails from this installation.", "Its answer says why. Ask whoever runs the server.",
-    ),
-    Cause.BUSY: (
-        "The mail server does not accept emails at the moment.",
-        "This often passes without help. If it does not, ask whoever runs the server.",
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from webapp.database import faults, schema
 from webapp.database.transactions import choose
 from webapp.delivery import jobs
 from webapp.delivery.mail import smtp
-from webapp.delivery.mail.answers import EXPLAINED
 from webapp.extensions import db, settings
 from webapp.models import db_now
 from webapp.queries import outbox_lines
+from webapp.queries.stops import EXPLAINED
 from webapp.record import anchors
 from webapp.runtime import broker, broker_rights
 from webapp.web.health import WORKER_SECONDS

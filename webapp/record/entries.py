@@ -1,4 +1,4 @@
-"""The audit record as people read it: filtered, paged by line number, with what its ids stand for."""
+"""The entries of the audit log: filtered, paged by number, with the names that their ids stand for."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,20 +6,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal, or_, select, text, tuple_, union_all
+from sqlalchemy import Select, func, literal, select, text, tuple_, union_all
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, EntitlementField, Event, Group, Organisation, Person, PolicyRevision
 from webapp.models.events import VERIFIED
 from webapp.queries.chains import Who
 from webapp.record.events import EventKind
-from webapp.text import like, sha256
+from webapp.text import sha256
 from webapp.workflow.policy import Policy, loads
 
 PAGE = 50
 COUNTED = 1000
-# Names that one word of a search may stand for.
-FOUND = 200
 BATCH = 500
 
 
@@ -37,7 +35,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Entry:
     """One line, its facts read."""
 
     seq: int
@@ -76,34 +74,15 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EntryPage:
     """`count` is of all that match, COUNTED + 1 standing for all beyond; `newer` and `older` are the line
     numbers that the neighbouring pages start from, 0 for none."""
 
-    lines: list[Line]
+    lines: list[Entry]
     names: Names
     count: int
     newer: int
     older: int
-
-
-def people_called(words: Sequence[str]) -> tuple[int, ...]:
-    """The ids of people whose names and addresses have all these words, or whose public id is the one word."""
-    query = select(Person.id).order_by(Person.sort_key, Person.id).limit(FOUND)
-    every = [Person.search_text.like(like(word), escape="!") for word in words]
-    if len(words) == 1:
-        return tuple(db.session.scalars(query.where(or_(every[0], Person.public_id == words[0]))))
-    return tuple(db.session.scalars(query.where(*every)))
-
-
-def app_names() -> list[tuple[str, str]]:
-    """(public id, name) of every app, archived ones too, for choosing one."""
-    rows = db.session.execute(select(App.public_id, App.name).order_by(App.sort_key, App.id).limit(1000))
-    return [(row.public_id, row.name) for row in rows]
-
-
-def app_id(public_id: str) -> int | None:
-    return db.session.scalar(select(App.id).where(App.public_id == public_id))
 
 
 def verified() -> tuple[datetime, bool, int] | None:
@@ -140,7 +119,7 @@ def _matching(wanted: Filter) -> Select[Any]:
     return query
 
 
-def page(wanted: Filter, *, before: int = 0, after: int = 0) -> Page:
+def page(wanted: Filter, *, before: int = 0, after: int = 0) -> EntryPage:
     """Newest first; `before` or `after` is the line number at the edge of the page that was seen."""
     query = _matching(wanted)
     count = db.session.scalar(
@@ -157,10 +136,10 @@ def page(wanted: Filter, *, before: int = 0, after: int = 0) -> Page:
         more, rows = len(rows) > PAGE, rows[:PAGE]
         newer, older = (rows[0].seq if before and rows else 0), (rows[-1].seq if more else 0)
     lines = [_line(row) for row in rows]
-    return Page(lines, names(lines), count or 0, newer, older)
+    return EntryPage(lines, names(lines), count or 0, newer, older)
 
 
-def batches(wanted: Filter) -> Iterator[tuple[list[Line], Names]]:
+def batches(wanted: Filter) -> Iterator[tuple[list[Entry], Names]]:
     """All that match, newest first, a few hundred at a time. Each batch is a transaction of its own, so that
     nothing is held for as long as somebody downloads; lines are never changed, so the seams do not show."""
     before = 0
@@ -179,12 +158,12 @@ def batches(wanted: Filter) -> Iterator[tuple[list[Line], Names]]:
         before = lines[-1].seq
 
 
-def _line(row: Any) -> Line:
+def _line(row: Any) -> Entry:
     facts = json.loads(row.body)["facts"]
-    return Line(row.seq, row.at, row.kind, row.actor_id, row.request_id, row.app_id, row.person_id, facts, row.body)
+    return Entry(row.seq, row.at, row.kind, row.actor_id, row.request_id, row.app_id, row.person_id, facts, row.body)
 
 
-def names(lines: Sequence[Line]) -> Names:
+def names(lines: Sequence[Entry]) -> Names:
     """Three statements for any number of lines."""
     found = Names()
     _add_requests(found, {line.request for line in lines if line.request is not None})
@@ -237,7 +216,7 @@ def _add_requests(found: Names, ids: Iterable[int]) -> None:
         _add_texts(found, *(str(one["value"]) for one in json.loads(row.values_json).values()))
 
 
-def _add_rules(found: Names, lines: Sequence[Line]) -> None:
+def _add_rules(found: Names, lines: Sequence[Entry]) -> None:
     """Both sides of each saved rule, so that what changed can be told."""
     wanted = {
         (line.app, line.facts[side]["number"])
