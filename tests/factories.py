@@ -14,11 +14,13 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Grant, Group, Icon, Person, PolicyRevision, Step
 from webapp.operations import apps, decisions, grants, groups, people, requests
-from webapp.queries import cases, directory
+from webapp.operations.proofs import SESSION
+from webapp.operations.proofs import STEP_IN as STEP_IN
+from webapp.queries import cases
 from webapp.queries.cases import Case
 from webapp.text import fold
 from webapp.workflow.policy import Approver, Policy, StepRule
-from webapp.workflow.states import Channel, Verdict
+from webapp.workflow.states import Verdict
 
 PASSWORD = "countersign-demo"
 # argon2id of PASSWORD with cheap parameters: hashing for each test person would take longer than most tests.
@@ -144,14 +146,13 @@ def decide(
 ) -> None:
     """One decision, committed."""
     choose("write")
-    directory.lock()
     decisions.decide(
         case_of(made),
         actor=actor,
         verdict=verdict,
         comment=comment or ("No." if verdict is Verdict.DENIED else ""),
         given=given,
-        channel=Channel.BROWSER,
+        proof=SESSION,
         now=clock.now(),
     )
     outbox.commit()

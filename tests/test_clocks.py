@@ -28,10 +28,11 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Heartbeat, Notice, Person, PersonSession, db_now
 from webapp.operations import decisions, expiry, requests
 from webapp.operations.errors import Conflict
-from webapp.queries import directory, mails
+from webapp.operations.proofs import SESSION
+from webapp.queries import mails
 from webapp.times import Times, zone
 from webapp.workflow.errors import Settled
-from webapp.workflow.states import Channel, Verdict
+from webapp.workflow.states import Verdict
 
 TEN = timedelta(minutes=10)
 SKEWS = [TEN, -TEN, timedelta(days=2), -timedelta(days=2)]
@@ -128,7 +129,6 @@ def test_a_decision_that_was_begun_in_time_and_comes_too_late_is_refused(company
     """The due instant is looked at once more by the statement that decides."""
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     choose("write")
-    directory.lock()
     case = factories.case_of(made)
     ana = db.session.get_one(Person, company.ana.id)
     step = case.open_step
@@ -140,7 +140,7 @@ def test_a_decision_that_was_begun_in_time_and_comes_too_late_is_refused(company
         else {"due": database_now_inside() - timedelta(seconds=1), "id": step.id},
     )
     with pytest.raises(Conflict):
-        decisions.decide(case, actor=ana, verdict=Verdict.APPROVED, channel=Channel.BROWSER, now=clock.now())
+        decisions.decide(case, actor=ana, verdict=Verdict.APPROVED, proof=SESSION, now=clock.now())
     db.session.rollback()
     assert state(made) == "pending"
 

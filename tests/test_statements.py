@@ -20,7 +20,7 @@ from tests.views.stage import READ, WRITE, rule, text_field
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.extensions import db, keyring
-from webapp.models import AccessRequest, App, Decision, Grant, Invitation, Person, Step
+from webapp.models import AccessRequest, App, Comment, Decision, Grant, Invitation, Person, Step
 from webapp.text import public_id
 
 ROWS = (1, 30, 300)
@@ -246,9 +246,7 @@ def test_a_requests_own_page(login_as: Any, company: Any, rows: int) -> None:
     choose("write")
     for number in range(rows):
         db.session.add(
-            factories.requests.Comment(
-                request_id=made.id, person_id=company.rita.id, body=f"Word {number}", created_at=clock.now()
-            )
+            Comment(request_id=made.id, person_id=company.rita.id, body=f"Word {number}", created_at=clock.now())
         )
     db.session.commit()
     count = statements(login_as(company.rita), f"/requests/{made.public_id}")

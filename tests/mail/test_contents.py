@@ -22,9 +22,10 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Invitation, Notice, Organisation, Person
 from webapp.operations import approval_codes, comments, decisions, grants, people, requests
+from webapp.operations.proofs import STEP_IN
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
-from webapp.workflow.states import Assurance, Channel, RequestState, Verdict, Visibility
+from webapp.workflow.states import Assurance, RequestState, Verdict, Visibility
 
 Drain = Callable[[], None]
 READ, WRITE = Visibility.READ, Visibility.WRITE
@@ -387,7 +388,7 @@ def test_an_admins_override_is_called_that(company: Company, smtp: SmtpServer, d
     choose("write")
     decisions.decide(
         factories.case_of(made), actor=company.adam, verdict=Verdict.APPROVED, comment="Both are away.",
-        channel=Channel.ADMIN, now=clock.now(),
+        proof=STEP_IN, now=clock.now(),
     )  # fmt: skip
     outbox.commit()
     drain()

@@ -32,7 +32,8 @@ from webapp.operations import (
     step_in,
 )
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import asked, cases, directory, holdings, mails
+from webapp.operations.proofs import SESSION
+from webapp.queries import asked, cases, holdings, mails
 from webapp.record import audit
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import (
@@ -45,7 +46,7 @@ from webapp.workflow.errors import (
     WorkflowError,
 )
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
-from webapp.workflow.states import Channel, RequestState, Verdict, Visibility
+from webapp.workflow.states import RequestState, Verdict, Visibility
 
 WORDS: dict[type[Exception], str] = {
     SelfApproval: "own",
@@ -163,11 +164,10 @@ class Database:
         self._decide(person, number, seen, Verdict.DENIED, reason, "A")
 
     def _decide(self, person: str, number: int, seen: int, verdict: Verdict, comment: str, seat: str) -> None:
-        directory.lock()
         case = self._case(number)
         decisions.decide(
             case, actor=self._person(person), verdict=verdict, comment=comment, given={SEAT: [seat]},
-            step_id=case.steps[seen].id, channel=Channel.BROWSER, now=clock.now(),
+            step_id=case.steps[seen].id, proof=SESSION, now=clock.now(),
         )  # fmt: skip
 
     def cancel(self, person: str, number: int) -> None:
@@ -221,7 +221,6 @@ class Database:
         step_in.cancel(self._case(number), actor=self._person(actor), reason=reason, now=clock.now())
 
     def reassign(self, actor: str, number: int, to: Who, reason: str) -> None:
-        directory.lock()
         step_in.reassign(self._case(number), to=self.approver(to), name=to[1], actor=self._person(actor),
                           reason=reason, now=clock.now())  # fmt: skip
 
@@ -234,7 +233,7 @@ class Database:
     def approval_off(self, actor: str, app: str, way: str, reason: str) -> None:
         row, person = self._held(app), self._person(actor)
         apps.set_approval_required(row, required=False, actor=person, now=clock.now())
-        pending.settle(row, way, reason=reason, actor=person, now=clock.now())
+        pending.resolve_pending(row, way, reason=reason, actor=person, now=clock.now())
 
     def set_owner(self, actor: str, app: str, owner: Who | None) -> None:
         apps.set_owner(self._held(app), owner=self.approver(owner) if owner else None, actor=self._person(actor),

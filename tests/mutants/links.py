@@ -9,10 +9,14 @@ MUTANTS = [
         "tests/views/test_approver_link.py tests/views/test_approver_decide.py tests/views/test_approver_code.py",
         [
             Change(
-                "webapp/approver/views.py::_is_open",
-                "step is not None and step.id == invited.invitation.step_id and not case.is_overdue "
-                "and invited.invitation.live and invited.is_newest",
-                "step is not None and not case.is_overdue and invited.is_newest",
+                "webapp/operations/proofs.py::check",
+                "step is not None and step.id == invitation.step_id and not case.is_overdue",
+                "step is not None and not case.is_overdue",
+            ),
+            Change(
+                "webapp/operations/proofs.py::check",
+                "not is_open or not invitation.live or invitation.round != proof.round",
+                "not is_open or invitation.round != proof.round",
             ),
         ],
     ),
@@ -80,7 +84,13 @@ MUTANTS = [
         "the-count-is-rolled-back-with-the-refusal",
         "The count of wrong codes is rolled back with the transaction that refuses.",
         "tests/views/test_approver_code.py::test_five_wrong_codes_close_the_code_and_keep_it_closed",
-        [Change("webapp/approver/views.py::_check_code", "outbox.commit()", "db.session.rollback()")],
+        [
+            Change(
+                "webapp/approver/views.py::_decide",
+                "if error.is_counted:\n    outbox.commit()",
+                "db.session.rollback()",
+            ),
+        ],
     ),
     Mutant(
         "sign-in-first-is-forgotten",
@@ -89,8 +99,8 @@ MUTANTS = [
         "tests/views/test_approver_decide.py",
         [
             Change(
-                "webapp/approver/views.py::_decide_by_link",
-                "if case.policy.assurance is Assurance.SIGN_IN:\n    return _page(case, reader, status=403)\n",
+                "webapp/operations/proofs.py::check",
+                "if case.policy.assurance is Assurance.SIGN_IN:\n    raise SignInRequired\n",
                 "",
             ),
         ],

@@ -31,21 +31,21 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Grant, Person
-from webapp.operations import apps, comments, decisions, groups, people
+from webapp.operations import apps, comments, decisions, groups, people, requests
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import cases, directory
+from webapp.operations.proofs import SESSION, STEP_IN
+from webapp.queries import cases
 from webapp.text import sha256
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled
 from webapp.workflow.policy import OutcomeRule
-from webapp.workflow.states import Channel, Verdict
+from webapp.workflow.states import Verdict
 
 APPROVED, DENIED = Verdict.APPROVED, Verdict.DENIED
 
 
 def decide(made: AccessRequest, actor: Person, verdict: Verdict = APPROVED, **words: object) -> None:
     choose("write")
-    directory.lock()
-    options = {"channel": Channel.BROWSER, "now": clock.now(), "comment": "No." if verdict is DENIED else ""} | words
+    options = {"proof": SESSION, "now": clock.now(), "comment": "No." if verdict is DENIED else ""} | words
     decisions.decide(factories.case_of(made), actor=actor, verdict=verdict, **options)  # type: ignore[arg-type]
     outbox.commit()
 
@@ -276,9 +276,9 @@ def test_a_removed_grant_does_not_come_back_a_new_one_does(company: Company) -> 
 def test_the_requester_cannot_decide_not_even_as_an_admin_or_in_the_group(company: Company) -> None:
     app = factories.app("Salesforce", company.finance)
     made = factories.request(company.ben, app)
-    for channel in Channel:
+    for proof in (SESSION, STEP_IN):
         with pytest.raises(SelfApproval):
-            decide(made, company.ben, channel=channel, comment="Mine.")
+            decide(made, company.ben, proof=proof, comment="Mine.")
     db.session.rollback()
     assert state(made) == "pending"
 
@@ -331,9 +331,23 @@ def test_the_due_instant_decides_inside_the_statement_too(company: Company) -> N
     db.session.rollback()
     factories.overdue(made)
     with pytest.raises(Conflict, match="someone else has decided, or the deadline has passed"):
-        decisions.decide(case, actor=company.ana, verdict=APPROVED, channel=Channel.BROWSER, now=clock.now())
+        decisions.decide(case, actor=company.ana, verdict=APPROVED, proof=SESSION, now=clock.now())
     db.session.rollback()
     assert state(made) == "pending"
+
+
+def test_a_verdict_is_applied_again_when_only_a_reminder_came_between(company: Company) -> None:
+    """The reminder moves the version, not the step that the approver was looking at."""
+    made = factories.request(company.rita, factories.app("Salesforce", company.ana))
+    case = factories.case_of(made)
+    db.session.expunge_all()
+    db.session.rollback()
+    choose("write")
+    requests.remind(factories.case_of(made), actor=company.rita, now=clock.now() + timedelta(hours=30))
+    outbox.commit()
+    decisions.decide(case, actor=company.ana, verdict=APPROVED, proof=SESSION, now=clock.now())
+    outbox.commit()
+    assert state(made) == "approved"
 
 
 def test_a_case_read_before_somebody_else_decided_is_refused(company: Company) -> None:
@@ -344,7 +358,7 @@ def test_a_case_read_before_somebody_else_decided_is_refused(company: Company) -
     decide(made, company.chloe)
     lines = len(events())
     with pytest.raises(Conflict):
-        decisions.decide(case, actor=company.ben, verdict=DENIED, comment="No.", channel=Channel.CODE, now=clock.now())
+        decisions.decide(case, actor=company.ben, verdict=DENIED, comment="No.", proof=SESSION, now=clock.now())
     db.session.rollback()
     outbox.commit()
     assert len(events()) == lines
@@ -367,8 +381,8 @@ def test_an_admin_may_override_with_a_reason_and_it_is_recorded_as_that(company:
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     before = len(mails())
     with pytest.raises(ReasonMissing):
-        decide(made, company.adam, channel=Channel.ADMIN)
-    decide(made, company.adam, channel=Channel.ADMIN, comment="Ana is away.")
+        decide(made, company.adam, proof=STEP_IN)
+    decide(made, company.adam, proof=STEP_IN, comment="Ana is away.")
     assert state(made) == "approved"
     assert db.session.query(Decision).one().channel == "admin"
     assert events("step.approved")[0]["facts"]["channel"] == "admin"
@@ -378,11 +392,11 @@ def test_an_admin_may_override_with_a_reason_and_it_is_recorded_as_that(company:
 def test_only_an_active_admin_overrides(company: Company) -> None:
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     with pytest.raises(NotYourTurn, match="Only an admin"):
-        decide(made, company.otto, channel=Channel.ADMIN, comment="I want to.")
+        decide(made, company.otto, proof=STEP_IN, comment="I want to.")
     db.session.execute(text(f"UPDATE people SET active = false WHERE id = {company.adam.id}"))
     db.session.commit()
     with pytest.raises(NotYourTurn):
-        decide(made, company.adam, channel=Channel.ADMIN, comment="I still hold a page open.")
+        decide(made, company.adam, proof=STEP_IN, comment="I still hold a page open.")
 
 
 def test_a_decision_checks_the_membership_of_now_not_the_invitation(company: Company) -> None:

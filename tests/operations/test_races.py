@@ -20,10 +20,11 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, App, Group, Icon, Person
 from webapp.operations import apps, decisions, expiry, grants, groups, icons, people, requests
 from webapp.operations.errors import Conflict
-from webapp.queries import cases, directory
+from webapp.operations.proofs import SESSION
+from webapp.queries import cases
 from webapp.record import audit
 from webapp.workflow.errors import NotYourTurn, Settled, WorkflowError
-from webapp.workflow.states import Channel, Verdict
+from webapp.workflow.states import Verdict
 
 ROUNDS = 50
 Act = Callable[[], object]
@@ -67,12 +68,11 @@ def at_once(app: Flask, *acts: Act) -> list[object]:
 
 def deciding(request_id: int, person_id: int, verdict: Verdict) -> Act:
     def act() -> str:
-        directory.lock()
         case = cases.load(id=request_id)
         actor = db.session.get_one(Person, person_id)
         assert case is not None
         decisions.decide(
-            case, actor=actor, verdict=verdict, comment="So.", channel=Channel.BROWSER, now=clock.now()
+            case, actor=actor, verdict=verdict, comment="So.", proof=SESSION, now=clock.now()
         )  # fmt: skip
         outbox.commit()
         return verdict.value

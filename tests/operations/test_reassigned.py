@@ -20,8 +20,9 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, App, Invitation, Membership, Organisation, Person
 from webapp.operations import apps, decisions, groups, people
 from webapp.operations.errors import Conflict
+from webapp.operations.proofs import SESSION
 from webapp.queries import asked
-from webapp.workflow.states import Channel, Verdict
+from webapp.workflow.states import Verdict
 
 OPERATIONS = Path("webapp/operations")
 # What decides who may decide: written in an operation, that one has to look at the open steps.
@@ -97,7 +98,7 @@ def test_a_group_that_goes_takes_no_decision_with_it(company: Company, monkeypat
     assert asked.look().wrong == []
     assert mails(told) == [("approval-asked", "approver", "adam")]
     made = case_of(db.session.query(AccessRequest).one())
-    decisions.decide(made, actor=company.adam, verdict=Verdict.APPROVED, channel=Channel.BROWSER, now=clock.now())
+    decisions.decide(made, actor=company.adam, verdict=Verdict.APPROVED, proof=SESSION, now=clock.now())
     outbox.commit()
 
 

@@ -37,7 +37,6 @@ from webapp.operations import (
     returns,
     step_in,
 )
-from webapp.queries import directory
 from webapp.record.events import EventKind
 from webapp.workflow.states import Verdict
 
@@ -188,7 +187,6 @@ def life_of_requests(of: Company) -> None:
     with line("step.extended", of.adam, person=of.rita, **about):
         step_in.extend(case_of(made), days="30", actor=of.adam, reason="On leave.", now=now())
     with line("step.reassigned", of.adam, person=of.rita, **about):
-        directory.lock()
         step_in.reassign(case_of(made), to=approver(of.otto), name="Otto", actor=of.adam, reason="Gone.", now=now())
     with line("step.approved", of.otto, person=of.rita, **about):
         factories.decide(made, of.otto)

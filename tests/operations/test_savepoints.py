@@ -20,8 +20,9 @@ from webapp.extensions import db
 from webapp.models import Grant, Icon, Person
 from webapp.operations import _eligibility, apps, decisions, grants, groups, icons, people, requests
 from webapp.operations.errors import Conflict, Invalid
+from webapp.operations.proofs import SESSION
 from webapp.record import audit
-from webapp.workflow.states import Channel, Verdict
+from webapp.workflow.states import Verdict
 
 Patch = pytest.MonkeyPatch
 Act = Callable[[], object]
@@ -196,7 +197,7 @@ def test_a_refused_decision_of_a_batch_leaves_the_others(company: Company) -> No
         try:
             with db.session.begin_nested():
                 decisions.decide(case_of(one), actor=company.ana, verdict=verdict, comment="No.",
-                                channel=Channel.BROWSER, now=clock.now())  # fmt: skip
+                                proof=SESSION, now=clock.now())  # fmt: skip
                 if verdict is Verdict.DENIED:
                     raise Conflict("Refused late.")
         except Conflict:

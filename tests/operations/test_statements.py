@@ -11,8 +11,9 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person
 from webapp.operations import decisions, pending, people, requests
-from webapp.queries import cases, directory
-from webapp.workflow.states import Channel, Verdict
+from webapp.operations.proofs import SESSION
+from webapp.queries import cases
+from webapp.workflow.states import Verdict
 
 # A view adds its session's load, so these keep a margin below 16 and 18.
 SUBMIT, DECIDE = 12, 16
@@ -51,12 +52,11 @@ def submit(app: App, person: Person) -> int:
 def decide(made: AccessRequest, person: Person, verdict: Verdict) -> int:
     choose("write")
     with statements() as counted:
-        directory.lock()
         case = cases.load(public_id=made.public_id)
         assert case is not None
         decisions.decide(
             case, actor=person, verdict=verdict, comment="So.", given={"role": ["Reader"], "seat": ["2"]},
-            channel=Channel.BROWSER, now=clock.now(),
+            proof=SESSION, now=clock.now(),
         )  # fmt: skip
         outbox.commit()
     return counted.total()
@@ -89,7 +89,7 @@ def settle(company: Company, app: App, way: str) -> int:
     choose("write")
     actor, wanted = db.session.merge(company.adam), db.session.merge(app)
     with statements() as counted:
-        pending.settle(wanted, way, reason="So.", actor=actor, now=clock.now())
+        pending.resolve_pending(wanted, way, reason="So.", actor=actor, now=clock.now())
         outbox.commit()
     return counted.total()
 

@@ -112,7 +112,7 @@ def test_what_an_admin_decided_past_the_steps_is_nobodys_time(app, scope, compan
     choose("write")
     factories.decisions.decide(
         factories.case_of(made), actor=company.adam, verdict=factories.Verdict.APPROVED, comment="Now.",
-        channel=factories.Channel.ADMIN, now=clock.now(),
+        proof=factories.STEP_IN, now=clock.now(),
     )  # fmt: skip
     db.session.commit()
     assert queries.pace_by_approver(scope) == [] and len(queries.pace_by_app(scope)) == 1

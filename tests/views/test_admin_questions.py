@@ -11,7 +11,6 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.operations import groups, step_in
-from webapp.queries import directory
 
 from .admin_helpers import flat, now, question, words
 
@@ -60,7 +59,6 @@ def test_what_is_done_to_a_request_is_done_to_the_step_that_was_shown(admin, ada
         factories.decide(made, ana)
     else:
         choose("write")
-        directory.lock()
         step_in.reassign(factories.case_of(made), to=factories.approver(ben), name="Ben", actor=adam, reason="So.",
                           now=clock.now())  # fmt: skip
         outbox.commit()

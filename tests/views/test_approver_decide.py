@@ -16,8 +16,8 @@ from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.models import AccessRequest, Grant
 from webapp.operations import _often, decisions, requests
-from webapp.queries import directory
-from webapp.workflow.states import Channel, Verdict
+from webapp.operations.proofs import STEP_IN
+from webapp.workflow.states import Verdict
 
 VERDICTS = ["approval", "denial"]
 
@@ -176,11 +176,10 @@ def test_nobody_decides_their_own_by_any_path(login_as, app, rita, ben, adam, co
         assert stage.state(made) == "pending"
         assert stage.decisions(made) == []
         choose("write")
-        directory.lock()
         with pytest.raises(requests.state_machine.SelfApproval):
             decisions.decide(
                 factories.case_of(made), actor=person, verdict=Verdict.APPROVED, comment="Mine.",
-                channel=Channel.ADMIN, now=factories.clock.now(),
+                proof=STEP_IN, now=factories.clock.now(),
             )  # fmt: skip
         db.session.rollback()
 
@@ -333,9 +332,8 @@ def test_stand_ins_are_told_on_the_page_why_they_are_asked(login_as, rita, ana, 
 def test_an_override_is_told_as_that(login_as, ana, ben, adam, made):
     factories.decide(made, ana)
     choose("write")
-    directory.lock()
     decisions.decide(
-        factories.case_of(made), actor=adam, verdict=Verdict.DENIED, comment="Audit.", channel=Channel.ADMIN,
+        factories.case_of(made), actor=adam, verdict=Verdict.DENIED, comment="Audit.", proof=STEP_IN,
         now=factories.clock.now(),
     )  # fmt: skip
     commit()

@@ -110,7 +110,6 @@ def test_a_mail_that_waits_is_not_sent_to_who_has_left_meanwhile(made, ben, chlo
 
 def test_whoever_it_was_taken_from(login_as, made, ben, chloe, ana, adam, rita):
     choose("write")
-    directory.lock()
     step_in.reassign(factories.case_of(made), to=factories.approver(ana), name="Ana", actor=adam, reason="So.",
                       now=clock.now())  # fmt: skip
     outbox.commit()

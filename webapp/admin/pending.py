@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import approval_chain, clock
 from webapp.models import App
 from webapp.operations import apps as operations
-from webapp.operations import pending as settling
+from webapp.operations import pending as pending_requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import app_list, rules
 from webapp.queries.rules import Pending
@@ -110,7 +110,7 @@ def _answered(what: str, public_id: str) -> AnyResponse:
         else:
             # The switch of the dialog is always meant to be off.
             forms.save(forms.SETTINGS[what], apps.load(public_id), app, request.form, actor=me(), now=clock.now())
-        done = settling.settle(app, way, seen=seen, reason=why, actor=me(), now=clock.now())
+        done = pending_requests.resolve_pending(app, way, seen=seen, reason=why, actor=me(), now=clock.now())
     except (Invalid, Conflict) as error:
         undo()
         fields = error.fields if isinstance(error, Invalid) and "policy" not in error.fields else {"": str(error)}

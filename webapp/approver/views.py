@@ -16,9 +16,10 @@ from webapp.approver.settled import settlement
 from webapp.delivery import outbox
 from webapp.extensions import db, limiter
 from webapp.models import Person
-from webapp.operations import approval_codes, decisions
+from webapp.operations import approval_codes, decisions, proofs
 from webapp.operations import people as people_operations
-from webapp.operations.errors import TOO_LATE, Conflict, Invalid
+from webapp.operations.errors import CodeRefused, Conflict, Invalid, LinkClosed, SignInRequired
+from webapp.operations.proofs import Proof
 from webapp.queries import approvals, cases, chains, story
 from webapp.queries.app_summaries import app_summary
 from webapp.queries.cases import Case
@@ -30,11 +31,11 @@ from webapp.text import whole_number
 from webapp.web import access, cookies, htmx
 from webapp.web.access import Invited
 from webapp.web.presentation import now, read_as, times
-from webapp.web.signin import anyone, hold, me, people, recheck_right, signed_in
+from webapp.web.signin import anyone, hold, me, people, signed_in
 from webapp.workflow.entitlements import as_typed
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
 from webapp.workflow.policy import MESSAGE_LIMIT
-from webapp.workflow.states import Assurance, Channel, RequestState, Verdict
+from webapp.workflow.states import Assurance, RequestState, Verdict
 
 bp = Blueprint("approver", __name__)
 
@@ -134,7 +135,7 @@ def deny(public_id: str) -> AnyResponse:
 
 
 def _decide_signed_in(public_id: str, verdict: Verdict) -> AnyResponse:
-    return _decide(access.request_to_decide(public_id), Reader(me(), has_session=True), verdict, Channel.BROWSER)
+    return _decide(access.request_to_decide(public_id), Reader(me(), has_session=True), verdict)
 
 
 @bp.get("/decide/<token>")
@@ -252,55 +253,18 @@ def _decide_by_link(token: str, verdict: Verdict) -> AnyResponse:
         return _sent_to_another(reader, case, status=403)
     if not _may_see(reader):
         return _invalid(left=True)
-    if reader.has_session:
-        return _decide(case, reader, verdict, Channel.BROWSER)
-    if not _is_open(case, reader.invited):
-        return _page(case, reader, status=409)
-    if case.policy.assurance is Assurance.SIGN_IN:
-        return _page(case, reader, status=403)
-    if not reader.remembered and (refusal := _check_code(case, reader)) is not None:
-        return refusal
-    return _decide(case, reader, verdict, Channel.CODE)
+    return _decide(case, reader, verdict)
 
 
-def _is_open(case: Case, invited: Invited) -> bool:
-    """Whether this link may decide now; if not, `settlement` has the words."""
-    step = case.open_step
-    return (
-        step is not None
-        and step.id == invited.invitation.step_id
-        and not case.is_overdue
-        and invited.invitation.live
-        and invited.is_newest
-    )
+def _proof(reader: Reader) -> Proof:
+    """What shows that the reader is who decides: the session, or what a link needs."""
+    if reader.has_session or reader.invited is None:
+        return proofs.SESSION
+    code = None if reader.remembered else request.form.get("code", "")
+    return proofs.of_link(reader.invited.invitation, reader.invited.link.round, code=code)
 
 
-def _check_code(case: Case, reader: Reader) -> AnyResponse | None:
-    """None when the code is right. A well-formed wrong one is counted, and the count committed, before the refusal."""
-    assert reader.invited is not None
-    invitation = reader.invited.invitation
-    if invitation.wrong_codes >= approval_codes.WRONG_CODES:
-        return _page(case, reader, status=422)
-    if not request.form.get("code", "").strip():
-        # Pressed before anybody typed: on a phone the buttons stand below the page, and the code further up.
-        return _page(case, reader, wants_code=True, status=422)
-    code = links.well_formed(request.form.get("code", ""))
-    if code is None:
-        sentence = "Enter the 6-digit code. It is below the button in the email."
-        return _page(case, reader, errors={"code": sentence}, status=422)
-    if links.code_fits(code, invitation.public_id, invitation.round, invitation.key_id):
-        return None
-    left = approval_codes.count_wrong_code(case, invitation, now=now())
-    if left is None:
-        db.session.rollback()
-        return _page(_fresh(case), reader, note=TOO_LATE, status=409)
-    outbox.commit()
-    invitation.wrong_codes = approval_codes.WRONG_CODES - left
-    sentence = "Incorrect code. Use the code from the latest email."
-    return _page(case, reader, errors={"code": sentence}, status=422)
-
-
-def _decide(case: Case, reader: Reader, verdict: Verdict, channel: Channel) -> AnyResponse:
+def _decide(case: Case, reader: Reader, verdict: Verdict) -> AnyResponse:
     """Acts, commits, and shows how it stands then; bad input comes back with what was typed."""
     assert reader.person is not None
     comment = request.form.get("reason" if verdict is Verdict.DENIED else "comment", "")
@@ -309,13 +273,21 @@ def _decide(case: Case, reader: Reader, verdict: Verdict, channel: Channel) -> A
         # Own words win over the reason that was picked.
         comment = ready
     given = {one.id: request.form.getlist(f"field-{one.id}") for one in case.policy.entitlements}
+    proof = _proof(reader)
     try:
-        _decide_or_try_again(
-            case, actor=reader.person, verdict=verdict, comment=comment, given=given,
-            step_id=whole_number(request.form.get("step", "")), channel=channel,
+        decisions.decide(
+            case, actor=reader.person, proof=proof, verdict=verdict, comment=comment, given=given,
+            step_id=whole_number(request.form.get("step", "")), now=now(),
         )  # fmt: skip
-        if channel is Channel.CODE and not reader.remembered:
-            _look_at_the_code_again(reader)
+    except LinkClosed:
+        return _page(case, reader, status=409)
+    except SignInRequired:
+        return _page(case, reader, status=403)
+    except CodeRefused as error:
+        if error.is_counted:
+            outbox.commit()
+        errors = {"code": str(error)} if str(error) else None
+        return _page(case, reader, errors=errors, wants_code=error.is_missing, status=422)
     except ReasonMissing as error:
         return _refused(case, reader, {"reason": str(error)})
     except Invalid as error:
@@ -334,37 +306,12 @@ def _decide(case: Case, reader: Reader, verdict: Verdict, channel: Channel) -> A
         if not reader.token:
             access.refuse_to_decide(case, reader.person)
         return _page(_fresh(case), reader, note=str(error), status=409)
-    cookie = _remember_browser(reader) if channel is Channel.CODE and request.form.get("remember") else ""
+    cookie = _remember_browser(reader) if proof.invitation is not None and request.form.get("remember") else ""
     outbox.commit()
     response = _go_to(reader.address or f"/approvals/{case.request.public_id}")
     if cookie:
         cookies.put(response, BROWSER_COOKIE, cookie, lasts=BROWSER_LASTS, path="/decide")
     return response
-
-
-def _decide_or_try_again(case: Case, *, step_id: int | None, **verdict: Any) -> None:
-    """The request's version also moves when people are asked anew; then the same verdict is simply tried again."""
-    shown = step_id if step_id is not None else (case.open_step.id if case.open_step else None)
-    for _ in range(3):
-        try:
-            decisions.decide(case, step_id=shown, now=now(), **verdict)
-            return
-        except Conflict:
-            db.session.rollback()
-            recheck_right()
-            case = _fresh(case)
-            step = case.open_step
-            if step is None or step.id != shown or case.is_overdue:
-                raise
-    raise Conflict("This request was being changed. Try again.")
-
-
-def _look_at_the_code_again(reader: Reader) -> None:
-    assert reader.invited is not None
-    if not approvals.code_still_open(
-        reader.invited.invitation.id, round=reader.invited.link.round, tries=approval_codes.WRONG_CODES
-    ):
-        raise Conflict("This code no longer works. Get a new one or sign in.")
 
 
 def _remember_browser(reader: Reader) -> str:

@@ -25,6 +25,7 @@ from webapp.models import (
 )
 from webapp.operations import apps, comments, decisions, expiry, grants, groups, people, requests
 from webapp.operations.entitlements import frozen
+from webapp.operations.proofs import Proof
 from webapp.passwords import hash_password
 from webapp.queries import cases, directory
 from webapp.queries.cases import Case
@@ -251,7 +252,7 @@ class _Story:
             verdict=verdict,
             comment=comment,
             given=None if values is None else _given(case.policy, values),
-            channel=channel,
+            proof=Proof(channel),
             now=now,
         )
         self._note_opened(case.request, now)

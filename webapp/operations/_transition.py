@@ -19,7 +19,7 @@ from webapp.workflow.entitlements import SetValue
 from webapp.workflow.states import RequestState, StepState
 
 from ._sql import changed
-from .errors import TOO_LATE, Conflict
+from .errors import Outrun
 
 _PENDING = (
     update(AccessRequest)
@@ -58,7 +58,7 @@ def transition(
     note: str = "",
     step: Step | None,
 ) -> None:
-    """Applies the outcome to the request and its steps. Raises Conflict when somebody else was faster."""
+    """Applies the outcome to the request and its steps. Raises Outrun when somebody else was faster."""
     final = outcome.state.is_final
     move = {
         "request": case.request.id,
@@ -74,7 +74,7 @@ def transition(
     else:
         moved = changed(_MOVE_IN_TIME, step=step.id, **move)
     if moved != 1:
-        raise Conflict(TOO_LATE)
+        raise Outrun
     _settle_steps([outcome], now=now)
 
 
@@ -104,10 +104,10 @@ def transition_all(
 
 def hold(case: Case, step: Step, **values: Any) -> None:
     """Keeps the request as it is for this transaction, with its open step in time; sets `values` on it. Raises
-    Conflict when somebody else was faster or the deadline has passed."""
+    Outrun when somebody else was faster or the deadline has passed."""
     statement = _SEEN_IN_TIME.values(**values) if values else _SEEN_IN_TIME
     if changed(statement, request=case.request.id, seen=case.request.version, step=step.id) != 1:
-        raise Conflict(TOO_LATE)
+        raise Outrun
 
 
 def hold_all(requests: Collection[int]) -> set[int]:

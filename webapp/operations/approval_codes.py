@@ -16,7 +16,7 @@ from webapp.workflow import state_machine
 from webapp.workflow.errors import NotYourTurn, Settled
 
 from . import _invitations
-from .errors import Conflict
+from .errors import TOO_LATE, Conflict
 
 CODES_A_DAY = 3
 WRONG_CODES = 5
@@ -27,12 +27,11 @@ SAME_MAIL_AFTER = timedelta(minutes=10)
 SAME_MAIL = '{"same": true}'
 
 
-def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> int | None:
-    """Counts one well-formed wrong code; returns the tries left, or None where there is none to count any more: it was
-    decided meanwhile, or others closed the code. With the last try the code path closes, and the approver, who may
-    not be the one who types, is told by mail.
+def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
+    """Counts one well-formed wrong code. With the last try the code path closes, and the approver, who may not be the
+    one who types, is told by mail.
 
-    The caller commits before it refuses.
+    Raises Conflict where there is none to count any more: it was decided meanwhile, or others closed the code.
     """
     count = db.session.scalar(
         update(Invitation)
@@ -52,7 +51,9 @@ def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> in
                                     round=invitation.round)
             ]
         )  # fmt: skip
-    return WRONG_CODES - count if count is not None else None
+    if count is None:
+        raise Conflict(TOO_LATE)
+    db.session.refresh(invitation)
 
 
 def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None:

@@ -7,13 +7,9 @@ from typing import Any
 from sqlalchemy import insert
 
 from webapp.delivery import outbox
-from webapp.models import (
-    Decision,
-    Person,
-    Step,
-)
+from webapp.models import Decision, Person, Step
 from webapp.notices import NoticeKind, notice
-from webapp.queries import directory, domains
+from webapp.queries import cases, directory, domains
 from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
@@ -26,35 +22,65 @@ from webapp.workflow.errors import BadValues, NotYourTurn
 from webapp.workflow.policy import MESSAGE_LIMIT
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
-from . import _invitations, _vouched, grants
+from . import _invitations, _vouched, grants, proofs
 from ._outcome_notices import outcome_notices
 from ._sql import run
 from ._transition import transition
 from ._values import Given, cleaned, for_the_record, taken
-from .errors import Invalid, too_long
+from .errors import Conflict, Invalid, Outrun, too_long
+from .proofs import Proof
+
+# The version of a request also moves when people are reminded or asked anew: then the same verdict is applied again.
+TRIES = 3
 
 
 def decide(
     case: Case,
     *,
     actor: Person,
+    proof: Proof,
     verdict: Verdict,
     comment: str = "",
     given: Given | None = None,
     step_id: int | None = None,
-    channel: Channel,
     now: datetime,
-) -> Case:
-    """One person's verdict on the open step, with the entitlements that the step may write.
+) -> None:
+    """Applies one person's verdict to the open step, with the entitlements that the step may write.
 
-    `step_id` is the step the person was looking at. Raises the workflow's errors, BadValues, Invalid, or Conflict
-    when somebody else was faster; the caller must have taken `directory.lock()` before loading the case.
+    `step_id` is the step the person was looking at, else the open one of `case`. Raises the workflow's errors,
+    BadValues, Invalid, what `proofs.check` raises, or Conflict when somebody else was faster.
     """
+    directory.lock()
+    proofs.check(proof, case, now=now)
     comment = clean(comment)
     if len(comment) > MESSAGE_LIMIT:
         field = "reason" if verdict is Verdict.DENIED else "comment"
         raise Invalid(**{field: too_long(comment, MESSAGE_LIMIT)})
-    snapshot = case.snapshot()
+    if step_id is None and case.open_step is not None:
+        step_id = case.open_step.id
+    for _ in range(TRIES):
+        try:
+            _decide(case, actor=actor, proof=proof, verdict=verdict, comment=comment, given=given, step_id=step_id,
+                    now=now)  # fmt: skip
+            return
+        except Outrun:
+            case = cases.reload(case)
+            if case.open_step is None or case.open_step.id != step_id or case.is_overdue:
+                raise
+    raise Conflict("This request was being changed. Try again.")
+
+
+def _decide(
+    case: Case,
+    *,
+    actor: Person,
+    proof: Proof,
+    verdict: Verdict,
+    comment: str,
+    given: Given | None,
+    step_id: int | None,
+    now: datetime,
+) -> None:
     step = case.open_step
     following = next((one for one in case.steps if one.state == StepState.WAITING.value), None)
     found = directory.look_up([one.approver for one in (step, following) if one is not None] + [case.app.owner])
@@ -64,16 +90,16 @@ def decide(
         return who_decides(one.approver, owner=case.app.owner, directory=found.directory, without=without)
 
     outcome = state_machine.decide(
-        snapshot,
+        case.snapshot(),
         actor=actor.id,
         verdict=verdict,
         deciders=deciders_of(step).people if step else (),
         step_id=step_id,
         reason=comment,
-        channel=channel,
+        channel=proof.channel,
     )
     assert step is not None  # state_machine.decide refuses a request without an open step
-    if channel is Channel.ADMIN and actor.id not in found.directory.admins:
+    if proof.channel is Channel.ADMIN and actor.id not in found.directory.admins:
         raise NotYourTurn("Only an admin can decide for the approvers.")
     values = case.request.values
     if verdict is Verdict.APPROVED:
@@ -83,14 +109,24 @@ def decide(
         else:
             filled = fill(sheet.fields, cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds"))
             values = taken(sheet, values, filled)
-    apply_outcome(case, outcome, step, actor=actor, verdict=verdict, comment=comment, channel=channel, values=values,
-              now=now)  # fmt: skip
+    _apply_outcome(case, outcome, step, actor=actor, proof=proof, verdict=verdict, comment=comment, values=values,
+                   now=now)  # fmt: skip
     if following is not None and outcome.opened == following.id:
         _invitations.open_step(case.request.id, following, deciders_of(following), now=now)
-    return case
 
 
-def apply_outcome(
+def approve_remaining_steps(case: Case, *, actor: Person, reason: str, now: datetime) -> None:
+    """An admin approves the request in place of everybody who has not decided yet. Raises the workflow's errors, or
+    Conflict when somebody else was faster."""
+    directory.lock()
+    outcome = state_machine.approve_remaining_steps(case.snapshot(), actor=actor.id, reason=reason)
+    step = case.open_step
+    assert step is not None  # the state machine refuses a request without an open step
+    _apply_outcome(case, outcome, step, actor=actor, proof=proofs.STEP_IN, verdict=Verdict.APPROVED, comment=reason,
+                   values=case.request.values, now=now)  # fmt: skip
+
+
+def _apply_outcome(
     case: Case,
     outcome: state_machine.Outcome,
     step: Step,
@@ -98,16 +134,15 @@ def apply_outcome(
     actor: Person,
     verdict: Verdict,
     comment: str,
-    channel: Channel,
+    proof: Proof,
     values: dict[str, SetValue],
     now: datetime,
 ) -> None:
-    """What the workflow said of one verdict: request and step move, it is recorded, the app given, people told.
-
-    Raises Conflict when somebody else was faster.
-    """
+    """Applies what the workflow made of one verdict: moves request and steps, records it, gives the app, and tells
+    people. Raises Outrun when somebody else was faster."""
     transition(case, outcome, actor=actor.id, now=now, values=values, step=step)
-    _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=channel,
+    proofs.hold(proof)
+    _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=proof.channel,
                      values=values, now=now)  # fmt: skip
     asked = _invitations.asked_people([case.request.id]).get(case.request.id, []) if outcome.state.is_final else []
     freed = _invitations.close_invitations([step.id])

@@ -7,8 +7,34 @@ class Conflict(Exception):
     """Somebody or something else was faster; the answer is 409 with the present state."""
 
 
+class Outrun(Conflict):
+    """Another transaction changed the request since it was loaded."""
+
+    def __init__(self) -> None:
+        super().__init__(TOO_LATE)
+
+
 class TooOften(Conflict):
     """Somebody did the same too often lately; the sentence says when it goes on."""
+
+
+class LinkClosed(Exception):
+    """The link does not decide the open step: its page says how the request stands."""
+
+
+class SignInRequired(Exception):
+    """The app's rule asks for a session where a link was followed."""
+
+
+class CodeRefused(Exception):
+    """The code of an approval mail is wrong, or, without a sentence, missing or closed by wrong ones.
+
+    `is_counted`: the caller commits, so that the wrong code stays counted.
+    """
+
+    def __init__(self, sentence: str = "", *, is_missing: bool = False, is_counted: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_missing, self.is_counted = is_missing, is_counted
 
 
 class Invalid(Exception):

@@ -9,24 +9,22 @@ from sqlalchemy import select
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person
 from webapp.queries import cases, directory
-from webapp.queries.cases import Case
 from webapp.text import clean
 from webapp.workflow.errors import Settled
-from webapp.workflow.state_machine import approve_remaining_steps
-from webapp.workflow.states import Channel, RequestState, Verdict
+from webapp.workflow.states import RequestState
 
 from . import decisions, requests
 from .errors import Conflict, Invalid
 
-WAYS = ("finish", "approve", "cancel")
+ACTIONS = ("finish", "approve", "cancel")
 LIMIT = 500
 REASON_LIMIT = 200
 
 
-def settle(
-    app: App, way: str, *, seen: Collection[int] | None = None, reason: str, actor: Person, now: datetime
+def resolve_pending(
+    app: App, action: str, *, seen: Collection[int] | None = None, reason: str, actor: Person, now: datetime
 ) -> int:
-    """Does with the app's pending requests what `way` says; returns how many it touched.
+    """Does with the app's pending requests what `action` says; returns how many it touched.
 
     "finish" leaves them alone, "approve" is the admin's named override, "cancel" ends them and tells people. To cancel
     takes as many statements for 500 as for one, to approve eleven for each. `seen`: the ids of those that the actor
@@ -35,11 +33,11 @@ def settle(
     lacks a value that its rule requires and "approve" would give the app without it.
     """
     reason = clean(reason)
-    if way not in WAYS:
+    if action not in ACTIONS:
         raise Invalid(pending="Choose one of the three.")
     if len(reason) > REASON_LIMIT:
         raise Invalid(why=f"Use {REASON_LIMIT} characters or fewer. You entered {len(reason)}.")
-    if way == "finish":
+    if action == "finish":
         return 0
     if not actor.is_admin:
         raise Conflict("Only an admin can approve or cancel them all. Keep them pending or ask an admin.")
@@ -58,7 +56,7 @@ def settle(
         raise Conflict(f"There is a new request for {app.name}. Nothing was saved. Look at it and confirm again.")
     if any(actor.id in (row.asked_by_id, row.for_person_id) for row in waiting):
         raise Conflict(f"You have a pending request for {app.name}. Another admin has to do this.")
-    if way == "cancel":
+    if action == "cancel":
         return requests.cancel_all([row.id for row in waiting], actor=actor, reason=reason, now=now)
     done = 0
     lacking: list[list[str]] = []
@@ -68,7 +66,7 @@ def settle(
         # What was decided or ran out meanwhile needs nothing any more.
         with suppress(Settled):
             missing = [one.name for one in case.policy.missing(case.request.values)]
-            _approve(case, reason=reason, actor=actor, now=now)
+            decisions.approve_remaining_steps(case, actor=actor, reason=reason, now=now)
             if missing:
                 lacking.append(missing)
             done += 1
@@ -83,13 +81,3 @@ def _without(lacking: Sequence[Sequence[str]]) -> str:
     are, them = ("1 request is", "it") if len(lacking) == 1 else (f"{len(lacking)} requests are", "them")
     fields = "a required field" if "," not in names else "required fields"
     return f"{are} missing {fields} ({names}) that an approver would set. Keep {them} pending or cancel {them}."
-
-
-def _approve(case: Case, *, reason: str, actor: Person, now: datetime) -> None:
-    outcome = approve_remaining_steps(case.snapshot(), actor=actor.id, reason=reason)
-    step, values = case.open_step, case.request.values
-    assert step is not None  # approve_remaining_steps refuses a request without one
-    decisions.apply_outcome(
-        case, outcome, step, actor=actor, verdict=Verdict.APPROVED, comment=reason, channel=Channel.ADMIN,
-        values=values, now=now,
-    )  # fmt: skip

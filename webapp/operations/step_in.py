@@ -43,9 +43,9 @@ def reassign(case: Case, *, to: Approver, name: str, actor: Person, reason: str,
     """The open step is decided by `to` (called `name`) from now on. Everybody who can decide it gets a new mail;
     all links that were sent for it are dead. The deadline stays.
 
-    Raises Invalid, Conflict or the workflow's errors; the caller must have taken `directory.lock()` before loading
-    the case.
+    Raises Invalid, Conflict or the workflow's errors.
     """
+    directory.lock()
     _check(case, actor)
     step = _open_step(case)
     reason = _reason(reason)

@@ -201,15 +201,6 @@ def decided_by(person_id: int, *, before: int | None = None, limit: int = PAGE) 
     ]  # fmt: skip
 
 
-def code_still_open(invitation_id: int, *, round: int, tries: int) -> bool:
-    """Whether the code of that round may decide: looked at once more where the decision holds the invitation, so
-    that guesses sent side by side count like guesses sent one after the other."""
-    row = db.session.execute(
-        select(Invitation.round, Invitation.wrong_codes).where(Invitation.id == invitation_id)
-    ).one()
-    return bool(row.round == round and row.wrong_codes < tries)
-
-
 def also_has(person_id: int, limit: int = 100) -> list[Row[Any]]:
     """(app columns, category) of what the person has already, by name."""
     return list(
