@@ -36,12 +36,22 @@ from webapp.models import Base, EventHead, Person
 from webapp.record import anchors
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
-VIEWS = Path(__file__).parent / "views"
+TESTS = Path(__file__).parent
+VIEWS = TESTS / "views"
+QUICK = (TESTS, TESTS / "workflow", TESTS / "operations", TESTS / "queries")
+STARTS_PROCESSES = (
+    "test_config.py",
+    "test_database_faults.py",
+    "test_demo.py",
+    "test_failpoints.py",
+    "test_migrations.py",
+)
 SECRET = "a secret that only these tests know"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--both-engines", action="store_true", help="run the tests of views on both databases, too")
+    parser.addoption("--quick", action="store_true", help="only the core, on SQLite: for the loop of a change")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -50,12 +60,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     A view's test runs on one engine unless it is marked `both_engines`: what differs between the databases (locks,
     search, paging, races) is below the views and tested there on both.
     """
-    if not config.getoption("both_engines") and not _names_an_engine(config):
+    left_out: set[str] = set()
+    if config.getoption("quick"):
+        left_out = {item.nodeid for item in items if not _is_quick(item)}
+    elif not config.getoption("both_engines") and not _names_an_engine(config):
         left_out = _on_the_other_engine(items)
+    if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    """The tests of the core that start no process but the broker, and of two engines the one on SQLite."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and POSTGRESQL in callspec.params.values():
+        return False
+    return item.path.parent in QUICK and item.path.name not in STARTS_PROCESSES
 
 
 def _names_an_engine(config: pytest.Config) -> bool:
