@@ -31,7 +31,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import jobs
 from webapp.delivery.mail import smtp
 from webapp.delivery.outbox import QUEUE
-from webapp.embedded.process import collect_what_is_new, die_with_parent
+from webapp.embedded.process import die_with_parent, tune_garbage_collection
 from webapp.runtime import jsonlog
 from webapp.runtime.broker import connect, server_version
 
@@ -236,7 +236,7 @@ def main() -> int:
         process = Process(create_app(settings, web=False), settings)
         if process.refuses():
             return 1
-        collect_what_is_new()
+        tune_garbage_collection()
         process.run()
     except (SettingsError, TooOld) as error:
         log.critical("The worker cannot start.", extra={"error": str(error)})

@@ -53,15 +53,15 @@ class Site:
         """The person is signed in anew the next time."""
         self._sessions.pop(name, None)
 
-    def mails(self, to: str, words: str) -> list[mailstore.Mail]:
+    def mails(self, to: str, words: str) -> list[mailstore.StoredMail]:
         """What the SMTP server took for that person, newest first; the words are in each of them."""
         return mailstore.page(self.data / "mailbox", words=words, to=email(to)).mails
 
-    def mail(self, to: str, words: str, within: float = 20) -> mailstore.Mail:
+    def mail(self, to: str, words: str, within: float = 20) -> mailstore.StoredMail:
         """The newest such mail, as soon as there is one."""
         return until(lambda: self.mails(to, words), within)[0]
 
-    def text_of(self, mail: mailstore.Mail) -> str:
+    def text_of(self, mail: mailstore.StoredMail) -> str:
         """The mail's text part in one line."""
         return " ".join(mailstore.bodies(self.data / "mailbox", mail.id)[0].split())
 

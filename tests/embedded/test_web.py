@@ -19,7 +19,7 @@ def test_the_settings_are_gunicorns():
 def test_the_garbage_collector_leaves_the_loaded_application_alone():
     before = gc.get_threshold()
     try:
-        web.collect_what_is_new()
+        web.tune_garbage_collection()
         assert gc.get_freeze_count() > 10_000
         assert gc.get_threshold()[0] > before[0]
     finally:

@@ -135,7 +135,7 @@ MUTANTS = [
         "tests/embedded/test_server.py",
         [
             Change(
-                "webapp/embedded/server.py::Channel.cut_if_slow",
+                "webapp/embedded/channel.py::Channel.cut_if_slow",
                 "if waited > longest:",
                 'if waited > longest and doing == "idle":',
             ),

@@ -20,11 +20,11 @@ from webapp.embedded.supervisor import Part, StartError, Stopped, Supervisor
 
 
 class Refused(Exception):
-    """We cannot start; the message is a sentence for people."""
+    """The stack cannot start; the message is a sentence for people."""
 
 
 def main() -> int:
-    # The data folder holds the database and the secret key: what we make there is nobody else's to read.
+    # The data folder holds the database and the secret key: files there are readable by this user only.
     os.umask(0o077)
     environment = {**os.environ, "COUNTERSIGN_EMBEDDED": "1"}
     try:
@@ -42,11 +42,11 @@ def main() -> int:
 
 
 def run(settings: Settings, environment: dict[str, str], web: socket.socket, lock: int) -> int:
-    """The stack from the broker's start to the last part's end; answers the exit code."""
+    """Run the stack from the start of the broker to the end of the last process; return the exit code."""
     environment.update(COUNTERSIGN_DATA=str(settings.data), PORT=str(settings.port))
     sink = None
     if not environment.get("MAIL_SERVER"):
-        # The socket is ours, so that a mail that comes while the sink is being started again waits for it.
+        # We hold the socket, so that mail that arrives while the sink restarts waits for it.
         sink = socket.create_server(("127.0.0.1", 0))
         environment["COUNTERSIGN_SINK"] = f"127.0.0.1:{sink.getsockname()[1]}"
     supervisor = Supervisor(
@@ -66,7 +66,7 @@ def run(settings: Settings, environment: dict[str, str], web: socket.socket, loc
         pass
     finally:
         supervisor.stopping = True
-        # Whoever connects from here on is refused at once instead of waiting for nobody.
+        # Refuse new connections immediately instead of letting them wait.
         web.close()
         if sink:
             sink.close()
@@ -81,7 +81,7 @@ def parts(
     web: socket.socket,
     sink: socket.socket | None,
 ) -> list[Part]:
-    """What runs, in the order of starting. What is given from outside is not among it."""
+    """The processes in order of starting, without a broker or mail sink that the settings point to elsewhere."""
     python = sys.executable
     found = []
     if not environment.get("REDIS_URL"):
@@ -174,7 +174,7 @@ def loopback(base_url: str) -> str:
 
 
 def listening(port: int, address: str = "127.0.0.1") -> socket.socket:
-    """The web's socket; ours, so that a request that comes while the web is started again waits for it."""
+    """The web's socket. We hold it, so that requests that arrive while the web restarts wait for it."""
     try:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         return socket.create_server((address, port), family=family, backlog=1024)

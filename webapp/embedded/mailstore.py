@@ -21,14 +21,14 @@ from pathlib import Path
 
 from webapp.text import fold
 
-# Older ones go when a new one comes, so that a forgotten demo does not fill the disk.
+# Older mails are removed when new ones arrive, so that a forgotten demo does not fill the disk.
 KEPT = 5_000
 
 _ID = re.compile(r"[0-9]{19}-[0-9a-f]{12}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class StoredMail:
     """One line of the list. `people` are the names of the recipients (the address where there is none)."""
 
     id: str
@@ -40,10 +40,10 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class MailboxPage:
     """Some of the mails, newest first. `older` and `newer`: whether there are more on either side."""
 
-    mails: Sequence[Mail]
+    mails: Sequence[StoredMail]
     older: bool
     newer: bool
 
@@ -85,14 +85,14 @@ def page(
     before: str = "",
     after: str = "",
     size: int = 30,
-) -> Page:
+) -> MailboxPage:
     """Mails newest first: `size` of them older than the id `before`, or the nearest ones newer than `after`.
 
     `words` must all occur in names, addresses, subject or text; `to` is one recipient's address.
     """
     wanted = [fold(word) for word in words.split()]
 
-    def found(ids: Sequence[str]) -> Iterator[Mail]:
+    def found(ids: Sequence[str]) -> Iterator[StoredMail]:
         for mail_id in ids:
             mail = _summary(folder, mail_id)
             if mail is None or (to and to.lower() not in mail.addresses):
@@ -108,11 +108,11 @@ def page(
         newer = [mail_id for mail_id in reversed(ids) if mail_id > after]
         mails = _take(found(newer), size + 1)
         rest = [mail_id for mail_id in ids if mail_id <= after]
-        return Page(mails[:size][::-1], older=bool(_take(found(rest), 1)), newer=len(mails) > size)
+        return MailboxPage(mails[:size][::-1], older=bool(_take(found(rest), 1)), newer=len(mails) > size)
     older = [mail_id for mail_id in ids if not before or mail_id < before]
     mails = _take(found(older), size + 1)
     rest = [mail_id for mail_id in reversed(ids) if before and mail_id >= before]
-    return Page(mails[:size], older=len(mails) > size, newer=bool(_take(found(rest), 1)))
+    return MailboxPage(mails[:size], older=len(mails) > size, newer=bool(_take(found(rest), 1)))
 
 
 def recipients(folder: Path) -> list[tuple[str, str]]:
@@ -127,7 +127,7 @@ def recipients(folder: Path) -> list[tuple[str, str]]:
     return sorted(names.items(), key=lambda pair: (fold(pair[1]), pair[0]))
 
 
-def find(folder: Path, mail_id: str) -> Mail | None:
+def find(folder: Path, mail_id: str) -> StoredMail | None:
     """The mail with this id, or None; any text may be asked for."""
     return _summary(folder, mail_id) if _ID.match(mail_id) else None
 
@@ -173,9 +173,9 @@ def _header(message: EmailMessage, name: str) -> str:
     return ""
 
 
-# A mail never changes, so what was read once stays true; a removed one is no longer asked for.
+# A stored mail never changes, so it can be cached for good.
 @functools.lru_cache(maxsize=KEPT)
-def _summary(folder: Path, mail_id: str) -> Mail | None:
+def _summary(folder: Path, mail_id: str) -> StoredMail | None:
     message = _message(folder, mail_id)
     if message is None:
         return None
@@ -187,7 +187,7 @@ def _summary(folder: Path, mail_id: str) -> Mail | None:
         for name, address in getaddresses([_header(message, "To"), _header(message, "Cc")])
         if name
     }
-    return Mail(
+    return StoredMail(
         id=mail_id,
         at=datetime.fromtimestamp(int(mail_id[:19]) / 1e9, tz=UTC),
         subject=_header(message, "Subject") or "No subject",
@@ -212,9 +212,9 @@ def _content(message: EmailMessage, kind: str) -> str:
         part = message.get_body(preferencelist=(kind,))
         return str(part.get_content()) if part else ""
     except Exception:
-        # A charset nobody knows, a part that says it is what it is not.
+        # An unknown charset, or a part whose content does not match its type.
         return ""
 
 
-def _take(mails: Iterator[Mail], count: int) -> list[Mail]:
+def _take(mails: Iterator[StoredMail], count: int) -> list[StoredMail]:
     return [mail for _, mail in zip(range(count), mails, strict=False)]

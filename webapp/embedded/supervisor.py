@@ -1,4 +1,4 @@
-"""Starts parts in order, brings back the one that ends, stops them in the opposite order of need."""
+"""Starts the processes of the stack in order, restarts one that ends, and stops them in order of `stop_by`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from webapp.embedded.process import die_with_parent
 
-# Seconds. A part that lives shorter than SHORT_LIFE waits longer and longer before it is started again.
+# Seconds. A process that ran for less than SHORT_LIFE is restarted after a wait that doubles each time.
 SHORT_LIFE = 5.0
 LONGEST_WAIT = 15.0
 START_WITHIN = 20.0
@@ -26,14 +26,14 @@ class StartError(Exception):
 
 
 class Stopped(Exception):
-    """Somebody asked to stop while we were still starting."""
+    """A signal asked to stop while the stack was still starting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One process of the stack.
 
-    `ready` is asked until it answers True before the next part starts; `complaint` says why it never did.
+    The next part starts when `ready()` returns True; `complaint()` explains why it did not.
     `stop_by` is when the part is killed at the latest, in seconds after the stop of the whole began.
     `descriptors` are inherited.
     """
@@ -91,7 +91,7 @@ class Supervisor:
             self._wait_until_ready(part)
 
     def run_once(self, command: Sequence[str]) -> int:
-        """Run a command to its end and answer its exit code. Raises Stopped, with the command ended."""
+        """Run a command and return its exit code. Raises Stopped, after ending the command."""
         process = self._popen(command)
         while process.poll() is None:
             if self.stopping:
@@ -101,7 +101,7 @@ class Supervisor:
         return process.returncode
 
     def watch(self, meanwhile: Callable[[], None] | None = None) -> None:
-        """Bring back what ends, until asked to stop. `meanwhile` is called at every turn."""
+        """Restart parts that end, until asked to stop. `meanwhile` is called in every round."""
         while not self.stopping:
             self.check()
             if meanwhile:
@@ -109,7 +109,7 @@ class Supervisor:
             time.sleep(_TICK)
 
     def check(self) -> None:
-        """One look at every part: start again what ended."""
+        """Restart each part that has ended."""
         now = time.monotonic()
         for part in self.parts:
             life = self._lives.get(part.name)
@@ -122,11 +122,11 @@ class Supervisor:
             code = life.process.poll()
             if code is None:
                 continue
-            # What the part itself started goes with it; the kernel does that on Linux only.
+            # End its children too; the kernel does that on Linux only.
             _signal_group(life.process, signal.SIGTERM)
             life.process = None
             life.short_lives = life.short_lives + 1 if now - life.started < SHORT_LIFE else 0
-            # The first time it comes back at once.
+            # The first restart is immediate.
             wait = min(0.5 * 2 ** (life.short_lives - 2), LONGEST_WAIT) if life.short_lives > 1 else 0.0
             life.start_at = now + wait
             again = f"in {wait:g} s" if wait else "now"

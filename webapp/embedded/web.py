@@ -11,11 +11,13 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from webapp.config import Settings, SettingsError, WebSettings
-from webapp.embedded import server as web_server
-from webapp.embedded.process import collect_what_is_new, die_with_parent
+from webapp.embedded.channel import Limits
+from webapp.embedded.generations import generations
+from webapp.embedded.process import die_with_parent, tune_garbage_collection
+from webapp.embedded.server import WebWorker
 from webapp.runtime import jsonlog
 
-# gunicorn's own: this process is of no use, and starting another one is not either.
+# gunicorn's own exit status: the application cannot be loaded, do not start another process.
 CANNOT_LOAD = 4
 
 log = logging.getLogger("countersign.web")
@@ -32,23 +34,23 @@ class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn comes without types
         self.error_log.propagate = True
 
     def access(self, *_: Any) -> None:
-        """waitress answers; webapp.embedded.server writes the access log."""
+        """Nothing: webapp.embedded.channel writes the access log."""
 
 
 def on_starting(server: Any) -> None:
-    """Before any process is started: what makes no sense stops us here, with a sentence."""
+    """Refuse to start, with a sentence, when settings or database are unusable."""
     jsonlog.take_over()
     try:
         Settings.from_env()
     except SettingsError as error:
         _refuse(str(error))
-    # The supervisor has just brought it up to date; and what else gunicorn runs with these settings has no database.
+    # Under bin/run (a listener is given) the supervisor has migrated already; other applications have no database.
     if not _listener and server.app.app_uri == "wsgi:app" and (sentence := _problem_of_the_database()):
         _refuse(sentence)
 
 
 def on_reload(server: Any) -> None:
-    web_server.generations.begin()
+    generations.begin()
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -56,19 +58,19 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    # After a reload the database may be of another version. Ending would end the old processes, too, so the new ones
-    # refuse each request until that is mended.
+    # After a reload the database may be of another version. Exiting would end the old processes, too, so the new
+    # ones refuse each request until the database is upgraded.
     if getattr(worker, "generation", 0) and hasattr(worker.wsgi, "app_context"):
         from webapp.database.faults import schema_problem
 
         with worker.wsgi.app_context():
             if sentence := schema_problem():
                 log.critical("Countersign refuses all requests.", extra={"error": sentence})
-    collect_what_is_new()
+    tune_garbage_collection()
 
 
 def _problem_of_the_database() -> str:
-    asked = subprocess.run([sys.executable, "-m", "webapp.embedded.look"], stdout=subprocess.PIPE, text=True)
+    asked = subprocess.run([sys.executable, "-m", "webapp.embedded.database_check"], stdout=subprocess.PIPE, text=True)
     return asked.stdout.strip() if asked.returncode == 1 else ""
 
 
@@ -89,11 +91,11 @@ def _settings() -> WebSettings:
 _ours = _settings()
 _listener = os.environ.get("COUNTERSIGN_LISTENER")
 bind = f"fd://{_listener}" if _listener else f"127.0.0.1:{_ours.port}"
-worker_class = web_server.WebWorker
-web_server.WebWorker.limits = web_server.Limits(
+worker_class = WebWorker
+WebWorker.limits = Limits(
     headers=_ours.header_timeout,
     body=_ours.body_timeout,
-    idle=min(web_server.Limits.idle, _ours.header_timeout),
+    idle=min(Limits.idle, _ours.header_timeout),
     connections=_ours.connections,
 )
 workers = _ours.processes
@@ -104,6 +106,6 @@ loglevel = "warning"
 # The supervisor gives the web two seconds and a half.
 graceful_timeout = 2
 timeout = 60
-# Processes prove that they live by touching a file of their own; a disk may stall, memory does not.
+# Each process touches a file of its own as a heartbeat. In memory, because a disk may stall.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nosec
 control_socket_disable = True

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
 from webapp.embedded import mailstore
-from webapp.embedded.mailstore import Mail
+from webapp.embedded.mailstore import StoredMail
 from webapp.queries import organisation
 from webapp.times import Times, zone
 from webapp.web import framed
@@ -58,7 +58,7 @@ def emptying() -> AnyResponse:
     return redirect(url_for("mailbox.mails"), code=303)
 
 
-def _show(opened: Mail | None) -> Response:
+def _show(opened: StoredMail | None) -> Response:
     folder = _folder()
     chosen = {
         name: value for name in ("q", "to", "before", "after") if (value := request.args.get(name, "").strip()[:200])

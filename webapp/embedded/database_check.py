@@ -1,6 +1,7 @@
-"""`python -m webapp.embedded.look`: prints why the web cannot start on its database and exits with 1, or is silent.
+"""`python -m webapp.embedded.database_check`: prints why the web cannot start on its database and exits with 1;
+prints nothing when it can.
 
-A process of its own: what it takes to ask would stay in gunicorn's main process for good.
+Runs as a process of its own, so that the modules that it imports do not stay in gunicorn's main process.
 """
 
 import sys
