@@ -15,7 +15,7 @@ from webapp.extensions import mail as flask_mail
 from webapp.keys import KeyRing
 from webapp.runtime import failpoints
 from webapp.runtime.broker import connect
-from webapp.web import cookies, errors, incoming, presentation, request_log, security, signin
+from webapp.web import cookies, error_pages, incoming, presentation, request_log, security, signin
 from webapp.web.assets import init_assets
 from webapp.web.attempts import Counters
 
@@ -48,7 +48,7 @@ def wire(settings: Settings, *, web: bool = True) -> Flask:
     login.init_app(app)
     flask_mail.init_app(app)
     signin.init(app)
-    errors.init(app)
+    error_pages.init(app)
     presentation.init(app)
     if web:
         init_assets(app, settings)

@@ -288,7 +288,7 @@ def broken(route: Route) -> None:
 
 
 def our_own_failure(route: Route) -> None:
-    """As webapp/web/errors.py answers."""
+    """As webapp/web/error_pages.py answers."""
     route.fulfill(
         status=500,
         headers={"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"},

@@ -128,7 +128,7 @@ def not_saved(page: Page, cases: Cases) -> None:
     expect(page.locator(".cs-failed")).to_have_count(2)
 
 
-# A refusal as webapp/web/errors.py gives it; of 5xx Chromium would complain.
+# A refusal as webapp/web/error_pages.py gives it; of 5xx Chromium would complain.
 TOAST = {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
 SORRY = '<div data-toast data-say="Something went wrong. Your text is still here."></div>'
 

@@ -19,7 +19,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.record import audit
 from webapp.record.audit import Draft
-from webapp.web import access, errors
+from webapp.web import access, error_pages
 from webapp.workflow import state_machine
 
 
@@ -122,14 +122,14 @@ def test_gone_behind_a_refusal_does_not_spoil_it(
 def test_gone_while_a_refusal_is_drawn_is_a_page_that_says_so(
     app: Flask, company: Company, login_as: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rita, end = login_as(company.rita), errors._end_transaction
+    rita, end = login_as(company.rita), error_pages._end_transaction
 
     def cut() -> None:
         end()
         cut_all(app)
 
     assert rita.get("/catalog/nothing/request").status_code == 404
-    monkeypatch.setattr(errors, "_end_transaction", cut)
+    monkeypatch.setattr(error_pages, "_end_transaction", cut)
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)  # as in a server
     answer = rita.get("/catalog/nothing/request")
     assert answer.status_code == 503

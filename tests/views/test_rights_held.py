@@ -155,8 +155,8 @@ def test_who_loses_the_app_while_their_picture_is_decoded_uploads_none(world, mo
     assert upload(browser, world.ids["wanted"]).status_code == 303
 
 
-def test_a_view_that_forgets_to_ask_again_commits_nothing(world, monkeypatch, login_as):
-    monkeypatch.setattr(icons, "recheck_right", lambda: None)
+def test_a_view_that_forgets_to_check_the_right_again_commits_nothing(world, monkeypatch, login_as):
+    monkeypatch.setattr(icons.pictures, "recheck_right", lambda: None)
     browser = login_as(db.session.query(Person).filter(Person.name.startswith("Adam")).one())
     before = stage.everything()
     assert upload(browser, world.ids["wanted"]).status_code == 500

@@ -17,7 +17,7 @@ from webapp.web.signin import owners_of_app
 
 from . import filters, tables
 from .requests import STATES, searched
-from .views import Place, bp, fragment, place
+from .views import ListQuery, bp, fragment, list_query
 
 
 @bp.get("/apps/<public_id>/requests")
@@ -50,12 +50,12 @@ def people_of(row: app_list.AppRow) -> dict[str, Any]:
     where = here()
     page = holders.page(row.app.id, words=where.words, sort=where.sort, after=where.after, before=where.before)
     url = url_for("admin.app_people", public_id=row.app.public_id)
-    return {"page": page, "place": where, "card": {"row": row}, "app": row.app, "url": url}
+    return {"page": page, "list_query": where, "card": {"row": row}, "app": row.app, "url": url}
 
 
-def here() -> Place:
+def here() -> ListQuery:
     """The place in the list of people, as the address says it."""
-    return place(sorts=holders.ORDERS)
+    return list_query(sorts=holders.ORDERS)
 
 
 COLUMNS = ("Person", "Email", "About", "State", "Since (UTC)", "Ends (UTC)", "Access", "Request", "Reason", "Fields")
@@ -70,7 +70,7 @@ def app_people_csv(public_id: str) -> Response:
     return tables.download("people", _table(row.app.id, here()))
 
 
-def _table(app_id: int, where: Place) -> Iterator[str]:
+def _table(app_id: int, where: ListQuery) -> Iterator[str]:
     choose("read")
     yield tables.head(COLUMNS)
     for some in holders.batches(app_id, words=where.words, sort=where.sort):

@@ -16,7 +16,7 @@ from webapp.queries import app_list, domains, principals, rules
 from webapp.queries.app_list import APP_ORDERS, APP_STATES, OWNED_STATES
 from webapp.runtime import trace
 from webapp.text import one_line
-from webapp.web import access, errors, htmx, pictures
+from webapp.web import access, error_pages, htmx, pictures
 from webapp.web.assets import APP_ICONS
 from webapp.web.reauth import require_recent_password
 from webapp.web.security import local_path
@@ -26,7 +26,7 @@ from webapp.workflow.states import Visibility
 
 from . import forms, picker
 from .forms import SETTINGS, AppPage, Section, Setting
-from .views import bp, commit, fragment, go, place, undo
+from .views import bp, commit, fragment, go, list_query, undo
 
 
 @bp.get("/apps")
@@ -39,7 +39,7 @@ def apps() -> Response:
 def _list() -> dict[str, Any]:
     """What the templates of the list read."""
     owner, states = (None, APP_STATES) if me().is_admin else (me().id, OWNED_STATES)
-    where = place(*states, sorts=APP_ORDERS)
+    where = list_query(*states, sorts=APP_ORDERS)
     # Who is no admin sees what they, or their groups, own: there is nothing to choose.
     owners = principals.app_owners() if me().is_admin else []
     of = next((one for one in owners if one.value == where.owner), None)
@@ -50,7 +50,7 @@ def _list() -> dict[str, Any]:
                                 states=("", *states))  # fmt: skip
     return {
         "page": page,
-        "place": where,
+        "list_query": where,
         "counts": counts,
         "categories": [(one, one) for one in app_list.categories(owner)],
         "owners": [(one.value, f"{one.name}, {one.detail}" if one.detail else one.name) for one in owners],
@@ -64,10 +64,10 @@ def new_app() -> Response:
     return _new_app("", {}, 200)
 
 
-def _new_app(name: str, wrong: dict[str, str], status: int) -> Response:
+def _new_app(name: str, errors: dict[str, str], status: int) -> Response:
     if htmx.is_fragment():
-        return fragment("admin/_new_app.html", status, name=name, errors=wrong)
-    return fragment("admin/apps.html", status, modal=True, name=name, errors=wrong, **_list())
+        return fragment("admin/_new_app.html", status, name=name, errors=errors)
+    return fragment("admin/apps.html", status, modal=True, name=name, errors=errors, **_list())
 
 
 @bp.post("/apps")
@@ -192,23 +192,23 @@ PARTS = ("steps", "fields", "matrix", "copy", "approved-others", "denied-others"
 
 
 def change(
-    section: str, public_id: str, act: Callable[[App, AppPage], str | None], *, at: str = "", mark: str = ""
+    section: str, public_id: str, act: Callable[[App, AppPage], str | None], *, at: str = "", item: str = ""
 ) -> AnyResponse:
     """Does what one small form of a section asks for, and answers the section.
 
-    `at` names the control where a refusal is shown that names none of its own; `mark` says which part it is about,
+    `at` names the control where a refusal is shown that names none of its own; `item` says which part it is about,
     unless `act` returns another one.
     """
     app = access.app_to_change(public_id)
     try:
-        mark = act(app, load(public_id)) or mark
+        item = act(app, load(public_id)) or item
     except (Invalid, Conflict) as error:
         undo()
         fields = error.fields if isinstance(error, Invalid) else {"": str(error)}
-        wrong = {at if name in ("", "policy") else name: said for name, said in fields.items()}
+        errors = {at if name in ("", "policy") else name: message for name, message in fields.items()}
         page = load(public_id)
         drawn = _section(section, page)
-        drawn.errors, drawn.mark, drawn.values = wrong, mark, drawn.values | request.form.to_dict()
+        drawn.errors, drawn.item, drawn.values = errors, item, drawn.values | request.form.to_dict()
         drawn.values["several"] = request.form.getlist("default")  # several boxes have this name
         return _present(section, page, drawn, 409 if isinstance(error, Conflict) else 422)
     commit()
@@ -216,7 +216,7 @@ def change(
         return go(f"{url_for('admin.app', public_id=public_id)}#set-{section}", "Saved.")
     page = load(public_id)
     drawn = _section(section, page)
-    drawn.saved, drawn.mark, drawn.values = True, mark, drawn.values | request.form.to_dict()
+    drawn.saved, drawn.item, drawn.values = True, item, drawn.values | request.form.to_dict()
     return _present(section, page, drawn, 200)
 
 
@@ -226,7 +226,9 @@ def _section(name: str, page: AppPage) -> Section:
 
 def _present(section: str, page: AppPage, drawn: Section, status: int) -> Response:
     if htmx.is_fragment():
-        return fragment("admin/_app_section.html", status, section=section, said="", **_shown(page, {section: drawn}))
+        return fragment(
+            "admin/_app_section.html", status, section=section, message="", **_shown(page, {section: drawn})
+        )
     return whole_page(page, {section: drawn}, status)
 
 
@@ -239,54 +241,55 @@ def save(setting: Setting, public_id: str) -> AnyResponse:
         forms.save(setting, page, app, request.form, actor=me(), now=clock.now())
     except Invalid as error:
         undo()
-        wrong = {
-            name if name in setting.typed(request.form) else setting.name: said for name, said in error.fields.items()
+        errors = {
+            name if name in setting.typed(request.form) else setting.name: message
+            for name, message in error.fields.items()
         }
-        return _refuse(setting, public_id, wrong, str(error), 422)
+        return _refuse(setting, public_id, errors, str(error), 422)
     except Conflict as error:
         undo()
         return _refuse(setting, public_id, {setting.name: str(error)}, str(error), 409)
     commit()
     page = load(public_id)
-    said = ""
+    message = ""
     if setting.name != "requestable" and before and not page.row.app.requestable:
-        said = f"{page.row.app.name} was removed from the catalog. Choose an approver to make it requestable again."
+        message = f"{page.row.app.name} was removed from the catalog. Choose an approver to make it requestable again."
     if htmx.is_fragment():
-        return present(setting, page, forms.draw(setting, page, saved=True), said=said)
+        return present(setting, page, forms.draw(setting, page, saved=True), message=message)
     home = url_for("admin.app", public_id=public_id)
     back = local_path(request.form.get("back"), home)
-    return go(f"{back}#{'app-' + public_id if back != home else 'set-' + setting.name}", said or "Saved.")
+    return go(f"{back}#{'app-' + public_id if back != home else 'set-' + setting.name}", message or "Saved.")
 
 
-def _refuse(setting: Setting, public_id: str, wrong: dict[str, str], sentence: str, status: int) -> Response:
+def _refuse(setting: Setting, public_id: str, errors: dict[str, str], sentence: str, status: int) -> Response:
     """A switch falls back to what is so; anything else keeps what was typed."""
     page = load(public_id)
     section = forms.draw(setting, page)
-    section.errors = wrong
+    section.errors = errors
     if setting.keeps_typed:
         section.values = section.values | setting.typed(request.form)
     if htmx.is_fragment():
         return present(setting, page, section, status=status)
     if "back" in request.form:
         back = local_path(request.form.get("back"), url_for("admin.apps"))
-        return errors.answer(status, sentence, next_url=back, next_label="Back to the apps")
+        return error_pages.answer(status, sentence, next_url=back, next_label="Back to the apps")
     return whole_page(page, {setting.name: section}, status)
 
 
-def present(setting: Setting, page: AppPage, section: Section, *, said: str = "", status: int = 200) -> Response:
+def present(setting: Setting, page: AppPage, section: Section, *, message: str = "", status: int = 200) -> Response:
     if "back" in request.form:
         back = local_path(request.form.get("back"), url_for("admin.apps"))
         return fragment(
-            "admin/_app_row.html", status, row=page.row, back=back, said=said, errors=section.errors,
+            "admin/_app_row.html", status, row=page.row, back=back, message=message, errors=section.errors,
             saved="" if section.errors else setting.name,
         )  # fmt: skip
     values = _shown(page, {setting.name: section})
-    return fragment("admin/_app_section.html", status, section=setting.name, said=said, **values)
+    return fragment("admin/_app_section.html", status, section=setting.name, message=message, **values)
 
 
 def whole_page(page: AppPage, drawn: dict[str, Section], status: int = 200, **more: Any) -> Response:
     """The page, with the sections of `drawn` as they are given and the others as stored."""
-    body = render_template("admin/app.html", **({"said": ""} | _shown(page, drawn) | more))
+    body = render_template("admin/app.html", **({"message": ""} | _shown(page, drawn) | more))
     return make_response(body, status)
 
 

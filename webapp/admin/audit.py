@@ -111,14 +111,14 @@ def verify_audit() -> AnyResponse:
                   newest=looked_at == BY_BUTTON, unchecked=report.not_checked)  # fmt: skip
     commit()
     if report.broken is None:
-        said = [_intact(report), report.about_removed_keys(), unusable or told]
+        message = [_intact(report), report.about_removed_keys(), unusable or told]
         look = "error" if unusable else "wait" if report.unchecked else "done"
     else:
-        said = ["The audit log has been altered.", report.broken.sentence, _intact_before(report.intact)]
-        said += [anchors.AFTER_A_RESTORE if report.broken.by_anchor else "", report.about_removed_keys()]
-        said.append("Keep a copy of the database and contact your security team.")
+        message = ["The audit log has been altered.", report.broken.sentence, _intact_before(report.intact)]
+        message += [anchors.AFTER_A_RESTORE if report.broken.by_anchor else "", report.about_removed_keys()]
+        message.append("Keep a copy of the database and contact your security team.")
         look = "error"
-    flash(" ".join(filter(None, said)), look)
+    flash(" ".join(filter(None, message)), look)
     return go(url_for("admin.audit"))
 
 

@@ -28,7 +28,7 @@ def add_field(public_id: str) -> AnyResponse:
                                   actor=me(), now=clock.now())  # fmt: skip
         return row.public_id
 
-    return change("fields", public_id, act, at="name", mark="new")
+    return change("fields", public_id, act, at="name", item="new")
 
 
 @bp.post("/apps/<public_id>/fields/order")
@@ -41,7 +41,7 @@ def order_fields(public_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         entitlements.order(app, order, actor=me(), now=clock.now())
 
-    return change("fields", public_id, act, at="order", mark=request.form.get("moved", "") or "order")
+    return change("fields", public_id, act, at="order", item=request.form.get("moved", "") or "order")
 
 
 @bp.post("/apps/<public_id>/fields/<field_id>/<part>")
@@ -71,7 +71,7 @@ def edit_field(public_id: str, field_id: str, part: str) -> AnyResponse:
             # Of what is saved by itself every fault is its own, like options without the one that is the default.
             raise Invalid(**{part: str(error)}) from None
 
-    return change("fields", public_id, act, at=part, mark=field_id)
+    return change("fields", public_id, act, at=part, item=field_id)
 
 
 PARTS = ("name", "options", "default", "help", "required")
@@ -92,7 +92,7 @@ def archive_field(public_id: str, field_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         entitlements.archive(app, field_id, actor=me(), now=clock.now())
 
-    return change("fields", public_id, act, at="archive", mark=field_id)
+    return change("fields", public_id, act, at="archive", item=field_id)
 
 
 @bp.post("/apps/<public_id>/fields/<field_id>/restoration")
@@ -102,4 +102,4 @@ def restore_field(public_id: str, field_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         entitlements.restore(app, field_id, actor=me(), now=clock.now())
 
-    return change("fields", public_id, act, at="restore", mark=field_id)
+    return change("fields", public_id, act, at="restore", item=field_id)

@@ -60,7 +60,7 @@ class Section:
     was: str
     errors: dict[str, str] = field(default_factory=dict)
     saved: bool = False
-    mark: str = ""  # which part of it was saved or refused
+    item: str = ""  # which part of it was saved or refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from webapp.operations import grants as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import app_list, holders, principals
 from webapp.queries.app_list import AppRow
-from webapp.web import errors as refusals
-from webapp.web import htmx
+from webapp.web import error_pages, htmx
 from webapp.web.reauth import require_recent_password
 from webapp.web.signin import me, owners_of_app
 from webapp.workflow.entitlements import as_typed
@@ -46,7 +45,7 @@ def _form(
 ) -> Response:
     person = principals.chosen(chosen) if chosen.startswith("person:") else None
     if person is None:
-        values: dict[str, Any] = {"pick": picker.picked(), "wrong": NOBODY if chosen else ""}
+        values: dict[str, Any] = {"pick": picker.picked(), "person_error": NOBODY if chosen else ""}
     else:
         policy = row.policy
         sheet = policy.sheet_for_grant(policy.defaults())
@@ -114,7 +113,7 @@ def app_removal(public_id: str, grant_id: str) -> Response:
 def _removal(row: AppRow, grant_id: str, status: int, **typed: object) -> Response:
     holder = holders.grant(row.app.id, grant_id) or abort(404)
     if htmx.is_fragment():
-        return fragment("admin/_app_removal.html", status, app=row.app, holder=holder, place=here(), **typed)
+        return fragment("admin/_app_removal.html", status, app=row.app, holder=holder, list_query=here(), **typed)
     return fragment("admin/app_people.html", status, modal="removal", holder=holder, **people_of(row), **typed)
 
 
@@ -134,7 +133,7 @@ def remove_app_grant(public_id: str, grant_id: str) -> AnyResponse:
         return _removal(row, grant_id, 422, reason=reason, errors=error.fields)
     except Conflict as error:
         undo()
-        return refusals.answer(409, str(error), next_url=back, next_label=f"Back to {row.app.name}")
+        return error_pages.answer(409, str(error), next_url=back, next_label=f"Back to {row.app.name}")
     commit()
     name = db.session.get_one(Person, grant.person_id).name
     return go(back, f"Access to {row.app.name} removed. {name} has been notified.")

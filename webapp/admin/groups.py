@@ -15,13 +15,13 @@ from webapp.queries.group_list import GroupRow
 from webapp.queries.paging import Page
 from webapp.runtime import trace
 from webapp.text import one_line
-from webapp.web import errors, htmx
+from webapp.web import error_pages, htmx
 from webapp.web.reauth import require_recent_password
 from webapp.web.signin import admins, me
 
 from . import questions
 from .picker import Pick
-from .views import bp, commit, fragment, go, place, undo, words_of
+from .views import bp, commit, fragment, go, list_query, undo, words_of
 
 
 @bp.get("/groups")
@@ -29,11 +29,11 @@ from .views import bp, commit, fragment, go, place, undo, words_of
 def groups() -> Response:
     """The list, by name."""
     template = "admin/_groups.html" if htmx.is_fragment() else "admin/groups.html"
-    return fragment(template, page=_list(), place=place())
+    return fragment(template, page=_list(), list_query=list_query())
 
 
 def _list() -> Page[GroupRow]:
-    where = place()
+    where = list_query()
     return group_list.page(words=where.words, after=where.after, before=where.before)
 
 
@@ -44,10 +44,12 @@ def new_group() -> Response:
     return _new_group("", {}, 200)
 
 
-def _new_group(name: str, wrong: dict[str, str], status: int) -> Response:
+def _new_group(name: str, errors: dict[str, str], status: int) -> Response:
     if htmx.is_fragment():
-        return fragment("admin/_new_group.html", status, name=name, errors=wrong)
-    return fragment("admin/groups.html", status, page=_list(), place=place(), modal=True, name=name, errors=wrong)
+        return fragment("admin/_new_group.html", status, name=name, errors=errors)
+    return fragment(
+        "admin/groups.html", status, page=_list(), list_query=list_query(), modal=True, name=name, errors=errors
+    )
 
 
 @bp.post("/groups")
@@ -97,11 +99,11 @@ def _dialog(
     status: int,
     *,
     value: str = "",
-    wrong: dict[str, str] | None = None,
+    errors: dict[str, str] | None = None,
     refused: str = "",
 ) -> Response:
     row = _load(public_id)
-    values: dict[str, Any] = {"group": row, "act": act, "value": value, "errors": wrong or {}, "refused": refused,
+    values: dict[str, Any] = {"group": row, "act": act, "value": value, "errors": errors or {}, "refused": refused,
                               "asked": _archive_stamp(row)}  # fmt: skip
     if htmx.is_fragment():
         return fragment("admin/_group_dialog.html", status, **values)
@@ -121,12 +123,12 @@ def rename_group(public_id: str) -> AnyResponse:
     group, name = _row(public_id), one_line(request.form.get("name", ""))
     if request.form.get("was") != group.name:
         sentence = f"Someone else renamed this group to {group.name}. Save again to overwrite."
-        return _dialog(public_id, "name", 409, value=name, wrong={"name": sentence})
+        return _dialog(public_id, "name", 409, value=name, errors={"name": sentence})
     try:
         operations.rename(group, name=name, actor=me(), now=clock.now())
     except Invalid as error:
         undo()
-        return _dialog(public_id, "name", 422, value=name, wrong=error.fields)
+        return _dialog(public_id, "name", 422, value=name, errors=error.fields)
     commit()
     return go(url_for("admin.group", public_id=public_id), f"Renamed to {group.name}.")
 
@@ -198,13 +200,13 @@ def _refuse(public_id: str, sentence: str) -> AnyResponse:
     undo()
     row = _load(public_id, whole=_is_whole())
     if htmx.is_fragment():
-        return fragment("admin/_group.html", 409, group=row, whole=_is_whole(), said=sentence, refused=True)
+        return fragment("admin/_group.html", 409, group=row, whole=_is_whole(), message=sentence, refused=True)
     home = url_for("admin.group", public_id=public_id)
-    return errors.answer(409, sentence, next_url=home, next_label=f"Back to {row.name}")
+    return error_pages.answer(409, sentence, next_url=home, next_label=f"Back to {row.name}")
 
 
-def _answer(public_id: str, said: str) -> AnyResponse:
+def _answer(public_id: str, message: str) -> AnyResponse:
     if htmx.is_fragment():
         row = _load(public_id, whole=_is_whole())
-        return fragment("admin/_group.html", group=row, whole=_is_whole(), said=said, refused=False)
-    return go(url_for("admin.group", public_id=public_id), said)
+        return fragment("admin/_group.html", group=row, whole=_is_whole(), message=message, refused=False)
+    return go(url_for("admin.group", public_id=public_id), message)

@@ -4,13 +4,12 @@ from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
-from webapp.database.transactions import reading
 from webapp.models import App
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
 from webapp.web import pictures
 from webapp.web.reauth import require_recent_password
-from webapp.web.signin import me, owners_of_app, recheck_right
+from webapp.web.signin import me, owners_of_app
 
 from .apps import change
 from .forms import SETTINGS, AppPage, stamp
@@ -21,21 +20,14 @@ from .views import bp
 @owners_of_app
 @require_recent_password
 def upload_picture(public_id: str) -> AnyResponse:
-    """Takes the place of the icon, whatever it was."""
-    given = request.files.get("picture")
-    picture, wrong = b"", ""
-    with reading():  # decoding takes a while, and nobody else may have to wait for it
-        try:
-            picture = pictures.square(given.read(pictures.BYTES + 1) if given else b"")
-        except pictures.BadPicture as error:
-            wrong = str(error)
-    recheck_right()
+    """Replaces the icon. `was` is the icon that the form was drawn with."""
+    picture, refusal = pictures.uploaded()
 
     def act(app: App, page: AppPage) -> None:
-        if wrong:
-            raise Invalid(picture=wrong)
+        if refusal:
+            raise Invalid(picture=refusal)
         if request.form.get("was") != stamp(SETTINGS["icon"].current(page)):
             raise Conflict("Someone else changed the icon. Upload your picture again to replace it.")
         icons.upload(app, picture, pictures.CONTENT_TYPE, actor=me(), now=clock.now())
 
-    return change("icon", public_id, act, at="picture", mark="picture")
+    return change("icon", public_id, act, at="picture", item="picture")

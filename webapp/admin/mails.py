@@ -22,7 +22,7 @@ from webapp.queries import one_mail, stops
 from webapp.queries import outbox_lines as queries
 from webapp.queries.one_mail import OneMail
 from webapp.queries.outbox_lines import Mail
-from webapp.web import errors, framed, htmx
+from webapp.web import error_pages, framed, htmx
 from webapp.web.signin import admins, me, signed_in
 from webapp.wording import count
 
@@ -184,7 +184,7 @@ def try_all_mails_again() -> AnyResponse:
 
 
 def _refused(error: Conflict) -> AnyResponse:
-    return errors.answer(409, str(error), next_url=url_for("admin.mails"), next_label="Back to emails")
+    return error_pages.answer(409, str(error), next_url=url_for("admin.mails"), next_label="Back to emails")
 
 
 @bp.post("/mail/<public_id>/sending")

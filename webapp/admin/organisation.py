@@ -4,7 +4,6 @@ from flask import Response, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
-from webapp.database.transactions import reading
 from webapp.delivery.mail.mime import sender_address
 from webapp.extensions import db
 from webapp.models import Organisation
@@ -13,7 +12,7 @@ from webapp.operations.errors import Conflict, Invalid
 from webapp.text import clean, one_line
 from webapp.web import pictures
 from webapp.web.reauth import require_recent_password
-from webapp.web.signin import admins, me, recheck_right
+from webapp.web.signin import admins, me
 from webapp.zones import time_zones
 
 from .forms import stamp
@@ -52,16 +51,9 @@ def change_organisation() -> AnyResponse:
 @admins
 @require_recent_password
 def upload_logo() -> AnyResponse:
-    """Takes the place of the one that is there. `was` is the logo that the form was drawn with."""
-    given = request.files.get("picture")
-    logo, wrong = b"", ""
-    with reading():  # decoding takes a while, and nobody else may have to wait for it
-        try:
-            logo = pictures.square(given.read(pictures.BYTES + 1) if given else b"")
-        except pictures.BadPicture as error:
-            wrong = str(error)
-    recheck_right()
-    return _change_logo(logo, wrong, "Logo saved.")
+    """Replaces the logo. `was` is the logo that the form was drawn with."""
+    logo, refusal = pictures.uploaded()
+    return _change_logo(logo, refusal, "Logo saved.")
 
 
 @bp.post("/organisation/logo/removal")
@@ -72,11 +64,11 @@ def remove_logo() -> AnyResponse:
     return _change_logo(b"", "", "Logo removed.")
 
 
-def _change_logo(logo: bytes, wrong: str, said: str) -> AnyResponse:
+def _change_logo(logo: bytes, refusal: str, message: str) -> AnyResponse:
     ours = _load(hold=True)
     try:
-        if wrong:
-            raise Invalid(picture=wrong)
+        if refusal:
+            raise Invalid(picture=refusal)
         if request.form.get("was") != ours.logo_hash:
             raise Conflict("Someone else changed the logo. Check it, then upload yours again to replace it.")
         operations.change_logo(ours, logo or None, actor=me(), now=clock.now())
@@ -84,11 +76,11 @@ def _change_logo(logo: bytes, wrong: str, said: str) -> AnyResponse:
         undo()
         return _page(_values(_load()), {"picture": str(error)}, 409 if isinstance(error, Conflict) else 422)
     commit()
-    return go(url_for("admin.organisation") + "#logo", said)
+    return go(url_for("admin.organisation") + "#logo", message)
 
 
 def _load(*, hold: bool = False) -> Organisation:
-    """With `hold` nobody else changes it until the commit."""
+    """Load the one row; with `hold`, lock it until the commit."""
     return db.session.get_one(Organisation, 1, populate_existing=True, with_for_update=hold)
 
 
@@ -101,13 +93,13 @@ def _values(ours: Organisation) -> dict[str, str]:
     }
 
 
-def _page(values: dict[str, str], wrong: dict[str, str], status: int) -> Response:
+def _page(values: dict[str, str], errors: dict[str, str], status: int) -> Response:
     ours = _load()
     return fragment(
         "admin/organisation.html",
         status,
         values=values,
-        errors=wrong,
+        errors=errors,
         was=stamp(dict(_values(ours))),
         ours=ours,
         regions=time_zones(),

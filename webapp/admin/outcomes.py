@@ -46,7 +46,7 @@ def _list(public_id: str, state: RequestState, part: str) -> AnyResponse:
         else:
             operations.set_outcome(app, state, reasons=values, actor=me(), now=clock.now())
 
-    return change(f"{state.value}-{part}", public_id, act, at=part, mark=without or "add")
+    return change(f"{state.value}-{part}", public_id, act, at=part, item=without or "add")
 
 
 def _addresses(typed: str) -> list[str]:

@@ -13,8 +13,7 @@ from webapp.operations import pending as pending_requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import app_list, rules
 from webapp.queries.rules import Pending
-from webapp.web import access, htmx
-from webapp.web import errors as refusals
+from webapp.web import access, error_pages, htmx
 from webapp.web.reauth import require_recent_password
 from webapp.web.security import local_path
 from webapp.web.signin import admins, me, owners_of_app
@@ -33,7 +32,7 @@ class Ask:
     what: str
     pending: list[Pending]
     stamp: str
-    way: str = "finish"
+    action: str = "finish"
     why: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -88,7 +87,7 @@ def restore_app(public_id: str) -> AnyResponse:
         operations.restore(app, actor=me(), now=clock.now())
     except Conflict as error:
         undo()
-        return refusals.answer(409, str(error), next_url=url_for("admin.apps", state="archived"),
+        return error_pages.answer(409, str(error), next_url=url_for("admin.apps", state="archived"),
                              next_label="Back to the archived apps")  # fmt: skip
     commit()
     return go(
@@ -99,24 +98,24 @@ def restore_app(public_id: str) -> AnyResponse:
 
 def _answered(what: str, public_id: str) -> AnyResponse:
     app = access.app_to_change(public_id)
-    way, why = request.form.get("pending", "finish"), request.form.get("why", "")
+    action, why = request.form.get("pending", "finish"), request.form.get("why", "")
     seen = rules.pending_versions(app.id)
     if not questions.is_answer_to(_stamp(what, app, seen)):
         undo()
-        return _ask(what, public_id, 409, way=way, why=why, errors={"": questions.CHANGED})
+        return _ask(what, public_id, 409, action=action, why=why, errors={"": questions.CHANGED})
     try:
         if what == "archive":
             operations.archive(app, actor=me(), now=clock.now())
         else:
             # The switch of the dialog is always meant to be off.
             forms.save(forms.SETTINGS[what], apps.load(public_id), app, request.form, actor=me(), now=clock.now())
-        done = pending_requests.resolve_pending(app, way, seen=seen, reason=why, actor=me(), now=clock.now())
+        done = pending_requests.resolve_pending(app, action, seen=seen, reason=why, actor=me(), now=clock.now())
     except (Invalid, Conflict) as error:
         undo()
         fields = error.fields if isinstance(error, Invalid) and "policy" not in error.fields else {"": str(error)}
-        return _ask(what, public_id, 422 if isinstance(error, Invalid) else 409, way=way, why=why, errors=fields)
+        return _ask(what, public_id, 422 if isinstance(error, Invalid) else 409, action=action, why=why, errors=fields)
     commit()
-    ended = f" {count(done, 'request')} {'approved' if way == 'approve' else 'cancelled'}." if done else ""
+    ended = f" {count(done, 'request')} {'approved' if action == 'approve' else 'cancelled'}." if done else ""
     if what == "archive":
         return go(url_for("admin.apps"), f"{app.name} archived.{ended}")
     home = url_for("admin.app", public_id=public_id)
@@ -129,12 +128,18 @@ def _stamp(what: str, app: App, pending: Mapping[int, int]) -> str:
 
 
 def _ask(
-    what: str, public_id: str, status: int, *, way: str = "finish", why: str = "", errors: dict[str, str] | None = None
+    what: str,
+    public_id: str,
+    status: int,
+    *,
+    action: str = "finish",
+    why: str = "",
+    errors: dict[str, str] | None = None,
 ) -> AnyResponse:
     page = apps.load(public_id)
     app = page.row.app
     pending = list(rules.pending(app.id)) if page.row.pending else []
-    ask = Ask(what, pending, _stamp(what, app, rules.pending_versions(app.id)), way, why, errors or {})
+    ask = Ask(what, pending, _stamp(what, app, rules.pending_versions(app.id)), action, why, errors or {})
     values = {"ask": ask, "holder": approval_chain.holder, "back": request.form.get("back", "")}
     if not htmx.is_fragment():
         return apps.whole_page(page, {}, status, modal=True, **values)

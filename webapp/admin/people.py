@@ -18,7 +18,7 @@ from webapp.queries.people_list import ACCOUNT_STATES, PEOPLE_ORDERS, PersonCard
 from webapp.queries.request_search import Filter
 from webapp.runtime import trace
 from webapp.text import one_line
-from webapp.web import errors, htmx
+from webapp.web import error_pages, htmx
 from webapp.web.browsers import browser_name, is_phone
 from webapp.web.reauth import require_recent_password
 from webapp.web.signin import admins, me
@@ -26,7 +26,7 @@ from webapp.wording import count
 
 from . import questions
 from .forms import stamp
-from .views import Place, bp, commit, fragment, go, place, undo
+from .views import ListQuery, bp, commit, fragment, go, list_query, undo
 
 DETAILS = ("name", "email", "about")
 # Of the person's requests; "View all" leads to the list.
@@ -38,18 +38,18 @@ REQUESTS = 5
 def people() -> Response:
     """The list, by name."""
     template = "admin/_people.html" if htmx.is_fragment() else "admin/people.html"
-    return fragment(template, page=_list(), place=_place(), account_states=ACCOUNT_STATES)
+    return fragment(template, page=_list(), list_query=_list_query(), account_states=ACCOUNT_STATES)
 
 
 def _list() -> Page[PersonRow]:
-    where = _place()
+    where = _list_query()
     return people_list.page(
         words=where.words, state=where.state, sort=where.sort, after=where.after, before=where.before
     )
 
 
-def _place() -> Place:
-    return place(*ACCOUNT_STATES, sorts=PEOPLE_ORDERS)
+def _list_query() -> ListQuery:
+    return list_query(*ACCOUNT_STATES, sorts=PEOPLE_ORDERS)
 
 
 @bp.get("/people/new")
@@ -59,11 +59,11 @@ def new_person() -> Response:
     return _new_person({"name": "", "email": "", "about": "", "is_admin": False}, {}, 200)
 
 
-def _new_person(values: dict[str, str | bool], wrong: dict[str, str], status: int) -> Response:
+def _new_person(values: dict[str, str | bool], errors: dict[str, str], status: int) -> Response:
     if htmx.is_fragment():
-        return fragment("admin/_new_person.html", status, values=values, errors=wrong)
-    return fragment("admin/people.html", status, page=_list(), place=_place(), account_states=ACCOUNT_STATES,
-                    modal="new", values=values, errors=wrong)  # fmt: skip
+        return fragment("admin/_new_person.html", status, values=values, errors=errors)
+    return fragment("admin/people.html", status, page=_list(), list_query=_list_query(), account_states=ACCOUNT_STATES,
+                    modal="new", values=values, errors=errors)  # fmt: skip
 
 
 @bp.post("/people")
@@ -83,11 +83,11 @@ def create_person() -> AnyResponse:
         return _new_person({"name": name, "email": email, "about": about, "is_admin": is_admin}, error.fields, 422)
     commit()
     trace.about(person=person.public_id)
-    said = f"Invitation sent to {person.email}."
+    message = f"Invitation sent to {person.email}."
     if htmx.is_fragment():
-        return fragment("admin/_people.html", page=people_list.page(), place=_place(), account_states=ACCOUNT_STATES,
-                        invited=person, said=said)  # fmt: skip
-    return go(url_for("admin.people"), said)
+        return fragment("admin/_people.html", page=people_list.page(), list_query=_list_query(),
+                        account_states=ACCOUNT_STATES, invited=person, message=message)  # fmt: skip
+    return go(url_for("admin.people"), message)
 
 
 @bp.get("/people/<public_id>")
@@ -125,12 +125,12 @@ def details(public_id: str) -> Response:
     return _details(public_id, {key: getattr(someone, key) for key in DETAILS}, {}, 200)
 
 
-def _details(public_id: str, values: dict[str, str], wrong: dict[str, str], status: int) -> Response:
+def _details(public_id: str, values: dict[str, str], errors: dict[str, str], status: int) -> Response:
     card = _load(public_id)
     was = stamp({key: getattr(card.person, key) for key in DETAILS})
     if htmx.is_fragment():
-        return fragment("admin/_details.html", status, card=card, values=values, errors=wrong, was=was)
-    return _person(public_id, status, page="admin/person.html", modal="details", values=values, errors=wrong, was=was)
+        return fragment("admin/_details.html", status, card=card, values=values, errors=errors, was=was)
+    return _person(public_id, status, page="admin/person.html", modal="details", values=values, errors=errors, was=was)
 
 
 @bp.post("/people/<public_id>/details")
@@ -161,14 +161,14 @@ def removal(public_id: str, grant_id: str) -> Response:
 
 
 def _removal(
-    public_id: str, grant_id: str, reason: str, wrong: dict[str, str], status: int, *, asks: bool = True
+    public_id: str, grant_id: str, reason: str, errors: dict[str, str], status: int, *, asks: bool = True
 ) -> Response:
     card = _load(public_id)
     one = holdings.held(grant_id, card.person.id) or abort(404)
     if htmx.is_fragment():
-        return fragment("admin/_grant.html", status, one=one, card=card, asks=asks, reason=reason, errors=wrong)
+        return fragment("admin/_grant.html", status, one=one, card=card, asks=asks, reason=reason, errors=errors)
     return _person(
-        public_id, status, page="admin/person.html", asked=grant_id if asks else "", reason=reason, errors=wrong
+        public_id, status, page="admin/person.html", asked=grant_id if asks else "", reason=reason, errors=errors
     )
 
 
@@ -367,7 +367,7 @@ def _load(public_id: str) -> PersonCard:
     return people_list.card(public_id) or abort(404)
 
 
-def _change(public_id: str, change: Callable[[Person], None], said: str, leaves: str = "") -> AnyResponse:
+def _change(public_id: str, change: Callable[[Person], None], message: str, leaves: str = "") -> AnyResponse:
     """`leaves`: where to go when whoever did it may not see this page any more."""
     someone = _load(public_id).person
     try:
@@ -375,21 +375,21 @@ def _change(public_id: str, change: Callable[[Person], None], said: str, leaves:
     except Conflict as error:
         return _refuse(public_id, someone.name, str(error))
     commit()
-    said = said.format(name=someone.name, email=someone.email)
+    message = message.format(name=someone.name, email=someone.email)
     if leaves:
         return go(leaves, "You are no longer an admin." if leaves == "/" else "")
-    return _answer(public_id, said)
+    return _answer(public_id, message)
 
 
 def _refuse(public_id: str, name: str, sentence: str) -> AnyResponse:
     undo()
     if htmx.is_fragment():
-        return _person(public_id, 409, said=sentence, refused=True)
+        return _person(public_id, 409, message=sentence, refused=True)
     home = url_for("admin.person", public_id=public_id)
-    return errors.answer(409, sentence, next_url=home, next_label=f"Back to {name}")
+    return error_pages.answer(409, sentence, next_url=home, next_label=f"Back to {name}")
 
 
-def _answer(public_id: str, said: str) -> AnyResponse:
+def _answer(public_id: str, message: str) -> AnyResponse:
     if htmx.is_fragment():
-        return _person(public_id, said=said, refused=False)
-    return go(url_for("admin.person", public_id=public_id), said)
+        return _person(public_id, message=message, refused=False)
+    return go(url_for("admin.person", public_id=public_id), message)

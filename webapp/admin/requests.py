@@ -20,7 +20,7 @@ from webapp.queries.request_lines import Line
 from webapp.queries.request_search import Filter
 from webapp.text import reference
 from webapp.times import utc
-from webapp.web import errors, htmx
+from webapp.web import error_pages, htmx
 from webapp.web.reauth import require_recent_password
 from webapp.web.signin import admins, me
 from webapp.workflow.errors import WorkflowError
@@ -203,21 +203,21 @@ def _act(public_id: str, form: str, act: Callable[[Case], str]) -> AnyResponse:
     case = _case(public_id)
     if case.request.state == RequestState.PENDING.value and questions.is_outdated(_stamp(case)):
         undo()
-        return _page(_case(public_id), 409, form=form, wrong={"": questions.CHANGED})
+        return _page(_case(public_id), 409, form=form, errors={"": questions.CHANGED})
     try:
-        said = act(case)
+        message = act(case)
     except Invalid as error:
         undo()
-        return _page(_case(public_id), 422, form=form, wrong=error.fields)
+        return _page(_case(public_id), 422, form=form, errors=error.fields)
     except (Conflict, WorkflowError) as error:
         undo()
         status = 403 if me().id in (case.request.asked_by_id, case.request.for_person_id) else 409
-        return errors.answer(status, str(error), next_url=f"/requests/{public_id}", next_label="View request")
+        return error_pages.answer(status, str(error), next_url=f"/requests/{public_id}", next_label="View request")
     commit()
-    return go(f"/requests/{public_id}", said)
+    return go(f"/requests/{public_id}", message)
 
 
-def _page(case: Case, status: int = 200, *, form: str = "", wrong: dict[str, str] | None = None) -> Response:
+def _page(case: Case, status: int = 200, *, form: str = "", errors: dict[str, str] | None = None) -> Response:
     """`form` is the one that was refused, redisplayed with what was typed."""
     own = me().id in (case.request.asked_by_id, case.request.for_person_id)
     typed = request.form if form else MultiDict[str, str]()
@@ -230,7 +230,7 @@ def _page(case: Case, status: int = 200, *, form: str = "", wrong: dict[str, str
         "pick": picker.searched("decider", typed.get("q", "")) if "find" in typed else picker.Pick(),
         "chosen": principals.chosen(typed.get("take") or typed.get("decider", "")),
         "form": form,
-        "wrong": wrong or {},
+        "errors": errors or {},
         "typed": typed,
         "asked": _stamp(case),
     }

@@ -33,7 +33,7 @@ def add_step(public_id: str) -> AnyResponse:
             raise Invalid(step="Choose a person or group.")
         operations.add_step(app, approver=approver, actor=me(), now=clock.now())
 
-    return change("steps", public_id, act, at="step", mark=value)
+    return change("steps", public_id, act, at="step", item=value)
 
 
 @bp.post("/apps/<public_id>/steps/order")
@@ -46,7 +46,7 @@ def order_steps(public_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         operations.order_steps(app, order=[page.step(one) for one in order], actor=me(), now=clock.now())
 
-    return change("steps", public_id, act, mark=request.form.get("moved", "") or "order")
+    return change("steps", public_id, act, item=request.form.get("moved", "") or "order")
 
 
 @bp.post("/apps/<public_id>/steps/<value>/approver")
@@ -63,7 +63,7 @@ def change_approver(public_id: str, value: str) -> AnyResponse:
         operations.change_approver(app, approver=page.step(value), to=to, actor=me(), now=clock.now())
         return given
 
-    return change("steps", public_id, act, at="approver", mark=value)
+    return change("steps", public_id, act, at="approver", item=value)
 
 
 @bp.post("/apps/<public_id>/steps/<value>/removal")
@@ -73,7 +73,7 @@ def remove_step(public_id: str, value: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
         operations.remove_step(app, approver=page.step(value), actor=me(), now=clock.now())
 
-    return change("steps", public_id, act, mark=value)
+    return change("steps", public_id, act, item=value)
 
 
 @bp.post("/apps/<public_id>/steps/<value>/time-limit")
@@ -90,7 +90,7 @@ def step_time_limit(public_id: str, value: str) -> AnyResponse:
         days = int(given) if given else None
         operations.set_step_days(app, approver=page.step(value), days=days, actor=me(), now=clock.now())
 
-    return change("steps", public_id, act, at="days", mark=value)
+    return change("steps", public_id, act, at="days", item=value)
 
 
 @bp.post("/apps/<public_id>/visibility")
@@ -119,4 +119,4 @@ def see_fields(public_id: str) -> AnyResponse:
                 steps[page.step(who), field] = cell
         entitlements.see(app, steps=steps, requester=requester, actor=me(), now=clock.now())
 
-    return change("matrix", public_id, act, at="matrix", mark=changed[0].rpartition("-")[2] if changed else "")
+    return change("matrix", public_id, act, at="matrix", item=changed[0].rpartition("-")[2] if changed else "")

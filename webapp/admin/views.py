@@ -1,4 +1,4 @@
-"""What the admin's pages share: the blueprint, the place in a list, and the answer to a change."""
+"""What the admin pages share: the blueprint, the query of a list, and the response to a change."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ bp = Blueprint("admin", __name__, url_prefix="/admin")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the reader is in a list: what was searched for, and the key the page starts from."""
+class ListQuery:
+    """The search, filters, order and page of a list, as the address gives them."""
 
     q: str
     after: str
@@ -39,26 +39,26 @@ class Place:
         return "?" + urlencode({name: value for name, value in values.items() if value})
 
     def turned(self, column: str, *, first: str = "") -> str:
-        """What sorts by this column; by the one that sorts already, the other way round. `first` is "-" for a column
-        that begins with the largest."""
+        """The `sort` of a link in the head of this column: it reverses the present order, or else starts with `first`,
+        which is "-" for a column that begins with the largest."""
         if column == (self.sort or "name").removeprefix("-"):
             return column if self.sort.startswith("-") else f"-{column}"
         return f"{first}{column}" if column != "name" else ""
 
     def sorts(self, column: str) -> str:
-        """Its aria-sort, or ""."""
+        """The aria-sort of the column, or ""."""
         if column != (self.sort or "name").removeprefix("-"):
             return ""
         return "descending" if self.sort.startswith("-") else "ascending"
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of the list is shown, page by page."""
+        """Whether the list is neither searched nor filtered."""
         return not (self.q or self.state or self.category or self.owner)
 
     @property
     def query(self) -> str:
-        """The query string of this very page, or ""."""
+        """The query string of this page, or ""."""
         query = self.at(after=self.after, before=self.before)
         return query if query != "?" else ""
 
@@ -67,11 +67,11 @@ class Place:
         return request.path + self.query
 
 
-def place(*states: str, sorts: Iterable[str] = ()) -> Place:
-    """`states` are those that the list can be filtered by, `sorts` the columns that it can be sorted by."""
+def list_query(*states: str, sorts: Iterable[str] = ()) -> ListQuery:
+    """Read the query of the address. `states` are the allowed filters, `sorts` the columns that can be sorted by."""
     args = request.args
     state, sort = args.get("state", ""), args.get("sort", "")
-    return Place(
+    return ListQuery(
         words_of(args.get("q", "")),
         args.get("after", "")[:12],
         args.get("before", "")[:12],
@@ -83,18 +83,18 @@ def place(*states: str, sorts: Iterable[str] = ()) -> Place:
 
 
 def words_of(given: str) -> str:
-    """What somebody searches for, as one line of bounded length."""
+    """The search words as one line of at most 100 characters."""
     return one_line(given)[:100]
 
 
 def commit() -> None:
-    """Commits the change; what the answer reads then holds up no other writer."""
+    """Commit first, so that rendering the response does not hold the write lock."""
     outbox.commit()
     choose("read")
 
 
 def undo() -> None:
-    """Nothing of the refused change stays; the answer reads the present state."""
+    """Roll the refused change back, so that the response shows the stored state."""
     db.session.rollback()
     choose("read")
 
@@ -103,10 +103,10 @@ def fragment(template: str, status: int = 200, **values: object) -> Response:
     return make_response(render_template(template, **values), status)
 
 
-def go(location: str, words: str = "") -> AnyResponse:
-    """After a change: another page, with words about what was done."""
-    if words:
-        flash(words)
+def go(location: str, message: str = "") -> AnyResponse:
+    """Redirect after a change, with a message about what was done."""
+    if message:
+        flash(message)
     if htmx.is_fragment():
         return htmx.redirect_whole_page(make_response("", 200), location)
     return redirect(location, 303)

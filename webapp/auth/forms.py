@@ -48,6 +48,6 @@ class ChangePassword(NewPassword):
     current = PasswordField(validators=[InputRequired("Enter your current password.")])
 
 
-def errors(form: Form) -> defaultdict[str, str]:
+def errors_of(form: Form) -> defaultdict[str, str]:
     """The first thing that is wrong with each field; "" for a field that is right."""
-    return defaultdict(str, {name: said[0] for name, said in form.errors.items() if name and said})
+    return defaultdict(str, {name: messages[0] for name, messages in form.errors.items() if name and messages})

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, links, passwords
 from webapp.auth import limits
-from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors
+from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors_of
 from webapp.database.transactions import reading
 from webapp.delivery import outbox
 from webapp.extensions import db, settings
@@ -109,11 +109,11 @@ def sign_out() -> AnyResponse:
     return redirect("/sign-in", 303)
 
 
-def _sign_in_page(form: SignIn, status: int = 200, **wrong: str) -> Response:
+def _sign_in_page(form: SignIn, status: int = 200, **errors: str) -> Response:
     body = render_template(
         "auth/sign_in.html",
         form=form,
-        errors=errors(form) | wrong,
+        errors=errors_of(form) | errors,
         next=local_path(form.next.data),
         demo=settings().demo,
     )
@@ -199,12 +199,12 @@ def _behind(token: str) -> Person | None:
     return accounts.behind_password_link(*(links.read_password(token) or ("", 0)))
 
 
-def _forgot(form: ForgotPassword, status: int = 200, **wrong: str) -> Response:
-    return make_response(render_template("auth/forgot.html", form=form, errors=errors(form) | wrong), status)
+def _forgot(form: ForgotPassword, status: int = 200, **errors: str) -> Response:
+    return make_response(render_template("auth/forgot.html", form=form, errors=errors_of(form) | errors), status)
 
 
 def _new_password(form: NewPassword, person: Person, status: int = 200) -> Response:
-    body = render_template("auth/new_password.html", errors=errors(form), person=person)
+    body = render_template("auth/new_password.html", errors=errors_of(form), person=person)
     return hide_from_caches_and_referers(make_response(body, status))
 
 
@@ -255,8 +255,8 @@ def change_password() -> AnyResponse:
     with reading():
         person = db.session.get_one(Person, me().id)
     valid = form.validate()
-    wrong = errors(form)
-    if "current" not in wrong:
+    errors = errors_of(form)
+    if "current" not in errors:
         try:
             taken = take(in_this_session())
         except TooMany as error:
@@ -264,9 +264,9 @@ def change_password() -> AnyResponse:
         if passwords.fits(person.password_hash, form.current.data):
             give_back(taken)
         else:
-            wrong["current"] = "The current password is incorrect."
-    if not valid or wrong:
-        return _account_again(422, **wrong)
+            errors["current"] = "The current password is incorrect."
+    if not valid or errors:
+        return _account_again(422, **errors)
     hash = passwords.hash_password(form.password.data)
     signin.recheck_right()
     people_operations.set_password(person.id, hash=hash, round=person.password_round, now=clock.now())
@@ -298,11 +298,11 @@ def end_session(public_id: str) -> AnyResponse:
             raise Conflict("This session had already ended.")
         abort(404)
     outbox.commit()
-    said = "Session signed out."
+    message = "Session signed out."
     if htmx.is_fragment():
         rows = _browsers(accounts.sessions(me().id, now=clock.now()))
-        return make_response(render_template("auth/_sessions.html", browsers=rows, said=said))
-    flash(said)
+        return make_response(render_template("auth/_sessions.html", browsers=rows, message=message))
+    flash(message)
     return redirect("/account#sessions", 303)
 
 
@@ -314,21 +314,21 @@ def end_sessions() -> AnyResponse:
     return _out("You have signed out of all sessions.")
 
 
-def _out(said: str) -> AnyResponse:
+def _out(message: str) -> AnyResponse:
     signin.end()
     outbox.commit()
-    flash(said)
+    flash(message)
     if htmx.is_fragment():
         return htmx.redirect_whole_page(Response(status=204), "/sign-in")
     return redirect("/sign-in", 303)
 
 
-def _account_again(status: int, **wrong: str) -> Response:
+def _account_again(status: int, **errors: str) -> Response:
     with reading():
-        return make_response(_account_page(**wrong), status)
+        return make_response(_account_page(**errors), status)
 
 
-def _account_page(**wrong: str) -> str:
+def _account_page(**errors: str) -> str:
     found = accounts.account(me().id, now=clock.now())
     return render_template(
         "auth/account.html",
@@ -336,7 +336,7 @@ def _account_page(**wrong: str) -> str:
         organisation_zone=found.organisation_zone,
         regions=time_zones(),
         now=now(),
-        errors=defaultdict(str, wrong),
+        errors=defaultdict(str, errors),
         shortest=passwords.SHORTEST,
     )
 

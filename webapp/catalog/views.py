@@ -18,7 +18,7 @@ from webapp.queries.chains import Who
 from webapp.runtime import trace
 from webapp.text import clean, whole_number
 from webapp.times import span
-from webapp.web import access, errors, htmx
+from webapp.web import access, error_pages, htmx
 from webapp.web.presentation import now, times
 from webapp.web.security import uploaded_picture
 from webapp.web.signin import anyone, me, people
@@ -143,7 +143,7 @@ def _conflict(app: App, sentence: str) -> AnyResponse:
     db.session.rollback()
     cards = catalog.cards(me().id, public_id=app.public_id)
     request_id = cards[0].request if cards else ""
-    return errors.answer(
+    return error_pages.answer(
         409, sentence,
         next_url=f"/requests/{request_id}" if request_id else f"/catalog#app-{app.public_id}",
         next_label="View your request" if request_id else "Back to the catalog",

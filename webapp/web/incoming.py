@@ -10,7 +10,7 @@ from flask import Flask, Request, Response, abort, request
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
 from webapp.text import MARKS_LIMIT, has_too_many_marks, storable
-from webapp.web import errors
+from webapp.web import error_pages
 from webapp.web.security import own_path
 
 # In bytes. A picture is up to 512 kB; a form of ours, with everything carried along, a few kB.
@@ -36,22 +36,22 @@ def look() -> Response | None:
         abort(404)  # no address of ours holds such a character
     request.max_content_length = LARGEST_BODY.get(request.mimetype, LARGEST_OTHER_BODY)
     if len(request.query_string) > LONGEST_QUERY:
-        return errors.answer(414, "The address is too long. Shorten the search and try again.")
+        return error_pages.answer(414, "The address is too long. Shorten the search and try again.")
     if _pairs_in_body(request) > FIELDS_LIMIT:
-        return errors.answer(413, f"The form has more than {FIELDS_LIMIT:,} fields. Send it in smaller parts.")
+        return error_pages.answer(413, f"The form has more than {FIELDS_LIMIT:,} fields. Send it in smaller parts.")
     request.args = _storable(request.args)
     request.form = _storable(request.form)
-    for said in fault_in(request.args), fault_in(request.form):
-        if said:
-            return _refused(said)
+    for message in fault_in(request.args), fault_in(request.form):
+        if message:
+            return _refused(message)
     return None
 
 
-def _refused(said: str) -> Response:
+def _refused(message: str) -> Response:
     """Back to where it was written, with what was written."""
     back = own_path(request.referrer)
-    return errors.answer(
-        422, f"{said} Nothing was saved.", title="This text cannot be used", next_url=back,
+    return error_pages.answer(
+        422, f"{message} Nothing was saved.", title="This text cannot be used", next_url=back,
         next_label="Back to the form" if request.form and back != "/" else "", typed=_typed(request.form),
     )  # fmt: skip
 
@@ -73,8 +73,8 @@ def fault(text: str, *, compared: bool = False) -> str:
 def fault_in(values: MultiDict[str, str]) -> str:
     """The first thing that is wrong with a query or a form, or ""."""
     for name, value in values.items(multi=True):
-        if said := fault(name) or fault(value, compared=_is_compared(name)):
-            return said
+        if message := fault(name) or fault(value, compared=_is_compared(name)):
+            return message
     return ""
 
 

@@ -1,21 +1,25 @@
-"""Uploaded pictures: recognised by their content, bounded before anything is decoded, and drawn anew.
+"""Uploaded pictures: recognised by their content, limited in size before they are decoded, and encoded again.
 
-Nothing of the uploaded file is kept but its pixels: what is stored was encoded here.
+Only the pixels of the uploaded file are kept: what is stored was encoded here.
 """
 
 import warnings
 from io import BytesIO
 
+from flask import request
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from webapp.database.transactions import reading
+from webapp.web.signin import recheck_right
 
 BYTES = 512 * 1024
 SIDE = 2048  # pixels of the longer side: 16 MB once decoded, and a few times that while it is drawn
 SIZE = 128  # pixels of the square that is kept
 CONTENT_TYPE = "image/webp"
 
-# Beside the formats that people have icons in Pillow reads sixty others, each with a decoder that may have holes.
+# Pillow reads sixty more formats, each with a decoder that may have security holes.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-# Pillow's own check, which looks at each frame, too. It warns above this number and refuses above twice that.
+# Pillow checks each frame, too. It warns above this number and refuses above twice that.
 Image.MAX_IMAGE_PIXELS = SIDE * SIDE
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
@@ -23,13 +27,29 @@ _TOO_LARGE = f"This picture has more than {SIDE:,} pixels on a side. Make it sma
 
 
 class BadPicture(Exception):
-    """Not a picture that we take; `str(error)` is a sentence for people."""
+    """A picture that is refused; `str(error)` is a sentence for people."""
+
+
+def uploaded() -> tuple[bytes, str]:
+    """Return the picture of the form's field `picture` as `square` makes it, and why it was refused, or "".
+
+    Decodes outside of the write transaction, so that no other writer waits for it, and checks the right again.
+    """
+    given = request.files.get("picture")
+    picture, refusal = b"", ""
+    with reading():
+        try:
+            picture = square(given.read(BYTES + 1) if given else b"")
+        except BadPicture as error:
+            refusal = str(error)
+    recheck_right()
+    return picture, refusal
 
 
 def square(body: bytes) -> bytes:
-    """The picture as a square of SIZE pixels in WebP, whole and centred, without any metadata. Raises BadPicture.
+    """Return the picture as a square of SIZE pixels in WebP, whole and centred, without metadata. Raises BadPicture.
 
-    Of an animated picture the first frame. Takes some 100 ms: never call it inside a write transaction.
+    Of an animated picture it takes the first frame. Takes some 100 ms: never call it inside a write transaction.
     """
     if not body:
         raise BadPicture("Choose a file.")
@@ -58,4 +78,4 @@ def square(body: bytes) -> bytes:
 def _coloured(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         return image.convert("RGBA")
-    return image.convert("RGB").convert("RGBA")  # CMYK and the like have no direct way
+    return image.convert("RGB").convert("RGBA")  # CMYK and others cannot be converted directly
