@@ -116,7 +116,8 @@ MUTANTS = [
             Change(
                 "webapp/operations/_invitations.py::_ASKED",
                 'Step.request_id.in_(bindparam("requests", expanding=True)), '
-                "or_(sight.stands(Invitation, Step), sight.keeps(Invitation.app_id, Invitation.person_id))",
+                "or_(visibility.may_still_see(Invitation, Step), "
+                "visibility.manages(Invitation.app_id, Invitation.person_id))",
                 'Step.request_id.in_(bindparam("requests", expanding=True))',
             ),
         ],

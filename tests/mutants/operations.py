@@ -48,7 +48,7 @@ MUTANTS = [
     Mutant(
         "an-owner-opens-the-app-to-herself",
         "Whoever turned approval off adds the app without anybody else's approval.",
-        "tests/operations/test_own_access.py",
+        "tests/operations/test_self_opened.py",
         [
             Change(
                 "webapp/operations/grants.py::add_directly",
@@ -60,8 +60,8 @@ MUTANTS = [
     Mutant(
         "any-later-change-of-a-rule-opens-the-app",
         "Whoever saved the rules of an app last counts as the person who opened it.",
-        "tests/operations/test_own_access.py",
-        [Change("webapp/queries/own_access.py::_author", "author = row.created_by_id", "pass")],
+        "tests/operations/test_self_opened.py",
+        [Change("webapp/queries/self_opened.py::_author", "author = row.created_by_id", "pass")],
     ),
     Mutant(
         "anybody-gives-an-app-back",
@@ -117,7 +117,7 @@ MUTANTS = [
         "tests/views/test_seeing.py",
         [
             Change(
-                "webapp/queries/sight.py::asked",
+                "webapp/queries/visibility.py::was_invited",
                 "step.id == invitation.step_id, stands(invitation, step)",
                 "step.id == invitation.step_id",
             ),

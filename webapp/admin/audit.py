@@ -36,7 +36,7 @@ BY_BUTTON = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class AuditSearch:
     """What the address looks for."""
 
     who: str
@@ -62,8 +62,8 @@ class Search:
         )
 
 
-def _search() -> Search:
-    return Search(
+def _search() -> AuditSearch:
+    return AuditSearch(
         who=filters.word("who"),
         person=filters.word("person"),
         app=filters.word("app"),

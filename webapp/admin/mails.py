@@ -46,7 +46,7 @@ log = logging.getLogger("countersign.admin")
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class MailSearch:
     """What the address looks for."""
 
     q: str
@@ -65,8 +65,8 @@ class Search:
         return bool(self.q or self.kind or self.since or self.until)
 
 
-def _search() -> Search:
-    return Search(
+def _search() -> MailSearch:
+    return MailSearch(
         q=filters.word("q"),
         state=filters.one_of("state", tuple(queries.STATES)),
         kind=filters.one_of("kind", tuple(NOTICE_KINDS)),
@@ -98,7 +98,7 @@ def mails() -> Response:
     )
 
 
-def _matching(search: Search) -> Select[Any]:
+def _matching(search: MailSearch) -> Select[Any]:
     return queries.matching(
         search.state, search.q.split()[:8], kind=search.kind, since=filters.begin(search.since),
         until=filters.end(search.until),

@@ -12,7 +12,7 @@ from webapp.operations import apps as operations
 from webapp.operations import pending as pending_requests
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import app_list, rules
-from webapp.queries.rules import Pending
+from webapp.queries.rules import PendingRequest
 from webapp.web import access, error_pages, htmx
 from webapp.web.reauth import require_recent_password
 from webapp.web.security import local_path
@@ -26,11 +26,11 @@ from .views import bp, commit, fragment, go, undo
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Question:
     """The question: `what` is the address below the app's that the answer goes to."""
 
     what: str
-    pending: list[Pending]
+    pending: list[PendingRequest]
     stamp: str
     action: str = "finish"
     why: str = ""
@@ -139,7 +139,7 @@ def _ask(
     page = apps.load(public_id)
     app = page.row.app
     pending = list(rules.pending(app.id)) if page.row.pending else []
-    ask = Ask(what, pending, _stamp(what, app, rules.pending_versions(app.id)), action, why, errors or {})
+    ask = Question(what, pending, _stamp(what, app, rules.pending_versions(app.id)), action, why, errors or {})
     values = {"ask": ask, "holder": approval_chain.holder, "back": request.form.get("back", "")}
     if not htmx.is_fragment():
         return apps.whole_page(page, {}, status, modal=True, **values)

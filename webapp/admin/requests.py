@@ -16,7 +16,7 @@ from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import app_list, cases, chains, principals
 from webapp.queries import request_lines as queries
 from webapp.queries.cases import Case
-from webapp.queries.request_lines import Line
+from webapp.queries.request_lines import RequestLine
 from webapp.queries.request_search import Filter
 from webapp.text import reference
 from webapp.times import utc
@@ -34,7 +34,7 @@ STATES = ("pending", "approved", "denied", "expired", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class RequestSearch:
     """What the address looks for."""
 
     q: str
@@ -69,8 +69,8 @@ class Search:
         )
 
 
-def searched() -> Search:
-    return Search(
+def searched() -> RequestSearch:
+    return RequestSearch(
         q=filters.word("q"),
         state=filters.one_of("state", STATES),
         app=filters.word("app"),
@@ -108,7 +108,7 @@ def _table(wanted: Filter) -> Iterator[str]:
         yield tables.written([_row(line) for line in lines])
 
 
-def _row(line: Line) -> list[str]:
+def _row(line: RequestLine) -> list[str]:
     step = line.open_step
     return [
         reference(line.public_id),
@@ -122,7 +122,7 @@ def _row(line: Line) -> list[str]:
     ]
 
 
-def _whom(line: Line) -> str:
+def _whom(line: RequestLine) -> str:
     """Whom it is with, or who decided it."""
     step = line.open_step
     if line.state == "cancelled":

@@ -13,7 +13,7 @@ from webapp.extensions import db
 from webapp.models import App, Icon, PolicyRevision
 from webapp.operations import grants, requests
 from webapp.operations.errors import Conflict, Invalid, TooOften
-from webapp.queries import catalog, directory, own_access
+from webapp.queries import catalog, directory, self_opened
 from webapp.queries.chains import Who
 from webapp.runtime import trace
 from webapp.text import clean, whole_number
@@ -63,7 +63,7 @@ def add(public_id: str) -> AnyResponse | str:
     """An app that needs no approval is mine at once."""
     app, revision = access.app_in_catalog(public_id, me())
     # Who is no admin has an admin to ask, and is refused.
-    own = own_access.of(app, revision, me().id) if me().is_admin else None
+    own = self_opened.find(app, revision, me().id) if me().is_admin else None
     try:
         grants.add_directly(app, revision, person=me(), now=now())
     except Conflict as error:

@@ -15,7 +15,7 @@ from webapp.operations.errors import Invalid
 from webapp.queries import cases, chains, dashboard, story
 from webapp.queries.cases import Case
 from webapp.queries.chains import Who
-from webapp.queries.dashboard import Line
+from webapp.queries.dashboard import OwnRequest
 from webapp.text import whole_number
 from webapp.web import access, htmx
 from webapp.web.access import RequestAccess
@@ -195,7 +195,7 @@ def _everybody(case: Case, steps: list[chains.ChainStep]) -> list[Who]:
     return people
 
 
-def _line_of(case: Case, steps: list[chains.ChainStep] | None = None) -> Line:
+def _line_of(case: Case, steps: list[chains.ChainStep] | None = None) -> OwnRequest:
     """The case, loaded anew where it has just been changed, as the lists show it."""
     if steps is None:
         case = cases.reload(case)
@@ -203,7 +203,7 @@ def _line_of(case: Case, steps: list[chains.ChainStep] | None = None) -> Line:
     return story.line_of(case, steps)
 
 
-def _with_chain(line: Line, case: Case | None = None) -> dict[str, Any]:
+def _with_chain(line: OwnRequest, case: Case | None = None) -> dict[str, Any]:
     """What dashboard/_requests.html shows: the line, its chain, who has it, and what I can do with it."""
     reader = me()
     person = reader if case is None else case.for_person

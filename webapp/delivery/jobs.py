@@ -19,8 +19,7 @@ from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.models.notices import Cause
 from webapp.operations import asked, expiry, keys
-from webapp.queries import asked as who_is_asked
-from webapp.queries import mails
+from webapp.queries import invitation_check, mails
 from webapp.queries.mails import Facts
 from webapp.record import anchors
 from webapp.runtime import failpoints, trace
@@ -124,7 +123,7 @@ def check_asked() -> int:
     repaired = 0
     while after is not None and not stopping.is_set():
         with reading():
-            looked = who_is_asked.look(after=after)
+            looked = invitation_check.find_wrong(after=after)
         if looked.wrong:
             repaired += asked.repair(looked.wrong, now=clock.now())
             outbox.commit()

@@ -11,7 +11,7 @@ from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Invitation, Step, db_now
 from webapp.models.base import Id
 from webapp.notices import NoticeKind, notice
-from webapp.queries import sight
+from webapp.queries import visibility
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import public_id
@@ -64,7 +64,10 @@ _ASKED = (
     .join(Step, Step.id == Invitation.step_id)
     .where(
         Step.request_id.in_(bindparam("requests", expanding=True)),
-        or_(sight.stands(Invitation, Step), sight.keeps(Invitation.app_id, Invitation.person_id)),
+        or_(
+            visibility.may_still_see(Invitation, Step),
+            visibility.manages(Invitation.app_id, Invitation.person_id),
+        ),
     )
     .order_by(Invitation.id)
 )

@@ -212,7 +212,7 @@ def set_requestable(app: App, *, requestable: bool, actor: Person | None, now: d
     if requestable and policy.approval_required and not policy.steps:
         raise Conflict(f"Choose an approver for {app.name} first or turn off Approval required.")
     before, app.requestable = app.requestable, requestable
-    # Who opened it, where no approver has a word in it: see queries/own_access.py.
+    # Who opened it, where no approver has a word in it: see queries/self_opened.py.
     by = actor.id if actor is not None else None
     app.requestable_by_id = by if requestable and not policy.approval_required else None
     audit.record(EventKind.APP_CHANGED, at=now, actor=by, app=app.id,
@@ -395,7 +395,7 @@ def set_audience(app: App, *, groups: Iterable[int], actor: Person | None, now: 
 
 def _note_who_opened(app: App, before: Collection[int], after: Collection[int], actor: Person) -> None:
     """That the audience let in the very person who chose it, where no approver has a word in it. Chosen by another one
-    after that, it is theirs. See queries/own_access.py."""
+    after that, it is theirs. See queries/self_opened.py."""
     mine = set(db.session.scalars(select(Membership.group_id).where(Membership.person_id == actor.id)))
     saw, sees = (not groups or not mine.isdisjoint(groups) for groups in (before, after))
     policy = db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()

@@ -13,7 +13,7 @@ from webapp.extensions import db
 from webapp.models import LIVE_GRANT, App, Grant, Person, PolicyRevision
 from webapp.models.requests import dump_values
 from webapp.notices import NoticeKind, notice
-from webapp.queries import directory, own_access
+from webapp.queries import directory, self_opened
 from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
@@ -43,7 +43,7 @@ def add_directly(app: App, revision: PolicyRevision, *, person: Person, now: dat
         )
     directory.lock()
     eligibility = _eligibility.check_request(app, revision, person, now=now)
-    own = own_access.of(app, revision, person.id) if eligibility.may_have_opened else None
+    own = self_opened.find(app, revision, person.id) if eligibility.may_have_opened else None
     if own is not None and not own.is_alone:
         raise Conflict(own.refusal)
     _often.check_grant(app, eligibility.lately, now=now)

@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, func, select, true
 
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Group, Person, PolicyRevision
-from webapp.queries.owned import owned_by
+from webapp.queries.ownership import owned_by
 from webapp.queries.paging import COUNTED, Page, ordered, paged
 from webapp.queries.principals import CHOICES, Principal
 from webapp.text import like

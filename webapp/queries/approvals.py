@@ -173,7 +173,7 @@ def _place(tier: str, name: str, group: str | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class OwnDecision:
     """A decision of mine, and what became of the request."""
 
     id: int
@@ -187,13 +187,13 @@ class Decided:
     at: datetime
 
 
-def decided_by(person_id: int, *, before: int | None = None, limit: int = PAGE) -> list[Decided]:
+def decided_by(person_id: int, *, before: int | None = None, limit: int = PAGE) -> list[OwnDecision]:
     """Newest first, `limit` + 1 of them, in one statement."""
     values = {"person": person_id, "limit": limit + 1}
     if before is not None:
         values["before"] = before
     return [
-        Decided(
+        OwnDecision(
             row.id, row.public_id, app_summary(row), Who(row.asker_id, row.asker_public_id, row.asker_name),
             row.verdict, row.state, row.now_with, row.denied_by, row.created_at,
         )
@@ -215,7 +215,7 @@ def also_has(person_id: int, limit: int = 100) -> list[Row[Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierRequest:
     """An earlier request of the same person for the same app, and how it ended."""
 
     public_id: str
@@ -225,7 +225,7 @@ class Earlier:
     comment: str
 
 
-def asked_before(app_id: int, person_id: int, *, without: int, limit: int = 3) -> Sequence[Earlier]:
+def asked_before(app_id: int, person_id: int, *, without: int, limit: int = 3) -> Sequence[EarlierRequest]:
     """Newest first, with the last decision of each, in one statement."""
     last = (
         select(Decision.id)
@@ -250,4 +250,4 @@ def asked_before(app_id: int, person_id: int, *, without: int, limit: int = 3) -
         .order_by(AccessRequest.id.desc())
         .limit(limit)
     )
-    return [Earlier(row.public_id, row.state, row.created_at, row.name or "", row.comment or "") for row in rows]
+    return [EarlierRequest(row.public_id, row.state, row.created_at, row.name or "", row.comment or "") for row in rows]

@@ -1,4 +1,4 @@
-"""A case: one request with its app, its rule and its steps, as every operation on it needs them."""
+"""A case: one request with its app, its rules and its steps, as every operation on it needs them."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ class Case:
 
     @property
     def is_overdue(self) -> bool:
-        """Pending in the books, but its time is over: the next sweep will say so."""
+        """Whether the deadline has passed while the request is still stored as pending; the next sweep expires it."""
         step = self.open_step
         return step is not None and step.id in self.overdue
 
@@ -73,7 +73,7 @@ def load(*, public_id: str | None = None, id: int | None = None) -> Case | None:
     """The case, in two statements; None if there is no such request.
 
     On PostgreSQL each statement sees what is committed when it begins. Settled between the two, a request would be
-    pending without an open step; then both are read again, and the second time they agree.
+    pending without an open step; then both are read again.
     """
     case = _load(public_id, id)
     if case is not None and case.request.state == RequestState.PENDING.value and case.open_step is None:

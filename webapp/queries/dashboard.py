@@ -95,7 +95,7 @@ def in_words(sheet: Sheet) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class OwnRequest:
     """A request in a list, with its chain's steps."""
 
     id: int
@@ -120,7 +120,7 @@ class Line:
         return next((step for step in reversed(self.steps) if step.decided_by), None)
 
 
-def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) -> list[Line]:
+def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) -> list[OwnRequest]:
     """Pending ones, newest first, then those settled since, latest first: three statements."""
     rows = read(_RECENT_OF, {"person": person_id, "settled_since": settled_since, "limit": limit}).all()
     found = _with_chains(rows, person_id)
@@ -129,7 +129,7 @@ def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) 
     return pending + sorted(settled, key=lambda line: line.settled_at or settled_since, reverse=True)
 
 
-def all_requests_of(person_id: int, *, before: int | None, limit: int) -> list[Line]:
+def all_requests_of(person_id: int, *, before: int | None, limit: int) -> list[OwnRequest]:
     """Newest first, `limit` + 1 of them, below the key `before`."""
     values = {"person": person_id, "limit": limit + 1}
     if before is None:
@@ -137,10 +137,10 @@ def all_requests_of(person_id: int, *, before: int | None, limit: int) -> list[L
     return _with_chains(read(_OLDER_OF, {**values, "before": before}).all(), person_id)
 
 
-def _with_chains(rows: Sequence[Row[*tuple[Any, ...]]], reader: int) -> list[Line]:
+def _with_chains(rows: Sequence[Row[*tuple[Any, ...]]], reader: int) -> list[OwnRequest]:
     steps = chains.of_requests([row.id for row in rows], reader=reader)
     return [
-        Line(
+        OwnRequest(
             row.id, row.public_id, app_summary(row), row.app_public_id, row.state, row.created_at, row.settled_at,
             row.settled_note, _settler(row), row.reminded_at, details(row.body, row.values_json),
             steps.get(row.id, []),

@@ -8,7 +8,7 @@ from sqlalchemy import Select, exists, select
 
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, Grant, Person
-from webapp.queries.holdings import HELD, Held, told
+from webapp.queries.holdings import HELD, HeldApp, held_apps
 from webapp.queries.paging import Page, ordered, paged
 from webapp.text import like
 from webapp.workflow.states import RequestState
@@ -23,7 +23,7 @@ class Holder:
     """Somebody who has an app."""
 
     person: Person
-    held: Held
+    held: HeldApp
 
 
 def page(app_id: int, *, words: Sequence[str] = (), sort: str = "", after: str = "", before: str = "") -> Page[Holder]:
@@ -98,4 +98,4 @@ def _found(app_id: int, words: Sequence[str]) -> Select[Any]:
 
 
 def _holders(rows: Sequence[Any]) -> list[Holder]:
-    return [Holder(row.Person, one) for row, one in zip(rows, told(rows), strict=True)]
+    return [Holder(row.Person, one) for row, one in zip(rows, held_apps(rows), strict=True)]

@@ -34,7 +34,7 @@ class Value:
 
 
 @dataclass(slots=True)
-class Held:
+class HeldApp:
     """An app somebody has: `deciders` approved its `request`, `settled_at`; or `giver` granted it for a `reason`; or
     the person added it."""
 
@@ -81,10 +81,10 @@ HELD = (
 )  # fmt: skip
 
 
-def held_by(person_id: int) -> list[Held]:
+def held_by(person_id: int) -> list[HeldApp]:
     """The apps somebody has, by name, with what each carries and why they have it; three statements."""
     rows = db.session.execute(HELD.where(Grant.person_id == person_id).order_by(App.sort_key, App.id).limit(APPS))
-    return told(list(rows))
+    return held_apps(list(rows))
 
 
 def listed(person_id: int) -> list[tuple[str, AppSummary]]:
@@ -98,13 +98,13 @@ def listed(person_id: int) -> list[tuple[str, AppSummary]]:
     return [(row.public_id, app_summary(row)) for row in rows]
 
 
-def held(public_id: str, person_id: int) -> Held | None:
+def held(public_id: str, person_id: int) -> HeldApp | None:
     """One of somebody's apps, by the grant's public id; None when they do not have it any more."""
     rows = list(db.session.execute(HELD.where(Grant.public_id == public_id, Grant.person_id == person_id)))
-    return told(rows)[0] if rows else None
+    return held_apps(rows)[0] if rows else None
 
 
-def told(rows: Sequence[Any]) -> list[Held]:
+def held_apps(rows: Sequence[Any]) -> list[HeldApp]:
     """From rows of HELD; two statements."""
     approved = approvals_of({row.request_id for row in rows if row.request_id is not None})
     values = {row.public_id: load_values(row.values_json) for row in rows}
@@ -114,7 +114,7 @@ def told(rows: Sequence[Any]) -> list[Held]:
         fields = _fields(row.frozen) | _fields(row.rule)
         by = approved.get(row.request_id, [])
         found.append(
-            Held(
+            HeldApp(
                 row.public_id, app_summary(row), row.archived_at is not None, row.state, row.created_at, row.ends_at,
                 row.request or "", row.settled_at,
                 [
@@ -189,11 +189,11 @@ class Verdicts:
     """How many decisions somebody took (COUNTED + 1 stands for all beyond), and the latest."""
 
     count: int
-    latest: list["Decided"]
+    latest: list["PersonDecision"]
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class PersonDecision:
     request: str
     app: AppSummary
     person: Who
@@ -220,8 +220,10 @@ def decisions_of(person_id: int) -> Verdicts:
     return Verdicts(
         db.session.scalar(select(func.count()).select_from(counted)) or 0,
         [
-            Decided(row.public_id, app_summary(row), Who(row.id, row.person, row.name), row.verdict, row.created_at,
-                    row.comment)
+            PersonDecision(
+                row.public_id, app_summary(row), Who(row.id, row.person, row.name), row.verdict, row.created_at,
+                row.comment,
+            )
             for row in rows
         ],
     )  # fmt: skip

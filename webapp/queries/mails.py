@@ -25,7 +25,7 @@ from webapp.models import (
 )
 from webapp.models.base import Id
 from webapp.notices import NoticeKind, NoticeStatus
-from webapp.queries import chains, sight
+from webapp.queries import chains, visibility
 from webapp.queries.chains import ChainStep
 from webapp.queries.columns import filled
 from webapp.workflow.entitlements import SetValue
@@ -171,7 +171,8 @@ _STATUS = (
         .correlate(Notice)
         .label("was_asked"),
         or_(
-            sight.asked(Notice.request_id, Notice.person_id), sight.keeps(AccessRequest.app_id, Notice.person_id)
+            visibility.was_invited(Notice.request_id, Notice.person_id),
+            visibility.manages(AccessRequest.app_id, Notice.person_id),
         ).label("sees"),
         exists()
         .where(

@@ -9,7 +9,7 @@ from sqlalchemy import Select, case, func, literal, select, true
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Decision, Person, Step, db_now
-from webapp.queries.owned import owned_by
+from webapp.queries.ownership import owned_by
 from webapp.workflow.states import RequestState, StepState
 
 DECIDED = (RequestState.APPROVED.value, RequestState.DENIED.value)

@@ -20,7 +20,7 @@ BATCH = 500
 
 
 @dataclass(slots=True)
-class Line:
+class RequestLine:
     """One request."""
 
     id: int
@@ -40,7 +40,7 @@ class Line:
 
     @property
     def shown_state(self) -> str:
-        """Pending in the books, but its time is over: the next sweep will say so."""
+        """The stored state, but "expired" once the deadline has passed; the next sweep stores it."""
         step = self.open_step
         return "expired" if self.state == "pending" and step is not None and step.overdue else self.state
 
@@ -50,10 +50,10 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RequestPage:
     """`count` is of all that match, COUNTED + 1 standing for all beyond; `newer` and `older` are keys, 0 for none."""
 
-    items: list[Line]
+    items: list[RequestLine]
     count: int
     newer: int
     older: int
@@ -75,17 +75,17 @@ _LINES: Select[Any] = (
 )
 
 
-def page(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = request_search.PAGE) -> Page:
+def page(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = request_search.PAGE) -> RequestPage:
     """As they are sorted; `before` or `after` is the request (its key) at the edge of the page that was seen. Four
     statements, one more from the second page on, and up to four more where words are looked for."""
     found = request_search.find(wanted, before=before, after=after, limit=limit)
     rows = {row.id: row for row in db.session.execute(_LINES.where(AccessRequest.id.in_(found.ids)))}
     steps = chains.of_requests(found.ids)
     lines = [_line(rows[id], steps.get(id, [])) for id in found.ids]
-    return Page(lines, found.count, found.newer, found.older)
+    return RequestPage(lines, found.count, found.newer, found.older)
 
 
-def batches(wanted: Filter) -> Iterator[list[Line]]:
+def batches(wanted: Filter) -> Iterator[list[RequestLine]]:
     """All that match, newest first, a few hundred at a time. Each batch is a transaction of its own, so that nothing is
     held for as long as somebody downloads."""
     before = 0
@@ -100,7 +100,7 @@ def batches(wanted: Filter) -> Iterator[list[Line]]:
         before = found.older
 
 
-def some(ids: Sequence[int]) -> list[Line]:
+def some(ids: Sequence[int]) -> list[RequestLine]:
     """Those requests, in that order; three statements, none without ids."""
     if not ids:
         return []
@@ -109,9 +109,9 @@ def some(ids: Sequence[int]) -> list[Line]:
     return [_line(rows[id], steps.get(id, [])) for id in ids if id in rows]
 
 
-def _line(row: Any, steps: list[ChainStep]) -> Line:
+def _line(row: Any, steps: list[ChainStep]) -> RequestLine:
     closer = Who(row.closer_id, row.closer_key, row.closer_name) if row.closer_id is not None else None
-    return Line(
+    return RequestLine(
         row.id, row.public_id, app_summary(row), Who(row.person_id, row.person_key, row.person_name), row.state,
         row.created_at, row.settled_at, row.settled_note, closer, steps,
     )  # fmt: skip

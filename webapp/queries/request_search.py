@@ -67,7 +67,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Matches:
     """One page. `count` is of all that match, COUNTED + 1 standing for all beyond; `newer` and `older` are the
     requests that the neighbouring pages start from, 0 for none."""
 
@@ -86,7 +86,7 @@ class _Edge:
     up: bool = False
 
 
-def find(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = PAGE) -> Found:
+def find(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = PAGE) -> Matches:
     """The page that begins at one of these requests, or the first."""
     edge = _edge(before or after, up=bool(after and not before), oldest=wanted.oldest)
     if wanted.words and db.engine.dialect.name == "postgresql":
@@ -98,7 +98,7 @@ def find(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = PAGE) 
     ahead, behind = (ids[-1] if more else 0), (ids[0] if edge.at and ids else 0)
     if edge.up is not wanted.oldest:
         ids.reverse()
-    return Found(ids, count, *((ahead, behind) if edge.up else (behind, ahead)))
+    return Matches(ids, count, *((ahead, behind) if edge.up else (behind, ahead)))
 
 
 def _edge(id: int, *, up: bool, oldest: bool) -> _Edge:

@@ -19,7 +19,7 @@ from webapp.models import (
 )
 from webapp.queries import chains
 from webapp.queries.chains import ChainStep, Who
-from webapp.queries.owned import owned_by
+from webapp.queries.ownership import owned_by
 from webapp.workflow.policy import Approver, Policy, loads
 from webapp.workflow.states import RequestState
 
@@ -137,14 +137,14 @@ def rule_of(public_id: str, *, owner: int | None = None) -> tuple[App, Policy] |
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingRequest:
     """A request that waits: whose it is, and the open step."""
 
     who: Who
     step: ChainStep | None
 
 
-def pending(app_id: int) -> Sequence[Pending]:
+def pending(app_id: int) -> Sequence[PendingRequest]:
     """Up to PENDING requests for the app that wait, the oldest first; three statements."""
     rows = db.session.execute(
         select(AccessRequest.id, Person.id.label("person"), Person.public_id, Person.name)
@@ -155,7 +155,7 @@ def pending(app_id: int) -> Sequence[Pending]:
     ).all()
     steps = chains.of_requests([row.id for row in rows])
     return [
-        Pending(
+        PendingRequest(
             Who(row.person, row.public_id, row.name),
             next((one for one in steps.get(row.id, []) if one.state == "open"), None),
         )

@@ -8,10 +8,10 @@ from sqlalchemy import bindparam, exists, or_, select, union
 
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Invitation, Person
-from webapp.queries import request_search, sight
+from webapp.queries import request_search, visibility
 from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.catalog import IN_CATALOG
-from webapp.queries.owned import owned_by
+from webapp.queries.ownership import owned_by
 from webapp.queries.picker import found as picked
 from webapp.queries.principals import Principal
 from webapp.queries.request_search import Filter
@@ -24,11 +24,11 @@ NEWEST = 2_000
 
 @dataclass(frozen=True, slots=True)
 class FoundApp:
-    """`keeps`: the reader owns it or is an admin; `has`: they have access."""
+    """`manages`: the reader owns it or is an admin; `has`: they have access."""
 
     app: AppSummary
     category: str
-    keeps: bool
+    manages: bool
     has: bool
 
 
@@ -41,7 +41,7 @@ class FoundRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResults:
     apps: list[FoundApp]
     people: list[Principal]
     requests: list[FoundRequest]
@@ -51,9 +51,9 @@ class Found:
         return len(self.apps) + len(self.people) + len(self.requests)
 
 
-def look(reader: Person, words: Sequence[str]) -> Found:
+def look(reader: Person, words: Sequence[str]) -> SearchResults:
     """Up to LIMIT of each that match all words. People are found by admins only."""
-    return Found(
+    return SearchResults(
         _apps(reader, words), picked(words, ("person",))[:LIMIT] if reader.is_admin else [], _requests(reader, words)
     )
 
@@ -106,8 +106,8 @@ def _may_see(reader: Person) -> Any:
     return or_(
         AccessRequest.for_person_id == reader.id,
         AccessRequest.asked_by_id == reader.id,
-        sight.asked(AccessRequest.id, bindparam("reader", reader.id)),
-        sight.keeps(AccessRequest.app_id, bindparam("reader", reader.id)),
+        visibility.was_invited(AccessRequest.id, bindparam("reader", reader.id)),
+        visibility.manages(AccessRequest.app_id, bindparam("reader", reader.id)),
     )
 
 

@@ -12,13 +12,13 @@ from webapp.bidi import listed
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Decision, Group, Invitation, Notice, Person, Step, db_now
 from webapp.notices import TRIES, NoticeKind, kind_of
-from webapp.queries import sight
+from webapp.queries import visibility
 from webapp.queries.app_summaries import AppSummary
 from webapp.queries.approvals import OPEN
 from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.columns import read
-from webapp.queries.dashboard import Line, in_words
+from webapp.queries.dashboard import OwnRequest, in_words
 from webapp.text import capital
 from webapp.times import Times
 from webapp.workflow.entitlements import Sheet
@@ -38,7 +38,7 @@ COMMENTS_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class EntryMail:
     """One notice in words: `state` is due, leased, sent, dead or obsolete."""
 
     to: str
@@ -66,19 +66,19 @@ class TimelineEntry:
     quote: str = ""
     is_no: bool = False
     set_values: dict[str, str] = field(default_factory=dict)
-    mails: list[Mail] = field(default_factory=list)
+    mails: list[EntryMail] = field(default_factory=list)
     more_mails: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StoryPart:
     """A part of the story, newest first. `earlier`, when there is more: the comment that this part begins with."""
 
     moments: list[TimelineEntry]
     earlier: int = 0
 
 
-def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, before: int = 0) -> Part:
+def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, before: int = 0) -> StoryPart:
     """The newest part, or the one before the comment `before`, in three statements, as far as the reader may see: of
     fields those of their sheet; addresses outside of the company, and what their mail servers say, only owners and
     admins."""
@@ -119,7 +119,7 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, befor
     moments += _mails(case, reader, asker, sees_everything, talk)
     # A mail goes out because of something, so at the same instant it comes after it.
     told = [one for one in moments if one.kind == "commented" or talk.holds(one.at)]
-    return Part(sorted(told, key=lambda one: (one.at, one.kind == "mailed"), reverse=True), talk.earlier)
+    return StoryPart(sorted(told, key=lambda one: (one.at, one.kind == "mailed"), reverse=True), talk.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: 
     ):
         text, about = ASKED_AGAIN.get(again, ("Approval requested." if asking else "Emails sent.", ""))
         mails = [
-            Mail(
+            EntryMail(
                 to="you" if row.person_id == reader.id
                 else row.name or (row.address if sees_everything else "an external address"),
                 about=about or kind_of(row.kind).in_history,
@@ -211,10 +211,10 @@ def days(moments: Sequence[TimelineEntry], times: Times) -> list[tuple[str, list
     return [(day, list(group)) for day, group in groupby(moments, key=lambda one: times.day(one.at))]
 
 
-def line_of(case: Case, steps: Sequence[ChainStep]) -> Line:
+def line_of(case: Case, steps: Sequence[ChainStep]) -> OwnRequest:
     """The case as lists show a request."""
     request, app = case.request, case.app
-    return Line(
+    return OwnRequest(
         id=request.id,
         public_id=request.public_id,
         app=AppSummary(app.public_id, app.name, app.icon, app.hue, app.icon_url),
@@ -237,7 +237,9 @@ def positions_of(case: Case, person_id: int) -> list[int]:
             select(Step.position)
             .join(Invitation, Invitation.step_id == Step.id)
             .where(
-                Step.request_id == case.request.id, Invitation.person_id == person_id, sight.stands(Invitation, Step)
+                Step.request_id == case.request.id,
+                Invitation.person_id == person_id,
+                visibility.may_still_see(Invitation, Step),
             )
         )
     )

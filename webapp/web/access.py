@@ -1,4 +1,4 @@
-"""May this person see or do this? Look-ups that are scoped: an outsider gets 404, an insider without the right 403."""
+"""Access is part of the look-up: an outsider gets 404, a person who may see the row but not do this gets 403."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from webapp import links
 from webapp.extensions import db
 from webapp.links import ApprovalLink
 from webapp.models import App, Grant, Invitation, Membership, Organisation, Person, PolicyRevision, Step
-from webapp.queries import cases, sight
+from webapp.queries import cases, visibility
 from webapp.queries.cases import Case
 from webapp.queries.catalog import IN_CATALOG
 
@@ -53,7 +53,7 @@ def _locked_app(public_id: str, condition: ColumnElement[bool]) -> App:
 
 @dataclass(frozen=True, slots=True)
 class RequestAccess:
-    """What somebody is to a request."""
+    """What a person may do with a request, and why."""
 
     is_requester: bool
     is_asked: bool
@@ -66,15 +66,15 @@ class RequestAccess:
 
     @property
     def sees_everything(self) -> bool:
-        """Owners and admins answer for the app; not for a request of their own, where they are the requester."""
+        """Owners and admins see all details, but not of a request of their own, where they are the requester."""
         return (self.is_owner or self.is_admin) and not self.is_requester
 
 
 def access_to(case: Case, person: Person) -> RequestAccess:
-    """One statement."""
+    """What this person is to the request, in one statement."""
     asked, in_owner_group = db.session.execute(
         select(
-            sight.asked(case.request.id, person.id),
+            visibility.was_invited(case.request.id, person.id),
             exists().where(Membership.group_id == case.app.owner_group_id, Membership.person_id == person.id),
         )
     ).one()
@@ -87,7 +87,7 @@ def access_to(case: Case, person: Person) -> RequestAccess:
 
 
 def request_to_see(public_id: str, person: Person) -> tuple[Case, RequestAccess]:
-    """For the one who asked, those who were asked and still may, the app's owner and admins; 404 for anybody else."""
+    """For the requester, people who may (or did) decide it, the app's owners and admins; 404 for everyone else."""
     case = cases.load(public_id=public_id)
     if case is None:
         abort(404)
@@ -98,7 +98,7 @@ def request_to_see(public_id: str, person: Person) -> tuple[Case, RequestAccess]
 
 
 def own_request(public_id: str, person: Person) -> Case:
-    """For the one who asked or is to get it. Others who may see it get 403, everybody else 404."""
+    """For the requester and the person it is for. Others who may see it get 403, everyone else 404."""
     case = cases.load(public_id=public_id)
     if case is None:
         abort(404)
@@ -119,8 +119,8 @@ _OWN_GRANT = (
 
 
 def own_grant(public_id: str, person: Person) -> tuple[Grant, App]:
-    """The newest grant of that app to the person, also one that has ended, so that they hear that it has; 404 when
-    they never had the app."""
+    """The person's newest grant of that app, also one that has ended, so that the page can say so; 404 when they never
+    had the app."""
     row = db.session.execute(_OWN_GRANT, {"public_id": public_id, "person": person.id}).first()
     if row is None:
         abort(404)
@@ -128,7 +128,7 @@ def own_grant(public_id: str, person: Person) -> tuple[Grant, App]:
 
 
 def request_to_decide(public_id: str) -> Case:
-    """Any request; who may decide it, the workflow says. What it says no to goes through `refuse_to_decide`."""
+    """Any request: the workflow checks who may decide it. When it refuses, call `refuse_to_decide`."""
     case = cases.load(public_id=public_id)
     if case is None:
         abort(404)
@@ -136,14 +136,14 @@ def request_to_decide(public_id: str) -> Case:
 
 
 def refuse_to_decide(case: Case, person: Person) -> None:
-    """404 for somebody who may not even see the request; returns for those who may and just cannot decide it."""
+    """Raise 404 if the person may not see the request. Return if they may see it but not decide it."""
     if not access_to(case, person).may_see:
         abort(404)
 
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """What a rightly signed link leads to."""
+    """What a link with a valid signature leads to."""
 
     link: ApprovalLink
     invitation: Invitation
@@ -154,18 +154,19 @@ class Invited:
 
     @property
     def is_newest(self) -> bool:
-        """Whether the link is of the invitation's present round; one of an earlier round only shows."""
+        """Whether the link is of the invitation's present round; a link of an earlier round shows but cannot decide."""
         return self.link.round == self.invitation.round
 
 
 def behind_link(token: str) -> Invited | None:
-    """One statement; None for a token that is not ours, for a person who was deactivated, and for a link that went to
-    an address which they no longer have."""
-    # Asked for a forged one, too, which then costs what one costs that is ours and leads nowhere.
+    """Look a link up in one statement. None for a forged token, a deactivated person, and a link that was sent to an
+    address that the person no longer has."""
+    # Query even for forged tokens, so that the response time does not reveal which tokens are genuine.
     link = links.read_approval(token) or ApprovalLink("", 0)
+    may_see = or_(visibility.was_invited(Step.request_id, Person.id), visibility.manages(Invitation.app_id, Person.id))
     row = db.session.execute(
         select(Invitation, Person, Step.request_id, select(Organisation.time_zone).scalar_subquery().label("zone"),
-               or_(sight.asked(Step.request_id, Person.id), sight.keeps(Invitation.app_id, Person.id)).label("may_see"))
+               may_see.label("may_see"))
         .join(Person, Person.id == Invitation.person_id)
         .join(Step, Step.id == Invitation.step_id)
         .where(Invitation.public_id == link.invitation, Invitation.shows_from <= link.round, Person.active)

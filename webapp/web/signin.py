@@ -21,7 +21,7 @@ from webapp.extensions import db, login
 from webapp.models import Organisation, Person, PersonSession
 from webapp.models.people import logo_url
 from webapp.operations import people as people_operations
-from webapp.queries import directory, owned, sessions
+from webapp.queries import directory, ownership, sessions
 from webapp.queries.approvals import waiting_for
 from webapp.runtime import trace
 from webapp.runtime.jsonlog import mask
@@ -40,7 +40,7 @@ _SIGNED_IN = (
         select(Organisation.time_zone).scalar_subquery().label("organisation_zone"),
         select(Organisation.logo_hash).scalar_subquery().label("logo_hash"),
         waiting_for(Person.id).label("waiting"),
-        owned.owns_any(Person.id).label("owns"),
+        ownership.owns_any(Person.id).label("owns"),
     )
     .join(Person, Person.id == PersonSession.person_id)
     .where(
@@ -249,7 +249,7 @@ def _app_owner_only() -> Response | None:
     user = signed_in()
     answer = _sign_in_first()
     public_id = cast(dict[str, str], request.view_args)["public_id"]
-    if user is not None and not (user.person.is_admin or owned.owns(public_id, user.person.id)):
+    if user is not None and not (user.person.is_admin or ownership.owns(public_id, user.person.id)):
         abort(404)
     return answer
 

@@ -1,4 +1,4 @@
-"""Pending requests of which others are asked than those who can decide them now. There should be none."""
+"""Finds pending requests whose invited people differ from the people who may decide. There should be none."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """Of a page of pending requests: `wrong` are the ids of those whose approvers were not asked, or whom others than
-    their approvers could decide; `last` is the last id that was looked at, None at the end."""
+class WrongInvitations:
+    """`wrong` are the ids of requests whose approvers were not invited, or that others than their approvers could
+    decide; `last` is the last id that was checked, None at the end."""
 
     wrong: list[int]
     last: int | None
 
 
-def look(*, after: int = 0, only: Collection[int] | None = None) -> Looked:
-    """The next requests behind the id `after`, or of those only `only`; in three statements.
+def find_wrong(*, after: int = 0, only: Collection[int] | None = None) -> WrongInvitations:
+    """Check the next page of requests after the id `after`, or only those of `only`; in three statements.
 
-    Without a lock, so what is decided at this moment may be among the wrong ones: look at those once more.
+    Takes no lock, so a request that is decided at this moment may be reported as wrong: check those again.
     """
     query = (
         select(Step.id, Step.request_id, Step.tier, Step.approver_person_id, Step.approver_group_id,
@@ -64,4 +64,4 @@ def look(*, after: int = 0, only: Collection[int] | None = None) -> Looked:
                                without=frozenset({row.asked_by_id, row.for_person_id}))  # fmt: skip
         if set(deciders.people) != asked.get(row.id, set()) or deciders.tier.value != row.tier:
             wrong.append(row.request_id)
-    return Looked(wrong, rows[-1].request_id if len(rows) == PAGE else None)
+    return WrongInvitations(wrong, rows[-1].request_id if len(rows) == PAGE else None)

@@ -1,7 +1,7 @@
-"""Who may see a request that they were asked about, as conditions for statements.
+"""Who may see a request, as SQL conditions.
 
-Seeing follows the right: who left the group, or was replaced, sees no more than who was never asked; what somebody
-decided stays theirs to see. Owners and admins see the requests of their apps, whoever was asked.
+People who left the approving group or were replaced as approver can no longer see the request, unless they decided it
+themselves. Owners and admins see all requests for their apps.
 """
 
 from typing import Any
@@ -12,9 +12,9 @@ from sqlalchemy.orm import aliased
 from webapp.models import App, Decision, Invitation, Membership, Person, Step
 
 
-def stands(invitation: Any, step: Any) -> ColumnElement[bool]:
-    """Of an invitation and its step: the person may decide it, could when it was decided and has not left since, or
-    decided it."""
+def may_still_see(invitation: Any, step: Any) -> ColumnElement[bool]:
+    """Of an invitation and its step: the person may decide the step, is still its approver after somebody else decided
+    it, or decided it."""
     return or_(
         invitation.live,
         step.approver_person_id == invitation.person_id,
@@ -23,8 +23,8 @@ def stands(invitation: Any, step: Any) -> ColumnElement[bool]:
     )
 
 
-def asked(request_id: Any, person_id: Any) -> ColumnElement[bool]:
-    """The person was asked about the request, and may see it still."""
+def was_invited(request_id: Any, person_id: Any) -> ColumnElement[bool]:
+    """The person was invited to decide the request and may still see it."""
     invitation, step = aliased(Invitation), aliased(Step)
     return (
         exists()
@@ -32,13 +32,13 @@ def asked(request_id: Any, person_id: Any) -> ColumnElement[bool]:
             invitation.request_id == request_id,
             invitation.person_id == person_id,
             step.id == invitation.step_id,
-            stands(invitation, step),
+            may_still_see(invitation, step),
         )
         .correlate_except(invitation, step)
     )
 
 
-def keeps(app_id: Any, person_id: Any) -> ColumnElement[bool]:
+def manages(app_id: Any, person_id: Any) -> ColumnElement[bool]:
     """The person is an admin, or owns the app."""
     admin, owned, member = aliased(Person), aliased(App), aliased(Membership)
     in_owner_group = _is(member, member.group_id == owned.owner_group_id, member.person_id == person_id)
@@ -49,5 +49,5 @@ def keeps(app_id: Any, person_id: Any) -> ColumnElement[bool]:
 
 
 def _is(table: Any, *conditions: Any) -> ColumnElement[bool]:
-    # Told in full: by itself SQLAlchemy finds tables of the next statement around it only.
+    # Name the tables: SQLAlchemy by itself correlates only with the next enclosing statement.
     return exists().where(*conditions).correlate_except(table)

@@ -17,7 +17,7 @@ from webapp.extensions import db
 from webapp.models import App, Grant, Person
 from webapp.operations import apps, grants, groups, people
 from webapp.operations.errors import Conflict
-from webapp.queries import own_access
+from webapp.queries import self_opened
 from webapp.workflow.entitlements import Entitlement
 
 EMPTY = Entitlement("role", "Role", "choice", ("Reader", "Writer"), default="Reader")
@@ -156,7 +156,7 @@ def test_who_puts_themselves_into_the_group_that_sees_it(company: Company) -> No
 def test_the_only_admin_runs_a_company_and_it_is_marked(company: Company) -> None:
     figma = factories.app("Figma", company.ana)
     approval(figma, False, company.adam)
-    own = own_access.of(figma, factories.revision_of(figma), company.adam.id)
+    own = self_opened.find(figma, factories.revision_of(figma), company.adam.id)
     assert own is not None and own.is_alone
     add(company.adam, figma)
     assert events("grant.added")[-1]["facts"]["alone"] is True

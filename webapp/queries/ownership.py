@@ -1,4 +1,4 @@
-"""The apps that somebody answers for: as a person, or as a member of the group that owns them."""
+"""Which apps a person owns: directly, or as a member of the owning group."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from webapp.models import App, Membership
 
 
 def owned_by(person_id: Any) -> Any:
-    """The condition that an app is the person's to answer for."""
+    """The condition that the person owns the app."""
     groups = select(Membership.group_id).where(Membership.person_id == person_id)
     return or_(App.owner_person_id == person_id, App.owner_group_id.in_(groups))
 
 
 def owns_any(person_id: Any) -> Any:
-    """The condition that there is such an app in use. Two look-ups, each by an index."""
+    """The condition that the person owns an app in use. Two look-ups, each by an index."""
     in_use = App.archived_at.is_(None)
     return or_(
         exists().where(App.owner_person_id == person_id, in_use),
@@ -30,5 +30,5 @@ _OWNS = select(
 
 
 def owns(public_id: str, person_id: int) -> bool:
-    """Whether this app is in use and theirs."""
+    """Whether the person owns this app and it is in use."""
     return bool(db.session.scalar(_OWNS, {"public_id": public_id, "person": person_id}))

@@ -1,8 +1,8 @@
-"""Who opened an app to themselves: they get it by the word of another owner or an admin only.
+"""Finds people who opened an app to themselves: only another owner or an admin may give it to them.
 
-An app without approval is open to those who see it. Whoever made it so, by a rule that gives it without approval or
-gives more (another default), by turning Requestable on, by choosing an audience that let themselves in, or by putting
-themselves into a group that sees it, cannot add it; once somebody else has done the same again, it is their word.
+Everyone who sees an app without approval can add it. So the person who turned approval off or changed the defaults,
+turned Requestable on, chose an audience that includes themselves, or added themselves to a group that sees the app
+cannot add it. When somebody else makes the same change again, the rule no longer applies.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """`did` is what the person did, as "turned off approval for Figma"; `others` are the names of those whose word
-    it takes."""
+class SelfOpened:
+    """`did` says what the person did, as "turned off approval for Figma"; `others` are the names of the owners and
+    admins who can give them the app."""
 
     did: str
     others: tuple[str, ...]
 
     @property
     def is_alone(self) -> bool:
-        """There is nobody else: no other owner and no other admin."""
+        """Whether there is no other owner and no other admin."""
         return not self.others
 
     @property
@@ -38,10 +38,10 @@ class Own:
         return f"You {self.did}, so someone else has to give you access. Ask {names}."
 
 
-def of(app: App, revision: PolicyRevision, person: int) -> Own | None:
-    """None: nobody opened it to themselves, or it was somebody else. Up to four statements."""
+def find(app: App, revision: PolicyRevision, person: int) -> SelfOpened | None:
+    """What this person did to open the app to themselves; None if nothing. Up to four statements."""
     did = _did(app, revision, person)
-    return Own(did, others(app, person)) if did else None
+    return SelfOpened(did, others(app, person)) if did else None
 
 
 def _did(app: App, revision: PolicyRevision, person: int) -> str:
@@ -83,7 +83,7 @@ def _author(app_id: int, revision: PolicyRevision) -> tuple[int | None, bool]:
 
 
 def gives(policy: Policy) -> object:
-    """What somebody gets by adding the app; None: nothing without an approval."""
+    """What a person gets by adding the app; None when it needs approval."""
     return None if policy.approval_required else to_json(policy.defaults())
 
 
