@@ -3,28 +3,21 @@
 The link shows; a session, or the code of the mail, decides. Opening any of these pages changes nothing.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import approval_chain, clock, links
-from webapp.approver.settled import settlement
+from webapp import clock, links
+from webapp.approver.decision_page import Reader, show
 from webapp.delivery import outbox
 from webapp.extensions import db, limiter
-from webapp.models import Person
 from webapp.operations import approval_codes, decisions, proofs
 from webapp.operations import people as people_operations
 from webapp.operations.errors import CodeRefused, Conflict, Invalid, LinkClosed, SignInRequired
 from webapp.operations.proofs import Proof
-from webapp.queries import approvals, cases, chains, story
-from webapp.queries.app_summaries import app_summary
+from webapp.queries import approvals, cases
 from webapp.queries.cases import Case
-from webapp.queries.chains import Who
-from webapp.queries.dashboard import in_words
 from webapp.queries.sessions import live_browser
 from webapp.runtime import trace
 from webapp.text import whole_number
@@ -32,10 +25,8 @@ from webapp.web import access, cookies, htmx
 from webapp.web.access import Invited
 from webapp.web.presentation import now, read_as, times
 from webapp.web.signin import anyone, hold, me, people, signed_in
-from webapp.workflow.entitlements import as_typed
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
-from webapp.workflow.policy import MESSAGE_LIMIT
-from webapp.workflow.states import Assurance, RequestState, Verdict
+from webapp.workflow.states import RequestState, Verdict
 
 bp = Blueprint("approver", __name__)
 
@@ -93,31 +84,12 @@ def _after(text: str) -> tuple[datetime, int] | None:
 # The decision page
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Who reads a decision page, and by what right.
-
-    `person` None: somebody with a link for a person other than the one who is signed in.
-    """
-
-    person: Person | None
-    token: str = ""
-    invited: Invited | None = None
-    has_session: bool = False
-    remembered: bool = False
-
-    @property
-    def address(self) -> str:
-        """Where the page and its forms live: below the link, or below the request."""
-        return f"/decide/{self.token}" if self.token else ""
-
-
 @bp.get("/approvals/<public_id>")
 @people
 def decide(public_id: str) -> AnyResponse:
     """The decision page, signed in."""
     case, _ = access.request_to_see(public_id, me())
-    return _page(case, Reader(me(), has_session=True))
+    return show(case, Reader(me(), has_session=True))
 
 
 @bp.post("/requests/<public_id>/approval")
@@ -150,7 +122,7 @@ def link(token: str) -> AnyResponse:
         return _sent_to_another(reader, case)
     if not _may_see(reader):
         return _invalid(left=True)
-    return _page(case, reader)
+    return show(case, reader)
 
 
 @bp.post("/decide/<token>/approval")
@@ -187,7 +159,7 @@ def new_code(token: str) -> AnyResponse:
     if not _may_see(reader):
         return _invalid(left=True)
     if not reader.invited.is_newest:
-        return _page(case, reader, note="We have already sent you a new code. Check the latest email.", status=409)
+        return show(case, reader, note="We have already sent you a new code. Check the latest email.", status=409)
     invitation = reader.invited.invitation
     is_closed = invitation.wrong_codes >= approval_codes.WRONG_CODES
     try:
@@ -197,12 +169,12 @@ def new_code(token: str) -> AnyResponse:
             approval_codes.mail_same_code(case, invitation, now=now())
     except (Conflict, WorkflowError) as error:
         db.session.rollback()
-        return _page(_fresh(case), reader, note=str(error), status=409)
+        return show(_fresh(case), reader, note=str(error), status=409)
     outbox.commit()
     name = reader.invited.person.name
     if not is_closed:
         # The form stays, with what was typed: it waits for the code.
-        return _page(case, reader, done=f"Email sent again to {name}. The link and code are the same.")
+        return show(case, reader, done=f"Email sent again to {name}. The link and code are the same.")
     flash(
         f"We have sent {name} a new link and code. The link you used can no longer be used to decide.",
         "done",
@@ -280,14 +252,14 @@ def _decide(case: Case, reader: Reader, verdict: Verdict) -> AnyResponse:
             step_id=whole_number(request.form.get("step", "")), now=now(),
         )  # fmt: skip
     except LinkClosed:
-        return _page(case, reader, status=409)
+        return show(case, reader, status=409)
     except SignInRequired:
-        return _page(case, reader, status=403)
+        return show(case, reader, status=403)
     except CodeRefused as error:
         if error.is_counted:
             outbox.commit()
         errors = {"code": str(error)} if str(error) else None
-        return _page(case, reader, errors=errors, wants_code=error.is_missing, status=422)
+        return show(case, reader, errors=errors, wants_code=error.is_missing, status=422)
     except ReasonMissing as error:
         return _refused(case, reader, {"reason": str(error)})
     except Invalid as error:
@@ -305,7 +277,7 @@ def _decide(case: Case, reader: Reader, verdict: Verdict) -> AnyResponse:
         db.session.rollback()
         if not reader.token:
             access.refuse_to_decide(case, reader.person)
-        return _page(_fresh(case), reader, note=str(error), status=409)
+        return show(_fresh(case), reader, note=str(error), status=409)
     cookie = _remember_browser(reader) if proof.invitation is not None and request.form.get("remember") else ""
     outbox.commit()
     response = _go_to(reader.address or f"/approvals/{case.request.public_id}")
@@ -336,128 +308,7 @@ def _fresh(case: Case) -> Case:
 
 def _refused(case: Case, reader: Reader, errors: dict[str, str]) -> AnyResponse:
     db.session.rollback()
-    return _page(_fresh(case), reader, errors=errors, status=422)
-
-
-def _page(
-    case: Case,
-    reader: Reader,
-    *,
-    errors: dict[str, str] | None = None,
-    note: str = "",
-    done: str = "",
-    wants_code: bool = False,
-    status: int = 200,
-) -> AnyResponse:
-    """The decision page for somebody who may decide now, else the page that says how it stands. `note` says why
-    nothing was done, `done` what was; `wants_code`: only the code is missing."""
-    assert reader.person is not None
-    steps = chains.of_requests([case.request.id], reader=reader.person.id)[case.request.id]
-    state = settlement(
-        case, steps, reader.person, reader.invited, times(), has_session=reader.has_session,
-        settled_by=story.settled_by(case.request),
-    )  # fmt: skip
-    asker = Who(case.for_person.id, case.for_person.public_id, case.for_person.name)
-    context: dict[str, Any] = {
-        "case": case,
-        "reader": reader,
-        "asker": asker,
-        "note": note,
-        "done": done,
-        "nodes": approval_chain.chain_nodes(
-            app=case.app, requester=asker, asked_at=case.request.created_at,
-            state="expired" if case.is_overdue else case.request.state, settled_at=case.request.settled_at,
-            steps=steps, times=times(), reader=reader.person.id,
-        ),
-        "steps": steps,
-    }  # fmt: skip
-    if state is not None and htmx.is_fragment():
-        # The whole page is another one now.
-        address = reader.address or f"/approvals/{case.request.public_id}"
-        return htmx.redirect_whole_page(make_response("", status), address)
-    if state is not None:
-        context |= {"details": _set_values(case, reader), "owner": story.owner_of(case.app), "next": _next(reader)}
-        body = render_template("approver/settled.html", settlement=state, **context)
-        return make_response(body, status)
-    step = case.open_step
-    assert step is not None
-    context |= _form(case, reader, step.position, errors or {}, said=bool(note or done), wants_code=wants_code)
-    if htmx.is_fragment():
-        return make_response(render_template("approver/_decision.html", **context), status)
-    also, talk = approvals.also_has(case.for_person.id), story.comments(case.request.id)
-    context |= {
-        "also": [app_summary(row) for row in also],
-        "also_here": sum(1 for row in also if row.category == case.app.category),
-        "earlier": approvals.asked_before(case.app.id, case.for_person.id, without=case.request.id),
-        "decisions": [one for one in steps if one.decided_by is not None],
-        "comments": talk.moments,
-        "more_was_written": bool(talk.earlier),
-        "names": {asker.id: asker.name} | {one.decided_by.id: one.decided_by.name for one in steps if one.decided_by},
-        "others": [who.name for one in steps if one.state == "open" for who in one.asked if who.id != reader.person.id],
-    }
-    return make_response(render_template("approver/decide.html", **context), status)
-
-
-def _next(reader: Reader) -> approvals.PendingApproval | None:
-    """What else waits for whoever is signed in; a link alone says nothing of other requests."""
-    user = signed_in()
-    if user is None or not reader.has_session or not user.waiting:
-        return None
-    turns = approvals.waiting(user.person.id, limit=0)
-    return turns[0] if turns else None
-
-
-def _set_values(case: Case, reader: Reader) -> str:
-    """What is set among the fields that the reader may see: by a link, those of its step and no others."""
-    assert reader.person is not None
-    if reader.invited is None:
-        positions = story.positions_of(case, reader.person.id)
-    else:
-        positions = [step.position for step in case.steps if step.id == reader.invited.invitation.step_id]
-    return in_words(case.policy.sheet_for_steps(positions, case.request.values))
-
-
-def _form(
-    case: Case, reader: Reader, position: int, errors: dict[str, str], *, said: bool, wants_code: bool
-) -> dict[str, Any]:
-    """What the decision form shows: the fields of this step with what was typed, and what proves who decides."""
-    assert case.open_step is not None
-    sheet = case.policy.sheet_for_step(position, case.request.values)
-    typed = {}
-    for one in sheet.writable:
-        key = one.entitlement.id
-        sent = request.form.getlist(f"field-{key}") if request.method == "POST" else None
-        typed[key] = sent if sent is not None else as_typed(one.current.value if one.current else None)
-    invitation = reader.invited.invitation if reader.invited else None
-    must_sign_in = not reader.has_session and case.policy.assurance is Assurance.SIGN_IN
-    by_code = not reader.has_session and not reader.remembered and not must_sign_in
-    code_closed = by_code and invitation is not None and invitation.wrong_codes >= approval_codes.WRONG_CODES
-    # Where the answer to what was sent stands, which on a phone is far below the top: the id of a note or a field.
-    answer_at = "said" if said else next(iter(errors), "")
-    if code_closed and request.method == "POST" and not said:
-        answer_at = "code-closed"
-    if wants_code:
-        answer_at = "code"
-    base = reader.address or f"/requests/{case.request.public_id}"
-    return {
-        "wants_code": wants_code,
-        "sheet": sheet,
-        "readable": [one for one in sheet.visible if one not in sheet.writable],
-        "typed": typed,
-        "errors": errors,
-        "step_id": case.open_step.id,
-        "due_at": case.open_step.due_at,
-        "base": base,
-        "form": request.form if request.method == "POST" else {},
-        "limit": MESSAGE_LIMIT,
-        "must_sign_in": must_sign_in,
-        "asks_code": by_code,
-        "code_closed": code_closed,
-        "answer_at": answer_at,
-        "tries_left": approval_codes.WRONG_CODES - invitation.wrong_codes if invitation else approval_codes.WRONG_CODES,
-        "tries": approval_codes.WRONG_CODES,
-        "sign_in_url": f"/sign-in?next={quote(f'/approvals/{case.request.public_id}')}",
-    }
+    return show(_fresh(case), reader, errors=errors, status=422)
 
 
 def _sent_to_another(reader: Reader, case: Case, *, status: int = 200) -> AnyResponse:

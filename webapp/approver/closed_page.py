@@ -1,4 +1,4 @@
-"""Honest words for a request that this reader has nothing (left) to decide on."""
+"""Explains why the reader cannot decide this request, or cannot any more: title, text and next step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ NOTHING_TO_DO = "You do not need to do anything."
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """`state` colours the seal: approved, denied, expired, cancelled or pending. `label` says whose words `quote` is.
-    `retry`: a newer link decides."""
+class ClosedMessage:
+    """`state` colours the seal: approved, denied, expired, cancelled or pending. `label` names the author of `quote`.
+    `retry`: a newer link can decide."""
 
     state: str
     title: str
@@ -26,7 +26,7 @@ class Settlement:
     retry: bool = False
 
 
-def settlement(
+def closed_message(
     case: Case,
     steps: Sequence[ChainStep],
     reader: Person,
@@ -34,9 +34,9 @@ def settlement(
     times: Times,
     *,
     has_session: bool,
-    settled_by: Who | None,
-) -> Settlement | None:
-    """None when the reader may decide the open step now. `settled_by`: who closed the request."""
+    closed_by: Who | None,
+) -> ClosedMessage | None:
+    """The message, or None when the reader may decide the open step now. `closed_by`: who cancelled the request."""
     asker, app = case.for_person.name, case.app.name
     first = asker.split()[0]
     state = case.request.state
@@ -44,18 +44,18 @@ def settlement(
     last = next((step for step in reversed(steps) if step.decided_by is not None), None)
     at = times.ago(case.request.settled_at) if case.request.settled_at else ""
     if state == "cancelled":
-        by = settled_by.name if settled_by is not None else asker
-        own = settled_by is None or settled_by.id in (case.request.for_person_id, case.request.asked_by_id)
+        by = closed_by.name if closed_by is not None else asker
+        own = closed_by is None or closed_by.id in (case.request.for_person_id, case.request.asked_by_id)
         lead = f"{first} no longer needs {app}." if own else f"{first} did not get access to {app}."
         label = f"Reason from {by}"
-        if settled_by is not None and settled_by.id == reader.id:
+        if closed_by is not None and closed_by.id == reader.id:
             by, label = "you", "Your reason"
         note = case.request.settled_note
-        return Settlement("cancelled", f"Cancelled by {by}, {at}", f"{lead} {NOTHING_TO_DO}", label, note)
+        return ClosedMessage("cancelled", f"Cancelled by {by}, {at}", f"{lead} {NOTHING_TO_DO}", label, note)
     if state == "expired" or case.is_overdue:
         step = next((one for one in steps if one.state in ("expired", "open")), None)
         when = times.due(step.due_at) if step is not None and step.due_at else at
-        return Settlement(
+        return ClosedMessage(
             "expired",
             f"Expired {when}",
             f"No decision was made by the deadline. {first} can request {app} again; you will then get a new email.",
@@ -75,22 +75,22 @@ def settlement(
             lead += f" {NOTHING_TO_DO}"
         kind = "Comment" if state == "approved" else "Reason"
         label = f"Your {kind.lower()}" if mine is last else f"{kind} from {last.decided_by.name}"
-        return Settlement(state, title, lead, label, last.comment)
+        return ClosedMessage(state, title, lead, label, last.comment)
     open_step = next((step for step in steps if step.state == "open"), None)
     if open_step is None:
-        return Settlement("pending", "This request is pending", "You do not need to do anything right now.")
-    # A link stands for one step; a session may decide whichever step is open for the person.
+        return ClosedMessage("pending", "This request is pending", "You do not need to do anything right now.")
+    # A link can decide its own step only; a session can decide any step that is open for the person.
     is_asked = any(who.id == reader.id for who in open_step.asked) and (
         has_session or (invited is not None and invited.invitation.step_id == open_step.id)
     )
     if reader.id in (case.request.for_person_id, case.request.asked_by_id):
-        return Settlement("pending", waiting(open_step), "This is your own request, so someone else has to decide.")
+        return ClosedMessage("pending", waiting(open_step), "This is your own request, so someone else has to decide.")
     if not is_asked:
         now_with = waiting(open_step)
         if mine is not None:
             verb = "approved" if mine.verdict == "approved" else "denied"
             when = times.ago(mine.decided_at) if mine.decided_at else ""
-            return Settlement(
+            return ClosedMessage(
                 "pending",
                 f"You {verb} this, {when}",
                 f"{now_with}. {NOTHING_TO_DO}",
@@ -104,9 +104,9 @@ def settlement(
         if settled is not None and settled.decided_by is not None:
             when = times.ago(settled.decided_at) if settled.decided_at else ""
             lead = f"{settled.decided_by.name} already approved your step {when}."
-        return Settlement("pending", now_with + (f": {who}" if who and open_step.group_name else ""), lead)
+        return ClosedMessage("pending", now_with + (f": {who}" if who and open_step.group_name else ""), lead)
     if invited is not None and not invited.is_newest and not has_session:
-        return Settlement(
+        return ClosedMessage(
             "pending",
             "There is a newer email",
             "This link can no longer be used to decide. Open the latest email or sign in.",
