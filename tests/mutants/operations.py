@@ -118,7 +118,7 @@ MUTANTS = [
         [
             Change(
                 "webapp/queries/visibility.py::was_invited",
-                "step.id == invitation.step_id, stands(invitation, step)",
+                "step.id == invitation.step_id, may_still_see(invitation, step)",
                 "step.id == invitation.step_id",
             ),
         ],
