@@ -1,10 +1,10 @@
-"""The worker: sends mails when the bell rings, and keeps the timetable. `python worker.py`; run as many as you like.
+"""The worker: sends emails when it is woken, and keeps the timetable. `python worker.py`; run as many as you like.
 
-One process, in three threads. The main thread is RQ's SimpleWorker on the one queue: it runs a job where it stands.
-Forking for each job, as RQ's Worker does, costs 12 ms for a job that takes 10, and leaves a work horse behind when
-its parent is killed; here kill -9 takes everything with it. What that loses is a bell: the notice is in the database,
-its lease runs out, and a sweep finds it. The two other threads sweep every 30 s and write the heartbeat every 10 s,
-straight in this process, so that mails go out while the broker is down, too.
+One process with a few threads. The main thread is RQ's SimpleWorker on the one queue, which runs jobs in this process.
+RQ's Worker forks for each job, which costs 12 ms for a job of 10 ms and leaves a child behind when its parent is
+killed; here kill -9 ends everything. What that loses is a job: the notice is in the database, its lease ends, and a
+sweep finds it. The other threads write the heartbeat every 10 s and sweep every 30 s, so that emails go out while the
+broker is down, too. Each channel has a thread of its own for its sweep: none waits for the receiver of another.
 """
 
 import logging
@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -51,7 +52,7 @@ class TooOld(Exception):
 class Worker(SimpleWorker):
     """RQ's worker with the app's context around each job, and one way to stop it."""
 
-    # Seconds; RQ's own is 60, in which nobody would hear the bell after the broker is back.
+    # Seconds; RQ's own is 60, for which no job would be taken after the broker is back.
     max_connection_wait_time = 5.0
     log_result_lifespan = False
 
@@ -83,7 +84,7 @@ class Worker(SimpleWorker):
             return super().perform_job(*args, **kwargs)
 
     def stop(self) -> None:
-        """From the signal handler, in the main thread: at once when waiting for the bell, else after the job."""
+        """Called by the signal handler in the main thread: ends at once while waiting for a job, else after it."""
         self._stop_requested = True
         if self.waiting:
             raise StopRequested
@@ -108,7 +109,8 @@ class Process:
         self.name = f"{socket.gethostname()}:{os.getpid()}"[-120:]
         self.worker: Worker | None = None
         self.refusal = ""
-        self.sweeper = self._every(float(os.environ.get("COUNTERSIGN_SWEEP_SECONDS") or SWEEP_SECONDS), self._sweep)
+        seconds = float(os.environ.get("COUNTERSIGN_SWEEP_SECONDS") or SWEEP_SECONDS)
+        self.sweepers = [self._every(seconds, partial(self._sweep, sweep)) for sweep in jobs.SWEEPS.values()]
         self.beater = self._every(BEAT_SECONDS, lambda: jobs.beat(self.name))
 
     def run(self) -> None:
@@ -119,25 +121,27 @@ class Process:
         os.set_blocking(asks, False)
         signal.set_wakeup_fd(asks, warn_on_full_buffer=False)
         threading.Thread(target=_end_in_time, args=(asked, threading.get_ident()), daemon=True).start()
-        for thread in (self.beater, self.sweeper):
+        for thread in (self.beater, *self.sweepers):
             thread.start()
         log.info("The worker runs.", extra={"worker": self.name})
         wait = 0.5
         while not jobs.stopping.is_set():
             began = time.monotonic()
-            self._answer_the_bell()
+            self._take_jobs()
             # While the broker is away, less and less often; each try is a line in the log.
             wait = min(wait * 2, Worker.max_connection_wait_time) if time.monotonic() - began < 10 else 0.5
             self._pause(wait)
-        self.sweeper.join(END_AFTER)
+        until = time.monotonic() + END_AFTER
+        for sweeper in self.sweepers:
+            sweeper.join(max(0, until - time.monotonic()))
         log.info("The worker has stopped.", extra={"worker": self.name})
 
-    def _sweep(self) -> None:
-        """jobs.sweep, unless the database was upgraded behind us: code of another version must not work on it."""
+    def _sweep(self, sweep: Callable[[], None]) -> None:
+        """Runs it, unless the database was upgraded behind us: code of another version must not work on it."""
         if self.refuses():
             os.kill(os.getpid(), signal.SIGTERM)
         else:
-            jobs.sweep()
+            sweep()
 
     def refuses(self) -> bool:
         """Whether the database is of another version than this code, which is then the reason to end."""
@@ -147,7 +151,7 @@ class Process:
             log.critical("The worker cannot work.", extra={"error": self.refusal})
         return bool(self.refusal)
 
-    def _answer_the_bell(self) -> None:
+    def _take_jobs(self) -> None:
         """RQ's loop, until it ends because of us or because of the broker."""
         try:
             with connect(self.settings.redis_url, timeout=5) as probe:

@@ -186,7 +186,7 @@ def test_what_was_rolled_back_is_not_told_mailed_or_rung(
     company: Company, lines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[int] = []
-    monkeypatch.setattr(outbox, "ring", lambda: rung.append(1))
+    monkeypatch.setattr(outbox, "wake_workers", lambda channel: rung.append(1))
     notices = rows("notices")
     people.invite(email="eve@example.com", name="Eve", actor=company.adam, now=clock.now())
     db.session.rollback()

@@ -40,7 +40,7 @@ def test_a_broker_that_is_away_is_one_line_a_minute_and_no_traceback(
     app = create_app(make_settings(tmp_path, f"sqlite:///{tmp_path / 'x.db'}", "redis://127.0.0.1:9/0"))
     with app.app_context():
         for _ in range(20):
-            outbox.ring()
+            outbox.wake_workers()
     queue, limiter = logging.getLogger("rq.worker"), logging.getLogger("flask-limiter")
     for seconds in range(20):
         queue.error("Worker abc: could not connect to Redis instance: no. retrying in %d seconds...", seconds)

@@ -27,7 +27,7 @@ from webapp.runtime import failpoints
 
 # Each point, and the kind of process that has to pass it.
 WHERE = {
-    "commit.before": "web", "commit.after": "web", "bell.after": "web", "audit.in-append": "web",
+    "commit.before": "web", "commit.after": "web", "wake.after": "web", "audit.in-append": "web",
     "person.in-deactivation": "web", "policy.in-save": "web",
     "mail.claimed": "worker", "mail.after-rcpt": "worker", "mail.before-mark": "worker", "mail.after-mark": "worker",
     "expiry.in-batch": "worker",
@@ -183,7 +183,7 @@ class Round:
             self._upgrade_killed()
             return
         before = len(self.stack.killed(point))
-        often = point.startswith(("commit", "bell", "audit", "mail"))
+        often = point.startswith(("commit", "wake", "audit", "mail"))
         self.stack.arm(point, self.dice.randint(1, self.plan.passings) if often else 1, WHERE[point])
         until = time.monotonic() + POINT_WITHIN
         while time.monotonic() < until:

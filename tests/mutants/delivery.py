@@ -7,7 +7,7 @@ MUTANTS = [
         "the-worker-is-told-before-the-commit",
         "The worker is told of a mail before the change that causes it is committed.",
         "tests/test_audit.py tests/operations/test_submit.py",
-        [Change("webapp/delivery/outbox.py::post", "db.session.flush()", "db.session.flush()\nring()")],
+        [Change("webapp/delivery/outbox.py::post", "db.session.flush()", "db.session.flush()\nwake_workers()")],
     ),
     Mutant(
         "a-cancelled-request-still-mails",
@@ -34,10 +34,10 @@ MUTANTS = [
         "tests/mail/test_sending.py",
         [
             Change(
-                "webapp/delivery/outbox.py::held",
-                "Notice.id.in_(filled(one.id for one in claims)), "
-                'Notice.state == "leased", Notice.lease == claims[0].lease, Notice.lease_until > db_now()',
-                "Notice.id.in_(filled(one.id for one in claims))",
+                "webapp/delivery/lease.py::is_ours",
+                "table.id.in_(filled(one.id for one in claims)), "
+                'table.state == "leased", table.lease == claims[0].lease, table.lease_until > db_now()',
+                "table.id.in_(filled(one.id for one in claims))",
             ),
         ],
     ),
@@ -72,8 +72,8 @@ MUTANTS = [
         "tests/mail/test_stops.py",
         [
             Change(
-                "webapp/delivery/outbox.py::give_back",
-                "lease_until=None, tries=Notice.tries - 1, **values",
+                "webapp/delivery/lease.py::give_back",
+                "lease_until=None, tries=table.tries - 1, **values",
                 "lease_until=None, **values",
             ),
         ],

@@ -33,7 +33,7 @@ Act = Callable[[], object]
 @pytest.fixture(autouse=True)
 def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
     """The broker has no part in these races, and thousands of bells take time."""
-    monkeypatch.setattr(outbox, "ring", lambda: None)
+    monkeypatch.setattr(outbox, "wake_workers", lambda channel: None)
 
 
 def at_once(app: Flask, *acts: Act) -> list[object]:

@@ -130,7 +130,7 @@ def test_a_duplicate_takes_nothing_with_it(company: Company, place: Callable[[Co
                                            monkeypatch: Patch) -> None:  # fmt: skip
     act = place(company, monkeypatch)
     rung: list[int] = []
-    monkeypatch.setattr(outbox, "ring", lambda: rung.append(1))
+    monkeypatch.setattr(outbox, "wake_workers", lambda channel: rung.append(1))
     lines, told, counted = len(events()), len(mails()), {table: rows(table) for table in ("people", "apps", "groups")}
     people.invite(email="eve@example.com", name="Eve First", actor=company.adam, now=clock.now())
     with pytest.raises((Conflict, Invalid)):
@@ -146,7 +146,7 @@ def test_a_duplicate_takes_nothing_with_it(company: Company, place: Callable[[Co
 
 def test_a_batch_of_three_keeps_the_first_and_the_third(company: Company, monkeypatch: Patch) -> None:
     rung: list[int] = []
-    monkeypatch.setattr(outbox, "ring", lambda: rung.append(1))
+    monkeypatch.setattr(outbox, "wake_workers", lambda channel: rung.append(1))
     lines, refused = len(events()), []
     for number, email in enumerate(("one@example.com", "one@example.com", "three@example.com"), 1):
         try:

@@ -1,5 +1,5 @@
-"""What a worker does: send what is due, end what is overdue, say that it lives. Every job may run any number of
-times, at the same time, anywhere; none of them carries anything but its name."""
+"""What a worker does: send what is due, end what is overdue, write its heartbeat. Every job may run any number of
+times, at the same time, on any machine; a job has no arguments."""
 
 import logging
 import threading
@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from webapp import clock, notices
 from webapp.database.transactions import reading
 from webapp.delivery import mail, outbox, stops
+from webapp.delivery.lease import LEASE_SECONDS, Claim
 from webapp.delivery.mail import smtp
 from webapp.delivery.mail.answers import Fault
-from webapp.delivery.outbox import Claim
+from webapp.delivery.outbox import Channel
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.models.notices import Cause
@@ -27,43 +28,42 @@ from webapp.runtime import failpoints, trace
 BATCH = 20
 EXPIRE_BATCH = 500
 DRAIN_SECONDS = 200
-# A sweep that sends looks this often for what is overdue meanwhile.
+# While a sweep sends, it ends overdue requests this often.
 EXPIRE_SECONDS = 10
-# With this much of the lease used up, what is left of a batch is given back: a message may take almost half of it.
-BATCH_SECONDS = outbox.LEASE_SECONDS / 2
+# After this time the rest of a batch is given back: sending one message may take almost half of the lease.
+BATCH_SECONDS = LEASE_SECONDS / 2
 HEARTBEAT_DAYS = 1
 
 NOT_CREATED = "The email could not be created. See the worker log."
 
-# Set when this process has to end: what is in hand is finished, nothing new is begun.
+# Set when this process has to end: the email that is being sent is finished, nothing new is begun.
 stopping = threading.Event()
 
 log = logging.getLogger("countersign.jobs")
 
 
-# One conversation at a time in a process, whichever of its threads holds it: killed, it leaves one mail between the
-# server's yes and the mark, and not two.
+# One SMTP conversation per process, so that a crash leaves at most one email accepted but not marked as sent.
 _sending = threading.Lock()
 
 
 @trace.work()
 def drain() -> None:
-    """Sends what is due until nothing is left, or 200 s are over: then it rings for somebody to go on."""
+    """Sends what is due until nothing is left, or for 200 s: then it queues itself again."""
     with _sending:
         if _drain(DRAIN_SECONDS):
-            outbox.ring()
+            outbox.wake_workers()
 
 
 def _drain(seconds: float) -> bool:
-    """True: the time was over before the queue was empty."""
+    """Returns True if the time was over before the outbox was empty."""
     until = time.monotonic() + seconds
     _settle()
     while not stopping.is_set():
         claims = outbox.claim(BATCH)
         if not claims and stops.is_my_turn():
-            claims = outbox.claim_one()
+            claims = outbox.claim_probe()
             if not claims:
-                _look_at_the_server()
+                _probe_the_server()
         if claims:
             failpoints.at("mail.claimed")
         if not claims or not _send(claims):
@@ -75,7 +75,7 @@ def _drain(seconds: float) -> bool:
 
 @trace.work()
 def sweep() -> None:
-    """Ends what is overdue, anchors the record, once a day looks who is asked, then sends what no bell announced."""
+    """Ends overdue requests, anchors the record, checks daily who is asked, then sends what no job was queued for."""
     db.session.connection()  # from here on our clock goes by the database's
     _expire()
     while not stopping.is_set() and keys.renew_orphaned(now=clock.now()):
@@ -98,6 +98,10 @@ def sweep() -> None:
         if not is_more:
             return
         _expire()
+
+
+# Channel → its sweep, each of which runs in a thread of its own.
+SWEEPS = {Channel.MAIL: sweep}
 
 
 def _expire() -> None:
@@ -146,7 +150,7 @@ def anchor() -> None:
 
 
 def beat(name: str) -> None:
-    """Says that the worker `name` lives, on the database's clock."""
+    """Writes the heartbeat of the worker `name`, by the database's clock."""
     mine = update(Heartbeat).where(Heartbeat.name == name).values(at=db_now())
     seen = db.session.execute(mine, execution_options={"synchronize_session": False})
     if not seen.rowcount:  # type: ignore[attr-defined]
@@ -158,19 +162,19 @@ def beat(name: str) -> None:
 
 
 def _send(claims: Sequence[Claim]) -> bool:
-    """One batch over one connection. False: the mail server takes nothing, or we have to end."""
+    """Sends one batch over one connection. Returns False if the mail server takes nothing, or this process ends."""
     left = list(claims)
     try:
         return _send_all(left)
     except Exception:
-        # Whatever it is: those whose turn had not come lose no attempt by it.
+        # Those that were not tried lose no attempt by it.
         db.session.rollback()
         _write(lambda: outbox.give_back(left))
         raise
 
 
 def _send_all(left: list[Claim]) -> bool:
-    """Takes each out of `left` as soon as what becomes of it is known."""
+    """Removes each from `left` as soon as it is sent or marked."""
     began = time.monotonic()
     left[:] = drop_obsolete(left)
     if not left:
@@ -190,7 +194,7 @@ def _send_all(left: list[Claim]) -> bool:
 
 
 def _stop(left: list[Claim], error: smtp.Unusable) -> bool:
-    """It is not these mails' fault: they wait, and lose no attempt. Always False."""
+    """The mail server is at fault: these emails wait and lose no attempt. Always returns False."""
     if not stopping.is_set():
         log.warning("The mail server takes nothing; emails wait.", extra={"error": str(error), "cause": error.cause})
         stops.begin(error.cause, str(error))
@@ -200,8 +204,8 @@ def _stop(left: list[Claim], error: smtp.Unusable) -> bool:
     return False
 
 
-def _look_at_the_server() -> None:
-    """Nothing is due that could show whether the mail server is there again, so we only say hello."""
+def _probe_the_server() -> None:
+    """Connects without an email, when none is due that could show whether the mail server is back."""
     with smtp.connect() as connection:
         try:
             connection.open()
@@ -212,7 +216,7 @@ def _look_at_the_server() -> None:
 
 
 def _facts(left: list[Claim]) -> dict[int, Facts]:
-    """What the mails say. One that cannot be read is marked and taken out of `left`; the others go on."""
+    """Loads what the emails say. One that cannot be read is marked failed and taken out of `left`."""
     try:
         with reading():
             return mails.load([one.id for one in left])
@@ -234,12 +238,12 @@ def _facts(left: list[Claim]) -> dict[int, Facts]:
     return found
 
 
-# What could not be written because the database was out of reach; `_sending` guards it.
+# Marks that could not be written because the database was out of reach; guarded by `_sending`.
 _unwritten: list[Callable[[], object]] = []
 
 
 def _write(change: Callable[[], object]) -> None:
-    """Writes what becomes of mails; when the database is out of reach, the next drain does it first of all."""
+    """Marks emails. If the database is out of reach, the next drain does it before anything else."""
     try:
         change()
     except DBAPIError:
@@ -272,8 +276,8 @@ def drop_obsolete(claims: Sequence[Claim]) -> Sequence[Claim]:
 
 
 def _send_one(left: list[Claim], batch: dict[int, Facts], connection: smtp.Connection) -> None:
-    """Looks whether the first of them is ours and still so, sends it, and marks it. No transaction is open meanwhile.
-    Raises Unusable when the server would say the same to any other."""
+    """Sends the first of them if it is still ours and not obsolete, and marks it. No transaction is open meanwhile.
+    Raises Unusable when the server would answer any other email the same."""
     facts = batch[left[0].id]
     with trace.part(facts.notice.cause, **_about(facts)):
         _send_first(left, facts, connection)
@@ -293,8 +297,8 @@ def _send_first(left: list[Claim], facts: Facts, connection: smtp.Connection) ->
         if now is not None:
             _write(lambda: outbox.mark_obsolete({claim: reason}))
             log.info("An email is no longer needed.", extra={"kind": facts.notice.kind, "reason": reason})
-        if claim.alone:
-            stops.hurry()  # this one has found nothing out
+        if claim.is_probe:
+            stops.hurry()  # nothing was sent, so the next probe is made now
         return
     details = {"kind": facts.notice.kind, "tries": claim.tries}
     error, for_good = "", False
@@ -313,10 +317,10 @@ def _send_first(left: list[Claim], facts: Facts, connection: smtp.Connection) ->
         error, for_good = str(wrong), True
     except smtp.Refused as refused:
         if stopping.is_set():
-            raise smtp.Unusable(str(refused), Cause.BUSY) from refused  # cut because we end
+            raise smtp.Unusable(str(refused), Cause.BUSY) from refused  # cut because this process ends
         answer = refused.answer
-        # Of any email, as it seems. When others got through since the server said that of this one, it is this one.
-        if answer.cause is not None and (claim.alone or not claim.failed):
+        # It would refuse any email, unless an earlier attempt of this one failed: then this email is at fault.
+        if answer.cause is not None and (claim.is_probe or not claim.failed):
             raise smtp.Unusable(str(refused), answer.cause, answered=True) from refused
         error, for_good = str(refused), answer.fault is Fault.RECIPIENT
     except Exception:
@@ -332,5 +336,5 @@ def _send_first(left: list[Claim], facts: Facts, connection: smtp.Connection) ->
         _write(lambda: outbox.mark_sent(claim, said))
         failpoints.at("mail.after-mark")
         log.info("A mail was accepted.", extra=details)
-    if claim.alone:
+    if claim.is_probe:
         stops.end()

@@ -1,34 +1,45 @@
-"""The outbox: notices are written with the change that causes them; the queue only rings the bell.
+"""The outbox of emails: notices are written with the change that causes them; the queue only wakes a worker.
 
 due → leased → sent, dead or obsolete. Only the holder of a lease marks a notice. After a restore, what was due is
-held until an admin lets it go or drops it. While the mail server takes nothing (`stops`), what is due stays due.
+held until an admin releases or discards it. While the mail server takes nothing (`stops`), what is due stays due.
+
+Other channels have tables, leases and jobs of their own, so that a mail server that is out of reach holds up none.
 """
 
 import logging
 import random
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Queue
-from sqlalchemy import String, and_, bindparam, exists, insert, or_, select, true, update
+from sqlalchemy import String, bindparam, exists, insert, select, update
 
 from webapp.database import uncommitted
 from webapp.database.transactions import alone
+from webapp.delivery import lease
+from webapp.delivery.lease import Claim
 from webapp.extensions import broker, db
 from webapp.models import MailAttempt, MailStop, Notice, db_now
 from webapp.models.base import Id
 from webapp.notices import TRIES
-from webapp.queries.columns import filled
 from webapp.record import audit
 from webapp.runtime import failpoints, trace
 
 QUEUE = "countersign"
-DRAIN = "webapp.delivery.jobs.drain"
-LEASE_SECONDS = 120
-# Seconds before the next try, after the first, second … failure. After TRIES attempts a notice is dead.
+
+
+class Channel(StrEnum):
+    """A way out of the product, with a table of what is due and a job that drains it."""
+
+    MAIL = "mail"
+
+
+# The job of each channel, by its dotted name: jobs import operations, which import this.
+DRAINS = {Channel.MAIL: "webapp.delivery.jobs.drain"}
+# Seconds before the next attempt, after the first, second … failure. After TRIES attempts a notice is dead.
 DELAYS = (60, 300, 900, 3600, 7200, 14400, 28800)
 
 # The table, not the class: the session would make one INSERT of each run of rows that lack the same columns.
@@ -48,103 +59,55 @@ def post(rows: Sequence[dict[str, Any]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Wake:
-    """The mark that a worker has to be told after the commit."""
+    """Kept until the commit: a worker has to be told that this channel has something due."""
+
+    channel: Channel
 
 
-def wake() -> None:
+def wake(channel: Channel = Channel.MAIL) -> None:
     """The commit of the transaction at hand tells a worker that something is due."""
-    uncommitted.keep(_Wake())
+    uncommitted.keep(_Wake(channel))
 
 
 def commit() -> None:
-    """The one commit of every change: seals the audit record, commits, then rings the bell if a mail is due."""
+    """The one commit of every change: seals the audit record, commits, then wakes workers for what is due."""
     db.session.flush()
     kept = uncommitted.take()
-    bell = any(isinstance(one, _Wake) for one in kept)
+    channels = dict.fromkeys(one.channel for one in kept if isinstance(one, _Wake))
     audit.seal([one for one in kept if isinstance(one, audit.Draft)])
     failpoints.at("commit.before")
     db.session.commit()
     failpoints.at("commit.after")
-    if bell:
-        ring()
-    failpoints.at("bell.after")
+    for channel in channels:
+        wake_workers(channel)
+    failpoints.at("wake.after")
 
 
-def ring() -> None:
-    """Tells a worker that something is due. Never raises and never waits: the sweep finds what no bell announced."""
+def wake_workers(channel: Channel = Channel.MAIL) -> None:
+    """Queues the channel's job. Never raises and never waits: the sweep finds what no job was queued for."""
     try:
-        # Not unique=True: a second bell while a drain runs would be lost.
+        # Not unique=True: a second job that is queued while the first runs would be lost.
         with broker().pipeline() as once:
             Queue(QUEUE, connection=broker()).enqueue(
-                DRAIN, job_timeout=600, result_ttl=0, failure_ttl=3600, ttl=600, pipeline=once
+                DRAINS[channel], job_timeout=600, result_ttl=0, failure_ttl=3600, ttl=600, pipeline=once
             )
             once.execute()
     except (RedisError, OSError) as error:
         log.warning("The broker is out of reach; the next sweep sends the emails.", extra={"error": str(error)})
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A notice that is ours until its lease ends. `failed`: an attempt before this one failed; `alone`: the one that
-    finds out whether the mail server takes emails again."""
-
-    id: int
-    lease: str
-    tries: int
-    failed: bool = False
-    alone: bool = False
-
-
 def claim(limit: int) -> list[Claim]:
     """Leases up to `limit` notices that are due, or whose holder died; none while emails are stopped. Commits."""
-    return _lease(limit, ~exists(select(MailStop.id)), Notice.due_at, Notice.id)
+    return lease.claim(Notice, limit, ~exists(select(MailStop.id)), order=(Notice.due_at, Notice.id))
 
 
-def claim_one() -> list[Claim]:
+def claim_probe() -> list[Claim]:
     """Leases one notice although emails are stopped: first one that the server has not seen yet. Commits."""
-    return [replace(one, alone=True) for one in _lease(1, true(), Notice.error != "", Notice.due_at, Notice.id)]
+    claims = lease.claim(Notice, 1, order=(Notice.error != "", Notice.due_at, Notice.id))
+    return [replace(one, is_probe=True) for one in claims]
 
 
-def _lease(limit: int, condition: Any, *order: Any) -> list[Claim]:
-    lease = secrets.token_hex(8)
-    wanted = (
-        select(Notice.id)
-        .where(
-            or_(
-                and_(Notice.state == "due", Notice.due_at <= db_now()),
-                and_(Notice.state == "leased", Notice.lease_until <= db_now()),
-            ),
-            condition,
-        )
-        .order_by(*order)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        # PostgreSQL may run a plain subquery more than once, and would lease more than `limit`.
-        .cte("wanted")
-    )
-    rows = db.session.execute(
-        update(Notice)
-        .where(Notice.id.in_(select(wanted.c.id)))
-        .values(state="leased", lease=lease, lease_until=db_now(LEASE_SECONDS), tries=Notice.tries + 1)
-        .returning(Notice.id, Notice.tries, Notice.due_at, Notice.error),
-        execution_options={"synchronize_session": False},
-    ).all()
-    db.session.commit()
-    rows = sorted(rows, key=lambda row: (row.due_at, row.id))
-    return [Claim(row.id, lease, row.tries, bool(row.error)) for row in rows]
-
-
-def held(claims: Sequence[Claim]) -> Any:
-    """The condition "this notice is still ours", of one batch: every look and every mark carries it."""
-    return and_(
-        Notice.id.in_(filled(one.id for one in claims)),
-        Notice.state == "leased",
-        Notice.lease == claims[0].lease,
-        Notice.lease_until > db_now(),
-    )
-
-
-# Built once: it runs for each single mail.
+# Built once: it runs for each single email.
 _SENT = (
     update(Notice)
     .where(Notice.id == bindparam("of_id", type_=Id), Notice.lease == bindparam("of_lease", type_=String))
@@ -153,8 +116,8 @@ _SENT = (
 
 
 def mark_sent(claim: Claim, answer: str = "") -> bool:
-    """The server accepted it, with these words. False: the lease was lost, and its new holder marks it."""
-    # The server has the mail, so the mark may come late; it only must not overwrite another holder's.
+    """The server accepted it, with this answer. False: the lease was lost, and its new holder marks it."""
+    # The server has the email, so the mark may come late; it only must not overwrite another holder's.
     with alone("write") as connection:
         return bool(
             connection.execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease, "said": answer[:500]}).rowcount
@@ -162,12 +125,12 @@ def mark_sent(claim: Claim, answer: str = "") -> bool:
 
 
 def mark_obsolete(reasons: Mapping[Claim, str]) -> int:
-    """What these of one batch would say is no longer so, and why; they are never sent. In one transaction, for any
-    number of them. Answers how many were still ours."""
+    """Marks claims of one batch obsolete, each with its reason; they are never sent. One transaction for any number.
+    Returns how many were still ours."""
     marked = 0
     for reason in set(reasons.values()):
         some = [claim for claim, why in reasons.items() if why == reason]
-        marked += _mark(some, state="obsolete", error=reason, settled_at=db_now())
+        marked += lease.mark(Notice, some, state="obsolete", error=reason, settled_at=db_now())
     db.session.commit()
     return marked
 
@@ -175,10 +138,10 @@ def mark_obsolete(reasons: Mapping[Claim, str]) -> int:
 def mark_failed(claim: Claim, error: str, *, for_good: bool = False) -> bool:
     """Not accepted: due again after a capped back-off with jitter, or dead after the last try or `for_good`."""
     if for_good or claim.tries >= TRIES:
-        marked = _mark([claim], state="dead", error=error[:500], settled_at=db_now())
+        marked = lease.mark(Notice, [claim], state="dead", error=error[:500], settled_at=db_now())
     else:
         seconds = int(DELAYS[claim.tries - 1] * random.uniform(0.8, 1.2))  # nosec
-        marked = _mark([claim], state="due", error=error[:500], due_at=db_now(seconds))
+        marked = lease.mark(Notice, [claim], state="due", error=error[:500], due_at=db_now(seconds))
     if marked:
         _note_attempt(claim, error)
     db.session.commit()
@@ -186,29 +149,14 @@ def mark_failed(claim: Claim, error: str, *, for_good: bool = False) -> bool:
 
 
 def give_back(claims: Sequence[Claim], *, error: str = "") -> None:
-    """Unlocks notices of one batch that were claimed and not tried, as if they had never been claimed. `error`: what
-    the server answered to the one of them that was tried, and that is not its fault. Commits."""
+    """Makes notices of one batch that were not tried due again, as if they had never been claimed. `error`: what the
+    server answered to the one of them that was tried, and that is not its fault. Commits."""
     if claims:
-        values = {"error": error[:500]} if error else {}
-        given = db.session.execute(
-            update(Notice)
-            .where(Notice.id.in_([one.id for one in claims]), Notice.lease == claims[0].lease, Notice.state == "leased")
-            .values(state="due", lease=None, lease_until=None, tries=Notice.tries - 1, **values),
-            execution_options={"synchronize_session": False},
-        )
-        if error and given.rowcount:  # type: ignore[attr-defined]
+        given = lease.give_back(Notice, claims, **({"error": error[:500]} if error else {}))
+        if error and given:
             _note_attempt(claims[0], error)
         db.session.commit()
 
 
 def _note_attempt(claim: Claim, answer: str) -> None:
     db.session.execute(insert(MailAttempt).values(notice_id=claim.id, at=db_now(), answer=answer[:500]))
-
-
-def _mark(claims: Sequence[Claim], **values: Any) -> int:
-    """How many of them were still ours, and are marked; to be committed."""
-    result = db.session.execute(
-        update(Notice).where(held(claims)).values(lease_until=None, **values),
-        execution_options={"synchronize_session": False},
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]

@@ -59,8 +59,6 @@ def seed(*, now: datetime) -> str:
     story.found()
     story.tell()
     story.set_the_clocks()
-    # No bell: the mails of the past were sent in the past.
-    db.session().info.pop("bell", None)
     outbox.commit()
     story.letters.deliver(settings().data / "mailbox")
     return (

@@ -1,4 +1,4 @@
-"""The outbox: one row is one mail to one recipient."""
+"""The outbox of emails: one row is one email to one recipient."""
 
 import json
 from datetime import datetime
@@ -11,9 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from webapp.text import public_id
 
 from .base import PUBLIC_ID, Base, Id, id_column
+from .lease import Leased
 
 
-class Notice(Base):
+class Notice(Leased, Base):
     __tablename__ = "notices"
     __table_args__ = (
         CheckConstraint("state IN ('due', 'leased', 'sent', 'dead', 'obsolete', 'held')", name="state"),
@@ -43,18 +44,11 @@ class Notice(Base):
     round: Mapped[int] = mapped_column(default=0)
     grant_id: Mapped[int | None] = mapped_column(Id, ForeignKey("grants.id"))
     data_json: Mapped[str] = mapped_column(default="{}")
-    state: Mapped[str] = mapped_column(String(8), default="due")
-    due_at: Mapped[datetime]
     created_at: Mapped[datetime]
-    lease: Mapped[str | None] = mapped_column(String(32))
-    lease_until: Mapped[datetime | None]
-    tries: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str] = mapped_column(default="")
-    # What the mail server said when it took the mail: its own number for it, often.
+    # What the mail server answered when it accepted the email: often its own number for it.
     answer: Mapped[str] = mapped_column(default="")
     # The id of the web request that it comes from, for the logs; "" for what a worker or a command caused.
     cause: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))
-    settled_at: Mapped[datetime | None]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -87,7 +81,7 @@ class Cause(StrEnum):
 
 
 class MailStop(Base):
-    """The one row there is while the mail server lets nothing through; `failures` counts the attempts since."""
+    """The one row that exists while the mail server takes nothing; `failures` counts the attempts since."""
 
     __tablename__ = "mail_stops"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 POINTS = (
     "commit.before",
-    "commit.after",  # and before the bell
-    "bell.after",  # and before the answer
+    "commit.after",  # and before the workers are woken
+    "wake.after",  # and before the answer
     "mail.claimed",
     "mail.after-rcpt",
     "mail.before-mark",  # the server has said 250

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import flask_mail
 from flask import current_app
 
+from webapp.delivery.lease import LEASE_SECONDS
 from webapp.delivery.mail.answers import Answer, Fault, Stage, classify
-from webapp.delivery.outbox import LEASE_SECONDS
 from webapp.extensions import settings
 from webapp.models.notices import Cause
 from webapp.runtime import failpoints
