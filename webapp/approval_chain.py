@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from webapp.bidi import listed
+from webapp import wording
 from webapp.queries.chains import ChainStep, Who
 from webapp.text import capital, hue, initials
 from webapp.times import Times
+from webapp.wording import either
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +80,21 @@ def names(step: ChainStep, reader: int | None = None, *, first: bool = True) -> 
         return f"one of {step.asked_count} people"
     people = sorted(step.asked, key=lambda who: who.id != reader)
     words = ["you" if who.id == reader else _first(who.name) if first else who.name for who in people]
-    return words[0] if len(words) == 1 else f"{listed(words[:-1])} or {words[-1]}"
+    return either(words)
 
 
 def holder(step: ChainStep) -> str:
-    """Who has the step: a person's name, a group's name, or the fallback in words."""
-    if step.tier == "owner":
-        return "the app owner"
-    if step.tier == "admins":
-        return "the admins"
-    if step.tier == "nobody":
-        return "no one"
-    return step.person.name if step.person else step.group_name
+    """Who has the step: its person or group by name, or who decides instead."""
+    return wording.holder(step.tier, _approver(step))
 
 
 def waiting(step: ChainStep) -> str:
     """Whom an open step waits for, as a title."""
-    return "No approver available" if step.tier == "nobody" else f"Waiting for {holder(step)}"
+    return wording.waiting_for(step.tier, _approver(step))
+
+
+def _approver(step: ChainStep) -> str:
+    return step.person.name if step.person else step.group_name
 
 
 def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times, reader: int | None) -> ChainNode:
@@ -103,7 +102,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
     if step.decided_by is not None:
         decider = "You" if step.decided_by.id == reader else step.decided_by.name
         when = capital(times.ago(step.decided_at)) if step.decided_at else ""
-        override = ", as an admin" if step.channel == "admin" else ""
+        override = f", {wording.OVERRIDE}" if step.channel == "admin" else ""
         place = f"{when}, for {step.group_name}" if step.group_name and not override else f"{when}{override}"
         if step.verdict == "approved":
             return _face("is-done", step.decided_by, f"{decider} approved", (place,), pip="check")
@@ -114,7 +113,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
         return _who("is-expired", step, f"{who}: no decision", line, pip="hourglass-empty")
     if step.state == "open" and step.due_at is not None:
         deadline = times.due_short(step.due_at)
-        due = f"due {deadline}"
+        due = wording.due(deadline)
         if step.tier == "nobody":
             return _who("is-now", step, waiting(step), (f"An admin must reassign it by {deadline}",),
                         left=times.left(step.due_at), pip="clock")  # fmt: skip
@@ -122,7 +121,7 @@ def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times
         alone = step.person is not None and step.tier == "approver"
         lines: tuple[str, ...] = (capital(due),) if alone else (capital(f"{names(step, reader)}, {due}"),)
         if step.tier != "approver":
-            lines += (f"instead of {step.person.name if step.person else step.group_name}",)
+            lines += (wording.instead_of(_approver(step)),)
         return _who("is-now", step, title, lines, left=times.left(step.due_at), pip="clock")
     if step.state == "skipped" or state == "expired":
         return _who("is-skipped", step, holder(step), ("Not needed",))

@@ -64,7 +64,7 @@ def test_a_member_of_the_group_would_not_decide_for_themselves(admin, app_, ben)
 def test_the_owner_stands_in_for_an_approver_who_asks_or_is_gone(admin, app_, ana, adam, rita):
     page = flat(ask(admin, app_, ana))
     assert "instead of Ana Moreau" in page
-    assert "Step 1 would go to the owner of the app." in page and "Requesters cannot approve their own request." in page
+    assert "Step 1 would go to the app owner." in page and "Requesters cannot approve their own request." in page
     choose("write")
     people.deactivate(db.session.merge(ana), actor=adam, now=clock.now())
     outbox.commit()

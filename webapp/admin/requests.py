@@ -9,7 +9,7 @@ from flask import Response, abort, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock
+from webapp import approval_chain, clock
 from webapp.database.transactions import choose
 from webapp.operations import step_in
 from webapp.operations.errors import Conflict, Invalid
@@ -18,7 +18,7 @@ from webapp.queries import request_lines as queries
 from webapp.queries.cases import Case
 from webapp.queries.request_lines import RequestLine
 from webapp.queries.request_search import Filter
-from webapp.text import reference
+from webapp.text import capital, reference
 from webapp.times import utc
 from webapp.web import error_pages, htmx
 from webapp.web.reauth import require_recent_password
@@ -129,9 +129,7 @@ def _whom(line: RequestLine) -> str:
         return f"Cancelled by {line.closed_by.name}" if line.closed_by else "Cancelled"
     if step is None or line.shown_state != "pending":
         return line.decided_by.name if line.decided_by else ""
-    if step.tier == "approver":
-        return step.person.name if step.person else step.group_name
-    return {"owner": "The app’s owner", "admins": "The admins"}.get(step.tier, "No one")
+    return approval_chain.holder(step) if step.tier == "approver" else capital(approval_chain.holder(step))
 
 
 @bp.get("/requests/<public_id>")

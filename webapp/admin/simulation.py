@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from flask import Response, request
 
+from webapp import wording
 from webapp.approval_chain import ChainNode
 from webapp.models import App
 from webapp.queries import directory, domains, principals, rules
@@ -114,7 +115,7 @@ def _step(policy: Policy, at: int, step: Principal, who: Deciders, found: Found)
     elif who.tier is Tier.NOBODY:
         title = "No one can decide"
     else:
-        title, lines = capital(names), [f"instead of {step.name}", *lines]
+        title, lines = capital(names), [wording.instead_of(step.name), *lines]
     alone = found.contacts[who.people[0]] if len(who.people) == 1 else None
     if alone is not None:
         return _face(alone.name, alone.public_id, title, tuple(lines))
@@ -126,7 +127,6 @@ def _warnings(
 ) -> list[tuple[str, str]]:
     """Simulation an admin should know of one step."""
     first, people = _first(person.name), found.directory.of(step.approver)
-    place = {Tier.OWNER: "the owner of the app", Tier.ADMINS: "the admins"}.get(who.tier, "no one")
     if not people:
         why = "This group has no active members." if step.is_group else f"{step.name} is deactivated."
     elif people == (person.id,):
@@ -137,7 +137,7 @@ def _warnings(
         return []
     if who.tier is Tier.NOBODY:
         return [(f"No one can decide step {number}.", f"{why} {first} would not be able to send the request.")]
-    return [(f"Step {number} would go to {place}.", why)]
+    return [(f"Step {number} would go to {wording.holder(who.tier, step.name)}.", why)]
 
 
 def _mails(policy: Policy, person: Principal, deciders: list[Deciders], found: Found) -> str:

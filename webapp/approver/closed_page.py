@@ -9,6 +9,7 @@ from webapp.queries.cases import Case
 from webapp.queries.chains import ChainStep, Who
 from webapp.times import Times
 from webapp.web.access import Invited
+from webapp.wording import OVERRIDE
 
 NOTHING_TO_DO = "You do not need to do anything."
 
@@ -65,7 +66,7 @@ def closed_message(
         when = times.ago(last.decided_at) if last.decided_at else ""
         place = f", for {last.group_name}" if last.group_name else ""
         if last.channel == "admin":
-            place = ", as an admin"
+            place = f", {OVERRIDE}"
         title = f"{'Approved' if state == 'approved' else 'Denied'} by {who}, {when}{place}"
         if state == "approved":
             lead = f"{asker} now has access to {app}."

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import approval_chain
+from webapp import approval_chain, wording
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Icon, PolicyRevision
@@ -16,7 +16,7 @@ from webapp.operations.errors import Conflict, Invalid, TooOften
 from webapp.queries import catalog, directory, self_opened
 from webapp.queries.chains import Who
 from webapp.runtime import trace
-from webapp.text import clean, whole_number
+from webapp.text import capital, clean, whole_number
 from webapp.times import span
 from webapp.web import access, error_pages, htmx
 from webapp.web.presentation import now, times
@@ -205,14 +205,13 @@ def _plan(app: App, policy: Policy) -> tuple[list[approval_chain.ChainNode], str
     for position, (step, who) in enumerate(zip(policy.steps, deciders, strict=True)):
         contacts = [found.contacts[one] for one in who.people]
         if who.tier is Tier.NOBODY:
-            plan.append(("group", "No approver available", "nobody", "An admin must set an approver"))
+            plan.append(("group", wording.NO_APPROVER, "nobody", "An admin must set an approver"))
             continue
         if who.tier is Tier.APPROVER and step.approver.group is None:
             mark, name, public = "face", contacts[0].name, contacts[0].public_id
             first_name = names[step.approver]
         else:
-            stand_in = {Tier.OWNER: "The app owner", Tier.ADMINS: "The admins"}
-            name = stand_in.get(who.tier) or names.get(step.approver, "")
+            name = names.get(step.approver, "") if who.tier is Tier.APPROVER else capital(wording.holder(who.tier, ""))
             mark, public, first_name = "group", name, name
         days = policy.days_for(position)
         if position == 0:
@@ -281,10 +280,9 @@ def _footer(card: catalog.Card, names: Mapping[Any, str]) -> str:
 
 def _who_has_it(card: catalog.Card, names: Mapping[Any, str]) -> str:
     if card.tier == Tier.NOBODY.value or card.holder is None or card.due_at is None:
-        return "No approver available"
-    stand_in = {Tier.OWNER.value: "the app owner", Tier.ADMINS.value: "the admins"}
-    holder = stand_in.get(card.tier) or names.get(card.holder, "someone")
-    return f"Waiting for {holder}, due {times().due_short(card.due_at)}"
+        return wording.NO_APPROVER
+    who = wording.waiting_for(card.tier, names.get(card.holder, "someone"))
+    return f"{who}, {wording.due(times().due_short(card.due_at))}"
 
 
 def _key(after: str) -> tuple[int, str, int] | None:

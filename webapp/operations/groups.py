@@ -1,17 +1,16 @@
 """Groups and their members."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, exists, func, or_, select
 
-from webapp.bidi import listed
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Group, Membership, Person, Step
 from webapp.queries import directory, holdings
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import one_line, sha256
+from webapp.wording import first_few
 from webapp.workflow.states import RequestState, StepState
 
 from ._reassign import reassign_open_steps
@@ -91,18 +90,13 @@ def _users(group: int) -> list[str]:
         )
     )
     found = [
-        f"{verb} {_some(names)}"
+        f"{verb} {first_few(names)}"
         for verb, names in (("is an approver for", decides), ("owns", owns), ("can see", sees))
         if names
     ]
     if pending:
         found.append(f"has {pending:,} pending {'request' if pending == 1 else 'requests'}")
     return found
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - 5
-    return listed(names[:5]) + (f" and {more} more" if more > 0 else "")
 
 
 def add_member(group: Group, person: Person, *, actor: Person | None, now: datetime) -> None:

@@ -28,6 +28,7 @@ from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.chains import Who
 from webapp.queries.columns import read
 from webapp.queries.dashboard import in_words
+from webapp.wording import instead_of
 from webapp.workflow.policy import loads
 from webapp.workflow.states import RequestState, StepState, Verdict
 
@@ -166,9 +167,9 @@ def _details(policy: str, position: int, values_json: str) -> str:
 
 def _place(tier: str, name: str, group: str | None) -> str:
     if tier == "owner":
-        return f"as owner, instead of {name}"
+        return f"as owner, {instead_of(name)}"
     if tier == "admins":
-        return f"as admin, instead of {name}"
+        return f"as admin, {instead_of(name)}"
     return f"for {group}" if group else ""
 
 

@@ -21,6 +21,7 @@ from webapp.queries.columns import read
 from webapp.queries.dashboard import OwnRequest, in_words
 from webapp.text import capital
 from webapp.times import Times
+from webapp.wording import OVERRIDE
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState
@@ -100,7 +101,7 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, befor
         place = f" for {group}" if group else ""
         text = f"{verb}{place}."
         if decision.channel == "admin":
-            text = f"{verb} as an admin, without the remaining steps."
+            text = f"{verb} {OVERRIDE}, without the remaining steps."
         elif decision.channel == "code":
             text = f"{verb}{place} with an email code."
         moments.append(

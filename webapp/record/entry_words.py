@@ -15,9 +15,10 @@ from webapp.bidi import listed, named
 from webapp.record.entries import Asked, Entry, Names
 from webapp.record.events import EventKind
 from webapp.text import reference, sha256
-from webapp.wording import count
+from webapp.wording import TIERS, count, first_few
 from webapp.workflow.entitlements import shown
 from webapp.workflow.policy import Policy
+from webapp.workflow.states import Tier
 
 from .rule_changes import Change, rule_changes
 
@@ -34,7 +35,6 @@ ABSENT = {
     "time_zone": "organisation default",
     "theme": "system",
 }
-TIERS = {"approver": "the approver", "owner": "the owner", "admins": "the admins", "nobody": "no one"}
 LABELS = {
     "is_admin": "Admin",
     "time_zone": "Time zone",
@@ -155,9 +155,7 @@ class Words:
     def crowd(self, ids: list[int]) -> str:
         if not ids:
             return "no one"
-        known = [self.name(id) for id in ids[:5]]
-        rest = len(ids) - len(known)
-        return listed(known) + (f" and {rest} more" if rest else "")
+        return first_few([self.name(id) for id in ids])
 
     def rules(self) -> tuple[Policy | None, Policy | None]:
         def side(name: str) -> Policy | None:
@@ -220,7 +218,7 @@ class Words:
         if key in ("picture", "logo"):
             return f"picture {value[:8]}"  # two different ones have to read differently
         if key == "tier":
-            return TIERS.get(value, str(value))
+            return TIERS[Tier(value)] if value in set(Tier) else str(value)
         if _is_fingerprint(value):
             text = self.names.texts.get(value)
             return text if text is None else named(_in_short(_read(key, text)))

@@ -9,6 +9,8 @@ from markupsafe import Markup
 from webapp.record.entries import Entry, Names
 from webapp.record.events import EventKind
 from webapp.times import utc
+from webapp.wording import OVERRIDE, TIERS
+from webapp.workflow.states import Tier
 
 from .entry_words import Words
 from .rule_changes import Change, seen
@@ -75,7 +77,7 @@ def _added(words: Words) -> Markup:
 
 
 def _decided(verb: str) -> Callable[[Words], Markup]:
-    how = {"code": ", with the code from the email", "admin": " as an admin (override)", "api": ", through the API"}
+    how = {"code": ", with the code from the email", "admin": f" {OVERRIDE} (override)", "api": ", through the API"}
 
     def sentence(words: Words) -> Markup:
         said = how.get(words.facts.get("channel", ""), "")
@@ -87,7 +89,8 @@ def _decided(verb: str) -> Callable[[Words], Markup]:
 
 
 def _opened(words: Words) -> Markup:
-    tier = {"owner": " (the owner)", "admins": " (the admins)"}.get(words.facts.get("tier", ""), "")
+    tier = words.facts.get("tier")
+    tier = f" ({TIERS[Tier(tier)]})" if tier in (Tier.OWNER, Tier.ADMINS) else ""
     asked = words.crowd(words.facts.get("asked", []))
     return words.say("Step {step} of {request} started. Approvers: {asked}{tier}.", asked=asked, tier=tier)
 

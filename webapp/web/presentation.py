@@ -11,7 +11,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from webapp import clock
-from webapp.approval_chain import ChainNode
+from webapp.approval_chain import ChainNode, holder
 from webapp.extensions import settings
 from webapp.text import capital, reference
 from webapp.times import Times, span, zone
@@ -29,6 +29,7 @@ def init(app: Flask) -> None:
         day=lambda instant: times().day(instant),
         due=lambda instant: times().due(instant),
         due_short=lambda instant: times().due_short(instant),
+        holder=holder,
         full=lambda instant: times().full(instant),
         iso=lambda instant: times().iso(instant),
         left=lambda instant: times().left(instant),

@@ -12,6 +12,7 @@ from webapp.queries.chains import ChainStep, Who
 from webapp.queries.mails import Facts
 from webapp.text import one_line
 from webapp.times import Times, zone
+from webapp.wording import OVERRIDE, instead_of
 from webapp.workflow.entitlements import Sheet, shown
 from webapp.workflow.states import Tier, Verdict, Visibility
 
@@ -139,8 +140,8 @@ def deciders(step: ChainStep, reader: int) -> str:
     """Who else may decide, and for whom: "You can decide for Finance; Chloe Tan can, too."; "" for a person alone."""
     approver = line(step.person.name if step.person else step.group_name)
     place = {
-        Tier.OWNER.value: f"instead of {approver}, as the owner of the app",
-        Tier.ADMINS.value: f"instead of {approver}, as an admin",
+        Tier.OWNER.value: f"{instead_of(approver)}, as the owner of the app",
+        Tier.ADMINS.value: f"{instead_of(approver)}, {OVERRIDE}",
     }.get(step.tier, f"for {line(step.group_name)}" if step.group_name else "")
     names = [isolated(line(who.name)) for who in step.asked if who.id != reader]
     if step.asked_count > len(step.asked):
