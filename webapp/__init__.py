@@ -1,4 +1,4 @@
-"""Countersign: app requests, countersigned by the people who own the apps."""
+"""Countersign: app requests and approvals."""
 
 from __future__ import annotations
 

@@ -41,7 +41,10 @@ def settled(app, person, approver, hours, state="approved"):
         return
     choose("write")
     done = clock.now() - HOUR
-    columns = {key.key: getattr(db.session.merge(made), key.key) for key in AccessRequest.__table__.columns}
+    merged, keys = db.session.merge(made), AccessRequest.__mapper__
+    columns = {
+        one.key: getattr(merged, keys.get_property_by_column(one).key) for one in AccessRequest.__table__.columns
+    }
     del columns["id"]
     rows = [
         columns | {"public_id": public_id(), "state": state, "created_at": done - one * HOUR, "settled_at": done}

@@ -1,4 +1,4 @@
-"""Beside an app's rules: the requests for it, and who has it. For admins, and for who owns it."""
+"""The requests for an app and the people who have it, for its owners and admins."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +23,7 @@ from .views import ListQuery, bp, fragment, list_query
 @bp.get("/apps/<public_id>/requests")
 @owners_of_app
 def app_requests(public_id: str) -> Response:
-    """Those for this app, newest first."""
+    """The requests for this app, newest first."""
     row = app_list.row(public_id) or abort(404)
     search = replace(searched(), app="")
     wanted = replace(search.filter(), app=row.app.id)
@@ -38,7 +38,7 @@ def app_requests(public_id: str) -> Response:
 @bp.get("/apps/<public_id>/people")
 @owners_of_app
 def app_people(public_id: str) -> Response:
-    """Who has this app, by name: with which fields, since when and why."""
+    """The people with access by name, with fields, since when and why."""
     row = app_list.row(public_id) or abort(404)
     if htmx.is_fragment():
         return fragment("admin/_app_people.html", **people_of(row))
@@ -46,7 +46,7 @@ def app_people(public_id: str) -> Response:
 
 
 def people_of(row: app_list.AppRow) -> dict[str, Any]:
-    """What the templates of the list read."""
+    """The values for the templates of the list."""
     where = here()
     page = holders.page(row.app.id, words=where.words, sort=where.sort, after=where.after, before=where.before)
     url = url_for("admin.app_people", public_id=row.app.public_id)
@@ -54,7 +54,7 @@ def people_of(row: app_list.AppRow) -> dict[str, Any]:
 
 
 def here() -> ListQuery:
-    """The place in the list of people, as the address says it."""
+    """The list query of the people with access."""
     return list_query(sorts=holders.ORDERS)
 
 
@@ -65,7 +65,7 @@ COLUMNS = ("Person", "Email", "About", "State", "Since (UTC)", "Ends (UTC)", "Ac
 @owners_of_app
 @require_recent_password
 def app_people_csv(public_id: str) -> Response:
-    """Those whom the search finds, as they are read from the database."""
+    """Export the matching people, streamed from the database."""
     row = app_list.row(public_id) or abort(404)
     return tables.download("people", _table(row.app.id, here()))
 

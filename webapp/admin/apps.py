@@ -32,15 +32,15 @@ from .views import bp, commit, fragment, go, list_query, undo
 @bp.get("/apps")
 @any_app_owner
 def apps() -> Response:
-    """The list, by name; for who is no admin, of the apps they own."""
+    """The list of apps by name; for owners who are no admins, of the apps that they own."""
     return fragment("admin/_apps.html" if htmx.is_fragment() else "admin/apps.html", **_list())
 
 
 def _list() -> dict[str, Any]:
-    """What the templates of the list read."""
+    """The values for the templates of the list."""
     owner, states = (None, APP_STATES) if me().is_admin else (me().id, OWNED_STATES)
     where = list_query(*states, sorts=APP_ORDERS)
-    # Who is no admin sees what they, or their groups, own: there is nothing to choose.
+    # Owners see only the apps that they or their groups own, so there is no filter by owner.
     owners = principals.app_owners() if me().is_admin else []
     of = next((one for one in owners if one.value == where.owner), None)
     where = replace(where, owner=of.value if of else "")
@@ -74,7 +74,7 @@ def _new_app(name: str, errors: dict[str, str], status: int) -> Response:
 @admins
 @require_recent_password
 def create_app() -> AnyResponse:
-    """A name is enough; the rest is on the app's page."""
+    """Create an app with a name; everything else is set on its page."""
     name = one_line(request.form.get("name", ""))
     try:
         app = operations.create(name=name, actor=me(), now=clock.now())
@@ -92,7 +92,7 @@ def create_app() -> AnyResponse:
 @bp.get("/apps/<public_id>")
 @owners_of_app
 def app(public_id: str) -> Response:
-    """All that is set for one app."""
+    """All settings of one app."""
     return whole_page(load(public_id), {})
 
 
@@ -100,7 +100,7 @@ def app(public_id: str) -> Response:
 @owners_of_app
 @require_recent_password
 def app_details(public_id: str, part: str) -> AnyResponse:
-    """Its name, description, category or where it opens."""
+    """Save the name, description, category or launch URL."""
     if part not in DETAILS:
         abort(404)
     return save(SETTINGS[part], public_id)
@@ -113,7 +113,7 @@ DETAILS = ("name", "description", "category", "launch_url")
 @owners_of_app
 @require_recent_password
 def app_icon(public_id: str) -> AnyResponse:
-    """One of the set, or the first letters; an uploaded picture goes."""
+    """Choose an icon of the set, or the first letters; removes an uploaded picture."""
     return save(SETTINGS["icon"], public_id)
 
 
@@ -167,7 +167,7 @@ def app_time_limit(public_id: str) -> AnyResponse:
 
 
 def load(public_id: str) -> AppPage:
-    """All that an app's page shows; 404 for an app that is not in use."""
+    """Load all that an app's page shows; 404 for an app that is not in use."""
     row = app_list.row(public_id)
     if row is None:
         abort(404)
@@ -186,7 +186,7 @@ def load(public_id: str) -> AppPage:
     )
 
 
-# The sections that are no Setting: several small forms, each with an address of its own.
+# Sections that are not a Setting: several small forms, each with its own address.
 PARTS = ("steps", "fields", "matrix", "copy", "approved-others", "denied-others", "expired-others",
          "denied-reasons")  # fmt: skip
 
@@ -194,9 +194,9 @@ PARTS = ("steps", "fields", "matrix", "copy", "approved-others", "denied-others"
 def change(
     section: str, public_id: str, act: Callable[[App, AppPage], str | None], *, at: str = "", item: str = ""
 ) -> AnyResponse:
-    """Does what one small form of a section asks for, and answers the section.
+    """Apply one small form of a section, and render the section.
 
-    `at` names the control where a refusal is shown that names none of its own; `item` says which part it is about,
+    `at` names the control that shows an error without a field of its own; `item` says which part it is about,
     unless `act` returns another one.
     """
     app = access.app_to_change(public_id)
@@ -233,7 +233,7 @@ def _present(section: str, page: AppPage, drawn: Section, status: int) -> Respon
 
 
 def save(setting: Setting, public_id: str) -> AnyResponse:
-    """Saves one section and answers it: the row of the list if it was a switch there."""
+    """Save one section and render it, or the row of the list if the switch is there."""
     app = access.app_to_change(public_id)
     page = load(public_id)
     before = page.row.app.requestable
@@ -262,7 +262,7 @@ def save(setting: Setting, public_id: str) -> AnyResponse:
 
 
 def _refuse(setting: Setting, public_id: str, errors: dict[str, str], sentence: str, status: int) -> Response:
-    """A switch falls back to what is so; anything else keeps what was typed."""
+    """Re-render a refused setting: switches show the stored value, other fields keep the input."""
     page = load(public_id)
     section = forms.draw(setting, page)
     section.errors = errors
@@ -288,13 +288,13 @@ def present(setting: Setting, page: AppPage, section: Section, *, message: str =
 
 
 def whole_page(page: AppPage, drawn: dict[str, Section], status: int = 200, **more: Any) -> Response:
-    """The page, with the sections of `drawn` as they are given and the others as stored."""
+    """Render the page with the sections of `drawn`, and the others as stored."""
     body = render_template("admin/app.html", **({"message": ""} | _shown(page, drawn) | more))
     return make_response(body, status)
 
 
 def _shown(page: AppPage, drawn: dict[str, Section]) -> dict[str, Any]:
-    """What the templates of an app's page read. `drawn` holds the sections that are not simply as stored."""
+    """The values for the templates of an app's page. `drawn` holds the sections that differ from the stored values."""
     sections = {name: forms.draw(setting, page) for name, setting in SETTINGS.items()}
     sections |= {name: Section({}, "") for name in PARTS} | drawn
     return {

@@ -1,4 +1,4 @@
-"""The audit log: read, filtered, checked and taken along as a table."""
+"""The audit log: list, filter, verify, and export as a table."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -31,13 +31,13 @@ from .views import bp, commit, fragment, go
 
 COLUMNS = ("Entry", "Time (UTC)", "Who", "What happened", "Before and after", "Kind", "App", "Person", "Request",
            "Record")  # fmt: skip
-# As many entries as the button checks while somebody waits.
+# The button checks so many entries, because a person waits for it.
 BY_BUTTON = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSearch:
-    """What the address looks for."""
+    """The filters of the address."""
 
     who: str
     person: str
@@ -50,7 +50,7 @@ class AuditSearch:
         return filters.query(asdict(self) | key)
 
     def filter(self) -> entries.Filter:
-        """The ids for it; what matches nobody finds nothing."""
+        """Resolve the search words to ids. Words that match nothing give an empty result."""
         app = app_list.app_id(self.app) if self.app else None
         return entries.Filter(
             who=people_called(self.who.split()[:8]) if self.who else None,
@@ -76,7 +76,7 @@ def _search() -> AuditSearch:
 @bp.get("/audit")
 @admins
 def audit() -> Response:
-    """The record, newest first."""
+    """The entries, newest first."""
     search = _search()
     page = entries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
     days = [
@@ -97,10 +97,10 @@ def _day(line: Entry) -> str:
 @bp.post("/audit/verification")
 @admins
 def verify_audit() -> AnyResponse:
-    """Reads the log and says whether it is intact; that somebody looked is an entry of its own. Of a long one the
-    newest entries only, in a second or two: the whole of it is for the command, which may take its time."""
+    """Verify the log and report whether it is intact; the verification is recorded, too. Of a long log only the newest
+    entries are checked, in a second or two; the command `audit verify` checks all of it."""
     actor, when = me().id, times().full
-    with reading():  # a million entries take a while, and nobody else may have to wait for it
+    with reading():  # a million entries take a while, and no other writer should wait
         known, removed, unusable = _anchors()
         report = record.examine(anchors.compare(known, when), newest=BY_BUTTON)
         told = anchors.compared(known, removed, report, when)
@@ -152,7 +152,7 @@ def _anchors() -> tuple[list[anchors.Anchor], list[anchors.Anchor], str]:
 @admins
 @require_recent_password
 def audit_csv() -> Response:
-    """The lines that the filters find, newest first, as they are read from the database."""
+    """Export the matching entries, newest first, streamed from the database."""
     return tables.download("audit", _table(_search().filter()))
 
 

@@ -21,7 +21,7 @@ from .views import bp, go
 @owners_of_app
 @require_recent_password
 def copy_rules(public_id: str) -> AnyResponse:
-    """Steps, limits, assurance and outcomes of the app `source`; its fields only when asked for.
+    """Copy steps, limits, assurance and outcomes of the app `source`; its fields only when chosen.
 
     An owner copies from their own apps only.
     """
@@ -38,6 +38,6 @@ def copy_rules(public_id: str) -> AnyResponse:
 
     answer = change("copy", public_id, act, at="source")
     if answer.status_code == 200 and htmx.is_fragment():
-        # Nearly all of the page is another one now.
+        # Most of the page has changed, so htmx loads it as a whole.
         return go(url_for("admin.app", public_id=public_id), "Rules copied. Check them before you continue.")
     return answer

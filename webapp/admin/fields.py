@@ -19,7 +19,7 @@ from .views import bp
 @owners_of_app
 @require_recent_password
 def add_field(public_id: str) -> AnyResponse:
-    """A new field, which the requester sets; what else there is to it is said in the field, once it is there."""
+    """Create a field that the requester sets; the rest is edited in the field afterwards."""
     form = request.form
 
     def act(app: App, page: AppPage) -> str:
@@ -35,7 +35,7 @@ def add_field(public_id: str) -> AnyResponse:
 @owners_of_app
 @require_recent_password
 def order_fields(public_id: str) -> AnyResponse:
-    """The whole order: each field's public id, with spaces between."""
+    """Set the order: the public ids of all fields, separated by spaces."""
     order = request.form.get("order", "").split()[:100]
 
     def act(app: App, page: AppPage) -> None:
@@ -48,7 +48,7 @@ def order_fields(public_id: str) -> AnyResponse:
 @owners_of_app
 @require_recent_password
 def edit_field(public_id: str, field_id: str, part: str) -> AnyResponse:
-    """One part of a field: its name, options, default, help, or whether it is required. `was` is as it was drawn."""
+    """Change one part of a field: name, options, default, help, required. `was` is the value in the form."""
     form = request.form
     if part not in PARTS:
         abort(404)
@@ -68,7 +68,7 @@ def edit_field(public_id: str, field_id: str, part: str) -> AnyResponse:
         try:
             entitlements.edit(app, field_id, actor=me(), now=clock.now(), **{part: wanted})
         except Invalid as error:
-            # Of what is saved by itself every fault is its own, like options without the one that is the default.
+            # Each part is saved by itself, so every error belongs to it, as options that lack the default.
             raise Invalid(**{part: str(error)}) from None
 
     return change("fields", public_id, act, at=part, item=field_id)
@@ -78,7 +78,7 @@ PARTS = ("name", "options", "default", "help", "required")
 
 
 def part_of(row: EntitlementField, part: str) -> object:
-    """As its form sends it."""
+    """The value as its form sends it."""
     field = entitlements.frozen(row)
     if part == "default":
         return entitlements.typed(field)

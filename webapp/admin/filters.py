@@ -1,4 +1,4 @@
-"""What the long lists are filtered by, as it stands in their addresses."""
+"""Reads the filters of the long lists from the address."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,12 +24,12 @@ def one_of(name: str, known: tuple[str, ...]) -> str:
 
 
 def key(name: str) -> int:
-    """The row that a page starts from; 0 for none."""
+    """The key that a page starts from; 0 for none."""
     return whole_number(request.args.get(name, "")) or 0
 
 
 def day(name: str) -> date | None:
-    """A date as date fields send it; None for none, and for what is no date."""
+    """A date as date fields send it; None when missing or invalid."""
     try:
         return date.fromisoformat(request.args.get(name, "")[:10])
     except ValueError:
@@ -51,6 +51,6 @@ def end(day: date | None) -> datetime | None:
 
 
 def query(values: Mapping[str, object]) -> str:
-    """A query string of those that are set, with its question mark; "" for none."""
+    """The query string of the values that are set, with its question mark; "" for none."""
     text = urlencode({name: value for name, value in values.items() if value not in (None, "")})
     return f"?{text}" if text else ""

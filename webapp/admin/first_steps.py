@@ -1,4 +1,4 @@
-"""The first steps of a new installation, each with its state; and where the admin's side begins."""
+"""The first steps of a new installation, each with its state; and the start page of the admin area."""
 
 from flask import Response, redirect, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -16,7 +16,7 @@ from .views import bp, commit, fragment, go
 @bp.get("")
 @any_app_owner
 def index() -> AnyResponse:
-    """The first steps until they are done or hidden, then the overview; for who is no admin, the apps they own."""
+    """Redirect admins to the first steps until they are done or hidden, then to the overview; owners to their apps."""
     if not me().is_admin:
         return redirect(url_for("admin.apps"))
     return redirect(url_for("admin.overview" if queries.read().is_over else "admin.first_steps"))
@@ -25,7 +25,7 @@ def index() -> AnyResponse:
 @bp.get("/first-steps")
 @admins
 def first_steps() -> Response:
-    """Mail, people, the first app, the first request."""
+    """The steps: email, people, the first app, the first request."""
     here = settings()
     server = "" if here.mailbox else f"{here.mail_server}:{here.mail_port}"
     return fragment("admin/first_steps.html", steps=queries.read(), server=server)
@@ -34,7 +34,7 @@ def first_steps() -> Response:
 @bp.post("/first-steps/hiding")
 @admins
 def hide_first_steps() -> AnyResponse:
-    """Admin leads to the overview from now on; the page stays where it is."""
+    """Hide the first steps: the Admin link leads to the overview from now on."""
     operations.hide_first_steps(db.session.get_one(Organisation, 1), actor=me(), now=clock.now())
     commit()
     return go(url_for("admin.overview"), "Admin now opens the overview.")

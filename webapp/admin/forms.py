@@ -1,7 +1,7 @@
-"""What the forms of an app's page carry: its present values, what was typed, and how that is saved.
+"""The sections of an app's page: their present values, the submitted values, and how they are saved.
 
-Each section is saved by itself. It carries the values it was drawn with, and is refused only if someone else has
-changed one of those since.
+Each section is saved by itself. Its form carries the values it was drawn with (`was`), and is refused if someone else
+has changed one of them since.
 """
 
 import json
@@ -40,9 +40,9 @@ class AppPage:
     members: dict[int, Members] = field(default_factory=dict)
     twice: tuple[str, ...] = ()
     fields: list[EntitlementField] = field(default_factory=list)
-    own: bool = False  # the reader has asked for it, so they may not change its rules
-    outside: frozenset[str] = frozenset()  # other addresses of outcomes that nothing is sent to
-    domains: tuple[str, ...] = ()  # which other addresses may be in, beside the domains of people
+    own: bool = False  # the reader has a pending request for it, so they may not change its rules
+    outside: frozenset[str] = frozenset()  # addresses of outcomes outside of the allowed domains, which get no email
+    domains: tuple[str, ...] = ()  # domains that an admin has allowed, besides those of people
 
     def step(self, value: str) -> Approver:
         """The approver of the step that a form's value stands for. Raises Conflict."""
@@ -54,21 +54,21 @@ class AppPage:
 
 @dataclass(slots=True)
 class Section:
-    """One form of the page as it is drawn: `values` are the present ones, or what was typed if it was refused."""
+    """One section as it is drawn: `values` are the stored ones, or the submitted ones if they were refused."""
 
     values: Values
     was: str
     errors: dict[str, str] = field(default_factory=dict)
     saved: bool = False
-    item: str = ""  # which part of it was saved or refused
+    item: str = ""  # the step, field or part that was saved or refused
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """How one section is read from the page, from its form, and saved.
 
-    `save` raises Invalid or Conflict. A switch has one value; flipping it twice is a conflict, not the same wish.
-    What is picked, like a switch, is shown as it is when it was refused; of the others, what was typed is kept.
+    `save` raises Invalid or Conflict. Two people who flip the same switch are a conflict, even with the same result.
+    After a refusal switches and choices (`is_picked`) show the stored value, other fields keep the input.
     """
 
     name: str
@@ -89,14 +89,14 @@ def draw(setting: Setting, page: AppPage, *, saved: bool = False) -> Section:
 
 
 def stamp(values: Values) -> str:
-    """Values as one text, for the hidden field that says what a form was drawn with; a switch is "on" or "off"."""
+    """Serialize values for the hidden field `was`; a switch is "on" or "off"."""
     if list(values) == ["on"]:
         return "on" if values["on"] else "off"
     return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
 
 def save(setting: Setting, page: AppPage, app: App, form: Form, *, actor: Person, now: datetime) -> None:
-    """Saves what was typed. Raises Invalid, or Conflict when someone else has changed the same."""
+    """Save the submitted values. Raises Invalid, or Conflict when someone else has changed them since."""
     current = setting.current(page)
     wanted = current | setting.typed(form)
     stale = form.get("was") != stamp(current)
@@ -119,7 +119,7 @@ def _value(named: Principal | None) -> str:
 
 
 def approver_of(value: str, *, field: str) -> Approver | None:
-    """Raises Invalid."""
+    """The approver of a form's value. Raises Invalid."""
     if not value:
         return None
     found = principals.chosen(value)
@@ -129,7 +129,7 @@ def approver_of(value: str, *, field: str) -> Approver | None:
 
 
 def _detail(key: str, clean: Callable[[str], str] = one_line) -> Setting:
-    """A text about the app, saved by itself."""
+    """The setting of a text about the app."""
 
     def save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
         operations.change_details(app, **values, actor=actor, now=now)
@@ -166,7 +166,7 @@ def _assurance_save(app: App, page: AppPage, values: Values, actor: Person, now:
 
 
 def _audience_typed(form: Form) -> Values:
-    """Those that are there, with one more, or without one."""
+    """The submitted groups, without the one in `without`."""
     return {"audience": sorted({*form.getlist("audience")} - {form.get("without", "")})}
 
 
@@ -196,7 +196,7 @@ def _days_save(app: App, page: AppPage, values: Values, actor: Person, now: date
 def _outcome(
     state: RequestState, part: str, keys: tuple[str, ...], typed: Callable[[Form], Values], *, is_picked: bool = False
 ) -> Setting:
-    """A part of what is mailed when a request ends this way: `keys` of its rule."""
+    """The setting of a part of the emails when a request ends in this state: `keys` of its outcome rule."""
 
     def current(page: AppPage) -> Values:
         rule = page.row.policy.outcomes.get(state, OutcomeRule())
@@ -235,7 +235,7 @@ _ALL = (
     Setting(
         "icon",
         lambda page: {"icon": page.row.app.icon, "picture": page.row.app.icon_hash},
-        # Who chooses from the set gives the uploaded picture up.
+        # Choosing an icon of the set removes the uploaded picture.
         lambda form: {"icon": form.get("icon", ""), "picture": ""},
         _icon_save,
         is_picked=True,

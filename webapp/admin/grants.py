@@ -29,7 +29,7 @@ NOBODY = "Choose a person."
 @bp.get("/apps/<public_id>/grants/new")
 @owners_of_app
 def new_grant(public_id: str) -> Response:
-    """First whom, then with which fields and why."""
+    """The form: first the person, then the fields and the reason."""
     return _form(_load(public_id), request.args.get("person", ""), status=200)
 
 
@@ -70,7 +70,7 @@ def _form(
 @owners_of_app
 @require_recent_password
 def create_grant(public_id: str) -> AnyResponse:
-    """`rules` is the number of the rules that the fields were drawn by."""
+    """Grant access. `rules` is the revision that the fields were drawn with."""
     row, chosen = _load(public_id), request.form.get("person", "")
     named = principals.chosen(chosen) if chosen.startswith("person:") else None
     if named is None:
@@ -106,7 +106,7 @@ def create_grant(public_id: str) -> AnyResponse:
 @bp.get("/apps/<public_id>/grants/<grant_id>/removal")
 @owners_of_app
 def app_removal(public_id: str, grant_id: str) -> Response:
-    """The dialog that asks why somebody loses this app."""
+    """The dialog that asks for the reason of a removal."""
     return _removal(_load(public_id), grant_id, 200)
 
 
@@ -121,7 +121,7 @@ def _removal(row: AppRow, grant_id: str, status: int, **typed: object) -> Respon
 @owners_of_app
 @require_recent_password
 def remove_app_grant(public_id: str, grant_id: str) -> AnyResponse:
-    """With a reason; leads back to the same place in the list."""
+    """Remove access, with a reason; redirect to the same page of the list."""
     row = _load(public_id)
     grant = db.session.query(Grant).filter_by(public_id=grant_id, app_id=row.app.id).first() or abort(404)
     back = url_for("admin.app_people", public_id=public_id) + here().query

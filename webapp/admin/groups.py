@@ -70,7 +70,7 @@ def create_group() -> AnyResponse:
 @bp.get("/groups/<public_id>")
 @admins
 def group(public_id: str) -> Response:
-    """One group with all of its members. To htmx who can be added, for the list of its picker."""
+    """One group with all of its members; for htmx, the people who can be added."""
     row, q = _load(public_id), words_of(request.args.get("q", ""))
     asked = htmx.is_fragment() or "pick" in request.args
     found = principals.candidates(row.id, q.split()[:8]) if asked else []
@@ -89,7 +89,7 @@ def group_name(public_id: str) -> Response:
 @bp.get("/groups/<public_id>/archive")
 @admins
 def group_archive(public_id: str) -> Response:
-    """The dialog that says what archiving it does."""
+    """The dialog that explains what archiving does."""
     return _dialog(public_id, "archive", 200)
 
 
@@ -111,7 +111,7 @@ def _dialog(
 
 
 def _archive_stamp(row: GroupRow) -> str:
-    """Which group, and how many leave it."""
+    """The stamp of the dialog: the group and the number of its members."""
     return questions.stamp(row.id, row.name, row.count)
 
 
@@ -119,7 +119,7 @@ def _archive_stamp(row: GroupRow) -> str:
 @admins
 @require_recent_password
 def rename_group(public_id: str) -> AnyResponse:
-    """`was` is the name that the form was drawn with."""
+    """Rename the group. `was` is the name that the form was drawn with."""
     group, name = _row(public_id), one_line(request.form.get("name", ""))
     if request.form.get("was") != group.name:
         sentence = f"Someone else renamed this group to {group.name}. Save again to overwrite."
@@ -137,7 +137,7 @@ def rename_group(public_id: str) -> AnyResponse:
 @admins
 @require_recent_password
 def archive_group(public_id: str) -> AnyResponse:
-    """Refused, with what uses it, while something does."""
+    """Archive the group; refused, with what uses it, while it is in use."""
     group = _row(public_id)
     if questions.is_outdated(_archive_stamp(_load(public_id))):
         undo()

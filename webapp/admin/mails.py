@@ -1,4 +1,4 @@
-"""The email log: every email and its state; and the banner when something is in trouble."""
+"""The email log: every email and its state; and the banner about delivery problems."""
 
 import logging
 from dataclasses import asdict, dataclass
@@ -38,7 +38,7 @@ TABS = (
     ("sent", "Sent"),
     ("obsolete", "Skipped"),
 )
-# A list in which something moves asks again so often, and no more: whoever leaves it open is not watching.
+# How often a list with emails in motion refreshes itself before it stops, in case nobody is watching.
 LOOKS = 60
 SOON = timedelta(minutes=2)
 
@@ -47,7 +47,7 @@ log = logging.getLogger("countersign.admin")
 
 @dataclass(frozen=True, slots=True)
 class MailSearch:
-    """What the address looks for."""
+    """The filters of the address."""
 
     q: str
     state: str
@@ -78,7 +78,7 @@ def _search() -> MailSearch:
 @bp.get("/mail")
 @admins
 def mails() -> Response:
-    """Every email, newest first. `look` counts how often the page has asked by itself."""
+    """Every email, newest first. `look` counts how often the page has refreshed itself."""
     search = _search()
     page = queries.page(
         _matching(search), search.state, before=filters.key("before"), after=filters.key("after")
@@ -106,7 +106,7 @@ def _matching(search: MailSearch) -> Select[Any]:
 
 
 def _moves(mail: Mail) -> bool:
-    """Whether it will look another way within a moment."""
+    """Whether the state of the email will change soon."""
     return mail.state in ("due", "sending") or (mail.state == "trying" and mail.at < clock.now() + SOON)
 
 
@@ -122,7 +122,7 @@ def _server() -> str:
 @bp.get("/mail/<public_id>")
 @admins
 def mail(public_id: str) -> Response:
-    """One email: where it is, every attempt, and what it says, without its link and code."""
+    """One email: its state, every attempt, and its content without link and code."""
     found = one_mail.load(public_id) or abort(404)
     message = _rendered(found)
     look = min(filters.key("look"), LOOKS)
@@ -151,7 +151,7 @@ def mail_body(public_id: str) -> Response:
 
 
 def _rendered(found: OneMail) -> emails.Mail | None:
-    """None for an email that cannot be created; the worker says so, too."""
+    """Render the email; None if it cannot be created, which the worker reports, too."""
     try:
         return emails.render(found.facts)
     except Exception:
@@ -162,7 +162,7 @@ def _rendered(found: OneMail) -> emails.Mail | None:
 @bp.post("/mail/<public_id>/attempt")
 @admins
 def try_mail_now(public_id: str) -> AnyResponse:
-    """For an email that waits for its next attempt."""
+    """Send an email now that waits for its next attempt."""
     notice = db.session.query(Notice).filter_by(public_id=public_id).first() or abort(404)
     try:
         operations.try_now(notice, actor=me(), now=clock.now())
@@ -176,7 +176,7 @@ def try_mail_now(public_id: str) -> AnyResponse:
 @bp.post("/mail/attempts")
 @admins
 def try_all_mails_again() -> AnyResponse:
-    """Those of a list (its address says of which) that failed, and those that wait for their next attempt."""
+    """Retry the emails of a list (filtered as its address says) that failed or wait for their next attempt."""
     search = _search()
     number = operations.try_all_again(queries.ids(_matching(search)), actor=me(), now=clock.now())
     commit()
@@ -190,7 +190,7 @@ def _refused(error: Conflict) -> AnyResponse:
 @bp.post("/mail/<public_id>/sending")
 @admins
 def send_mail_again(public_id: str) -> AnyResponse:
-    """For a mail that was given up; any other is refused with a sentence."""
+    """Send a failed email again; any other is refused with a sentence."""
     notice = db.session.query(Notice).filter_by(public_id=public_id).first() or abort(404)
     try:
         operations.send_again(notice, actor=me(), now=clock.now())
@@ -204,7 +204,7 @@ def send_mail_again(public_id: str) -> AnyResponse:
 @bp.post("/mail/<public_id>/dropping")
 @admins
 def drop_mail(public_id: str) -> AnyResponse:
-    """For a mail that is held after a restore: it had gone out already."""
+    """Drop an email that is on hold after a restore, because it had been sent before."""
     notice = db.session.query(Notice).filter_by(public_id=public_id).first() or abort(404)
     try:
         operations.drop(notice, actor=me(), now=clock.now())
@@ -218,7 +218,7 @@ def drop_mail(public_id: str) -> AnyResponse:
 @bp.post("/mail/held/sending")
 @admins
 def send_held_mails() -> AnyResponse:
-    """All that are held after a restore go out."""
+    """Release all emails that are on hold after a restore."""
     number = operations.let_go(actor=me(), now=clock.now())
     commit()
     return go(url_for("admin.mails"), f"{count(number, 'email')} queued. Outdated ones will be skipped.")
@@ -227,7 +227,7 @@ def send_held_mails() -> AnyResponse:
 @bp.post("/mail/held/dropping")
 @admins
 def drop_held_mails() -> AnyResponse:
-    """None of those that are held after a restore is sent."""
+    """Drop all emails that are on hold after a restore."""
     number = operations.drop(None, actor=me(), now=clock.now())
     commit()
     return go(url_for("admin.mails"), f"{count(number, 'email')} discarded.")
@@ -236,7 +236,7 @@ def drop_held_mails() -> AnyResponse:
 @bp.post("/mail/test")
 @admins
 def send_test_mail() -> AnyResponse:
-    """A mail to myself."""
+    """Send a test email to the signed-in admin."""
     operations.send_test(actor=me(), now=clock.now())
     address = me().email
     commit()
@@ -246,7 +246,7 @@ def send_test_mail() -> AnyResponse:
 
 @bp.context_processor
 def banner() -> dict[str, Any]:
-    """What the admin's pages say above all else; nothing on fragments, refusals and the like."""
+    """The banner of admin pages about delivery problems; nothing on fragments and errors."""
     user = signed_in() if "broken" not in g else None
     if htmx.is_fragment() or user is None or not user.person.is_admin:
         return {"trouble": None, "queue_down": False}

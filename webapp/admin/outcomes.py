@@ -1,4 +1,4 @@
-"""What is mailed when a request is approved, denied or expired: to whom, with which words and which reasons to pick."""
+"""The emails when a request is approved, denied or expired: recipients, added text, and reasons to choose from."""
 
 from flask import abort, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -23,7 +23,7 @@ STATES = ("approved", "denied", "expired")
 @owners_of_app
 @require_recent_password
 def app_outcome(public_id: str, state: str, part: str) -> AnyResponse:
-    """`mail` (to the requester and the approvers) or `words`, the whole of it; `others` and `reasons`, one by one."""
+    """Save `mail` (requester, approvers) or `words` as a whole; `others` and `reasons` item by item."""
     if state not in STATES:
         abort(404)
     if part in ("mail", "words"):
@@ -34,7 +34,7 @@ def app_outcome(public_id: str, state: str, part: str) -> AnyResponse:
 
 
 def _list(public_id: str, state: RequestState, part: str) -> AnyResponse:
-    """Adds what is typed in `add`, or takes `without` out of the list."""
+    """Add the value of `add`, or remove `without` from the list."""
     typed, without = request.form.get("add", ""), request.form.get("without", "")
     wanted = _addresses(typed) if part == "others" else [one_line(line) for line in typed.splitlines()]
 

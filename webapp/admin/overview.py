@@ -1,4 +1,4 @@
-"""How requests fare: what is open, what was decided, how long it took, and what expires."""
+"""The overview of requests: how many are pending, how they ended, how long decisions took, and what expires next."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from .views import bp, fragment
 
 WEEKS = 12
 DAYS = 7
-# Of what expires first.
+# Rows in “First to expire”.
 FIRST = 6
-# Rows of a plot; its table has more.
+# Bars of a chart; its table has more rows.
 DRAWN = 10
 HOUR = 3600
 DAY = 24 * HOUR
@@ -51,7 +51,7 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Rows of paces with the scale they are drawn on: `end` in seconds, and each tick with its label."""
+    """Durations with the axis that they are drawn on: `end` in seconds, and each tick with its label."""
 
     rows: list[Pace]
     drawn: list[Pace]
@@ -75,7 +75,7 @@ def overview() -> Response:
 
 
 def _read(apps: Collection[int] | None) -> dict[str, Any]:
-    """What the page shows of these apps (keys); None for all."""
+    """The values of the page for these apps (keys); None for all apps."""
     clock = times()
     today = clock.local(clock.now).date()
     monday = today - timedelta(days=today.weekday())
@@ -119,7 +119,7 @@ def _day(instant: datetime) -> str:
 
 
 def _scaled(rows: list[Pace]) -> Times:
-    """The drawn ones are the slowest last."""
+    """Build the chart; the slowest come last."""
     drawn = sorted(rows[:DRAWN], key=lambda row: (row.p90, row.name))
     longest = max((row.p90 for row in drawn), default=0.0)
     step = next((one for one in TICKS if longest <= 5 * one), TICKS[-1])
@@ -128,7 +128,7 @@ def _scaled(rows: list[Pace]) -> Times:
 
 
 def _top(highest: int) -> list[int]:
-    """The lines of a scale that holds so many: 0, and two or so round numbers."""
+    """Axis ticks up to `highest`: 0 and two or three round numbers."""
     step = 1
     while highest > 3 * step:
         step = step * 5 // 2 if str(step).startswith("2") else step * 2

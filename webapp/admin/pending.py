@@ -1,4 +1,4 @@
-"""Asks before it is done: what happens to pending requests when approval is turned off, or the app archived."""
+"""The question what happens to pending requests, before approval is turned off or the app is archived."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ from .views import bp, commit, fragment, go, undo
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The question: `what` is the address below the app's that the answer goes to."""
+    """The question of the dialog. `what` is the last part of the address that the answer is sent to."""
 
     what: str
     pending: list[PendingRequest]
@@ -41,7 +41,7 @@ class Question:
 @owners_of_app
 @require_recent_password
 def app_approval_required(public_id: str) -> AnyResponse:
-    """Turned on straight away; turned off with requests pending, the page asks first."""
+    """Turn approval on straight away; to turn it off with pending requests, ask first."""
     setting = forms.SETTINGS["approval-required"]
     if request.form.get("on") != "1" and request.form.get("was") == "on":
         row = app_list.row(public_id)
@@ -54,7 +54,7 @@ def app_approval_required(public_id: str) -> AnyResponse:
 
 
 def _may_be_off(policy: Policy) -> bool:
-    """Else saving it says why not, and there is nothing to ask first."""
+    """Whether the rules are valid without approval. If not, skip the dialog: saving shows the error."""
     try:
         replace(policy, approval_required=False).check()
     except BadPolicy:
@@ -73,7 +73,7 @@ def ask_to_archive(public_id: str) -> AnyResponse:
 @admins
 @require_recent_password
 def archive_app(public_id: str) -> AnyResponse:
-    """Out of the catalog and the lists; nothing is deleted."""
+    """Archive the app: it leaves the catalog and the lists; nothing is deleted."""
     return _answered("archive", public_id)
 
 
@@ -81,7 +81,7 @@ def archive_app(public_id: str) -> AnyResponse:
 @admins
 @require_recent_password
 def restore_app(public_id: str) -> AnyResponse:
-    """In use again; out of the catalog until somebody turns Requestable on."""
+    """Restore the app; it is not in the catalog until Requestable is turned on."""
     app = access.app_to_restore(public_id)
     try:
         operations.restore(app, actor=me(), now=clock.now())
@@ -107,7 +107,7 @@ def _answered(what: str, public_id: str) -> AnyResponse:
         if what == "archive":
             operations.archive(app, actor=me(), now=clock.now())
         else:
-            # The switch of the dialog is always meant to be off.
+            # The dialog is only opened to turn approval off.
             forms.save(forms.SETTINGS[what], apps.load(public_id), app, request.form, actor=me(), now=clock.now())
         done = pending_requests.resolve_pending(app, action, seen=seen, reason=why, actor=me(), now=clock.now())
     except (Invalid, Conflict) as error:
@@ -123,7 +123,7 @@ def _answered(what: str, public_id: str) -> AnyResponse:
 
 
 def _stamp(what: str, app: App, pending: Mapping[int, int]) -> str:
-    """The question: what is to be done, under which rule, and which requests it is about."""
+    """The stamp of the question: the action, the rules in force, and the requests that it is about."""
     return questions.stamp(what, app.id, app.policy_revision_id, sorted(pending.items()))
 
 
@@ -144,5 +144,5 @@ def _ask(
     if not htmx.is_fragment():
         return apps.whole_page(page, {}, status, modal=True, **values)
     answer = fragment("admin/_pending.html", status, page=page, app=app, **values)
-    # Not in place of the row or the setting that asked: static/app.js puts its switch back.
+    # Opens as a dialog instead of replacing the row or setting; app.js turns the switch back.
     return htmx.retarget(answer, "#dialog", "innerHTML")

@@ -55,7 +55,7 @@ def _list_query() -> ListQuery:
 @bp.get("/people/new")
 @admins
 def new_person() -> Response:
-    """The dialog that invites somebody."""
+    """The dialog to invite a person."""
     return _new_person({"name": "", "email": "", "about": "", "is_admin": False}, {}, 200)
 
 
@@ -70,7 +70,7 @@ def _new_person(values: dict[str, str | bool], errors: dict[str, str], status: i
 @admins
 @require_recent_password
 def create_person() -> AnyResponse:
-    """Invites somebody: they get a mail with a link to set a password."""
+    """Invite a person: they get an email with a link to set a password."""
     form = request.form
     name, email, about = (one_line(form.get(key, "")) for key in ("name", "email", "about"))
     is_admin = form.get("is_admin") == "1"
@@ -93,7 +93,7 @@ def create_person() -> AnyResponse:
 @bp.get("/people/<public_id>")
 @admins
 def person(public_id: str) -> Response:
-    """What one person has and why, what they asked for and decided, and their account."""
+    """One person: their access and why, their requests and decisions, and their account."""
     return _person(public_id, page="admin/person.html")
 
 
@@ -120,7 +120,7 @@ def _person(public_id: str, status: int = 200, *, page: str = "admin/_person.htm
 @bp.get("/people/<public_id>/details")
 @admins
 def details(public_id: str) -> Response:
-    """The dialog with somebody's name, address and description."""
+    """The dialog with the name, address and description of a person."""
     someone = _load(public_id).person
     return _details(public_id, {key: getattr(someone, key) for key in DETAILS}, {}, 200)
 
@@ -137,7 +137,7 @@ def _details(public_id: str, values: dict[str, str], errors: dict[str, str], sta
 @admins
 @require_recent_password
 def change_details(public_id: str) -> AnyResponse:
-    """`was` is what the form was drawn with."""
+    """Save the details. `was` holds the values that the form was drawn with."""
     someone = _load(public_id).person
     values = {key: one_line(request.form.get(key, "")) for key in DETAILS}
     if request.form.get("was") != stamp({key: getattr(someone, key) for key in DETAILS}):
@@ -156,7 +156,7 @@ def change_details(public_id: str) -> AnyResponse:
 @bp.get("/people/<public_id>/grants/<grant_id>/removal")
 @admins
 def removal(public_id: str, grant_id: str) -> Response:
-    """Asks why somebody loses an app; with `keep` htmx gets the app back without the question."""
+    """Ask for the reason of a removal; with `keep`, htmx gets the app without the question."""
     return _removal(public_id, grant_id, "", {}, 200, asks=request.args.get("keep") != "1")
 
 
@@ -196,7 +196,7 @@ def remove_grant(public_id: str, grant_id: str) -> AnyResponse:
 @bp.get("/people/<public_id>/grants/removal")
 @admins
 def removal_of_all(public_id: str) -> Response:
-    """The dialog that lists all apps of somebody, to remove them for one reason."""
+    """The dialog that lists all apps of a person, to remove them for one reason."""
     return _removal_of_all(public_id, 200)
 
 
@@ -212,7 +212,7 @@ def _removal_of_all(public_id: str, status: int, **typed: object) -> Response:
 @admins
 @require_recent_password
 def remove_all_grants(public_id: str) -> AnyResponse:
-    """`shown` are the apps that the question listed."""
+    """Remove all access. `shown` are the apps that the dialog listed."""
     someone = _load(public_id).person
     reason = request.form.get("reason", "")
     try:
@@ -262,7 +262,7 @@ def reset_password(public_id: str) -> AnyResponse:
 @admins
 @require_recent_password
 def end_sessions(public_id: str) -> AnyResponse:
-    """Signs somebody out everywhere."""
+    """End all sessions of a person."""
     return _change(
         public_id,
         lambda someone: operations.sign_out(someone, actor=me(), now=clock.now()),
@@ -274,7 +274,7 @@ def end_sessions(public_id: str) -> AnyResponse:
 @bp.get("/people/<public_id>/deactivation")
 @admins
 def deactivation(public_id: str) -> Response:
-    """The dialog that says what deactivating somebody does."""
+    """The dialog that explains what a deactivation does."""
     return _deactivation(public_id, 200)
 
 
@@ -289,7 +289,7 @@ def _deactivation(public_id: str, status: int, *, refused: str = "", **typed: ob
 
 
 def _deactivation_stamp(card: PersonCard) -> str:
-    """What the dialog says would happen; the apps that would go are named in the form themselves."""
+    """The stamp of the dialog; the apps to remove are listed in the form itself."""
     person = card.person
     return questions.stamp(person.id, person.active, person.is_admin, card.pending, card.steps, card.shared_steps)
 
@@ -298,7 +298,7 @@ def _deactivation_stamp(card: PersonCard) -> str:
 @admins
 @require_recent_password
 def deactivate(public_id: str) -> AnyResponse:
-    """With `remove`, access to the apps that were listed goes too, for a reason."""
+    """Deactivate a person. With `remove`, also remove their access to the listed apps, for a reason."""
     card = _load(public_id)
     someone = card.person
     reason, remove = request.form.get("reason", ""), request.form.get("remove") == "1"
@@ -346,20 +346,20 @@ def invite_again(public_id: str) -> AnyResponse:
 @admins
 @require_recent_password
 def set_admin(public_id: str) -> AnyResponse:
-    """Makes somebody an admin (`on` = 1) or takes it back; `was` is what the switch showed."""
+    """Make a person an admin (`on` = 1) or no longer one; `was` is what the switch showed."""
     wanted, was = request.form.get("on") == "1", request.form.get("was") == "on"
 
     def change(someone: Person) -> None:
         if someone.is_admin is not was:
-            raise Conflict(f"Someone else changed this: {someone.name} is now {_standing(someone)}.")
+            raise Conflict(f"Someone else changed this: {someone.name} is now {_admin_status(someone)}.")
         operations.set_admin(someone, is_admin=wanted, actor=me(), now=clock.now())
 
-    # Whoever has just taken it from themselves may not see this page any more.
+    # An admin who removed their own right cannot see this page any more.
     leaves = "/" if public_id == me().public_id and not wanted else ""
     return _change(public_id, change, "{name} is now an admin." if wanted else "{name} is no longer an admin.", leaves)
 
 
-def _standing(someone: Person) -> str:
+def _admin_status(someone: Person) -> str:
     return "an admin" if someone.is_admin else "not an admin"
 
 
@@ -368,7 +368,7 @@ def _load(public_id: str) -> PersonCard:
 
 
 def _change(public_id: str, change: Callable[[Person], None], message: str, leaves: str = "") -> AnyResponse:
-    """`leaves`: where to go when whoever did it may not see this page any more."""
+    """Apply a change. `leaves`: where to go if the signed-in admin cannot see this page any more."""
     someone = _load(public_id).person
     try:
         change(someone)

@@ -1,4 +1,4 @@
-"""The one field for people and groups: what it finds, as you type or, without JavaScript, by its button."""
+"""The search of the picker for people and groups: while typing or, without JavaScript, by its button."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from webapp.web.signin import any_app_owner
 
 from .views import bp, fragment, words_of
 
-# What each field may be: the kinds of `Principal`.
+# Which kinds of `Principal` each field accepts.
 BOTH = ("person", "group")
 KINDS = {
     "step": BOTH,
@@ -24,7 +24,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """What was searched for by the button of a picker. `id` says of which; its field is what stands before a dash."""
+    """A search by the button of a picker. `id` names the picker; its field is the part before a dash."""
 
     id: str = ""
     q: str = ""
@@ -34,7 +34,7 @@ class Pick:
 @bp.get("/choices")
 @any_app_owner
 def choices() -> Response:
-    """The options of a picker's list: who matches `q`, for the field `field`."""
+    """The options of a picker: people and groups that match `q`, for the field `field`."""
     name = request.args.get("field", "")
     if name not in KINDS:
         abort(404)
@@ -43,11 +43,11 @@ def choices() -> Response:
 
 
 def picked() -> Pick:
-    """Of the address of the page, which a search without JavaScript has led to."""
+    """The search in the address of the page, after a search without JavaScript."""
     return searched(request.args.get("pick", ""), request.args.get("q", ""))
 
 
 def searched(id: str, given: str) -> Pick:
-    """Nothing, if it is of no picker."""
+    """Search for a picker; empty for an unknown one."""
     kinds, q = KINDS.get(id.partition("-")[0]), words_of(given)
     return Pick(id, q, queries.found(q.split()[:8], kinds)) if kinds else Pick()

@@ -1,4 +1,4 @@
-"""Each mail of an app before anybody gets it, with real names and the rule in force.
+"""Previews of each email of an app, with real names and the rules in force.
 
 Its facts are made up here and never stored: nothing is written or sent, and its link and code are none.
 """
@@ -27,19 +27,19 @@ from . import apps, picker
 from .forms import AppPage
 from .views import bp, fragment
 
-# A request that there is not.
+# Public id of the made-up request in previews.
 NO_REQUEST = "0" * 12
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of mail: its notice's, its name, when it is sent, how the request and its steps stand, who gets it."""
+    """A kind of email: kind of notice, name, when it is sent, state of the request and its steps, recipients."""
 
     notice: NoticeKind
     title: str
     sent: str
     state: RequestState
-    first: StepState  # of the first step, or of the one that the mail is about
+    first: StepState  # of the first step, or of the one that the email is about
     rest: StepState
     roles: tuple[str, ...]
 
@@ -66,8 +66,8 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What the address asks for. `message` is None where nobody may decide: a request is refused, and nobody gets an
-    email."""
+    """The preview that the address asks for. `message` is None where nobody may decide, because such a request is
+    refused and nobody gets an email."""
 
     page: AppPage
     kind: Kind
@@ -102,7 +102,7 @@ def preview_mail(public_id: str, kind: str) -> Response:
 @bp.get("/apps/<public_id>/mails/<kind>/body")
 @owners_of_app
 def preview_mail_body(public_id: str, kind: str) -> Response:
-    """The email of such a preview itself, for the frame."""
+    """The previewed email itself, for the frame."""
     message = _preview(public_id, kind).message or abort(404)
     return framed.email(message.html or "", message.body or "")
 
@@ -132,7 +132,7 @@ def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Principal | Non
     if role == "other":
         reader = None
     elif role == "approver":
-        # Of a group, whoever has not decided; else the one who has, or would.
+        # In a group, someone who has not decided; else the person who has decided, or would.
         reader = _person(steps[at].asked[-1]) if steps and steps[at].asked else None
     notice = Notice(
         public_id=NO_REQUEST, kind=kind.notice.value, role=role, round=0, data_json="{}", created_at=now(),
@@ -168,14 +168,14 @@ def _grant(policy: Policy) -> Grant:
 
 
 def _steps(page: AppPage, kind: Kind, asker: Person, at: int) -> list[ChainStep]:
-    """The chain as it would stand: decided by those who would decide it now, up to the step at `at`."""
+    """The steps as they would be: decided by the people who would decide now, up to the step at `at`."""
     owner = page.row.app.owner
     found = directory.look_up([*(step.approver for step in page.row.policy.steps), owner])
     made = []
     for position, named in enumerate(page.steps):
         if named is None:
             continue
-        # An outcome ends the chain at its first step, and the mail to an approver is about that of `at`.
+        # An outcome ends the chain at its first step; the email to an approver is about the step at `at`.
         about = at if kind.notice in (NoticeKind.APPROVAL_ASKED, NoticeKind.REQUEST_SETTLED) else 0
         state = StepState.APPROVED if position < about else kind.first if position == about else kind.rest
         made.append(_step(page, position, named, state, asker, found))

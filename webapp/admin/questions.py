@@ -1,7 +1,7 @@
-"""A dialog's answer is valid for the question that was asked, and for no other.
+"""The answer of a dialog is valid only for the question that was shown.
 
-What a question shows is summed up in a hidden field; the answer is compared with how things stand in the transaction
-that would act on it. When something has changed, the question is asked again with what was typed.
+A hidden field holds a stamp, a hash of the facts that the dialog showed. The view compares it in the transaction that
+acts on the answer; when a fact has changed, the question is asked again with what was typed.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ CHANGED = "This has changed since you opened the page. Nothing was saved. Check 
 
 
 def stamp(*facts: object) -> str:
-    """The hidden field: facts are plain JSON."""
+    """Return the value of the hidden field; the facts have to be plain JSON."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
@@ -23,5 +23,5 @@ def is_answer_to(question: str) -> bool:
 
 
 def is_outdated(question: str) -> bool:
-    """The form was drawn for another question. One without the field carries all that it acts on itself."""
+    """Whether the form was drawn for another question. A form without the field carries all facts itself."""
     return request.form.get(FIELD, question) != question

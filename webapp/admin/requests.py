@@ -1,4 +1,4 @@
-"""Every request, and what an admin may do to one that is not their own."""
+"""All requests, and what an admin can do with a pending one that is not their own."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -35,7 +35,7 @@ STATES = ("pending", "approved", "denied", "expired", "cancelled")
 
 @dataclass(frozen=True, slots=True)
 class RequestSearch:
-    """What the address looks for."""
+    """The filters of the address."""
 
     q: str
     state: str
@@ -55,7 +55,7 @@ class RequestSearch:
         return not self.at(sort="")
 
     def filter(self) -> Filter:
-        """The ids for it; what matches nobody finds nothing."""
+        """Resolve the search words to ids. Words that match nothing give an empty result."""
         app = app_list.app_id(self.app) if self.app else None
         return Filter(
             state=self.state,
@@ -85,7 +85,7 @@ def searched() -> RequestSearch:
 @bp.get("/requests")
 @admins
 def requests() -> Response:
-    """All of them, newest first or, sorted by "asked", oldest first."""
+    """All requests, newest first or, sorted by "asked", oldest first."""
     search = searched()
     page = queries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
     if htmx.is_fragment():
@@ -123,7 +123,7 @@ def _row(line: RequestLine) -> list[str]:
 
 
 def _whom(line: RequestLine) -> str:
-    """Whom it is with, or who decided it."""
+    """Who has the request now, or who decided it."""
     step = line.open_step
     if line.state == "cancelled":
         return f"Cancelled by {line.closed_by.name}" if line.closed_by else "Cancelled"
@@ -135,7 +135,7 @@ def _whom(line: RequestLine) -> str:
 @bp.get("/requests/<public_id>")
 @admins
 def manage_request(public_id: str) -> Response:
-    """What can be done to a pending request."""
+    """The forms to cancel, reassign and extend a pending request."""
     return _page(_case(public_id))
 
 
@@ -191,7 +191,7 @@ def _case(public_id: str) -> Case:
 
 
 def _stamp(case: Case) -> str:
-    """With whom the request is, and until when: what is done to it is done to this step."""
+    """The stamp of the open step: its approver and its deadline, which the forms act on."""
     step = case.open_step
     return questions.stamp(case.request.id, step and (step.id, step.approver_person_id, step.approver_group_id,
                                                       step.tier, step.due_at))  # fmt: skip
@@ -216,7 +216,7 @@ def _act(public_id: str, form: str, act: Callable[[Case], str]) -> AnyResponse:
 
 
 def _page(case: Case, status: int = 200, *, form: str = "", errors: dict[str, str] | None = None) -> Response:
-    """`form` is the one that was refused, redisplayed with what was typed."""
+    """Render the page; `form` names the refused form, which keeps what was typed."""
     own = me().id in (case.request.asked_by_id, case.request.for_person_id)
     typed = request.form if form else MultiDict[str, str]()
     steps = chains.of_requests([case.request.id]).get(case.request.id, [])

@@ -32,7 +32,7 @@ from .views import bp, fragment
 class Simulation:
     """The chain as it would go, and warnings as (bold beginning, the rest).
 
-    Its last link is that they have the app, or what is missing for that.
+    The last node says that the person gets the app, or what is missing for that.
     """
 
     person: Principal
@@ -43,7 +43,7 @@ class Simulation:
 @bp.get("/apps/<public_id>/what-would-happen")
 @owners_of_app
 def what_would_happen(public_id: str) -> Response:
-    """For the person of `person` ("person:4K7W9Q2M3XTA"); no one chosen: only the question. `quiet`: it is not told."""
+    """Simulate for `person` ("person:4K7W9Q2M3XTA"); without one, only the form. `quiet`: no announcement."""
     page = apps.load(public_id)
     person = principals.chosen(request.args.get("person", ""))
     simulation = _simulate(page, person) if person is not None and not person.is_group else None

@@ -1,4 +1,4 @@
-"""The steps of an app's rule: add, remove, order, their own time limits, and what each may do with the fields."""
+"""The approval steps of an app: add, remove, order, set a time limit, and what each may do with the fields."""
 
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
@@ -24,7 +24,7 @@ from .views import bp
 @owners_of_app
 @require_recent_password
 def add_step(public_id: str) -> AnyResponse:
-    """One more step at the end."""
+    """Add a step at the end."""
     value = request.form.get("step", "")
 
     def act(app: App, page: AppPage) -> None:
@@ -40,7 +40,7 @@ def add_step(public_id: str) -> AnyResponse:
 @owners_of_app
 @require_recent_password
 def order_steps(public_id: str) -> AnyResponse:
-    """The whole order: each step's value, with spaces between. Up and Down send it, too."""
+    """Set the order: the values of all steps, separated by spaces. Up and Down send it, too."""
     order = request.form.get("order", "").split()[:50]
 
     def act(app: App, page: AppPage) -> None:
@@ -53,7 +53,7 @@ def order_steps(public_id: str) -> AnyResponse:
 @owners_of_app
 @require_recent_password
 def change_approver(public_id: str, value: str) -> AnyResponse:
-    """Another approver for this step."""
+    """Set another approver for this step."""
     given = request.form.get("approver", "")
 
     def act(app: App, page: AppPage) -> str:
@@ -80,7 +80,7 @@ def remove_step(public_id: str, value: str) -> AnyResponse:
 @owners_of_app
 @require_recent_password
 def step_time_limit(public_id: str, value: str) -> AnyResponse:
-    """Its own time limit in days; nothing: the app's."""
+    """Set the step's own time limit in days; empty: the limit of the app."""
     given = one_line(request.form.get("days", ""))
 
     def act(app: App, page: AppPage) -> None:

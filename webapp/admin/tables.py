@@ -1,4 +1,4 @@
-"""Tables that are taken along: CSV, sent as its rows are read."""
+"""CSV exports, streamed as the rows are read."""
 
 import csv
 import io
@@ -8,12 +8,12 @@ from flask import Response, stream_with_context
 
 from webapp import clock
 
-# What begins a formula, full width signs included.
+# Characters that begin a formula, full-width ones included.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def download(name: str, parts: Iterator[str]) -> Response:
-    """The file, named after today."""
+    """The response: a file with the date in its name."""
     response = Response(stream_with_context(parts), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}-{clock.now():%Y-%m-%d}.csv"'
     return response
@@ -30,5 +30,5 @@ def written(rows: Sequence[Sequence[str]]) -> str:
 
 
 def defused(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
+    """Escape a cell so that no spreadsheet runs it as a formula (OWASP, "CSV injection")."""
     return f"'{cell}" if cell.lstrip(" \u00a0").startswith(FORMULA) else cell

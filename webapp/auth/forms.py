@@ -1,4 +1,4 @@
-"""The forms of the door and of the account."""
+"""Forms of the sign-in and account pages."""
 
 from collections import defaultdict
 
@@ -11,7 +11,7 @@ from webapp.passwords import too_weak
 
 
 def as_stored(email: str | None) -> str:
-    """An email address in lower case and on one line, whatever was typed; `accounts.by_email` knows its one form."""
+    """The email address in lower case and on one line; `accounts.by_email` compares its canonical form."""
     return plain(email or "")
 
 
@@ -49,5 +49,5 @@ class ChangePassword(NewPassword):
 
 
 def errors_of(form: Form) -> defaultdict[str, str]:
-    """The first thing that is wrong with each field; "" for a field that is right."""
+    """The first error of each field; "" for a valid field."""
     return defaultdict(str, {name: messages[0] for name, messages in form.errors.items() if name and messages})

@@ -1,7 +1,7 @@
-"""How often one may try to sign in or have a link mailed.
+"""Limits of sign-in attempts and of emailed password links.
 
-A browser that the person has signed in with before has a count of its own, so that nobody else's wrong tries close the
-door for it. For all others it is the address they come from, for this account and for all, and the account.
+A browser that the person has signed in with before has its own count, so that attempts of others cannot lock the person
+out. All other attempts are counted by IP address (for this account and for all) and by account.
 """
 
 from webapp.addresses import same

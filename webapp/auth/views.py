@@ -1,4 +1,4 @@
-"""The door: sign in, sign out, passwords by mailed link; and a person's own account."""
+"""Sign in, sign out, set a password with an emailed link; and the person's own account page."""
 
 import time
 from collections import defaultdict
@@ -30,7 +30,7 @@ bp = Blueprint("auth", __name__)
 
 WRONG = "The email address or password is incorrect. Try again or reset your password."
 HAS_LINKS = "If this address belongs to an account, use the link in the newest email from us."
-# Longer than a mail takes to be written to the outbox, so that the time does not tell who has an account.
+# Minimum response time, longer than an outbox write, so that timing does not reveal whether an account exists.
 FORGOT_SECONDS = 0.3
 
 
@@ -40,7 +40,7 @@ FORGOT_SECONDS = 0.3
 @bp.get("/sign-in")
 @anyone
 def sign_in_page() -> AnyResponse:
-    """The door; who is in already goes on to where `next` says."""
+    """The sign-in page. Redirects to `next` if already signed in."""
     target = local_path(request.args.get("next"))
     if signed_in() is not None:
         return redirect(target, 303)
@@ -50,20 +50,20 @@ def sign_in_page() -> AnyResponse:
 @bp.post("/sign-in")
 @anyone
 def sign_in() -> AnyResponse:
-    """One answer, after the same time, for who is unknown, deactivated or without a password, and for a wrong one."""
+    """Unknown, deactivated and invited people get the same response, after the same time, as a wrong password."""
     form = SignIn()
     if not form.validate():
         return _sign_in_page(form, 422)
     email = form.email.data
     try:
         device = devices.known(email)
-        taken = take(*(limits.of_device(device) if device else _of_stranger(email)))
+        taken = take(*(limits.of_device(device) if device else _limits_of_unknown_browser(email)))
         with reading():
             person = accounts.by_email(email)
         if device and not (person and device.still_knows(person.password_round)):
-            taken += take(*_of_stranger(email))
+            taken += take(*_limits_of_unknown_browser(email))
     except TooMany as error:
-        return _wait(_sign_in_page(form, 429, password=f"{error} {limits.OR_RESET}"), error)
+        return _retry_later(_sign_in_page(form, 429, password=f"{error} {limits.OR_RESET}"), error)
     fits = passwords.fits(person.password_hash if person else None, form.password.data)
     if person is None or person.password_hash is None or not fits:
         return _sign_in_page(form, 422, password=WRONG)
@@ -72,7 +72,7 @@ def sign_in() -> AnyResponse:
         hash = passwords.hash_password(form.password.data)
     people_operations.confirm_password(person.id, round=person.password_round, hash=hash)
     signin.begin(person.id, remember=form.remember.data)
-    target = _where_to_begin(person, local_path(form.next.data))
+    target = _first_page(person, local_path(form.next.data))
     outbox.commit()
     give_back(taken)
     response = make_response(redirect(target, 303))
@@ -80,21 +80,21 @@ def sign_in() -> AnyResponse:
     return response
 
 
-def _where_to_begin(person: Person, target: str) -> str:
-    """Admins of a new installation begin with its first steps, until those are done or hidden."""
+def _first_page(person: Person, target: str) -> str:
+    """The first page after sign-in: for admins of a new installation its first steps, until done or hidden."""
     if target == "/" and person.is_admin and not first_steps.read().is_over:
         return "/admin/first-steps"
     return target
 
 
-def _of_stranger(email: str) -> tuple[Count, ...]:
-    """Counts any sign-in from here, and says which counts hold for a wrong one."""
+def _limits_of_unknown_browser(email: str) -> tuple[Count, ...]:
+    """Count a sign-in from this address, and return the limits for a wrong password from an unknown browser."""
     take(limits.any_from_here())
     return limits.of_stranger(email)
 
 
-def _wait(response: Response, error: TooMany) -> Response:
-    """The form again, with what was typed; it says when to come back."""
+def _retry_later(response: Response, error: TooMany) -> Response:
+    """Add Retry-After to a response that redisplays the form."""
     response.headers["Retry-After"] = str(error.seconds)
     return response
 
@@ -102,7 +102,7 @@ def _wait(response: Response, error: TooMany) -> Response:
 @bp.post("/sign-out")
 @anyone
 def sign_out() -> AnyResponse:
-    """Ends this browser's session; pressing it twice is no error."""
+    """Ends the session of this browser; a second click is no error."""
     signin.end()
     outbox.commit()
     flash("You have signed out.")
@@ -126,7 +126,7 @@ def _sign_in_page(form: SignIn, status: int = 200, **errors: str) -> Response:
 @bp.get("/password/forgot")
 @anyone
 def forgot_password() -> Response:
-    """Asks for the address; afterwards says that a mail is on its way, if there is anybody."""
+    """The form for the email address; with `sent`, a page that says an email was sent if the account exists."""
     if "sent" in request.args:
         return make_response(render_template("auth/link_sent.html"))
     return _forgot(ForgotPassword(formdata=None, email=as_stored(request.args.get("email"))))
@@ -135,18 +135,18 @@ def forgot_password() -> Response:
 @bp.post("/password/forgot")
 @anyone
 def ask_for_link() -> AnyResponse:
-    """The same answer, after the same time, whether there is such a person or not."""
+    """Gives the same response, after the same time, whether the account exists or not."""
     form = ForgotPassword()
     if not form.validate():
         return _forgot(form, 422)
     try:
         take(limits.links_from_here())
     except TooMany as error:
-        return _wait(_forgot(form, 429, email=str(error)), error)
+        return _retry_later(_forgot(form, 429, email=str(error)), error)
     try:
         take(limits.links_for(form.email.data))
     except TooMany as error:
-        return _wait(_forgot(form, 429, email=f"{error} {HAS_LINKS}"), error)
+        return _retry_later(_forgot(form, 429, email=f"{error} {HAS_LINKS}"), error)
     began = time.monotonic()
     with reading():
         person = accounts.by_email(form.email.data)
@@ -160,7 +160,7 @@ def ask_for_link() -> AnyResponse:
 @bp.get("/password/<token>")
 @anyone
 def new_password(token: str) -> Response:
-    """For the person that the link was mailed to, whoever is signed in here."""
+    """The form for the person that the link was sent to, even if someone else is signed in here."""
     person = _behind(token)
     if person is None:
         return _dead_link()
@@ -186,7 +186,7 @@ def set_password(token: str) -> AnyResponse:
         db.session.rollback()
         return _dead_link()
     signin.begin(person.id, remember=False)
-    target = _where_to_begin(person, "/")
+    target = _first_page(person, "/")
     outbox.commit()
     flash(f"Password set. Welcome, {person.first_name}.")
     response = hide_from_caches_and_referers(make_response(redirect(target, 303)))
@@ -195,7 +195,7 @@ def set_password(token: str) -> AnyResponse:
 
 
 def _behind(token: str) -> Person | None:
-    # Asked for a forged one, too, which then costs what one costs that is ours and used.
+    # Query even for forged tokens, so that timing reveals nothing (see access.behind_link).
     return accounts.behind_password_link(*(links.read_password(token) or ("", 0)))
 
 
@@ -209,7 +209,7 @@ def _new_password(form: NewPassword, person: Person, status: int = 200) -> Respo
 
 
 def _dead_link() -> Response:
-    # One page for forged, old and used links: it tells nobody which of them it was.
+    # The same page for forged, old and used links, so that it reveals nothing.
     return hide_from_caches_and_referers(make_response(render_template("auth/dead_link.html"), 404))
 
 
@@ -219,7 +219,7 @@ def _dead_link() -> Response:
 @bp.get("/account")
 @people
 def account() -> Response:
-    """What a person may change about themselves, and where they are signed in."""
+    """The person's own settings and sessions."""
     return make_response(_account_page())
 
 
@@ -239,7 +239,7 @@ def change_time_zone() -> AnyResponse:
 @bp.post("/account/theme")
 @people
 def change_theme() -> AnyResponse:
-    """Light, dark or as the system says; app.js has switched already when htmx sends it."""
+    """Saves the theme: light, dark or as the system. With htmx the page has switched already."""
     people_operations.change_theme(me(), theme=request.form.get("theme", ""), now=clock.now())
     outbox.commit()
     if htmx.is_fragment():
@@ -250,7 +250,7 @@ def change_theme() -> AnyResponse:
 @bp.post("/account/password")
 @people
 def change_password() -> AnyResponse:
-    """A new password for who knows the old one; every other browser is signed out."""
+    """Changes the password, given the old one; ends all other sessions."""
     form = ChangePassword()
     with reading():
         person = db.session.get_one(Person, me().id)
@@ -260,7 +260,7 @@ def change_password() -> AnyResponse:
         try:
             taken = take(in_this_session())
         except TooMany as error:
-            return _wait(_account_again(429, current=f"{error} {limits.OR_RESET}"), error)
+            return _retry_later(_account_again(429, current=f"{error} {limits.OR_RESET}"), error)
         if passwords.fits(person.password_hash, form.current.data):
             give_back(taken)
         else:
@@ -289,10 +289,10 @@ def confirm_password() -> AnyResponse:
 @bp.post("/account/sessions/<public_id>/ending")
 @people
 def end_session(public_id: str) -> AnyResponse:
-    """Signs one browser out, or forgets one that is remembered for decisions."""
+    """Ends one of the person's sessions, or forgets a trusted browser."""
     user = signed_in()
     if user is not None and public_id == user.session.public_id:
-        return _out("You have signed out.")
+        return _signed_out("You have signed out.")
     if not people_operations.end_session(public_id, person_id=me().id, now=clock.now()):
         if accounts.session_ended(public_id, me().id):
             raise Conflict("This session had already ended.")
@@ -309,12 +309,12 @@ def end_session(public_id: str) -> AnyResponse:
 @bp.post("/account/sessions/ending")
 @people
 def end_sessions() -> AnyResponse:
-    """Signs the person out everywhere, here too."""
+    """Ends all sessions of the person, this one included."""
     people_operations.end_sessions(me().id, actor_id=me().id, now=clock.now())
-    return _out("You have signed out of all sessions.")
+    return _signed_out("You have signed out of all sessions.")
 
 
-def _out(message: str) -> AnyResponse:
+def _signed_out(message: str) -> AnyResponse:
     signin.end()
     outbox.commit()
     flash(message)

@@ -1,4 +1,4 @@
-"""Find an app, add it or ask for it."""
+"""The catalog: find an app, add it or request it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -35,7 +35,7 @@ bp = Blueprint("catalog", __name__)
 @bp.get("/catalog")
 @people
 def page() -> AnyResponse | str:
-    """The apps that are open to me: all, by category, or by words in name, description and category."""
+    """The apps that the person may add or request, by category or by words in name, description and category."""
     q = clean(request.args.get("q", ""))[:80]
     category = clean(request.args.get("category", ""))
     found = catalog.cards(me().id, words=q.split()[:6], category=category, after=_key(request.args.get("after", "")))
@@ -60,19 +60,19 @@ def page() -> AnyResponse | str:
 @bp.post("/catalog/<public_id>/grant")
 @people
 def add(public_id: str) -> AnyResponse | str:
-    """An app that needs no approval is mine at once."""
+    """Grants the person an app that needs no approval."""
     app, revision = access.app_in_catalog(public_id, me())
-    # Who is no admin has an admin to ask, and is refused.
-    own = self_opened.find(app, revision, me().id) if me().is_admin else None
+    # Others than admins always have an admin to ask, so they are refused.
+    opened = self_opened.find(app, revision, me().id) if me().is_admin else None
     try:
         grants.add_directly(app, revision, person=me(), now=now())
     except Conflict as error:
         return _conflict(app, str(error))
     outbox.commit()
     sentence = f"{app.name} added to your dashboard."
-    if own is not None:
+    if opened is not None:
         sentence += (
-            f" You {own.did} and there is no other owner or admin, so this is marked in the audit log. "
+            f" You {opened.did} and there is no other owner or admin, so this is marked in the audit log. "
             "Make someone else an admin, so that two people can check each other."
         )
     if htmx.is_fragment():
@@ -84,18 +84,18 @@ def add(public_id: str) -> AnyResponse | str:
 @bp.get("/catalog/<public_id>/request")
 @people
 def ask(public_id: str) -> AnyResponse | str:
-    """The dialog in which to ask for an app; `again` names an earlier request of mine whose words it takes over."""
+    """The dialog to request an app; `again` names an earlier request whose reason and fields it takes over."""
     app, revision = access.app_in_catalog(public_id, me())
     if not revision.snapshot().approval_required:
         return _conflict(app, f"{app.name} does not need approval. Select Add in the catalog to get access.")
-    message, given = _again(clean(request.args.get("again", "")), app)
+    message, given = _earlier_values(clean(request.args.get("again", "")), app)
     return _dialog(app, revision, message=message, given=given, errors={}, status=200)
 
 
 @bp.post("/catalog/<public_id>/request")
 @people
 def submit(public_id: str) -> AnyResponse | str:
-    """Asks for the app."""
+    """Submits the request."""
     app, revision = access.app_in_catalog(public_id, me())
     message = request.form.get("message", "")
     given = {one.id: request.form.getlist(f"field-{one.id}") for one in revision.snapshot().entitlements}
@@ -125,7 +125,7 @@ def submit(public_id: str) -> AnyResponse | str:
 def icon(public_id: str) -> Response:
     """The uploaded picture of an app, at the address that `App.icon_url` gives it.
 
-    For anyone, as the page behind a mailed link shows it, too; its address cannot be guessed.
+    For anyone, because pages behind approval links show it, too; its address cannot be guessed.
     """
     found = (
         db.session.query(Icon.body, Icon.content_type, Icon.sha256)
@@ -139,7 +139,7 @@ def icon(public_id: str) -> Response:
 
 
 def _conflict(app: App, sentence: str) -> AnyResponse:
-    """Why not, where to go next, and the app's card as it is now."""
+    """Roll back; respond with the reason, where to go next, and the app's card as it is now."""
     db.session.rollback()
     cards = catalog.cards(me().id, public_id=app.public_id)
     request_id = cards[0].request if cards else ""
@@ -173,18 +173,18 @@ def _dialog(
     status: int,
 ) -> AnyResponse:
     policy = revision.snapshot()
-    links, first, note, refusal = _plan(app, policy)
+    nodes, first, note, refusal = _plan(app, policy)
     values = policy.defaults()
     sheet: Sheet = policy.sheet_for_requester(values)
     typed = {
         one.entitlement.id: given[one.entitlement.id]
-        if one.entitlement.id in given  # emptied is emptied, too
+        if one.entitlement.id in given  # a field that was emptied stays empty
         else as_typed(one.current.value if one.current else None)
         for one in sheet.writable
     }
     context = {
         "app": app, "policy": policy, "sheet": sheet, "typed": typed, "message": message, "errors": errors,
-        "nodes": links, "first": first, "note": note, "refusal": errors.get("form", refusal), "limit": MESSAGE_LIMIT,
+        "nodes": nodes, "first": first, "note": note, "refusal": errors.get("form", refusal), "limit": MESSAGE_LIMIT,
     }  # fmt: skip
     if htmx.is_fragment():
         return make_response(render_template("catalog/_request.html", modal=False, **context), status)
@@ -192,8 +192,7 @@ def _dialog(
 
 
 def _plan(app: App, policy: Policy) -> tuple[list[approval_chain.ChainNode], str, str, str]:
-    """(the chain as it would go, who is asked first in a word, how long they usually take in words, and why it cannot
-    be sent: then nobody is asked, and the two before are "")."""
+    """Return (nodes, first_approver, usual_time, refusal). With a refusal, first_approver and usual_time are ""."""
     person = me()
     found = directory.look_up([*(step.approver for step in policy.steps), app.owner])
     deciders = [
@@ -222,7 +221,7 @@ def _plan(app: App, policy: Policy) -> tuple[list[approval_chain.ChainNode], str
         else:
             line = f"Up to {count(days, 'more day', 'more days')}"
         plan.append((mark, name, public, line))
-    links = approval_chain.planned(
+    nodes = approval_chain.planned(
         app=app, requester=Who(person.id, person.public_id, person.name), steps=plan, times=times()
     )
     try:
@@ -231,12 +230,12 @@ def _plan(app: App, policy: Policy) -> tuple[list[approval_chain.ChainNode], str
             without=frozenset({person.id}),
         )  # fmt: skip
     except NobodyCanDecide as error:
-        return links, "", "", str(error)
-    return links, first, usual, ""
+        return nodes, "", "", str(error)
+    return nodes, first, usual, ""
 
 
-def _again(public_id: str, app: App) -> tuple[str, dict[str, list[str]]]:
-    """The words and values of an earlier request of mine for the same app."""
+def _earlier_values(public_id: str, app: App) -> tuple[str, dict[str, list[str]]]:
+    """The reason and the fields of an earlier request of the person for the same app."""
     if not public_id:
         return "", {}
     case = access.own_request(public_id, me())
@@ -254,7 +253,7 @@ def _card_with_toast(app: App, sentence: str, *, href: str, label: str) -> str:
 
 
 def _footers(cards: Sequence[catalog.Card]) -> dict[str, str]:
-    """What stands at the foot of each card: who decides, who has it until when, or that it is there already."""
+    """The footer text of each card: approvers, the current holder and deadline, or when it was added."""
     approvers = [step.approver for card in cards if card.state == "request" for step in card.policy.steps]
     holders = [card.holder for card in cards if card.holder is not None]
     names = catalog.names_of(approvers + holders)
@@ -265,7 +264,7 @@ def _footer(card: catalog.Card, names: Mapping[Any, str]) -> str:
     if card.state == "added" and card.added_at is not None:
         return f"Added {times().ago(card.added_at)}"
     if card.state == "requested":
-        return _who_has_it(card, names)
+        return _waiting_text(card, names)
     if card.state == "add":
         return "No approval needed"
     steps = [names.get(step.approver, "someone") for step in card.policy.steps]
@@ -278,7 +277,7 @@ def _footer(card: catalog.Card, names: Mapping[Any, str]) -> str:
     return f"Approval by {steps[0]} and {len(steps) - 1} others"
 
 
-def _who_has_it(card: catalog.Card, names: Mapping[Any, str]) -> str:
+def _waiting_text(card: catalog.Card, names: Mapping[Any, str]) -> str:
     if card.tier == Tier.NOBODY.value or card.holder is None or card.due_at is None:
         return wording.NO_APPROVER
     who = wording.waiting_for(card.tier, names.get(card.holder, "someone"))
@@ -286,7 +285,7 @@ def _who_has_it(card: catalog.Card, names: Mapping[Any, str]) -> str:
 
 
 def _key(after: str) -> tuple[int, str, int] | None:
-    """The key behind which the next page begins: "id:rank:sort key"."""
+    """The key after which the next page begins, from "id:rank:sort key"."""
     id, _, rest = clean(after).partition(":")
     rank, _, sort_key = rest.partition(":")
     number = whole_number(id)

@@ -1,4 +1,4 @@
-"""What a person can add or ask for."""
+"""The apps that a person can add or request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,8 +56,8 @@ _NAMES = union_all(
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An app in the catalog, as it stands for one person. `request` is the public id of the request that waits for an
-    answer, or ""; `holder`, `tier` and `due_at` say who has it and until when."""
+    """An app in the catalog with its state for one person. `request` is the public id of the pending request, or "";
+    `holder`, `tier` and `due_at` say whom it waits for, and until when."""
 
     key: tuple[int, str, int]
     app: AppSummary
@@ -88,8 +88,8 @@ def cards(
     public_id: str = "",
     limit: int = PAGE,
 ) -> list[Card]:
-    """Up to `limit` + 1 cards by name, behind the key `after`, in one statement. Those whose names have the words as
-    they were typed come first, then those that have them without accents or elsewhere."""
+    """Up to `limit` + 1 cards by name, after the key `after`, in one statement. Names with the words exactly as typed
+    come first, then matches without accents or in other texts."""
     values: dict[str, Any] = {"person": person_id, "limit": limit + 1}
     for number, word in enumerate(words):
         values |= {f"word{number}": like(word), f"exact{number}": like_exactly(word)}
@@ -106,7 +106,7 @@ def _card(row: Row[*tuple[Any, ...]]) -> Card:
     card = Card(
         (row.rank, row.sort_key, row.id), app_summary(row), row.description, row.category, loads(row.body), row.added_at
     )  # fmt: skip
-    # One whose time is over is in nobody's way: it can be asked for again.
+    # An overdue request does not block a new one.
     if row.request is None or row.overdue:
         return card
     holder = Approver(row.approver_person_id, row.approver_group_id) if row.due_at is not None else None
@@ -115,7 +115,7 @@ def _card(row: Row[*tuple[Any, ...]]) -> Card:
 
 @cache
 def _cards(words: int, category: bool, public_id: bool, after: bool) -> Select[*tuple[Any, ...]]:
-    """Built once for each form that it takes: SQLAlchemy takes twice as long to build a statement as to run it."""
+    """Built once for each combination of arguments: building a statement takes twice as long as running it."""
     exact: list[Any] = [bindparam(f"exact{number}") for number in range(words)]
     rank = exact_first(App.sort_key, exact) if words else literal(0)
     query = (
@@ -185,7 +185,7 @@ def names_of(approvers: Sequence[Approver]) -> dict[Approver, str]:
 
 
 def usual_seconds(people: Sequence[int], group: int | None) -> float | None:
-    """How long these people usually take for a decision: the median of their last 21, None for fewer than three."""
+    """The median time of the last 21 decisions of these people, in seconds; None for fewer than three."""
     query = (
         select(Step.opened_at, Decision.created_at)
         .join(Step, Step.id == Decision.step_id)

@@ -1,5 +1,5 @@
-"""How often something may be tried: counted before it is looked at, in one step of the broker, so that forty tries at
-once are counted like forty in a row. While the broker is away each process counts for itself.
+"""Rate limits, counted before the attempt in one atomic step of the broker, so that forty parallel attempts count like
+forty in a row. While the broker is unavailable each process counts for itself.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from webapp.extensions import broker, limiter
 from webapp.times import span
 
-# Seconds in which a broker that did not answer is not asked again.
+# Seconds to wait before asking a broker again that did not answer.
 AWAY = 5.0
 
 log = logging.getLogger("countersign.attempts")
@@ -25,7 +25,7 @@ log = logging.getLogger("countersign.attempts")
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many of `name` by `key` within so many seconds: pairs of (times, seconds), all of which hold."""
+    """Limits of `name` for `key`: pairs of (times, seconds), all of which apply."""
 
     name: str
     key: str
@@ -39,7 +39,7 @@ class Count:
 
 
 class TooMany(Exception):
-    """Refused without a look; `seconds` is how long it takes until the next one is looked at."""
+    """Too many attempts, so this one was not checked; the next one is possible after `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"Too many attempts. Try again in {span(math.ceil(seconds / 60) * 60)}.")

@@ -1,7 +1,7 @@
-"""The browsers that somebody has signed in with: wrong tries from elsewhere do not close the door for them.
+"""Known browsers: wrong passwords from elsewhere cannot lock a person out of a browser that they have used before.
 
-A cookie that only says "somebody with this address has given the right password here": no id, no address, no right to
-anything but a count of its own. It holds for 90 days, and no longer than the password.
+A cookie says only that someone with this address has entered the right password here: no id, no address, and no right
+but a separate count of attempts. It is valid for 90 days, and only as long as the password.
 """
 
 import hmac
@@ -39,7 +39,7 @@ class Device:
 
 
 def known(email: str) -> Device | None:
-    """The browser that asks, if it is one of this address; whether the password changed since, `still_knows` says."""
+    """The browser of this request, if known for this address; `still_knows` compares the password."""
     parts = cookies.read(COOKIE).split(".")
     if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit() or len(parts[1]) > 12:
         return None
@@ -54,7 +54,7 @@ def known(email: str) -> Device | None:
 
 
 def remember(response: Response, email: str, round: int) -> None:
-    """After the right password: the browser is one of this address, as long as the password is this one."""
+    """Remember the browser for this address after a right password."""
     email = same(email)
     nonce, expires = secrets.token_urlsafe(12), str(int((clock.now() + LASTS).timestamp()))
     key_id = keyring().current

@@ -1,4 +1,4 @@
-"""/healthz: the process answers. /readyz: it can do its work."""
+"""/healthz: the process is alive. /readyz: it can do its work."""
 
 from typing import Any
 
@@ -21,15 +21,15 @@ WORKER_SECONDS = 60
 @bp.get("/healthz")
 @anyone
 def healthz() -> Response:
-    """This process answers; it asks nothing else."""
+    """Answer that this process is alive, without asking anything else."""
     return jsonify(status="ok")
 
 
 @bp.get("/readyz")
 @anyone
 def readyz() -> tuple[Response, int]:
-    """Database, its version and disk, broker, newest worker heartbeat, oldest due notice (ages in seconds), why emails
-    are stopped, and how many failed in a day. 503 when nobody can ask or decide; the others only show."""
+    """Report database, schema version, disk, broker, newest worker heartbeat, oldest due notice (ages in seconds), why
+    emails are stopped, and how many failed in a day. 503 when nobody can request or decide; the rest is information."""
     facts: dict[str, Any] = {
         "database": "ok", "schema": "ok", "disk": "ok", "broker": "ok", "mail": "ok",
         "worker_age": None, "oldest_due_age": None, "failed_emails": None,
@@ -65,7 +65,7 @@ def _ask_the_database(facts: dict[str, Any]) -> None:
 
 
 def refuse_another_version() -> None:
-    """While the database is known to be of another version than this code, it does nothing at all on it."""
+    """Refuse every request while the database is known to be of another version than this code."""
     if not faults.known_problem() or request.endpoint in ("health.healthz", "health.readyz", "static"):
         return
     if faults.schema_problem():

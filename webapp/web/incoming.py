@@ -1,7 +1,7 @@
-"""What comes in with a request, looked at once and before anything else reads it: how much it is, and which characters.
+"""Checks the size and the characters of queries and forms before anything else reads them.
 
-Whatever reads the query or a form afterwards finds only text that can be normalised in linear time and stored on both
-databases. A body in another format (JSON) has to go through `fault` and `storable` as well.
+Afterwards they hold only text that can be normalised in linear time and stored on both databases. A view that reads
+another format (JSON) has to call `fault` and `storable` itself.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ FIELDS_LIMIT = 5000
 # In characters. The longest text that any field takes is 5,000; what was typed beyond a field's own limit still comes
 # back with the sentence of that field.
 LONGEST_FIELD = 20_000
-# Never shown again.
+# Fields whose values are never shown again.
 _SECRET = ("password", "again", "current", "your_password", "code", "csrf_token")
 
 
@@ -31,7 +31,7 @@ def init(app: Flask) -> None:
 
 
 def look() -> Response | None:
-    """Refuses what is too much or unreadable with a sentence; takes out what no text needs."""
+    """Refuse input that is too large or unreadable with a sentence; remove characters that no text needs."""
     if _unstorable(request.path):
         abort(404)  # no address of ours holds such a character
     request.max_content_length = LARGEST_BODY.get(request.mimetype, LARGEST_OTHER_BODY)
@@ -48,7 +48,7 @@ def look() -> Response | None:
 
 
 def _refused(message: str) -> Response:
-    """Back to where it was written, with what was written."""
+    """A page with what was typed and a link back to the form."""
     back = own_path(request.referrer)
     return error_pages.answer(
         422, f"{message} Nothing was saved.", title="This text cannot be used", next_url=back,

@@ -46,7 +46,7 @@ def init(app: Flask) -> None:
         draw_ago=_time(Times.ago),
         draw_due=_time(Times.due),
         draw_due_short=_time(Times.due_short),
-        # A link with a time in it, of a kilobyte, is soon asked for no more.
+        # Cache size: entries hold about 1 kB and soon go stale because they contain times.
         remembered=lru_cache(maxsize=512),
     )
     env.filters["mark"] = _marks(env)
@@ -55,8 +55,8 @@ def init(app: Flask) -> None:
 
 class _Template(jinja2.Template):
     def _get_default_module(self, ctx: Any = None) -> Any:
-        # Jinja would look at each import whether the importing template has more globals. Here none has: all of
-        # them are the environment's.
+        # Jinja would check at each import whether the template has its own globals. None has: all are the
+        # environment's.
         return super()._get_default_module()
 
 
@@ -73,8 +73,8 @@ def reader() -> dict[str, Any]:
 
 
 def times() -> Times:
-    """The reader's clock for this request: one "now" for the whole page."""
-    # A page asks a hundred times, hence no look before.
+    """The reader's Times for this request, with one "now" for the whole page."""
+    # Called a hundred times per page, so try first and build only once.
     try:
         return g.times  # type: ignore[no-any-return]
     except AttributeError:
@@ -84,7 +84,7 @@ def times() -> Times:
 
 
 def read_as(time_zone: str) -> None:
-    """For pages behind a mailed link: the times of the person it was sent to."""
+    """Use the time zone of the person that an approval link was sent to."""
     g.times = Times(zone(time_zone), clock.now())
 
 

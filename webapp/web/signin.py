@@ -93,7 +93,7 @@ def signed_in() -> SignedIn | None:
 
 
 def forget() -> None:
-    """For the page about a failure: it is for nobody in particular, so that the database is not asked again."""
+    """Render the page about a failure as signed out, so that it does not query the database again."""
     g.broken = True
     g._login_user = login.anonymous_user()  # where Flask-Login keeps whom it has found, for its own templates too
 
@@ -104,8 +104,8 @@ def me() -> Person:
 
 
 def begin(person_id: int, *, remember: bool) -> None:
-    """Signs the person in: what the browser carried before is cleared and renewed, the CSRF token with it.
-    Whoever was signed in here before is signed out."""
+    """Sign the person in. The old session cookie and its CSRF token are replaced, and a session that was signed in here
+    before is ended."""
     _end_row()
     lasts = REMEMBERED if remember else SESSION
     row = people_operations.start_session(
@@ -140,21 +140,23 @@ def _end_row() -> None:
 
 # ---------- Who may use a view ----------
 
-# Of the database session: what is committed needs a right, and whether that was looked at in this transaction.
+# Flags of the database session: the view needs a right; it was checked in this transaction.
 _NEEDED, _HELD = "right needed", "right held"
 
 
 def hold(*, alone: bool = False) -> None:
-    """Loads who is signed in, in the transaction that is to make the change, so that it stays true until the commit.
+    """Lock and load the signed-in person in the transaction of the change, so that their rights stay valid until the
+    commit.
 
-    Who takes an admin's right, an app, a membership or an account away waits for it, or was first and is seen;
-    likewise who ends the session or sets the password. With `alone` the view may change people, groups and owners.
+    A transaction that removes an admin's right, an owner, a membership or an account waits for this one, or came first
+    and is seen; so does one that ends the session or sets the password. With `alone` the view may change people, groups
+    and owners.
     """
     public_id = str(session.get("_user_id", ""))
     directory.lock(exclusive=alone)
     user = None
     if public_id:
-        # In a statement of its own: one that waits for a row sees the others as they were before.
+        # A separate statement: one that waits for a lock would read the other rows as they were before.
         sessions.hold_person_of(public_id)
         user = load(public_id)
     g._login_user = user or login.anonymous_user()  # where Flask-Login keeps whom it has found
@@ -217,7 +219,7 @@ def _sign_in_first() -> Response | None:
 
 
 def _back() -> str:
-    """What to come back to: this page, or for a form or a fragment the page that it is on."""
+    """The page to return to after sign-in: this one, or the page that a form or fragment is on."""
     if request.method in SAFE and not htmx.is_fragment():
         return here()
     page = own_path(htmx.current_page() or request.referrer)
@@ -225,7 +227,7 @@ def _back() -> str:
 
 
 def _note_seen(row: PersonSession) -> None:
-    # Only with a change that is committed anyway, and not with each: a GET never writes.
+    # Only together with a change that is committed anyway, because a GET never writes.
     if request.method not in SAFE and clock.now() - row.seen_at > SEEN_EVERY:
         row.seen_at = clock.now()
 
