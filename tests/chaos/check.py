@@ -494,11 +494,11 @@ def _told(state: State, history: list[Told]) -> Iterator[str]:
     for name, some in cancelled.items():
         is_so = by_name[name].state == "cancelled"
         if any(one.done for one in some) and not is_so:
-            yield f"Somebody was told that request {name} is withdrawn: it is {by_name[name].state}."
+            yield f"Somebody was told that request {name} is cancelled: it is {by_name[name].state}."
     for name, request in by_name.items():
         mine = request.settled_by_id == request.for_person_id
         if request.state == "cancelled" and mine and not any(one.done or one.unknown for one in cancelled[name]):
-            yield f"Request {name} is withdrawn, and nobody was told so."
+            yield f"Request {name} is cancelled, and nobody was told so."
     free = Counter((one.app_id, one.person_id) for one in state.grants if one.request_id is None)
     added: dict[tuple[int, int], list[Told]] = defaultdict(list)
     for one in history:

@@ -1,4 +1,4 @@
-"""Many people at once over HTTP: they ask, decide, withdraw, comment and add, and what each was told is kept."""
+"""Many people at once over HTTP: they request, decide, cancel, comment and add; each response is kept."""
 
 from __future__ import annotations
 

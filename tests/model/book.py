@@ -387,7 +387,7 @@ class Book:
         self.reassign_open_steps()
 
     def remove_grant(self, actor: str, number: int, reason: str) -> None:
-        """The person is told why, and whoever looks after the app."""
+        """The person is told why, and the owner of the app."""
         grant = self.grants[number]
         found = set()
         if not grant["live"]:
@@ -435,7 +435,7 @@ class Book:
             self.mail(kind, "requester" if name == person else "other", name, grant=about[0])
 
     def give_back(self, person: str, number: int) -> None:
-        """Whoever looks after the app is told, else the admins."""
+        """The owner of the app is told, else the admins."""
         grant = self.grants[number]
         found = set()
         if grant["person"] != person:

@@ -1,4 +1,4 @@
-"""Withdrawing a request, and asking again."""
+"""Cancelling a request, and requesting again."""
 
 from datetime import timedelta
 

@@ -60,20 +60,20 @@ def test_the_second_step_expires_with_its_own_number(company: Company) -> None:
 
 
 def test_only_what_is_overdue_and_pending_expires(company: Company) -> None:
-    late, fine, denied, withdrawn = (
+    late, fine, denied, cancelled = (
         factories.request(company.rita, factories.app(f"App {number}", company.ana, company.finance))
         for number in range(4)
     )
-    for one in (late, denied, withdrawn):
+    for one in (late, denied, cancelled):
         factories.overdue(one)
     # Books that were settled in time, with an old due instant in them.
     db.session.query(AccessRequest).filter_by(id=denied.id).update({"state": "denied"})
     db.session.query(Step).filter_by(request_id=denied.id, state="open").update({"state": "denied"})
     db.session.commit()
-    requests.cancel(factories.case_of(withdrawn), actor=company.rita, now=clock.now())
+    requests.cancel(factories.case_of(cancelled), actor=company.rita, now=clock.now())
     outbox.commit()
     assert sweep() == 1
-    assert [state(one) for one in (late, fine, denied, withdrawn)] == ["expired", "pending", "denied", "cancelled"]
+    assert [state(one) for one in (late, fine, denied, cancelled)] == ["expired", "pending", "denied", "cancelled"]
 
 
 def test_a_batch_is_as_large_as_its_limit_and_the_oldest_come_first(company: Company) -> None:

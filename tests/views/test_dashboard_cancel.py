@@ -1,4 +1,4 @@
-"""Withdrawing a request, and asking the approver again."""
+"""Cancelling a request, and sending the approver a reminder."""
 
 from __future__ import annotations
 

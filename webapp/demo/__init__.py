@@ -37,7 +37,7 @@ from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
 from . import company, history
 from .diary import Diary
-from .history import Act, Asked, AskedAgain, No, Override, Said, Silence, Values, Withdrawn, Yes
+from .history import Act, Asked, AskedAgain, No, Override, Said, Silence, Values, Cancelled, Yes
 from .letters import DAYS, Letters
 
 PASSWORD = "countersign-demo"  # nosec
@@ -223,7 +223,7 @@ class _Story:
                 self._decide(case, act.by, Verdict.DENIED, act.reason, {}, act.channel, now)
             case Override():
                 self._decide(case, act.by, Verdict.APPROVED, act.reason, None, Channel.ADMIN, now)
-            case Withdrawn():
+            case Cancelled():
                 requests.cancel(case, actor=case.for_person, reason=act.reason, now=now)
             case Said():
                 comments.add(case, actor=self.people[act.by], body=act.words, now=now)

@@ -40,7 +40,7 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Cancelled:
     after: float
     reason: str = ""
 
@@ -62,7 +62,7 @@ class AskedAgain:
     after: float
 
 
-Act = Yes | No | Override | Withdrawn | Silence | Said | AskedAgain
+Act = Yes | No | Override | Cancelled | Silence | Said | AskedAgain
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def _last_month(diary: Diary) -> list[Asked]:
               (Yes("Marta", 4.0, "Photoshop is what you need.", {"Licence": "Single app"}),
                Yes("Chloe", 5.2, "", {"Cost centre": "3310"}))),
         Asked(day(36, "16:19"), "Rita", "Adobe Creative Cloud", "Two banners for the fair.",
-              {"Licence": "Single app"}, (Withdrawn(1.5, "Ines makes them for me."),)),
+              {"Licence": "Single app"}, (Cancelled(1.5, "Ines makes them for me."),)),
         Asked(day(35, "11:11"), "Tom", "Benevity", "I organise the food bank drive.",
               {"Role": "Campaign owner"}, (No("Ana", 23, "Lena has the budget for it this year. Ask her first."),)),
         Asked(day(34, "08:49"), "Lena", "Benevity", "The food bank drive.", {"Role": "Campaign owner"},
@@ -277,7 +277,7 @@ def _last_week(diary: Diary) -> list[Asked]:
               {"Role": "Reader"},
               (Yes("Ana", 1.4, "Read only is enough for the forecast.", {"Role": "Reader"}), Silence())),
         Asked(day(4, "14:45"), "Lena", "Figma", "The new onboarding pages.", {"Seat": "Full seat"},
-              (Withdrawn(0.6, "Ines will do it."),)),
+              (Cancelled(0.6, "Ines will do it."),)),
         Asked(day(3, "09:05"), "Marta", "HubSpot", "Pictures in the newsletter.", {},
               (Yes("Tom", 2.8, "", {"May send to customers": ""}),)),
         Asked(day(3, "11:20"), "Rita", "Concur", "Two customer visits, Lyon and Milan.", {"Role": "Traveller"},

@@ -366,7 +366,7 @@ def restore(app: App, *, actor: Person, now: datetime) -> None:
 
 
 def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime) -> None:
-    """Who answers for the app, and stands in for an approver who is gone. Raises Conflict."""
+    """Sets the owner, who decides instead of an approver who cannot. Raises Conflict."""
     refuse_own(app, actor)
     directory.lock(exclusive=True)
     hold(app)

@@ -301,7 +301,7 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
 
 
 def set_admin(person: Person, *, is_admin: bool, actor: Person, now: datetime) -> None:
-    """Makes somebody an admin or takes it back; the last one stays. Raises Conflict."""
+    """Makes a person an admin, or no longer one; the last admin stays. Raises Conflict."""
     directory.lock(exclusive=True)
     if is_admin and not person.active:
         raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")

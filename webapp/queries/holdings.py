@@ -55,7 +55,7 @@ class HeldApp:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """An app somebody had, until it was taken away, or they gave it back."""
+    """An app that a person had until access was removed, or they gave it back."""
 
     public_id: str
     app: AppSummary

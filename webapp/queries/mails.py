@@ -50,7 +50,7 @@ class Facts:
     steps: list[ChainStep] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)  # of those who set, settled, took or lost it, or own the app
     apps: list[str] = field(default_factory=list)  # of a notice about several, by name
-    owner: str = ""  # the person or group that looks after the app
+    owner: str = ""  # the person or group that owns the app
     # In place of its link's token and its code, for whoever only looks at it: previews and admins get no valid ones.
     stand_in: tuple[str, str] | None = None
 

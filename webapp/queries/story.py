@@ -273,7 +273,7 @@ def settled_by(request: AccessRequest) -> Who | None:
 
 
 def owner_of(app: App) -> Who | None:
-    """Who answers for the app: a person who is still here, or a group."""
+    """The owner of the app: an active person, or a group."""
     if app.owner_person_id is not None:
         person = db.session.get_one(Person, app.owner_person_id)
         return Who(person.id, person.public_id, person.name) if person.active else None

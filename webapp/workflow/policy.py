@@ -118,7 +118,7 @@ class Policy:
         return self._sheet(values, {one.id: Visibility.WRITE for one in self.entitlements})
 
     def sheet_for_owner(self, values: Mapping[str, SetValue]) -> Sheet:
-        """Every field, to read: for those who answer for the app."""
+        """Every field, read-only: for owners and admins."""
         return self._sheet(values, {one.id: Visibility.READ for one in self.entitlements})
 
     def _sheet(self, values: Mapping[str, SetValue], see: Mapping[str, Visibility]) -> Sheet:

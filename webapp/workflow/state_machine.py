@@ -129,7 +129,7 @@ def approve_remaining_steps(request: Request, *, actor: int, reason: str) -> Out
 
 
 def cancel(request: Request) -> Outcome:
-    """The request is withdrawn. Whether the person may, the caller has checked."""
+    """Cancels the request. The caller has checked that the person may."""
     return _end(request, RequestState.CANCELLED, require_open(request), StepState.SKIPPED)
 
 

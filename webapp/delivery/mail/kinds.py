@@ -222,7 +222,7 @@ def app_added(facts: Facts) -> Mail:
 
 
 def grant_removed(facts: Facts) -> Mail:
-    """To whoever had the app, and to who looks after it: it was taken away, by whom and why."""
+    """To the person who had the app, and to its owner: access was removed, by whom and why."""
     assert facts.app and facts.grant and facts.grant.removed_at
     return _mail(
         facts,
