@@ -57,14 +57,14 @@ def test_the_requester_is_told_when_somebody_else_withdraws(company: Company) ->
     ]  # fmt: skip
 
 
-def test_an_overdue_request_can_be_withdrawn_until_it_has_expired(company: Company) -> None:
+def test_an_overdue_request_can_be_cancelled_until_it_has_expired(company: Company) -> None:
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     factories.overdue(made)
     cancel(made, company.rita)
     assert state(made) == "cancelled"
 
 
-def test_what_is_settled_cannot_be_withdrawn(company: Company) -> None:
+def test_a_closed_request_cannot_be_cancelled(company: Company) -> None:
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     factories.decide(made, company.ana, Verdict.DENIED)
     before = len(mails())

@@ -37,7 +37,7 @@ from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
 from . import company, history
 from .diary import Diary
-from .history import Act, Asked, AskedAgain, No, Override, Said, Silence, Values, Cancelled, Yes
+from .history import Act, Asked, AskedAgain, Cancelled, No, Override, Said, Silence, Values, Yes
 from .letters import DAYS, Letters
 
 PASSWORD = "countersign-demo"  # nosec
