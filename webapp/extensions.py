@@ -51,5 +51,5 @@ def keyring() -> KeyRing:
 
 
 def broker() -> Redis:
-    """The broker, with time-outs short enough for a request that merely rings the bell."""
+    """The broker, with time-outs short enough for a request that only wakes a worker."""
     return cast(Redis, current_app.extensions["broker"])

@@ -19,7 +19,7 @@ from webapp.delivery import mail
 from webapp.models import AccessRequest, App, Comment, Grant, Invitation, Notice, Organisation, Person
 from webapp.notices import NoticeKind
 from webapp.queries.chains import ChainStep, Who
-from webapp.queries.mails import Facts
+from webapp.queries.mails import MailContext
 from webapp.workflow.entitlements import Entitlement, SetValue
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility
@@ -80,7 +80,7 @@ def facts(
     about: int = 1, policy: Policy = POLICY, asked_by: int = RITA, owner: str = "Adam Weiss", data: str = "{}",
     message: str = "To see the accounts in EMEA.", by: int | None = None, note: str = "",
     comment: Comment | None = None,
-) -> Facts:  # fmt: skip
+) -> MailContext:  # fmt: skip
     notice = Notice(public_id="N" * 12, kind=kind, role=role, round=1, data_json=data, created_at=NOW, step_id=about,
                     address=None if to else "it-desk@example.com")  # fmt: skip
     request = AccessRequest(
@@ -92,7 +92,7 @@ def facts(
     grant = Grant(created_at=NOW, person_id=RITA, removed_at=NOW, removed_by_id=ADAM, given_by_id=ADAM,
                   removed_reason="She moved teams.", given_reason="She moved teams.")  # fmt: skip
     grant.values = VALUES
-    return Facts(
+    return MailContext(
         notice, Organisation(name="Example Company", time_zone="Europe/Paris", sender=""),
         person(to) if to else None,
         App(id=1, public_id="A" * 12, name="Salesforce", launch_url="https://sales.example.com/", icon=""),

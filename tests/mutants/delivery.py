@@ -35,9 +35,9 @@ MUTANTS = [
         [
             Change(
                 "webapp/delivery/lease.py::is_ours",
-                "table.id.in_(filled(one.id for one in claims)), "
+                "table.id.in_(pad_in_list(one.id for one in claims)), "
                 'table.state == "leased", table.lease == claims[0].lease, table.lease_until > db_now()',
-                "table.id.in_(filled(one.id for one in claims))",
+                "table.id.in_(pad_in_list(one.id for one in claims))",
             ),
         ],
     ),

@@ -154,7 +154,7 @@ MUTANTS = [
         "tests/operations/test_savepoints.py",
         [
             Change(
-                "webapp/database/uncommitted.py::_drop",
+                "webapp/database/uncommitted.py::_drop_rolled_back",
                 'del session.info.get("uncommitted", [])[_savepoints(session)[savepoint] :]',
                 'session.info.pop("uncommitted", None)',
             ),

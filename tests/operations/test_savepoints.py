@@ -166,23 +166,23 @@ def test_a_savepoint_drops_only_what_was_kept_since_it_began(company: Company) -
     def kept() -> list[str]:
         return [one for one in db.session().info.get("uncommitted", []) if isinstance(one, str)]
 
-    uncommitted.keep("before")
+    uncommitted.add("before")
     with db.session.begin_nested():
-        uncommitted.keep("outer")
+        uncommitted.add("outer")
         with pytest.raises(LookupError), db.session.begin_nested():
-            uncommitted.keep("inner")
+            uncommitted.add("inner")
             with db.session.begin_nested():
-                uncommitted.keep("released into what is rolled back")
+                uncommitted.add("released into what is rolled back")
             raise LookupError
         assert kept() == ["before", "outer"]
         with db.session.begin_nested():
-            uncommitted.keep("released")
-    uncommitted.keep("after")
+            uncommitted.add("released")
+    uncommitted.add("after")
     assert kept() == ["before", "outer", "released", "after"]
     outer = db.session.begin_nested()
-    uncommitted.keep("never")
+    uncommitted.add("never")
     db.session.begin_nested()
-    uncommitted.keep("never, either")
+    uncommitted.add("never, either")
     outer.rollback()
     assert kept() == ["before", "outer", "released", "after"]
     db.session.begin_nested()

@@ -16,7 +16,7 @@ from tests import factories
 from tests.test_routes import TABLE, UNSAFE, World, asks_for_password
 from webapp import clock, passwords
 from webapp.admin import icons
-from webapp.database.transactions import alone, choose
+from webapp.database.transactions import autocommit, choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Membership, Person, PersonSession
@@ -85,7 +85,7 @@ def left_the_group(world):
 
 
 def runs(statement):
-    with alone("write") as connection:
+    with autocommit("write") as connection:
         connection.execute(statement)
 
 

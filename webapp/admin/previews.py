@@ -14,7 +14,7 @@ from webapp.notices import NoticeKind
 from webapp.queries import directory, principals, rules
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.directory import Found
-from webapp.queries.mails import Facts
+from webapp.queries.mails import MailContext
 from webapp.queries.principals import Principal
 from webapp.web import framed
 from webapp.web.presentation import now
@@ -124,7 +124,7 @@ def _preview(public_id: str, kind: str) -> Preview:
     return Preview(page, found, to, at, asker, mail.render(facts) if sent else None)
 
 
-def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Principal | None) -> Facts:
+def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Principal | None) -> MailContext:
     app, policy = page.row.app, page.row.policy
     person = _person(Who(asker.id, asker.public_id, asker.name)) if asker is not None else me()
     steps = _steps(page, kind, person, at)
@@ -139,7 +139,7 @@ def _facts(page: AppPage, kind: Kind, role: str, at: int, asker: Principal | Non
         address="someone@example.com" if reader is None else None, step_id=at,
     )  # fmt: skip
     names = {person.id: person.name} | {who.id: who.name for step in steps for who in step.asked}
-    return Facts(
+    return MailContext(
         notice, rules.organisation(), reader, app, policy, _request(app, policy, kind.state, person), person, person,
         Invitation(), _grant(policy), steps=steps, names=names, owner=page.row.owner.name if page.row.owner else "",
         stand_in=("example", "000000"),

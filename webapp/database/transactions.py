@@ -21,9 +21,9 @@ from sqlalchemy.exc import InvalidatePoolError
 from webapp import clock
 from webapp.extensions import db
 
-# Seconds after which a connection that nobody used is asked whether it is still there.
+# Seconds without use after which a connection is checked before it is used again.
 RESTED = 1.0
-# Seconds that a SQLite transaction waits for others to end theirs.
+# Seconds that a SQLite transaction waits for the write lock.
 WAIT = 10.0
 
 Mode = Literal["read", "write"]
@@ -37,7 +37,7 @@ def choose(mode: Mode) -> None:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """A read-only stretch that leaves no transaction open behind it, for slow work between two transactions.
+    """A read-only transaction for slow work; none is open when it ends.
 
     Objects loaded inside stay usable, detached; to change one, load it again.
     """
@@ -52,16 +52,16 @@ def reading() -> Iterator[None]:
 
 
 def _leave() -> None:
-    # In this order: a rollback expires what the session holds, and detached nothing can be read again.
+    # In this order: a rollback expires loaded objects, and a detached object cannot be loaded again.
     db.session.expunge_all()
     db.session.rollback()
 
 
 @contextmanager
-def alone(mode: Mode) -> Iterator[Connection]:
-    """A connection for one statement that is a transaction of its own, for what a worker does once for each mail.
+def autocommit(mode: Mode) -> Iterator[Connection]:
+    """A connection for one statement that is a transaction of its own, for what a worker does once for each email.
 
-    PostgreSQL gets it without BEGIN and COMMIT, which would be two more ways to the server and back.
+    PostgreSQL runs it in autocommit mode: BEGIN and COMMIT would be two more round trips.
     """
     before = _mode.get()
     _mode.set(mode)
@@ -119,8 +119,8 @@ def _sqlite_begin(connection: Any) -> None:
 
 
 def _sqlite_begin_writing(raw: sqlite3.Connection) -> None:
-    """SQLite's own waiting looks less and less often, in the end ten times a second: among many writers somebody is
-    then never there at the moment when nobody writes. We look two hundred times a second, so that everybody is."""
+    """Tries for the write lock about two hundred times a second. SQLite's own waiting tries less and less often, in the
+    end ten times a second: among many writers one of them would then never get the lock."""
     until = time.monotonic() + WAIT
     raw.execute("PRAGMA busy_timeout = 0")
     try:
@@ -142,7 +142,7 @@ def _postgresql_begin(connection: Any) -> None:
     if bool(raw.read_only) is not read:
         raw.read_only = read
     if clock.is_due():
-        # A server that is gone is found out by the statement that follows, which knows how to tell it.
+        # If the server is gone, the next statement raises an error that is handled there.
         with suppress(psycopg.Error):
             (now,) = raw.execute("SELECT clock_timestamp()").fetchone()
             clock.agree(now)
@@ -152,10 +152,10 @@ def _postgresql_rollback(connection: Any) -> None:
     if connection.invalidated:
         return  # the server is gone, and its transaction with it
     # psycopg forgets its prepared statements at a ROLLBACK, and a page's statements take longer to plan than to run.
-    # What has only read ends just as well by a COMMIT.
+    # A transaction that only read may as well end with a COMMIT.
     raw = connection.connection.dbapi_connection
     if raw.read_only and raw.info.transaction_status == TransactionStatus.INTRANS:
-        # A server that is gone is found out by the ROLLBACK that follows, which knows how to tell it.
+        # If the server is gone, the ROLLBACK that follows raises an error that is handled there.
         with suppress(psycopg.Error):
             raw.commit()
 
@@ -165,8 +165,8 @@ def _postgresql_checkin(connection: Any, record: Any) -> None:
 
 
 def _postgresql_checkout(connection: Any, record: Any, proxy: Any) -> None:
-    """As SQLAlchemy's pool_pre_ping, but not for a connection that worked a moment ago: under load the question
-    would cost a tenth of a page."""
+    """Like SQLAlchemy's pool_pre_ping, but not for a connection that was used a moment ago: under load the check would
+    take a tenth of the time of a page."""
     if time.monotonic() - record.info.get("rests_since", time.monotonic()) < RESTED:
         return
     try:

@@ -1,7 +1,7 @@
-"""What is kept in memory until the commit: drafts of the audit record, and that workers have to be told.
+"""A list in memory of what the commit has to do: audit drafts to write, and workers to wake.
 
-It belongs to the transaction or the savepoint at hand. Rolling a savepoint back drops what was kept since it began,
-and nothing of what was kept before; rolling back the transaction drops all.
+It belongs to the current transaction or savepoint. Rolling back a savepoint drops what was added since it began;
+rolling back the transaction drops everything.
 """
 
 from typing import Any
@@ -12,24 +12,24 @@ from sqlalchemy.orm import Session, SessionTransaction
 from webapp.extensions import db
 
 
-def keep(item: object) -> None:
+def add(item: object) -> None:
     db.session().info.setdefault("uncommitted", []).append(item)
 
 
-def take() -> list[Any]:
-    """All of it, in order; nothing is kept any more. Call it only right before the commit."""
+def take_all() -> list[Any]:
+    """Returns all items in order and empties the list. Call it only right before the commit."""
     kept: list[Any] = db.session().info.pop("uncommitted", [])
     return kept
 
 
 @event.listens_for(Session, "after_transaction_create")
-def _begin(session: Session, transaction: SessionTransaction) -> None:
+def _note_savepoint(session: Session, transaction: SessionTransaction) -> None:
     if transaction.nested:
         _savepoints(session)[transaction] = len(session.info.get("uncommitted", ()))
 
 
 @event.listens_for(Session, "after_rollback")
-def _drop(session: Session) -> None:
+def _drop_rolled_back(session: Session) -> None:
     savepoint = session.get_nested_transaction()
     if savepoint is None:
         session.info.pop("uncommitted", None)
@@ -38,11 +38,11 @@ def _drop(session: Session) -> None:
 
 
 @event.listens_for(Session, "after_transaction_end")
-def _end(session: Session, transaction: SessionTransaction) -> None:
+def _forget_savepoint(session: Session, transaction: SessionTransaction) -> None:
     _savepoints(session).pop(transaction, None)
 
 
 def _savepoints(session: Session) -> dict[SessionTransaction, int]:
-    """Open savepoint → how much was kept when it began."""
+    """Open savepoint → the length of the list when it began."""
     found: dict[SessionTransaction, int] = session.info.setdefault("savepoints", {})
     return found

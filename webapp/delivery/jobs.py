@@ -21,7 +21,7 @@ from webapp.models import Heartbeat, db_now
 from webapp.models.notices import Cause
 from webapp.operations import asked, expiry, keys
 from webapp.queries import invitation_check, mails
-from webapp.queries.mails import Facts
+from webapp.queries.mails import MailContext
 from webapp.record import anchors
 from webapp.runtime import failpoints, trace
 
@@ -215,7 +215,7 @@ def _probe_the_server() -> None:
             stops.end()
 
 
-def _facts(left: list[Claim]) -> dict[int, Facts]:
+def _facts(left: list[Claim]) -> dict[int, MailContext]:
     """Loads what the emails say. One that cannot be read is marked failed and taken out of `left`."""
     try:
         with reading():
@@ -224,7 +224,7 @@ def _facts(left: list[Claim]) -> dict[int, Facts]:
         raise
     except Exception:
         log.exception("Some email of a batch cannot be read.")
-    found: dict[int, Facts] = {}
+    found: dict[int, MailContext] = {}
     for claim in list(left):
         try:
             with reading():
@@ -275,7 +275,7 @@ def drop_obsolete(claims: Sequence[Claim]) -> Sequence[Claim]:
     return claims
 
 
-def _send_one(left: list[Claim], batch: dict[int, Facts], connection: smtp.Connection) -> None:
+def _send_one(left: list[Claim], batch: dict[int, MailContext], connection: smtp.Connection) -> None:
     """Sends the first of them if it is still ours and not obsolete, and marks it. No transaction is open meanwhile.
     Raises Unusable when the server would answer any other email the same."""
     facts = batch[left[0].id]
@@ -283,13 +283,13 @@ def _send_one(left: list[Claim], batch: dict[int, Facts], connection: smtp.Conne
         _send_first(left, facts, connection)
 
 
-def _about(facts: Facts) -> dict[str, str]:
+def _about(facts: MailContext) -> dict[str, str]:
     """Whom and what an email is about, by public ids."""
     found = {"notice": facts.notice, "person": facts.person, "app": facts.app, "access_request": facts.request}
     return {key: one.public_id for key, one in found.items() if one is not None}
 
 
-def _send_first(left: list[Claim], facts: Facts, connection: smtp.Connection) -> None:
+def _send_first(left: list[Claim], facts: MailContext, connection: smtp.Connection) -> None:
     claim = left[0]
     now = mails.statuses([claim.id], claim.lease).get(claim.id)
     if now is None or (reason := notices.why_obsolete(now)):

@@ -14,7 +14,7 @@ from sqlalchemy import and_, or_, select, update
 from webapp.extensions import db
 from webapp.models import db_now
 from webapp.models.lease import Leased
-from webapp.queries.columns import filled
+from webapp.queries.columns import pad_in_list
 
 LEASE_SECONDS = 120
 
@@ -64,7 +64,7 @@ def claim(table: type[Leased], limit: int, *conditions: Any, order: Sequence[Any
 def is_ours(table: type[Leased], claims: Sequence[Claim]) -> Any:
     """The condition "these rows are still ours", for claims of one batch: every check and every mark carries it."""
     return and_(
-        table.id.in_(filled(one.id for one in claims)),
+        table.id.in_(pad_in_list(one.id for one in claims)),
         table.state == "leased",
         table.lease == claims[0].lease,
         table.lease_until > db_now(),

@@ -18,7 +18,7 @@ from rq import Queue
 from sqlalchemy import String, bindparam, exists, insert, select, update
 
 from webapp.database import uncommitted
-from webapp.database.transactions import alone
+from webapp.database.transactions import autocommit
 from webapp.delivery import lease
 from webapp.delivery.lease import Claim
 from webapp.extensions import broker, db
@@ -66,13 +66,13 @@ class _Wake:
 
 def wake(channel: Channel = Channel.MAIL) -> None:
     """The commit of the transaction at hand tells a worker that something is due."""
-    uncommitted.keep(_Wake(channel))
+    uncommitted.add(_Wake(channel))
 
 
 def commit() -> None:
     """The one commit of every change: seals the audit record, commits, then wakes workers for what is due."""
     db.session.flush()
-    kept = uncommitted.take()
+    kept = uncommitted.take_all()
     channels = dict.fromkeys(one.channel for one in kept if isinstance(one, _Wake))
     audit.seal([one for one in kept if isinstance(one, audit.Draft)])
     failpoints.at("commit.before")
@@ -118,7 +118,7 @@ _SENT = (
 def mark_sent(claim: Claim, answer: str = "") -> bool:
     """The server accepted it, with this answer. False: the lease was lost, and its new holder marks it."""
     # The server has the email, so the mark may come late; it only must not overwrite another holder's.
-    with alone("write") as connection:
+    with autocommit("write") as connection:
         return bool(
             connection.execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease, "said": answer[:500]}).rowcount
         )

@@ -1,19 +1,19 @@
-"""While the mail server lets nothing through: no email is tried, none uses up an attempt, and one at a time finds out
-whether it is over.
+"""While the mail server takes nothing: emails wait and lose no attempt; one at a time is sent to find out whether it
+works again.
 
-The one row of `mail_stops` says since when and why; all workers go by it. Each function is a transaction of its own.
+The one row of `mail_stops` says since when and why; all workers read it. Each function is a transaction of its own.
 """
 
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from webapp.database.transactions import alone
+from webapp.database.transactions import autocommit
 from webapp.models import MailStop, db_now
 from webapp.models.notices import Cause
 
 # Seconds from one attempt to the next, after the first, second … that failed.
 PAUSES = (30, 60, 120, 300, 600)
-# While one worker finds out, the others leave it to that one for so long (a lease of the outbox).
+# For so long (a lease of the outbox), only the worker that took the turn tries the server.
 TURN_SECONDS = 120
 
 
@@ -21,14 +21,14 @@ _IS_DUE = select((MailStop.next_try_at <= db_now()).label("due"))
 
 
 def begin(cause: Cause, answer: str) -> None:
-    """Nothing gets through, or still does not: the next attempt is made later than the last one."""
+    """Records that the server takes nothing (still or now): each pause before the next attempt is longer."""
     pause = case(
         *((MailStop.failures == number, seconds) for number, seconds in enumerate(PAUSES[1:], 1)), else_=PAUSES[-1]
     )
     again = update(MailStop).values(
         cause=cause.value, answer=answer[:500], failures=MailStop.failures + 1, next_try_at=db_now(pause)
     )
-    with alone("write") as connection:
+    with autocommit("write") as connection:
         if connection.execute(again).rowcount:
             return
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
@@ -43,23 +43,23 @@ def begin(cause: Cause, answer: str) -> None:
 
 
 def end() -> None:
-    """The server answers for itself again."""
-    with alone("write") as connection:
+    """Records that the server takes emails again."""
+    with autocommit("write") as connection:
         connection.execute(delete(MailStop))
 
 
 def is_my_turn() -> bool:
-    """Whether emails are stopped, and this worker is the one to try now."""
-    with alone("read") as connection:
+    """Takes the turn: True if emails are stopped and this worker is the one to try now."""
+    with autocommit("read") as connection:
         row = connection.execute(_IS_DUE).one_or_none()
     if row is None or not row.due:
         return False
     mine = update(MailStop).where(MailStop.next_try_at <= db_now()).values(next_try_at=db_now(TURN_SECONDS))
-    with alone("write") as connection:
+    with autocommit("write") as connection:
         return bool(connection.execute(mine).rowcount)
 
 
 def hurry() -> None:
-    """The next attempt is made now."""
-    with alone("write") as connection:
+    """Makes the next attempt due now."""
+    with autocommit("write") as connection:
         connection.execute(update(MailStop).values(next_try_at=db_now()))

@@ -11,7 +11,7 @@ from webapp.embedded import mailstore
 from webapp.extensions import db
 from webapp.models import Notice
 from webapp.queries import mails
-from webapp.queries.mails import Facts
+from webapp.queries.mails import MailContext
 
 # Each costs some milliseconds of the first start.
 DAYS = timedelta(days=21)
@@ -45,7 +45,7 @@ class Letters:
             self._kept.append((facts.notice.created_at, mail.render(facts)))
         self._seen = ids[-1]
 
-    def _set_deadlines(self, facts: Facts) -> None:
+    def _set_deadlines(self, facts: MailContext) -> None:
         """The operations opened every step now, by the database's clock; in the story it was then."""
         for step in facts.steps:
             opened = self._opened.get(step.id)

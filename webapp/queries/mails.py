@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import String, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
-from webapp.database.transactions import alone
+from webapp.database.transactions import autocommit
 from webapp.extensions import db
 from webapp.models import (
     LIVE_GRANT,
@@ -27,13 +27,13 @@ from webapp.models.base import Id
 from webapp.notices import NoticeKind, NoticeStatus
 from webapp.queries import chains, visibility
 from webapp.queries.chains import ChainStep
-from webapp.queries.columns import filled
+from webapp.queries.columns import pad_in_list
 from webapp.workflow.entitlements import SetValue
 from webapp.workflow.policy import Policy, loads
 
 
 @dataclass(slots=True)
-class Facts:
+class MailContext:
     """One notice with everything that its mail may say. What its kind has no use for is None or empty."""
 
     notice: Notice
@@ -66,7 +66,7 @@ class Facts:
         return self.grant.values if self.grant is not None else {}
 
 
-def load(ids: Collection[int]) -> dict[int, Facts]:
+def load(ids: Collection[int]) -> dict[int, MailContext]:
     """notice id → its facts, in six to eight statements for any number of notices."""
     asker, receiver = aliased(Person), aliased(Person)
     rows = db.session.execute(
@@ -83,13 +83,13 @@ def load(ids: Collection[int]) -> dict[int, Facts]:
             PolicyRevision.id == func.coalesce(AccessRequest.policy_revision_id, App.policy_revision_id),
         )
         .outerjoin(Group, Group.id == App.owner_group_id)
-        .where(Notice.id.in_(filled(ids)))
+        .where(Notice.id.in_(pad_in_list(ids)))
         .execution_options(populate_existing=True)
     ).all()
     organisation = db.session.scalars(select(Organisation).execution_options(populate_existing=True)).one()
-    found: dict[int, Facts] = {}
+    found: dict[int, MailContext] = {}
     for notice, person, request, asked_by, for_person, invitation, grant, app, body, group in rows:
-        found[notice.id] = Facts(
+        found[notice.id] = MailContext(
             notice, organisation, person, app, loads(body) if body else None, request, asked_by, for_person,
             invitation, grant, owner=group or "",
         )  # fmt: skip
@@ -106,19 +106,21 @@ def load(ids: Collection[int]) -> dict[int, Facts]:
     return found
 
 
-def _add_comments(found: dict[int, Facts]) -> None:
+def _add_comments(found: dict[int, MailContext]) -> None:
     """The comment that each notice of a comment is about."""
     about = {
         id: one.notice.data["comment"] for id, one in found.items() if one.notice.kind == NoticeKind.REQUEST_COMMENT
     }
     if about:
-        query = select(Comment).where(Comment.id.in_(filled(about.values()))).execution_options(populate_existing=True)
-        said = {one.id: one for one in db.session.scalars(query)}
+        query = (
+            select(Comment).where(Comment.id.in_(pad_in_list(about.values()))).execution_options(populate_existing=True)
+        )
+        said = {one.id: one for one in db.session.scalars(query.execution_options(populate_existing=True))}
         for id, comment in about.items():
             found[id].comment = said.get(comment)
 
 
-def _add_apps(found: dict[int, Facts]) -> None:
+def _add_apps(found: dict[int, MailContext]) -> None:
     """The names of the apps that each notice of several removed grants is about."""
     about = {id: one.notice.data["grants"] for id, one in found.items() if one.notice.kind == NoticeKind.GRANTS_REMOVED}
     if about:
@@ -126,7 +128,7 @@ def _add_apps(found: dict[int, Facts]) -> None:
         query = (
             select(Grant.id, App.name)
             .join(App, App.id == Grant.app_id)
-            .where(Grant.id.in_(filled(wanted)))
+            .where(Grant.id.in_(pad_in_list(wanted)))
             .order_by(App.sort_key, App.id)
         )
         names = {row.id: row.name for row in db.session.execute(query)}
@@ -134,7 +136,7 @@ def _add_apps(found: dict[int, Facts]) -> None:
             found[id].apps = [name for grant, name in names.items() if grant in set(grants)]
 
 
-def _named(facts: Facts) -> list[int | None]:
+def _named(facts: MailContext) -> list[int | None]:
     by = [one.by for one in facts.values.values()]
     settled = facts.request.settled_by_id if facts.request is not None else None
     grant = facts.grant
@@ -148,7 +150,7 @@ def _names(ids: Iterable[int | None]) -> dict[int, str]:
     wanted = {one for one in ids if one is not None}
     if not wanted:
         return {}
-    people = select(Person.id, Person.name).where(Person.id.in_(filled(wanted)))
+    people = select(Person.id, Person.name).where(Person.id.in_(pad_in_list(wanted)))
     return {row.id: row.name for row in db.session.execute(people)}
 
 
@@ -204,6 +206,6 @@ _LEASED_STATUS = _STATUS.where(
 
 def statuses(ids: Collection[int], lease: str) -> dict[int, NoticeStatus]:
     """notice id → what decides whether it is obsolete, of those that `lease` still holds; in one statement."""
-    with alone("read") as connection:
-        rows = connection.execute(_LEASED_STATUS, {"ids": filled(ids), "lease": lease}).mappings().all()
+    with autocommit("read") as connection:
+        rows = connection.execute(_LEASED_STATUS, {"ids": pad_in_list(ids), "lease": lease}).mappings().all()
     return {row["id"]: NoticeStatus(**row) for row in rows}

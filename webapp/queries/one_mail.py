@@ -12,7 +12,7 @@ from webapp.extensions import db
 from webapp.models import MailAttempt, Notice, Person
 from webapp.notices import NoticeKind
 from webapp.queries import mails, outbox_lines
-from webapp.queries.mails import Facts
+from webapp.queries.mails import MailContext
 from webapp.queries.outbox_lines import Mail
 
 # An admin may see what was sent, and never decide or sign in with it.
@@ -34,7 +34,7 @@ class OneMail:
     line: Mail
     notice: Notice
     attempts: Sequence[Attempt]
-    facts: Facts
+    facts: MailContext
 
 
 def load(public_id: str) -> OneMail | None:

@@ -1,7 +1,7 @@
 """Anchors: signed copies of the audit record's head, kept outside of the database.
 
-The chain shows that nothing was changed in the middle. That nothing was cut off its end, and that no older copy of
-the whole was put back, shows only somebody who remembers the end: a file that is appended to, one line for an anchor.
+The chain shows that nothing was changed in the middle. It cannot show that entries were removed from the end, or that
+an older copy of the whole was restored. For that we remember the end in a file: each anchor is a line appended to it.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ AFTER_A_RESTORE = (
 
 
 class Bad(Exception):
-    """The file or the record is not as it should be; the message is a sentence for people."""
+    """The file or the record was changed; the message is a sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def path() -> Path:
 
 
 def take(*, now: datetime) -> Anchor | None:
-    """An anchor of the record as it is; None while it is empty."""
+    """Returns an anchor of the record's present head; None while the record is empty."""
     head = db.session.execute(select(EventHead.seq, EventHead.mac).where(EventHead.id == 1)).one()
     if not head.seq:
         return None
@@ -67,7 +67,7 @@ def _sign(seq: int, mac: str, at: str, key_id: str) -> str:
 
 
 def is_due(file: Path) -> bool:
-    """Whether the file has not been written for a while (or has a date of the future: a clock was set back)."""
+    """Whether the file is older than EVERY_SECONDS, or has a date in the future because a clock was set back."""
     try:
         age = time.time() - file.stat().st_mtime
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def is_due(file: Path) -> bool:
 
 
 def keep(file: Path, *, now: datetime) -> Anchor | None:
-    """Appends an anchor and waits until the disk has it; None when nothing was added to the record since the last.
+    """Appends an anchor and syncs it to disk; returns None when the record has no new entry since the last anchor.
 
     Raises Bad, and appends nothing, when the record does not go on from the last anchor; OSError.
     """
@@ -90,11 +90,11 @@ def keep(file: Path, *, now: datetime) -> Anchor | None:
             last = max(anchors, key=lambda one: one.seq)
             _check_it_goes_on(last)
             if anchor is None or anchor.seq == last.seq:
-                os.utime(opened.fileno())  # it was looked at, so that it is not due at once again
+                os.utime(opened.fileno())  # so that it is not due again at once
                 return None
         if anchor is None:
             return None
-        # After a line that was torn by a crash, a new one.
+        # A crash may have left the last line incomplete; begin a new one.
         opened.write(f"{'' if not text or text.endswith(chr(10)) else chr(10)}{anchor.line()}\n")
         opened.flush()
         os.fsync(opened.fileno())
@@ -138,7 +138,7 @@ def usable(file: Path) -> tuple[list[Anchor], list[Anchor]]:
 
 
 def _parse(text: str) -> list[Anchor]:
-    """The lines that are whole. One that a crash cut short says nothing, and its successor says more."""
+    """The complete lines; one that a crash cut short is skipped, as a later anchor covers more."""
     anchors = []
     for line in text.splitlines():
         try:
@@ -159,8 +159,8 @@ def compared(
     anchors: Sequence[Anchor], removed: Sequence[Anchor], report: audit.Report,
     when: Callable[[datetime], str] = in_utc,
 ) -> str:  # fmt: skip
-    """What a check that found no change was compared with, and what it cannot tell, in sentences. `when` writes a time
-    for whoever reads them."""
+    """What a check that found no change was compared with, and what it cannot tell, in sentences. `when` formats a time
+    for the reader."""
     said = []
     if anchors:
         last = max(anchors, key=lambda one: one.seq)

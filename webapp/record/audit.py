@@ -1,7 +1,7 @@
 """The append-only record: each event is canonical text, chained to its predecessor by an HMAC.
 
-Operations `record` what changed; `seal` writes the lines as the last statements before the commit, so the
-head row, the one lock that everybody needs, is held for as short as can be.
+Operations `record` what changed; `seal` writes the entries as the last statements before the commit, so that the
+head row, which every change locks, is locked for as short a time as possible.
 Events hold ids, settings and SHA-256 of free text, never names, addresses or the text itself.
 """
 
@@ -31,7 +31,7 @@ _EVENTS = Event.metadata.tables["events"]
 
 @dataclass(slots=True)
 class Draft:
-    """A line that has no number yet."""
+    """An entry that has no number yet."""
 
     kind: str
     at: datetime
@@ -52,12 +52,12 @@ def record(
     person: int | None = None,
     **facts: Any,
 ) -> None:
-    """Notes one change, for the transaction at hand. `actor` None is Countersign itself; `facts` is plain JSON,
+    """Records one change in the current transaction. `actor` None is Countersign itself; `facts` is plain JSON,
     with `before` and `after` where a setting changed."""
-    uncommitted.keep(Draft(str(kind), at, actor, request, app, person, facts))
+    uncommitted.add(Draft(str(kind), at, actor, request, app, person, facts))
 
 
-# Built once, and run past the session: every change pays for these three.
+# Built once and run without the session: they are part of every change.
 _READ_HEAD = select(EventHead.seq, EventHead.mac).where(EventHead.id == 1)
 _HEAD = _READ_HEAD.with_for_update()
 _LINES = insert(_EVENTS)
@@ -65,7 +65,7 @@ _NEW_HEAD = update(EventHead).where(EventHead.id == 1).values(seq=bindparam("las
 
 
 def seal(drafts: Sequence[Draft]) -> None:
-    """Writes what was recorded. Call it only right before the commit."""
+    """Writes the recorded entries. Call it only right before the commit."""
     if not drafts:
         return
     connection = db.session.connection()
@@ -122,7 +122,7 @@ def chain(key: bytes, previous: str, body: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """Where the log does not hold, and in which way. `by_anchor`: only the anchors tell."""
+    """The first entry that is not intact, and why. `by_anchor`: only the anchors show it."""
 
     seq: int
     sentence: str
@@ -131,7 +131,7 @@ class Break:
 
 @dataclass(slots=True)
 class Unchecked:
-    """A run of entries whose key is not in the ring any more: their HMACs cannot be worked out."""
+    """A run of entries whose key is no longer configured: their HMACs cannot be computed."""
 
     key_id: str
     first: int
@@ -179,7 +179,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What somebody outside of the database remembers of one line: its HMAC, and when it was the last, in words."""
+    """What an anchor says of one entry: its HMAC, and when it was the last one, in words."""
 
     mac: str
     at: str

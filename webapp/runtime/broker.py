@@ -1,4 +1,4 @@
-"""A connection to the broker that gives up fast: the queue is a doorbell, never worth waiting for."""
+"""A Redis connection with short timeouts. The queue only wakes a worker, so a request never waits for it."""
 
 from redis import Redis
 from redis.backoff import NoBackoff

@@ -1,4 +1,4 @@
-"""The mails: one function for each kind, their words, and how they are put together for the mail server."""
+"""Emails: a function that renders each kind, their words, MIME and SMTP."""
 
 from webapp.delivery.mail.kinds import render
 from webapp.delivery.mail.mime import BadSender, Mail, Unmailable

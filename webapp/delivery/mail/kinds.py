@@ -12,7 +12,7 @@ from webapp import links
 from webapp.models import Invitation
 from webapp.notices import NoticeKind
 from webapp.queries.chains import ChainStep
-from webapp.queries.mails import Facts
+from webapp.queries.mails import MailContext
 from webapp.workflow.states import Assurance, RequestState
 
 from .mime import Mail, Unmailable, sender_address
@@ -40,7 +40,7 @@ from .wording import (
 )
 
 
-def render(facts: Facts, *, sent_at: datetime | None = None) -> Mail:
+def render(facts: MailContext, *, sent_at: datetime | None = None) -> Mail:
     """The mail of a notice, dated `sent_at`, else with its notice. Raises Unmailable and BadSender; ValueError for
     an unknown kind."""
     message = RENDERERS[NoticeKind(facts.notice.kind)](facts)
@@ -49,8 +49,8 @@ def render(facts: Facts, *, sent_at: datetime | None = None) -> Mail:
     return message
 
 
-def approval_asked(facts: Facts) -> Mail:
-    """To one approver: who asks for what, why, until when; the link, and the code where the rule allows one."""
+def approval_asked(facts: MailContext) -> Mail:
+    """To one approver: who requests what, why, the deadline, the link, and the code if the rules allow one."""
     request, app, rule, invitation, step = facts.request, facts.app, facts.policy, facts.invitation, facts.step
     assert request and app and rule and invitation and step and facts.person and step.due_at
     token, code = facts.stand_in or _link_and_code(facts.notice.round, invitation)
@@ -68,8 +68,8 @@ def approval_asked(facts: Facts) -> Mail:
     )
 
 
-def _note(facts: Facts, *, with_code: bool) -> str:
-    """Why the reader gets this once more, "" for the first time."""
+def _note(facts: MailContext, *, with_code: bool) -> str:
+    """Why the reader gets this email again; "" for the first one."""
     data = facts.notice.data
     if data.get("again"):
         return f"This is a reminder from {first_name(facts.asked_by.name) if facts.asked_by else NAME}."
@@ -93,8 +93,8 @@ def _link_and_code(round: int, invitation: Invitation) -> tuple[str, str]:
         raise Unmailable("Not sent: the secret key that signed its link has been removed.") from None
 
 
-def code_closed(facts: Facts) -> Mail:
-    """To the approver whose code was closed by wrong ones: it may be somebody else who types."""
+def code_closed(facts: MailContext) -> Mail:
+    """To the approver whose code was locked after wrong attempts, which someone else may have made."""
     invitation, step = facts.invitation, facts.step
     assert invitation and step and step.due_at
     token, _ = facts.stand_in or _link_and_code(facts.notice.round, invitation)
@@ -106,8 +106,8 @@ def code_closed(facts: Facts) -> Mail:
     )
 
 
-def request_approved(facts: Facts) -> Mail:
-    """To the requester: you have it. To approvers and other addresses: they have it."""
+def request_approved(facts: MailContext) -> Mail:
+    """To the requester: you have access. To approvers and other addresses: the requester has access."""
     last = deciding_step(facts)
     assert facts.policy and facts.app and facts.request
     sheets = {"requester": facts.policy.sheet_for_requester, "other": facts.policy.sheet_for_owner}
@@ -122,7 +122,7 @@ def request_approved(facts: Facts) -> Mail:
     )
 
 
-def request_denied(facts: Facts) -> Mail:
+def request_denied(facts: MailContext) -> Mail:
     """To the requester: who denied it and why, and how to request it again."""
     last = deciding_step(facts)
     assert facts.policy and facts.request
@@ -134,7 +134,7 @@ def request_denied(facts: Facts) -> Mail:
     return _outcome(facts, RequestState.DENIED, step=last, rows=rows)
 
 
-def request_expired(facts: Facts) -> Mail:
+def request_expired(facts: MailContext) -> Mail:
     """The deadline passed without a decision."""
     step = next((one for one in facts.steps if one.state == "expired"), None)
     assert facts.policy and facts.request
@@ -155,7 +155,7 @@ def request_expired(facts: Facts) -> Mail:
     )
 
 
-def request_cancelled(facts: Facts) -> Mail:
+def request_cancelled(facts: MailContext) -> Mail:
     """To everyone who was asked, and to the requester when someone else cancelled it."""
     request = facts.request
     assert request and request.settled_at and facts.for_person
@@ -171,8 +171,8 @@ def request_cancelled(facts: Facts) -> Mail:
     )
 
 
-def request_settled(facts: Facts) -> Mail:
-    """To the other members of a group: one of you decided, nothing is left to do."""
+def request_settled(facts: MailContext) -> Mail:
+    """To the other members of a group: one of them decided, so there is nothing left to do."""
     step = facts.step
     assert step and step.decided_by
     return _mail(
@@ -184,8 +184,8 @@ def request_settled(facts: Facts) -> Mail:
     )
 
 
-def request_comment(facts: Facts) -> Mail:
-    """What somebody wrote on a request, to the others whom it concerns."""
+def request_comment(facts: MailContext) -> Mail:
+    """A comment on a request, to the others who take part in it."""
     said = facts.comment
     if said is None:
         raise Unmailable("Not sent: the comment no longer exists.")
@@ -199,15 +199,15 @@ def request_comment(facts: Facts) -> Mail:
     )
 
 
-def access_to_check(facts: Facts) -> Mail:
-    """To the other admins: only an account that the requester has had a sign-in link sent for approved."""
+def access_to_check(facts: MailContext) -> Mail:
+    """To the other admins: everyone who approved set their password with a link that the requester had sent."""
     last = deciding_step(facts)
     assert last and last.decided_by
     return _mail(facts, link=_request_link(facts), **who_decided(facts, last))
 
 
-def app_added(facts: Facts) -> Mail:
-    """To whoever added an app that needs no approval."""
+def app_added(facts: MailContext) -> Mail:
+    """To the person who added an app that needs no approval."""
     assert facts.app and facts.policy and facts.grant
     launch = _launch(facts.app.launch_url)
     rule = facts.policy.outcomes.get(RequestState.APPROVED)
@@ -221,8 +221,8 @@ def app_added(facts: Facts) -> Mail:
     )
 
 
-def grant_removed(facts: Facts) -> Mail:
-    """To the person who had the app, and to its owner: access was removed, by whom and why."""
+def grant_removed(facts: MailContext) -> Mail:
+    """To the person who had access, and to the owner: it was removed, by whom and why."""
     assert facts.app and facts.grant and facts.grant.removed_at
     return _mail(
         facts,
@@ -234,8 +234,8 @@ def grant_removed(facts: Facts) -> Mail:
     )
 
 
-def grant_added(facts: Facts) -> Mail:
-    """To who has access now, to the owners, and to those who would have approved it: granted without a request."""
+def grant_added(facts: MailContext) -> Mail:
+    """To the person who has access now, the owners and the approvers: it was granted without a request."""
     assert facts.app and facts.grant and facts.policy
     yours = facts.notice.role == "requester"
     launch = _launch(facts.app.launch_url) if yours else ""
@@ -252,8 +252,8 @@ def grant_added(facts: Facts) -> Mail:
     )
 
 
-def grants_removed(facts: Facts) -> Mail:
-    """To whoever had several apps, and to an owner of several of them: they were removed, by whom and why."""
+def grants_removed(facts: MailContext) -> Mail:
+    """To a person who had several apps, and to an owner of several of them: they were removed, by whom and why."""
     assert facts.grant and facts.grant.removed_at
     return _mail(
         facts,
@@ -266,8 +266,8 @@ def grants_removed(facts: Facts) -> Mail:
     )
 
 
-def grant_returned(facts: Facts) -> Mail:
-    """To the owner, or to the admins: somebody gave the app back, and perhaps why."""
+def grant_returned(facts: MailContext) -> Mail:
+    """To the owner, or to the admins: someone gave the app back, with a reason if there is one."""
     assert facts.app and facts.grant and facts.grant.removed_at
     return _mail(
         facts,
@@ -278,23 +278,23 @@ def grant_returned(facts: Facts) -> Mail:
     )
 
 
-def invitation(facts: Facts) -> Mail:
+def invitation(facts: MailContext) -> Mail:
     """Welcome: set your password."""
     return _mail(facts, link=_password_link(facts), email=recipient(facts))
 
 
-def password_reset(facts: Facts) -> Mail:
+def password_reset(facts: MailContext) -> Mail:
     """Set a new password."""
     return _mail(facts, link=_password_link(facts), email=recipient(facts), by=sent_by(facts))
 
 
-def test(facts: Facts) -> Mail:
-    """To the admin who wants to see that mail works."""
+def test(facts: MailContext) -> Mail:
+    """To the admin who tests the mail server."""
     return _mail(facts, link=links.url("/admin/mail"))
 
 
 # Each function carries the name of its kind.
-RENDERERS: dict[NoticeKind, Callable[[Facts], Mail]] = {
+RENDERERS: dict[NoticeKind, Callable[[MailContext], Mail]] = {
     NoticeKind(function.__name__.replace("_", "-")): function
     for function in (
         approval_asked, code_closed, request_approved, request_denied, request_expired, request_cancelled,
@@ -305,9 +305,15 @@ RENDERERS: dict[NoticeKind, Callable[[Facts], Mail]] = {
 
 
 def _outcome(
-    facts: Facts, state: RequestState, *, step: ChainStep | None, rows: list[Row], launch: str = "", **context: Any
+    facts: MailContext,
+    state: RequestState,
+    *,
+    step: ChainStep | None,
+    rows: list[Row],
+    launch: str = "",
+    **context: Any,
 ) -> Mail:
-    """What the mails about a request's end have in common. Other addresses get no link: nobody signs in there."""
+    """What the emails about a closed request have in common. Other addresses get no link: no one signs in there."""
     assert facts.policy and facts.request
     rule = facts.policy.outcomes.get(state)
     role = facts.notice.role
@@ -325,7 +331,7 @@ def _outcome(
     )
 
 
-def _mail(facts: Facts, **context: Any) -> Mail:
+def _mail(facts: MailContext, **context: Any) -> Mail:
     """Renders the three templates of the notice's kind and addresses the mail."""
     notice, person, request = facts.notice, facts.person, facts.request
     sender = line(facts.organisation.sender) or NAME
@@ -341,9 +347,9 @@ def _mail(facts: Facts, **context: Any) -> Mail:
         "asker_first": first_name(facts.asked_by.name) if facts.asked_by else "",
         "requester": line(requester.name) if requester else "",
         "requester_first": first_name(requester.name) if requester else "",
-        # They asked for it themselves; else somebody else asked for them.
+        # True if the requester is also the person who gets access.
         "own": request is None or request.asked_by_id == request.for_person_id,
-        # The mail goes to the very person who gets the app.
+        # True if the reader is the person who gets access.
         "yours": (yours := person is not None and requester is not None and person.id == requester.id),
         "mine": yours and notice.role == "requester",
         "wrap": wrap,
@@ -354,10 +360,10 @@ def _mail(facts: Facts, **context: Any) -> Mail:
     environment = current_app.jinja_env
 
     def part(name: str, **more: Any) -> str:
-        # Not render_template: its context processors look for somebody who is signed in.
+        # Not render_template: its context processors need a signed-in user.
         return environment.get_template(name).render(common | context | more)
 
-    # What is put in is one line each, and set apart already.
+    # Each value is one line already, and isolated from the text around it (bidi).
     subject = " ".join(part(f"email/{notice.kind}/subject.txt").split())
     return Mail(
         notice,
@@ -374,12 +380,12 @@ def _launch(url: str) -> str:
     return url if urlsplit(url).scheme in ("https", "http") else ""
 
 
-def _request_link(facts: Facts) -> str:
+def _request_link(facts: MailContext) -> str:
     assert facts.request
     return links.url(f"/requests/{facts.request.public_id}")
 
 
-def _password_link(facts: Facts) -> str:
+def _password_link(facts: MailContext) -> str:
     assert facts.person
     if facts.stand_in:
         return links.url(f"/password/{facts.stand_in[0]}")

@@ -9,7 +9,7 @@ from webapp import approval_chain
 from webapp.bidi import isolated, named
 from webapp.notices import NoticeKind
 from webapp.queries.chains import ChainStep, Who
-from webapp.queries.mails import Facts
+from webapp.queries.mails import MailContext
 from webapp.text import one_line
 from webapp.times import Times, zone
 from webapp.wording import OVERRIDE, instead_of
@@ -33,13 +33,13 @@ class Row:
     said: bool = False
 
 
-def times_of(facts: Facts) -> Times:
+def times_of(facts: MailContext) -> Times:
     """The recipient's zone, and the moment of the cause as "now", so that a retry says the same."""
     own = facts.person.time_zone if facts.person else None
     return Times(zone(own or facts.organisation.time_zone), facts.notice.created_at, mailed=True)
 
 
-def why(facts: Facts) -> str:
+def why(facts: MailContext) -> str:
     """Why the reader gets the email, and whom to ask about the app."""
     reason, about_app = _reason(facts)
     said = f"You received this email because {reason}"
@@ -49,7 +49,7 @@ def why(facts: Facts) -> str:
     return f"{said} Questions? {owner}"
 
 
-def _reason(facts: Facts) -> tuple[str, bool]:
+def _reason(facts: MailContext) -> tuple[str, bool]:
     """The reason up to the full stop, and whether the app's owner can answer questions about it."""
     notice, organisation = facts.notice, line(facts.organisation.name)
     if notice.kind == NoticeKind.INVITATION:
@@ -83,7 +83,7 @@ def _reason(facts: Facts) -> tuple[str, bool]:
     return f"{_tie(facts, app)}.", True
 
 
-def _tie(facts: Facts, app: str) -> str:
+def _tie(facts: MailContext, app: str) -> str:
     """What the reader has to do with the app."""
     notice, step = facts.notice, facts.step
     if notice.kind in (NoticeKind.GRANT_ADDED, NoticeKind.GRANT_REMOVED):
@@ -104,17 +104,17 @@ def _tie(facts: Facts, app: str) -> str:
     return f"you are an approver for {app}"
 
 
-def sent_by(facts: Facts) -> str:
+def sent_by(facts: MailContext) -> str:
     """The admin who had a password link sent, "" when the reader asked for it."""
     by = facts.notice.data.get("by")
     return line(facts.names.get(by, "")) if by is not None else ""
 
 
-def recipient(facts: Facts) -> str:
+def recipient(facts: MailContext) -> str:
     return facts.person.email if facts.person else facts.notice.address or ""
 
 
-def chain_of(facts: Facts) -> list[approval_chain.ChainNode]:
+def chain_of(facts: MailContext) -> list[approval_chain.ChainNode]:
     request, app, requester = facts.request, facts.app, facts.for_person
     assert request and app and requester
     found = approval_chain.chain_nodes(
@@ -160,7 +160,7 @@ def silent(step: ChainStep | None) -> str:
     return line(step.person.name if step.person else step.group_name)
 
 
-def deciding_step(facts: Facts) -> ChainStep | None:
+def deciding_step(facts: MailContext) -> ChainStep | None:
     """The step whose decision ended the request."""
     return max(
         (one for one in facts.steps if one.decided_by is not None and one.decided_at is not None),
@@ -169,7 +169,7 @@ def deciding_step(facts: Facts) -> ChainStep | None:
     )
 
 
-def who_decided(facts: Facts, step: ChainStep) -> dict[str, Any]:
+def who_decided(facts: MailContext, step: ChainStep) -> dict[str, Any]:
     assert step.decided_by and step.decided_at
     override = step.channel == "admin"
     return {
@@ -183,7 +183,7 @@ def who_decided(facts: Facts, step: ChainStep) -> dict[str, Any]:
     }
 
 
-def values(facts: Facts, sheet: Sheet) -> list[Row]:
+def values(facts: MailContext, sheet: Sheet) -> list[Row]:
     rows = []
     for one in sheet.visible:
         if one.current is None:
@@ -196,11 +196,11 @@ def values(facts: Facts, sheet: Sheet) -> list[Row]:
     return rows
 
 
-def _sets(facts: Facts) -> bool:
+def _sets(facts: MailContext) -> bool:
     return facts.notice.kind == NoticeKind.APPROVAL_ASKED
 
 
-def _by(facts: Facts, by: int | None) -> str:
+def _by(facts: MailContext, by: int | None) -> str:
     if by is None:
         return ""
     asked = facts.request is None or by in (facts.request.asked_by_id, facts.request.for_person_id)
@@ -208,7 +208,7 @@ def _by(facts: Facts, by: int | None) -> str:
     return f", {'chosen' if asked else 'set'} by {'you' if you else first_name(facts.names.get(by, ''))}"
 
 
-def comments(facts: Facts, label: str, *, but: ChainStep | None = None) -> list[Row]:
+def comments(facts: MailContext, label: str, *, but: ChainStep | None = None) -> list[Row]:
     """What was said with each decision; `label` takes the first name and the verdict."""
     return [
         Row(label.format(first_name(one.decided_by.name), one.verdict), lines(one.comment), said=True)
@@ -217,7 +217,7 @@ def comments(facts: Facts, label: str, *, but: ChainStep | None = None) -> list[
     ]
 
 
-def own_words(facts: Facts) -> list[Row]:
+def own_words(facts: MailContext) -> list[Row]:
     assert facts.request
     return [Row("Your reason", lines(facts.request.message), said=True)] if facts.request.message else []
 
