@@ -111,7 +111,7 @@ MUTANTS = [
     Mutant(
         "an-outcome-reaches-a-former-member",
         "A person who left the group is mailed how its requests end.",
-        "tests/views/test_seeing.py tests/model",
+        "tests/operations/test_groups.py::test_a_former_member_gets_no_mail_about_the_outcome",
         [
             Change(
                 "webapp/operations/_invitations.py::_ASKED",

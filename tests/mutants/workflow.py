@@ -46,7 +46,7 @@ MUTANTS = [
     Mutant(
         "anybody-decides",
         "Anybody who sees a request may decide it, as long as the step has an approver.",
-        "tests/workflow tests/model/test_model.py",
+        "tests/workflow",
         [Change("webapp/workflow/state_machine.py::decide", "actor not in deciders", "not deciders")],
     ),
     Mutant(

@@ -5,7 +5,7 @@ from flask import Flask
 
 from tests import factories
 from tests.factories import Company
-from tests.operations.helpers import asked, events, kinds, mails, state, steps
+from tests.operations.helpers import asked, events, kinds, mails, outcomes, policy, state, steps
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -15,6 +15,8 @@ from webapp.models import Group, Invitation, Person
 from webapp.operations import approval_codes, groups
 from webapp.operations.errors import Conflict, Invalid
 from webapp.workflow.errors import NotYourTurn
+from webapp.workflow.policy import OutcomeRule
+from webapp.workflow.states import Verdict
 
 
 def add(group: Group, person: Person, actor: Person) -> None:
@@ -53,6 +55,18 @@ def test_who_leaves_can_no_longer_decide_and_comes_back_with_a_new_round(company
     add(company.finance, company.ben, company.adam)
     assert asked(made) == {"ben": 2, "chloe": 1}
     assert mails(before) == [("approval-asked", "approver", "ben")]
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_former_member_gets_no_mail_about_the_outcome(company: Company, verdict: Verdict) -> None:
+    told = outcomes(approved=OutcomeRule(approvers=True), denied=OutcomeRule(approvers=True), expired=OutcomeRule())
+    made = factories.request(company.rita, factories.app("Salesforce", policy=policy(company.finance, outcomes=told)))
+    add(company.finance, company.otto, company.adam)
+    remove(company.finance, company.ben, company.adam)
+    before = len(mails())
+    factories.decide(made, company.chloe, verdict)
+    kind = f"request-{state(made)}"
+    assert mails(before) == [(kind, "approver", "otto"), (kind, "requester", "rita")]
 
 
 def test_who_comes_back_has_all_tries_and_a_link_of_the_present_key(
