@@ -33,7 +33,7 @@ from webapp.operations import (
 )
 from webapp.operations.errors import Conflict, Invalid
 from webapp.operations.proofs import SESSION
-from webapp.queries import asked, cases, holdings, mails
+from webapp.queries import cases, holdings, invitation_check, mails
 from webapp.record import audit
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import (
@@ -401,7 +401,7 @@ class Database:
         with self._app.app_context():
             choose("read")
             try:
-                assert asked.look().wrong == []
+                assert invitation_check.find_wrong().wrong == []
                 self._record.go_on()
                 assert replay.differences(self._record) == []
                 if whole:

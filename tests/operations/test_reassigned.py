@@ -21,7 +21,7 @@ from webapp.models import AccessRequest, App, Invitation, Membership, Organisati
 from webapp.operations import apps, decisions, groups, people
 from webapp.operations.errors import Conflict
 from webapp.operations.proofs import SESSION
-from webapp.queries import asked
+from webapp.queries import invitation_check
 from webapp.workflow.states import Verdict
 
 OPERATIONS = Path("webapp/operations")
@@ -71,7 +71,7 @@ def open_request(of: Company, *, owner: object = None) -> App:
     choose("write")
     people.deactivate(of.ana, actor=of.adam, now=clock.now())
     outbox.commit()
-    assert asked.look().wrong == []
+    assert invitation_check.find_wrong().wrong == []
     db.session.rollback()
     assert case_of(made).request.state == "pending"
     return figma
@@ -85,7 +85,7 @@ def test_a_group_that_owns_an_archived_app_with_pending_requests_is_still_needed
     with pytest.raises(Conflict, match="it owns Figma"):
         groups.archive(company.finance, actor=company.adam, now=clock.now())
     db.session.rollback()
-    assert asked.look().wrong == []
+    assert invitation_check.find_wrong().wrong == []
 
 
 def test_a_group_that_goes_takes_no_decision_with_it(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_a_group_that_goes_takes_no_decision_with_it(company: Company, monkeypat
     told = len(mails())
     groups.archive(company.finance, actor=company.adam, now=clock.now())
     outbox.commit()
-    assert asked.look().wrong == []
+    assert invitation_check.find_wrong().wrong == []
     assert mails(told) == [("approval-asked", "approver", "adam")]
     made = case_of(db.session.query(AccessRequest).one())
     decisions.decide(made, actor=company.adam, verdict=Verdict.APPROVED, proof=SESSION, now=clock.now())
@@ -125,11 +125,14 @@ def test_what_was_not_asked_is_found_and_repaired(company: Company, what: str, n
     other = factories.request(company.rita, factories.app("Zoom", company.ana))
     by_hand(company, what)
     wrong = [made.id] if what != "never asked" else [made.id, other.id]
-    assert asked.look().wrong == wrong
-    assert asked.look(after=made.id).wrong == wrong[1:] and asked.look(only=[other.id]).wrong == wrong[1:]
+    assert invitation_check.find_wrong().wrong == wrong
+    assert (
+        invitation_check.find_wrong(after=made.id).wrong == wrong[1:]
+        and invitation_check.find_wrong(only=[other.id]).wrong == wrong[1:]
+    )
     choose("write")
     assert jobs.check_asked() == len(wrong)
-    assert asked.look().wrong == []
+    assert invitation_check.find_wrong().wrong == []
     live = db.session.query(Person).join(Invitation, Invitation.person_id == Person.id).filter(Invitation.live)
     names = {one.name.split()[0].lower() for one in live}
     assert names == now_asked | {"ana"}
@@ -140,9 +143,9 @@ def test_what_was_not_asked_is_found_and_repaired(company: Company, what: str, n
 def test_more_than_a_page_is_looked_through(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     made = [factories.request(company.rita, factories.app(f"App {number}", company.finance)) for number in range(5)]
     by_hand(company, "left")
-    monkeypatch.setattr(asked, "PAGE", 2)
-    assert asked.look().wrong == [one.id for one in made[:2]]
-    assert asked.look(after=made[3].id).last is None
+    monkeypatch.setattr(invitation_check, "PAGE", 2)
+    assert invitation_check.find_wrong().wrong == [one.id for one in made[:2]]
+    assert invitation_check.find_wrong(after=made[3].id).last is None
     choose("write")
     assert jobs.check_asked() == 5
 
@@ -179,7 +182,7 @@ def test_flask_check_finds_and_repairs(app: Flask, company: Company) -> None:
         "1 pending request was not with the approvers; they have been asked now",
     ]
     choose("read")
-    assert asked.look().wrong == []
+    assert invitation_check.find_wrong().wrong == []
 
 
 def test_an_owner_who_changes_is_asked(company: Company) -> None:
@@ -188,4 +191,4 @@ def test_an_owner_who_changes_is_asked(company: Company) -> None:
     told = len(mails())
     apps.set_owner(figma, owner=approver(company.otto), actor=company.adam, now=clock.now())
     outbox.commit()
-    assert asked.look().wrong == [] and mails(told) == [("approval-asked", "approver", "otto")]
+    assert invitation_check.find_wrong().wrong == [] and mails(told) == [("approval-asked", "approver", "otto")]
