@@ -70,7 +70,7 @@ def test_a_broker_that_is_away_is_one_line_a_minute_and_no_traceback(
 def test_warnings_and_exceptions_that_nobody_caught_are_lines_too() -> None:
     program = (
         "import threading, warnings\n"
-        "from webapp import jsonlog\n"
+        "from webapp.runtime import jsonlog\n"
         "jsonlog.configure(); jsonlog.take_over()\n"
         "warnings.warn('old')\n"
         "thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join()\n"

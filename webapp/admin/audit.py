@@ -17,7 +17,7 @@ from webapp.record import anchors, entries
 from webapp.record import audit as record
 from webapp.record.entries import Entry
 from webapp.record.events import EventKind
-from webapp.record.sentences import GROUPS, Told, kinds_in, tell
+from webapp.record.sentences import GROUPS, EntryText, describe, kinds_in
 from webapp.text import reference
 from webapp.times import utc
 from webapp.web import htmx
@@ -80,7 +80,7 @@ def audit() -> Response:
     search = _search()
     page = entries.page(search.filter(), before=filters.key("before"), after=filters.key("after"))
     days = [
-        (day, [(line, tell(line, page.names, times().due)) for line in lines])
+        (day, [(line, describe(line, page.names, times().due)) for line in lines])
         for day, lines in groupby(page.lines, key=_day)
     ]
     values: dict[str, Any] = {"page": page, "days": days, "search": search}
@@ -160,10 +160,10 @@ def _table(wanted: entries.Filter) -> Iterator[str]:
     choose("read")
     yield tables.head(COLUMNS)
     for lines, names in entries.batches(wanted):
-        yield tables.written([_row(line, tell(line, names), names) for line in lines])
+        yield tables.written([_row(line, describe(line, names), names) for line in lines])
 
 
-def _row(line: Entry, told: Told, names: entries.Names) -> list[str]:
+def _row(line: Entry, told: EntryText, names: entries.Names) -> list[str]:
     asked = names.requests.get(line.request or 0)
     actor = names.people.get(line.actor or 0)
     person = names.people.get(line.person or 0)

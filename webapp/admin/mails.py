@@ -20,8 +20,8 @@ from webapp.operations import mails as operations
 from webapp.operations.errors import Conflict
 from webapp.queries import one_mail, stops
 from webapp.queries import outbox_lines as queries
-from webapp.queries.one_mail import OneMail
-from webapp.queries.outbox_lines import Mail
+from webapp.queries.one_mail import LoggedEmail
+from webapp.queries.outbox_lines import EmailLine
 from webapp.web import error_pages, framed, htmx
 from webapp.web.signin import admins, me, signed_in
 from webapp.wording import count
@@ -105,7 +105,7 @@ def _matching(search: MailSearch) -> Select[Any]:
     )  # fmt: skip
 
 
-def _moves(mail: Mail) -> bool:
+def _moves(mail: EmailLine) -> bool:
     """Whether the state of the email will change soon."""
     return mail.state in ("due", "sending") or (mail.state == "trying" and mail.at < clock.now() + SOON)
 
@@ -150,7 +150,7 @@ def mail_body(public_id: str) -> Response:
     return framed.email(message.html or "", message.body or "")
 
 
-def _rendered(found: OneMail) -> emails.Mail | None:
+def _rendered(found: LoggedEmail) -> emails.Mail | None:
     """Render the email; None if it cannot be created, which the worker reports, too."""
     try:
         return emails.render(found.facts)

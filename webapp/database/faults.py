@@ -1,6 +1,6 @@
-"""Why the database cannot be worked on although it is there: its disk is full, or its tables are of another version.
+"""Why the database cannot be used although it answers: its disk is full, or its tables are of another version.
 
-Whichever process meets it keeps it in mind, for /readyz and for the page that says so.
+The process that notices it remembers it, for /readyz and for the error page.
 """
 
 import logging
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from webapp.database import schema
 from webapp.extensions import broker, db
 
-# Seconds for which a full disk is believed in after somebody met it. A worker writes every ten seconds.
+# Seconds for which the disk counts as full after a write failed. A worker writes every ten seconds.
 FULL_SECONDS = 60
 # Bytes that SQLite needs beside its file for one change.
 ROOM = 4 * 1024 * 1024
@@ -38,7 +38,7 @@ _state = {"full_until": 0.0}
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether that is what the database says."""
+    """Whether the error says that the disk is full."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return (getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_FULL
@@ -46,8 +46,8 @@ def is_full(error: BaseException) -> bool:
 
 
 def note(error: BaseException) -> None:
-    """Keeps a full disk in mind, here and, through the broker, for the other processes. Says what to set where a pool
-    gives each transaction another server process, which knows none of our prepared statements."""
+    """Remembers a full disk, here and, through the broker, for the other processes. Logs what to set if a pool gives
+    each transaction another server process, which does not know our prepared statements."""
     if isinstance(getattr(error, "orig", error), _ANOTHER_SERVER):
         log.error("The database is behind a pool of transactions, such as pgbouncer's. Set DATABASE_PREPARED=0.")
     if is_full(error):
@@ -57,7 +57,7 @@ def note(error: BaseException) -> None:
 
 
 def disk_is_full() -> bool:
-    """Whether somebody met a full disk lately, or there is none left beside an SQLite file."""
+    """Whether a write failed lately because the disk was full, or there is no room beside an SQLite file."""
     if time.monotonic() < _state["full_until"]:
         return True
     with suppress(RedisError, OSError):
@@ -72,11 +72,11 @@ def disk_is_full() -> bool:
 
 
 def schema_problem() -> str:
-    """What has to be done before this code may work on the database, or ""; kept in mind for `known_problem`."""
+    """What has to be done before this code may use the database, or ""; remembered for `known_problem`."""
     try:
         found = schema.problem(db.engine)
     except (SQLAlchemyError, sqlite3.Error):  # the driver's own, when the transaction cannot even begin
-        return ""  # out of reach, which shows by itself
+        return ""  # out of reach: the next statement fails with its own error
     current_app.extensions["schema_problem"] = found
     return found
 

@@ -38,7 +38,7 @@ def revision(connection: Connection) -> str | None:
 
 
 def state(connection: Connection) -> State:
-    """How the database compares with the code. One that the code does not know was made by later code."""
+    """Compares the database with the code. A migration that the code does not know was made by a newer version."""
     present = revision(connection)
     expected, known = _known()
     if present == expected:
@@ -53,7 +53,7 @@ def problem(engine: Engine) -> str:
 
 
 def problem_at(url: URL) -> str:
-    """The same for a database by its address; "" when it is out of reach, which may pass."""
+    """The same for the database at `url`; "" when it is out of reach, which may be temporary."""
     engine = create_engine(url)
     try:
         return problem(engine)

@@ -11,10 +11,10 @@ VERIFIED = "kind = 'audit.verified'"
 
 
 class Event(Base):
-    """One line: canonical JSON text and an HMAC over it and its predecessor's. Triggers refuse any change.
+    """One entry: canonical JSON text, and an HMAC over it and the HMAC of the entry before. Triggers refuse any change.
 
-    The columns beside `body` repeat what stands in it, for looking up; the body is what is verified.
-    No foreign keys: the record outlives what it tells of.
+    The columns beside `body` repeat values of it for searching; the body is what is verified. There are no foreign
+    keys: entries stay when what they are about is deleted.
     """
 
     __tablename__ = "events"
@@ -24,7 +24,7 @@ class Event(Base):
         Index("ix_events_person", "person_id", "seq"),
         Index("ix_events_actor", "actor_id", "seq"),
         Index("ix_events_at", "at"),
-        # Few lines: when somebody checked the record.
+        # Few entries: the checks of the record.
         Index("ix_events_verified", "seq", sqlite_where=text(VERIFIED), postgresql_where=text(VERIFIED)),
     )
 
@@ -41,7 +41,7 @@ class Event(Base):
 
 
 class EventHead(Base):
-    """The last line's number and HMAC; its row lock is what keeps the chain from forking."""
+    """The last entry's number and HMAC; its row lock keeps the chain from forking."""
 
     __tablename__ = "event_head"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

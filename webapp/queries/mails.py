@@ -34,7 +34,7 @@ from webapp.workflow.policy import Policy, loads
 
 @dataclass(slots=True)
 class MailContext:
-    """One notice with everything that its mail may say. What its kind has no use for is None or empty."""
+    """One notice with everything that its email may say. What its kind does not use is None or empty."""
 
     notice: Notice
     organisation: Organisation
@@ -48,10 +48,10 @@ class MailContext:
     grant: Grant | None
     comment: Comment | None = None
     steps: list[ChainStep] = field(default_factory=list)
-    names: dict[int, str] = field(default_factory=dict)  # of those who set, settled, took or lost it, or own the app
+    names: dict[int, str] = field(default_factory=dict)  # person id → name, of all whom the email may name
     apps: list[str] = field(default_factory=list)  # of a notice about several, by name
     owner: str = ""  # the person or group that owns the app
-    # In place of its link's token and its code, for whoever only looks at it: previews and admins get no valid ones.
+    # Replaces the token of the link and the code in previews and in the admin's log.
     stand_in: tuple[str, str] | None = None
 
     @property
@@ -67,7 +67,7 @@ class MailContext:
 
 
 def load(ids: Collection[int]) -> dict[int, MailContext]:
-    """notice id → its facts, in six to eight statements for any number of notices."""
+    """notice id → its context, in six to eight statements for any number of notices."""
     asker, receiver = aliased(Person), aliased(Person)
     rows = db.session.execute(
         select(Notice, Person, AccessRequest, asker, receiver, Invitation, Grant, App, PolicyRevision.body, Group.name)
@@ -166,7 +166,7 @@ _STATUS = (
             _asking.request_id == Notice.request_id,
             _asking.person_id == Notice.person_id,
             _asking.kind == NoticeKind.APPROVAL_ASKED,
-            # Being sent right now counts: whoever reads it next should read this, too.
+            # One that is being sent counts: its reader should get this email, too.
             _asking.state.in_(("sent", "leased")),
             or_(Notice.step_id.is_(None), _asking.step_id == Notice.step_id),
         )

@@ -13,32 +13,32 @@ from webapp.models import MailAttempt, Notice, Person
 from webapp.notices import NoticeKind
 from webapp.queries import mails, outbox_lines
 from webapp.queries.mails import MailContext
-from webapp.queries.outbox_lines import Mail
+from webapp.queries.outbox_lines import EmailLine
 
-# An admin may see what was sent, and never decide or sign in with it.
+# In place of link and code: an admin may read an email, but neither decide nor sign in with it.
 HIDDEN = ("hidden", "••••••")
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`answer` is the server's, or what went wrong."""
+    """A failed attempt; `answer` is the server's, or what went wrong."""
 
     at: datetime
     answer: str
 
 
 @dataclass(frozen=True, slots=True)
-class OneMail:
-    """`facts` have no valid link and no code."""
+class LoggedEmail:
+    """An email of the log; its `facts` have no valid link and no code."""
 
-    line: Mail
+    line: EmailLine
     notice: Notice
     attempts: Sequence[Attempt]
     facts: MailContext
 
 
-def load(public_id: str) -> OneMail | None:
-    """In the same number of statements for any email; None when there is no such email."""
+def load(public_id: str) -> LoggedEmail | None:
+    """Loads it in the same number of statements for any email; None when there is no such email."""
     found = outbox_lines.one(public_id)
     if found is None:
         return None
@@ -46,12 +46,12 @@ def load(public_id: str) -> OneMail | None:
     rows = db.session.execute(
         select(MailAttempt.at, MailAttempt.answer).where(MailAttempt.notice_id == found.id).order_by(MailAttempt.id)
     )
-    return OneMail(found, facts.notice, [Attempt(*row) for row in rows], facts)
+    return LoggedEmail(found, facts.notice, [Attempt(*row) for row in rows], facts)
 
 
 def failed_invitation() -> Any:
-    """A column of people: the email (its public id) with the invitation of somebody without a password that failed,
-    unless one was sent, or is on its way, after it."""
+    """A column of people without a password: the public id of their invitation email that failed, unless a later one
+    was sent or queued."""
     failed, later = aliased(Notice), aliased(Notice)
     return case(
         (

@@ -27,7 +27,7 @@ STATES: dict[str, Any] = {
     "": True,
     "due": and_(_OPEN, Notice.error == ""),
     "trying": and_(_OPEN, Notice.error != ""),
-    # Written out, so that the partial indices serve.
+    # Literal comparisons, so that the partial indices are used.
     "dead": Notice.state == "dead",
     "sent": Notice.state == "sent",
     "obsolete": Notice.state == "obsolete",
@@ -36,8 +36,8 @@ STATES: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
-    """One notice in words."""
+class EmailLine:
+    """One line of the email log."""
 
     id: int
     public_id: str
@@ -63,10 +63,10 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """`count` is of all that match; `counts` of the states that want looking at; `newer` and `older` are keys."""
+class EmailPage:
+    """`count` is of all that match; `counts` are of the states with tabs; `newer` and `older` are the keys of pages."""
 
-    items: list[Mail]
+    items: list[EmailLine]
     count: int
     counts: dict[str, int]
     newer: int
@@ -94,12 +94,12 @@ def matching(
 
 
 def ids(query: Select[Any]) -> Select[Any]:
-    """Of what matches, the keys alone."""
+    """The ids of what matches."""
     return query.with_only_columns(Notice.id)
 
 
-def page(query: Select[Any], state: str, *, before: int = 0, after: int = 0) -> Page:  # fmt: skip
-    """Of what matches, newest first."""
+def page(query: Select[Any], state: str, *, before: int = 0, after: int = 0) -> EmailPage:  # fmt: skip
+    """A page of what matches, newest first."""
     counts = _counts(query, state)
     if after and not before:
         rows = list(db.session.execute(query.where(Notice.id > after).order_by(Notice.id).limit(PAGE + 1)))
@@ -111,11 +111,11 @@ def page(query: Select[Any], state: str, *, before: int = 0, after: int = 0) -> 
         rows = list(db.session.execute(query.order_by(Notice.id.desc()).limit(PAGE + 1)))
         more, rows = len(rows) > PAGE, rows[:PAGE]
         newer, older = (rows[0].id if before and rows else 0), (rows[-1].id if more else 0)
-    return Page([_mail(row) for row in rows], counts.pop("here"), counts, newer, older)
+    return EmailPage([_mail(row) for row in rows], counts.pop("here"), counts, newer, older)
 
 
-def one(public_id: str) -> Mail | None:
-    """The email of that name."""
+def one(public_id: str) -> EmailLine | None:
+    """The email with that public id."""
     row = db.session.execute(_ROWS.where(Notice.public_id == public_id)).one_or_none()
     return None if row is None else _mail(row)
 
@@ -149,7 +149,7 @@ def _rows(state: str, words: Sequence[str]) -> Select[Any]:
 
 
 def _counts(query: Select[Any], state: str) -> dict[str, int]:
-    """Of this list ("here") and, whatever is searched for, of those that want looking at; one statement."""
+    """Counts this list ("here") and, regardless of the search, the states with tabs; one statement."""
 
     def up_to(part: Any) -> Any:
         return select(func.count()).select_from(part.limit(COUNTED + 1).subquery()).scalar_subquery()
@@ -163,7 +163,7 @@ def _counts(query: Select[Any], state: str) -> dict[str, int]:
     return dict(row._mapping)
 
 
-def _mail(row: Any) -> Mail:
+def _mail(row: Any) -> EmailLine:
     state = row.state
     if state == "leased":
         state = "sending"
@@ -176,7 +176,7 @@ def _mail(row: Any) -> Mail:
         about = f"Reminder: {about}"
     to = f"{row.name}, {row.email}" if row.email else row.address
     at = row.due_at if state in ("due", "trying", "sending") else row.settled_at or row.created_at
-    return Mail(
+    return EmailLine(
         row.id, row.public_id, row.kind, about, to, row.person or "", state, _why(row, state), at, row.request or "",
         row.tries,
     )  # fmt: skip
@@ -203,7 +203,7 @@ def _sentence(error: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What admins have to know; ages in seconds. `worker` is None while none was ever seen."""
+    """What the banner warns of; ages in seconds. `worker` is None before any worker has run."""
 
     worker: float | None
     late: float
@@ -243,7 +243,7 @@ _TROUBLE = select(
 
 
 def trouble() -> Trouble:
-    """One statement, by small indices."""
+    """Reads it in one statement, by small indices."""
     row = db.session.execute(_TROUBLE).one()
     stop = stops.read(*row[-len(stops.COLUMNS) :])
     return Trouble(

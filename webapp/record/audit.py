@@ -186,8 +186,8 @@ class Seen:
 
 
 def verify(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None) -> tuple[int, Break | None]:
-    """(number of entries before the first that is not known to be intact, what is wrong with it or None): `examine`
-    for those to whom an entry that cannot be checked is as bad as one that was changed."""
+    """Returns (number of entries before the first that is not known to be intact, what is wrong with it or None): like
+    `examine`, but an entry that cannot be checked counts as a changed one."""
     report = examine(seen, newest=newest)
     if report.unchecked:
         run = report.unchecked[0]
@@ -199,12 +199,11 @@ def verify(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None)
 
 
 def examine(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None) -> Report:
-    """Reads the whole log in pages, or, where it is longer, only its `newest` entries: the HMAC of the entry before
-    them is then taken as it stands.
+    """Checks the whole log in pages, or only its `newest` entries; the HMAC of the entry before those is then trusted.
 
     An entry whose key was removed cannot be checked, but its number, its columns and its anchor can, and the entry
-    after it is chained to the HMAC that is stored. `seen`: number → what `record.anchors` remembers of it. Without, a
-    log that was cut off at its end, head and all, holds.
+    after it is chained to the stored HMAC. `seen`: entry number → its anchor. Without anchors, removing entries from
+    the end together with the head goes unnoticed.
     """
     seen = seen or {}
     after = _begin(newest)
@@ -214,7 +213,7 @@ def examine(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None
     broken, restored = None, None
     for line in _all_events(after):
         key = _key(line.key_id)
-        broken = _look_at(line, key, expected, previous, seen.get(line.seq))
+        broken = _check(line, key, expected, previous, seen.get(line.seq))
         if broken is not None:
             break
         if key is None:
@@ -226,7 +225,7 @@ def examine(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None
             restored = (line.seq, line.at)
         expected, previous = expected + 1, line.mac
     if broken is None:
-        broken = _look_at_the_end(expected - 1, previous, seen)
+        broken = _check_end(expected - 1, previous, seen)
     intact = expected - 1 - after - sum(run.count for run in unchecked)
     return Report(intact, tuple(unchecked), broken, restored)
 
@@ -243,7 +242,7 @@ def _key(key_id: str) -> bytes | None:
         return None
 
 
-def _look_at(line: Any, key: bytes | None, expected: int, previous: str, anchor: Seen | None) -> Break | None:
+def _check(line: Any, key: bytes | None, expected: int, previous: str, anchor: Seen | None) -> Break | None:
     if line.seq != expected:
         return Break(expected, f"Entry {expected} is missing. The next entry is {line.seq}.")
     if key is not None and not hmac.compare_digest(chain(key, previous, line.body), line.mac):
@@ -255,7 +254,7 @@ def _look_at(line: Any, key: bytes | None, expected: int, previous: str, anchor:
     return None
 
 
-def _look_at_the_end(last: int, mac: str, seen: Mapping[int, Seen]) -> Break | None:
+def _check_end(last: int, mac: str, seen: Mapping[int, Seen]) -> Break | None:
     furthest = max(seen, default=0)
     if furthest > last:
         return Break(

@@ -23,8 +23,8 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What is looked for; None and "" are no condition. `who` did it, `person` is whom it is about (ids).
-    `kinds` is any of these; `since` is inclusive, `until` exclusive."""
+    """Conditions of a search; None and () mean any. `who` are the actors, `person` those whom the entries are about
+    (ids); `since` is inclusive, `until` exclusive."""
 
     who: tuple[int, ...] | None = None
     person: tuple[int, ...] | None = None
@@ -36,7 +36,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line, its facts read."""
+    """One entry, with its facts parsed from JSON."""
 
     seq: int
     at: datetime
@@ -50,8 +50,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The request a line tells of."""
+class EntryRequest:
+    """The request that an entry is about."""
 
     public_id: str
     app: int
@@ -61,22 +61,22 @@ class Asked:
 
 @dataclass(slots=True)
 class Names:
-    """What the ids of some lines stand for."""
+    """The names that the ids of some entries stand for."""
 
     people: dict[int, Who] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
     apps: dict[int, str] = field(default_factory=dict)
     fields: dict[int, str] = field(default_factory=dict)
-    requests: dict[int, Asked] = field(default_factory=dict)
+    requests: dict[int, EntryRequest] = field(default_factory=dict)
     rules: dict[tuple[int, int], Policy] = field(default_factory=dict)
-    # SHA-256 → the text, of those that are still what they were: the record has the fingerprints only.
+    # SHA-256 → text, of texts that have not changed since: the record has only their hashes.
     texts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class EntryPage:
-    """`count` is of all that match, COUNTED + 1 standing for all beyond; `newer` and `older` are the line
-    numbers that the neighbouring pages start from, 0 for none."""
+    """`count` is of all that match, at most COUNTED + 1, which means more than COUNTED; `newer` and `older` are the
+    entry numbers where the neighbouring pages start, 0 for none."""
 
     lines: list[Entry]
     names: Names
@@ -86,8 +86,8 @@ class EntryPage:
 
 
 def verified() -> tuple[datetime, bool, int] | None:
-    """When the record was last checked by the button, whether it held, and how many entries could not be checked."""
-    # Written as the index has it, which a parameter would not be.
+    """When an admin last checked the record, whether it was intact, and how many entries could not be checked."""
+    # The same text as in the partial index; with a bound parameter the database would not use it.
     query = select(Event.at, Event.body).where(text(VERIFIED)).order_by(Event.seq.desc()).limit(1)
     row = db.session.execute(query).first()
     if row is None:
@@ -120,7 +120,7 @@ def _matching(wanted: Filter) -> Select[Any]:
 
 
 def page(wanted: Filter, *, before: int = 0, after: int = 0) -> EntryPage:
-    """Newest first; `before` or `after` is the line number at the edge of the page that was seen."""
+    """Newest first; `before` or `after` is the entry number at the edge of the page that was shown."""
     query = _matching(wanted)
     count = db.session.scalar(
         select(func.count()).select_from(query.with_only_columns(Event.seq).limit(COUNTED + 1).subquery())
@@ -140,8 +140,8 @@ def page(wanted: Filter, *, before: int = 0, after: int = 0) -> EntryPage:
 
 
 def batches(wanted: Filter) -> Iterator[tuple[list[Entry], Names]]:
-    """All that match, newest first, a few hundred at a time. Each batch is a transaction of its own, so that
-    nothing is held for as long as somebody downloads; lines are never changed, so the seams do not show."""
+    """All that match, newest first, a few hundred at a time. Each batch is a transaction of its own, so that a slow
+    download holds no lock. Entries never change, so the batches fit together."""
     before = 0
     while True:
         query = _matching(wanted)
@@ -164,7 +164,7 @@ def _line(row: Any) -> Entry:
 
 
 def names(lines: Sequence[Entry]) -> Names:
-    """Three statements for any number of lines."""
+    """Loads them in three statements for any number of entries."""
     found = Names()
     _add_requests(found, {line.request for line in lines if line.request is not None})
     _add_rules(found, lines)
@@ -184,7 +184,7 @@ def names(lines: Sequence[Entry]) -> Names:
 
 
 def _gather(facts: Any, people: set[int], groups: set[int]) -> None:
-    """The people and groups that a line's facts name."""
+    """Collects the people and groups that an entry's facts name."""
     if isinstance(facts, list):
         for one in facts:
             _gather(one, people, groups)
@@ -212,12 +212,12 @@ def _add_requests(found: Names, ids: Iterable[int]) -> None:
         .where(AccessRequest.id.in_(ids))
     )  # fmt: skip
     for row in rows:
-        found.requests[row.id] = Asked(row.public_id, row.app_id, row.for_person_id, loads(row.body))
+        found.requests[row.id] = EntryRequest(row.public_id, row.app_id, row.for_person_id, loads(row.body))
         _add_texts(found, *(str(one["value"]) for one in json.loads(row.values_json).values()))
 
 
 def _add_rules(found: Names, lines: Sequence[Entry]) -> None:
-    """Both sides of each saved rule, so that what changed can be told."""
+    """Loads both revisions of each saved rule, so that the changes can be shown."""
     wanted = {
         (line.app, line.facts[side]["number"])
         for line in lines
@@ -238,7 +238,7 @@ def _add_names(
     found: Names, people: Iterable[int], groups: Iterable[int], apps: Iterable[int], fields: Iterable[int]
 ) -> None:
     def row_of(what: str, row: Any, wanted: Iterable[int], *texts: Any) -> Select[Any]:
-        """Its name, and up to four more texts of it."""
+        """Selects its name and up to four more texts of it."""
         more = [*texts, *[literal("")] * (4 - len(texts))]
         columns = [column.label(f"text{number}") for number, column in enumerate(more)]
         return select(literal(what).label("what"), row.id, row.public_id, row.name, *columns).where(row.id.in_(wanted))

@@ -1,7 +1,7 @@
 """The words of one entry of the audit log: names for its ids, and each changed setting before and after.
 
-The log holds ids and fingerprints of free text; names come from the tables as they are now, so an entry about somebody
-who was deleted still reads. A text is shown where it is still the one that the fingerprint was made of.
+The log holds ids and hashes of free text. Names come from the tables as they are now, so an entry about a deleted
+person still reads. A text is shown if it still has the hash of the entry.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from webapp.bidi import listed, named
-from webapp.record.entries import Asked, Entry, Names
+from webapp.record.entries import Entry, EntryRequest, Names
 from webapp.record.events import EventKind
 from webapp.text import reference, sha256
 from webapp.wording import TIERS, count, first_few
@@ -23,7 +23,7 @@ from webapp.workflow.states import Tier
 from .rule_changes import Change, rule_changes
 
 NOTHING = "nothing"
-# Texts that are no longer what they were: what is said instead, before and after and for both at once.
+# In place of texts that have changed since: before, after, and for both at once.
 EARLIER, CHANGED_SINCE, CHANGED = "(earlier text)", "(text changed since)", "(text changed)"
 TEXT_SHOWN = 200
 ABSENT = {
@@ -55,24 +55,24 @@ LABELS = {
     "options": "Choices",
     "requester": "For the requester",
 }
-# What is stored as a word of its own.
+# Stored values → the words of the screens.
 VALUES = {
     "requester": {"hidden": "hidden", "read": "view", "write": "edit"},
     "kind": {"choices": "several choices", "yes_no": "yes or no"},
 }
-# Of something new in this order, and what else there is behind it; a place in a list says nothing.
+# The order in which the settings of something new are shown; other settings follow, but not its position in a list.
 _ORDER = ("name", "kind", "options", "default", "help", "required", "requester")
 _NOT_OF_A_NEW_ONE = ("position",)
 
 
 class Words:
-    """One entry with the names for it."""
+    """One entry and the names for its ids."""
 
     def __init__(self, line: Entry, names: Names, when: Callable[[datetime], str]) -> None:
         self.line, self.names, self.when, self.facts = line, names, when, line.facts
 
     def say(self, pattern: str, **more: Any) -> Markup:
-        """`pattern` is ours; all that is put in is escaped."""
+        """Fills in our own `pattern`; every value is escaped."""
         return Markup(pattern).format(  # nosec
             who=self.person(self.line.actor) if self.line.actor is not None else Markup("<b>Countersign</b>"),
             person=self.person(self.line.person),
@@ -110,12 +110,12 @@ class Words:
         return Markup("<b>{}</b>").format(self.names.fields.get(self.facts.get("field", 0), "a deleted field"))
 
     @property
-    def asked(self) -> Asked | None:
+    def asked(self) -> EntryRequest | None:
         """The request that the entry is about."""
         return self.names.requests.get(self.line.request or 0)
 
     def request(self) -> Markup:
-        """Its app and reference; its person, too, unless they are the one who acted."""
+        """Its app and reference, and its person unless they are the actor."""
         asked = self.asked
         if asked is None:
             return Markup("<b>a deleted request</b>")
@@ -125,7 +125,7 @@ class Words:
         )
 
     def reference(self) -> Markup:
-        """The reference alone, where app and person are named beside it."""
+        """The reference alone, for sentences that name app and person."""
         asked = self.asked
         if asked is None:
             return Markup("a deleted request")
@@ -133,12 +133,12 @@ class Words:
 
     @property
     def own(self) -> bool:
-        """They did it to themselves."""
+        """Whether actor and person are the same."""
         return self.line.actor == self.line.person
 
     @property
     def step(self) -> int:
-        """Counted from 1, as people do."""
+        """The step's number, counted from 1."""
         return int(self.facts.get("step", 0)) + 1
 
     def number(self, fact: str, unit: str, units: str = "") -> str:
@@ -186,7 +186,7 @@ class Words:
         return found
 
     def _created(self, after: dict[str, Any]) -> list[Change]:
-        """What something new was made with; what was left empty is not worth a word."""
+        """The settings of something new, without the empty ones."""
         ordered = {key: after[key] for key in (*_ORDER, *after) if key in after}
         values = {key: value for key, value in ordered.items() if key not in _NOT_OF_A_NEW_ONE and not _is_empty(value)}
         return [
@@ -204,7 +204,7 @@ class Words:
         return LABELS.get(key, key.replace("_", " ").capitalize())
 
     def _value(self, key: str, value: Any) -> str | None:
-        """In words; None for a text that is no longer there."""
+        """The value in words; None for a text that has changed since."""
         if isinstance(value, dict) and set(value) == {"value", "by", "at"}:
             value = value["value"]
         if _is_empty(value):

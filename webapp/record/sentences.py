@@ -246,7 +246,7 @@ ENTRY_KINDS: dict[EventKind, EntryKind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EntryText:
     """An entry in words: a sentence, each setting that it changed, and an icon for entries that no person caused."""
 
     sentence: Markup
@@ -259,12 +259,12 @@ def kinds_in(group: str) -> tuple[EventKind, ...]:
     return tuple(kind for kind, row in ENTRY_KINDS.items() if row.group == group)
 
 
-def tell(line: Entry, names: Names, when: Callable[[datetime], str] = utc) -> Told:
-    """The entry in words. `when` formats a time: as the reader's pages do, or as exports do."""
+def describe(line: Entry, names: Names, when: Callable[[datetime], str] = utc) -> EntryText:
+    """Describes an entry in words. `when` formats a time as the reader's pages do, or as exports do."""
     words = Words(line, names, when)
     try:
         kind = ENTRY_KINDS[EventKind(line.kind)]
-    except ValueError:  # a newer version recorded it
-        return Told(words.say("{who}: unknown action ({kind})", kind=line.kind))
+    except ValueError:  # recorded by a newer version
+        return EntryText(words.say("{who}: unknown action ({kind})", kind=line.kind))
     sentence = words.say(kind.sentence) if isinstance(kind.sentence, str) else kind.sentence(words)
-    return Told(sentence, words.changes(), kind.icon)
+    return EntryText(sentence, words.changes(), kind.icon)

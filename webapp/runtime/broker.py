@@ -12,8 +12,8 @@ def connect(url: str, *, timeout: float) -> Redis:
 
 
 def server_version(connection: Redis) -> str:
-    """Of Redis, or that which Valkey is compatible with. INFO is for administrators, so it may be refused; HELLO is for
-    everybody, but has Valkey's own number."""
+    """The version of Redis, or the one that Valkey is compatible with. INFO may be refused, as it is for admins;
+    HELLO is for everyone, but gives Valkey's own version."""
     try:
         return str(connection.info("server")["redis_version"])
     except NoPermissionError:

@@ -1,11 +1,11 @@
-"""What the queue and the counters ask of the broker, command by command: for a user of it who may not do all."""
+"""Checks, command by command, whether a broker user with limited rights may do what the queue and the counters need."""
 
 import secrets
 
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-# The names of what is kept there: the queue's, ours, and the rate limits'.
+# Prefixes of keys: of the queue, of Countersign, and of the rate limits.
 PREFIXES = ("rq:", "countersign:", "LIMITS:")
 ALLOW = "~rq:* ~countersign* ~LIMITS* +@all -@admin -@dangerous"
 
@@ -13,7 +13,7 @@ Command = tuple[str | int | float, ...]
 
 
 def _commands(key: str) -> list[Command]:
-    """In an order in which none fails for another reason, on a key that is gone in the end."""
+    """The commands in an order in which none fails for another reason; the key does not exist afterwards."""
     return [
         ("SET", key, 1, "EX", 60), ("GET", key), ("EXISTS", key), ("EXPIRE", key, 60), ("PEXPIRE", key, 60_000),
         ("TTL", key), ("PTTL", key), ("PERSIST", key), ("INCR", key), ("INCRBY", key, 1), ("DECR", key), ("DEL", key),
@@ -30,7 +30,7 @@ def _commands(key: str) -> list[Command]:
 
 
 def missing(connection: Redis) -> list[str]:
-    """What this user may not do: names of commands, and of keys. Raises RedisError for what else is wrong."""
+    """Names of the commands and keys that this user may not use. Raises RedisError for other errors."""
     commands: list[str] = []
     keys: list[str] = []
     with connection.client() as one:  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """Named points in the real code at which a test ends this process as `kill -9` does. Off, each is an empty function.
 
-On (`arm`), a point is armed by a file of its name in a folder: "3" kills at the third passing from now on, "3 worker"
-counts the passings of workers only. Whoever dies takes the file away first, as `<name>.killed-<process>`, so that one
+When `arm` was called, a file with the point's name in a folder arms it: "3" kills at the third passing from now on,
+"3 worker" counts only workers. The process renames the file to `<name>.killed-<process>` before it ends, so that one
 file is one kill, however many processes there are.
 """
 
@@ -29,14 +29,14 @@ POINTS = (
 
 
 def _nothing(name: str) -> None:
-    """What a point does in every installation that is not being tested."""
+    """Does nothing: what every point does outside of tests."""
 
 
 at: Callable[[str], None] = _nothing
 
 
 def arm(folder: str, kind: str) -> None:
-    """From now on the points look for their files in `folder`; "" turns them off. `kind`: "web" or "worker"."""
+    """Makes the points look for their files in `folder`; "" turns them off. `kind`: "web" or "worker"."""
     global at
     at = _Armed(Path(folder), kind) if folder else _nothing
 
@@ -45,7 +45,7 @@ class _Armed:
     def __init__(self, folder: Path, kind: str) -> None:
         self._folder = folder
         self._kind = kind
-        # Of each arming (the file's name and when it was written), how often it was passed.
+        # (file name, modification time) → how often the point was passed since.
         self._passed: Counter[tuple[str, int]] = Counter()
         self._one = threading.Lock()
 

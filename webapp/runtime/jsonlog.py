@@ -1,4 +1,4 @@
-"""Logs for machines: one JSON object a line, from every library of every process; no link's token ever gets in."""
+"""Logs for machines: one JSON object per line, from every library and process, with the tokens of links masked."""
 
 import logging
 import re
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 SELDOM_SECONDS = 60.0
 # Ours, and the queue's own.
 _AWAY = re.compile("The broker is |could not connect to Redis|Redis connection timeout")
-# What is secret about an address: the token behind a mailed link.
+# The secret part of an address: the token of a mailed link.
 _TOKEN = re.compile(r"(/(?:decide|password)/)[^/?\s\"']+")
 
 
@@ -29,8 +29,8 @@ def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
 
 
 class _SeldomWhileAway(logging.Filter):
-    """While the broker is away, each thing that notices it says so once a minute, in one line: every request, every
-    wake-up of a worker and each of the queue's attempts to connect would say it again, with a traceback."""
+    """While the broker is out of reach, logs each message about it once a minute and without a traceback: every
+    request, every wake-up of a worker and each attempt to connect would repeat it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,8 +79,7 @@ def configure(level: str = "INFO", stream: Any = None) -> None:
 
 
 def take_over() -> None:
-    """From here on warnings, and exceptions that nobody caught, are lines of the log, too: for a process whose output
-    is read by a machine."""
+    """Writes warnings and uncaught exceptions to the log, too: for a process whose output is read by a machine."""
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda error: _uncaught(error.exc_type, error.exc_value, error.exc_traceback)

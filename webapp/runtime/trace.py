@@ -1,7 +1,7 @@
-"""What each log line of one piece of work carries: an id that the lines of the web and of the worker have in common,
-who acted, and what it was about, by public ids.
+"""What each log line of one piece of work has: an id that its lines of web and worker share, the actor, and what it is
+about, by public ids.
 
-The id of a request goes with the notices that it posts, so the line "was sent" of its email has it, too.
+Notices keep the id of the web request that caused them, so that the worker's lines about the email have it, too.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ ID = "request_id"
 
 
 def begin(request_id: str = "") -> str:
-    """Forgets what this thread did before; answers the id, a new one unless given."""
+    """Clears this thread's log context; returns the id, a new one unless given."""
     contextvars.clear_contextvars()
     request_id = request_id or uuid4().hex
     contextvars.bind_contextvars(**{ID: request_id})
@@ -26,18 +26,18 @@ def end() -> None:
 
 
 def about(**public_ids: str) -> None:
-    """From here on lines name these: actor, person, app, access_request and so on."""
+    """Adds public ids to all later log lines: actor, person, app, access_request and so on."""
     contextvars.bind_contextvars(**{key: value for key, value in public_ids.items() if value})
 
 
 def request_id() -> str:
-    """The id of the work at hand; "" outside of any."""
+    """The id of the current work; "" outside of any."""
     return str(contextvars.get_contextvars().get(ID, ""))
 
 
 @contextmanager
 def work() -> Iterator[None]:
-    """A piece of work that nobody asked for over the web."""
+    """A piece of work without a web request."""
     begin()
     try:
         yield
@@ -47,7 +47,7 @@ def work() -> Iterator[None]:
 
 @contextmanager
 def part(cause: str, **public_ids: str) -> Iterator[None]:
-    """A part of the work at hand that an earlier request caused, and what it is about."""
+    """A part of the current work that an earlier web request caused, and what it is about."""
     named = {key: value for key, value in public_ids.items() if value} | ({ID: cause} if cause else {})
     with contextvars.bound_contextvars(**named):
         yield

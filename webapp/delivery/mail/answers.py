@@ -1,7 +1,7 @@
-"""What a mail server's answer means: whose fault it is, and so what becomes of the email. Pure.
+"""What a mail server's answer means: what is at fault, and so whether the email is tried again. Pure.
 
 The tables are made from the answers of Postfix, Exim, Exchange and Microsoft 365, Gmail, Amazon SES, SendGrid and
-Mailgun. Where an answer could mean two things, it is taken for the one that loses no email.
+Mailgun. An answer that could mean two things is read so that no email is lost.
 """
 
 import re

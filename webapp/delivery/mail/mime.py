@@ -1,4 +1,4 @@
-"""A mail as it goes over the wire: its headers, its addresses in ASCII, and its two parts."""
+"""An email as MIME: its headers, its addresses in ASCII, and its two parts."""
 
 from datetime import UTC, datetime
 from email import policy
@@ -19,16 +19,16 @@ from webapp.models import Notice
 
 
 class Unmailable(Exception):
-    """No attempt will ever send this; `str(error)` says why."""
+    """This email can never be sent; `str(error)` says why."""
 
 
 class BadSender(Exception):
-    """MAIL_DEFAULT_SENDER is no address that emails can come from; none can be sent."""
+    """MAIL_DEFAULT_SENDER is not a valid sender address, so no email can be sent."""
 
 
 class Mail(flask_mail.Message):
-    """Flask-Mail's message, put together so that the same notice gives the same bytes but for its date: its own would
-    draw a random boundary, take the host's name and time zone, and leave a display name's comma unquoted."""
+    """Flask-Mail's message, built so that the same notice gives the same bytes but for its date: Flask-Mail draws a
+    random boundary, uses the host's name and time zone, and does not quote a comma in a display name."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Mail(flask_mail.Message):
         html: str,
         thread: str,
     ) -> None:
-        # Not Flask-Mail's own __init__: it draws a message id, for which it asks the DNS for this machine's name.
+        # Not Flask-Mail's own __init__: it makes a message id, for which it looks up this machine's name in the DNS.
         self.subject, self.body = subject, body
         self.alts = {"html": html}
         self.recipients = [ascii_address(to[1])]
@@ -60,13 +60,13 @@ class Mail(flask_mail.Message):
             "X-Auto-Response-Suppress": "All",
         }
         if thread:
-            # A message that never was: every mail about the request answers it, so mail programs show one thread.
+            # Synthetic root Message-ID, so that mail clients thread all emails of a request.
             root = message_id(f"request.{thread}")
             self._headers |= {"In-Reply-To": root, "References": root}
         self.set_date(notice.created_at)
 
     def set_date(self, sent_at: datetime) -> None:
-        """The instant at which it goes out: mail programs sort by it, and an email of this morning is overlooked."""
+        """Sets the time of sending: mail clients sort by it, so an older date would put the email far down the list."""
         self.date = sent_at.timestamp()
         self.extra_headers = {"Date": format_datetime(sent_at.astimezone(UTC)), **self._headers}
 
@@ -87,7 +87,7 @@ class Mail(flask_mail.Message):
 
 
 def _text(content: str, subtype: str) -> MIMEBase:
-    # Quoted-printable: no server rewrites it on the way, and "=_" of the boundary cannot occur in it.
+    # Quoted-printable: no server rewrites it, and "=_" of the boundary cannot occur in it.
     charset = Charset("utf-8")
     charset.body_encoding = QP
     part = MIMENonMultipart("text", subtype, charset="utf-8")
@@ -100,8 +100,7 @@ def _header(name: str, text: str) -> Header:
 
 
 def _is_plain(text: str) -> bool:
-    # What only looks like an encoded word is encoded, so that it is read as it was written; and so is what has
-    # no place to be folded at.
+    # A text that looks like an encoded word has to be encoded itself, and so has a word too long to be folded.
     return text.isascii() and "=?" not in text and all(len(word) <= 50 for word in text.split())
 
 
@@ -130,5 +129,5 @@ def sender_address() -> str:
 def message_id(name: str) -> str:
     host = urlsplit(settings().base_url).hostname or "localhost"
     if not host.isascii():
-        host = host.encode("punycode").decode()  # only has to be ours and always the same
+        host = host.encode("punycode").decode()  # only has to be unique and stable
     return f"<{name}@{f'[IPv6:{host}]' if ':' in host else host}>"

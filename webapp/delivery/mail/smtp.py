@@ -1,5 +1,5 @@
-"""Flask-Mail's connection with what it lacks: time limits, verified TLS, reconnecting, and errors that say whose
-fault it was."""
+"""Flask-Mail's connection with what it lacks: time limits, verified TLS, reconnecting, and errors that say whether the
+recipient, the email or the server is at fault."""
 
 import contextlib
 import re
@@ -23,18 +23,18 @@ from webapp.models.notices import Cause
 from webapp.runtime import failpoints
 from webapp.text import one_line
 
-# Seconds for the whole conversation about one message: under half of the lease, so that nobody else sends it too.
+# Seconds for the whole conversation about one message: less than half of the lease, so that no other worker sends it.
 MESSAGE_SECONDS = LEASE_SECONDS * 5 / 12
 QUIT_SECONDS = 2.0
 
 
 class MailError(Exception):
-    """A mail did not go out; `str(error)` is a sentence with the server's answer."""
+    """An email was not sent; `str(error)` is a sentence with the server's answer."""
 
 
 class Unusable(MailError):
-    """The server cannot be reached, does not let us in or takes nothing: no email at all will get through now.
-    `answered`: it said so of one email."""
+    """The server cannot be reached, refuses the sign-in or takes nothing: no email can be sent now. `answered`: it
+    answered so to one email."""
 
     def __init__(self, words: str, cause: Cause, *, answered: bool = False) -> None:
         super().__init__(words)
@@ -43,7 +43,7 @@ class Unusable(MailError):
 
 
 class Refused(MailError):
-    """The server did not take this message; `answer` says whose fault that is."""
+    """The server refused this message; `answer` says what is at fault."""
 
     def __init__(self, words: str, answer: Answer) -> None:
         super().__init__(words)
@@ -57,8 +57,8 @@ class _Utf8(str):
         return super().encode()
 
 
-class _Talk(smtplib.SMTP):
-    """A conversation that knows how far it got (`stage`), and what the server said when it took a message."""
+class _Conversation(smtplib.SMTP):
+    """An SMTP conversation that remembers its stage, and the server's answer when it accepted a message."""
 
     stage = Stage.CONNECT
     accepted = ""
@@ -80,19 +80,19 @@ class _Talk(smtplib.SMTP):
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         self.stage = Stage.DATA
-        # The point between recipient and content, where a test may end us.
+        # Between recipient and content, where a test may end this process.
         failpoints.at("mail.after-rcpt")
         try:
             code, words = super().data(msg)
         except smtplib.SMTPDataError:
-            self.rset()  # else the server would take the next sender for a second one of this message
+            self.rset()  # otherwise the server takes the next MAIL for a second sender of this message
             raise
         self.accepted = f"{code} {_line(words)}"
         return code, words
 
 
-class _TlsTalk(_Talk, smtplib.SMTP_SSL):
-    """The same, encrypted from the first byte."""
+class _TlsTalk(_Conversation, smtplib.SMTP_SSL):
+    """The same with TLS from the first byte."""
 
 
 class Connection(flask_mail.Connection):
@@ -114,7 +114,7 @@ class Connection(flask_mail.Connection):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.host is not None and self.host.sock is not None:
-            # All that matters has been said; a server that does not answer goodbye is left.
+            # Nothing is lost if the server does not answer QUIT.
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 self.host.sock.settimeout(QUIT_SECONDS)
                 self.host.quit()
@@ -122,7 +122,7 @@ class Connection(flask_mail.Connection):
         self._done.set()
 
     def open(self) -> None:
-        """Connects unless connected; raises Unusable, whatever is wrong."""
+        """Connects unless connected; raises Unusable for any error."""
         if self.host is not None and self.host.sock is not None:
             return
         self._close()
@@ -139,16 +139,16 @@ class Connection(flask_mail.Connection):
             return Unusable(f"Cannot connect to the mail server {where}: {_words(error)}", cause)
         return Unusable(_words(error), cause)
 
-    def configure_host(self) -> _Talk:
+    def configure_host(self) -> _Conversation:
         """A connection that is greeted, encrypted as set, its certificate verified, and signed in."""
         mail = self.mail
-        host: _Talk
+        host: _Conversation
         # The name is given because looking it up may take seconds.
         if mail.use_ssl:
             context = ssl.create_default_context()
             host = _TlsTalk(mail.server, mail.port, self._name, timeout=self._timeout, context=context)
         else:
-            host = _Talk(mail.server, mail.port, self._name, timeout=self._timeout)
+            host = _Conversation(mail.server, mail.port, self._name, timeout=self._timeout)
         try:
             with self._limit(host):
                 host.ehlo_or_helo_if_needed()
@@ -172,7 +172,7 @@ class Connection(flask_mail.Connection):
         """Hands one message over; raises Unusable, Refused, or whatever is wrong with the message itself."""
         self.open()
         host = self.host
-        assert isinstance(host, _Talk)
+        assert isinstance(host, _Conversation)
         host.stage = Stage.MAIL
         try:
             with self._limit(host):
@@ -189,9 +189,9 @@ class Connection(flask_mail.Connection):
     @property
     def accepted(self) -> str:
         """What the server said when it took the last message."""
-        return self.host.accepted if isinstance(self.host, _Talk) else ""
+        return self.host.accepted if isinstance(self.host, _Conversation) else ""
 
-    def _refusal(self, error: Exception, host: _Talk) -> MailError:
+    def _refusal(self, error: Exception, host: _Conversation) -> MailError:
         if self._cut or not isinstance(error, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused):
             self._close()
             words: Exception = self._too_long() if self._cut else error
@@ -217,7 +217,7 @@ class Connection(flask_mail.Connection):
         self._cut = False
         self._watched, self._deadline = host, time.monotonic() + self._message_seconds
         if self._watch is None:
-            # One for the whole batch, which only looks at the clock: a timer for each message costs more than its SMTP.
+            # One thread for the whole batch: a timer for each message would cost more than its SMTP conversation.
             self._watch = threading.Thread(target=self._look_at_the_clock, daemon=True)
             self._watch.start()
         _talking.add(host)
@@ -241,7 +241,7 @@ class Connection(flask_mail.Connection):
 
 
 def connect(**limits: float) -> Connection:
-    """The connection of the app at hand; nothing is opened yet."""
+    """The connection of the current app, not opened yet."""
     own = settings()
     name = urlsplit(own.base_url).hostname or "localhost"
     if re.fullmatch(r"[0-9.]+", name):
@@ -257,7 +257,7 @@ _talking: set[smtplib.SMTP] = set()
 
 
 def hang_up() -> None:
-    """Cuts every conversation that is under way; for a process that has to end now."""
+    """Closes the sockets of all conversations; for a process that has to end now."""
     for host in list(_talking):
         _shut(host)
 
@@ -265,12 +265,12 @@ def hang_up() -> None:
 def _shut(host: smtplib.SMTP) -> None:
     if host.sock is not None:
         with contextlib.suppress(OSError):
-            # The plain socket's: an SSL socket's own would pull the ground from under the thread that reads.
+            # The plain socket's shutdown: that of an SSL socket would break the thread that reads from it.
             socket.socket.shutdown(host.sock, socket.SHUT_RDWR)
 
 
 def _cause_before(error: Exception, stage: Stage) -> Cause:
-    """Why we did not get as far as a message."""
+    """The cause of an error before the first message."""
     if isinstance(error, smtplib.SMTPServerDisconnected):
         return Cause.UNREACHABLE
     if isinstance(error, smtplib.SMTPResponseException):
