@@ -6,13 +6,13 @@ MUTANTS = [
     Mutant(
         "the-worker-is-told-before-the-commit",
         "The worker is told of a mail before the change that causes it is committed.",
-        "tests/test_audit.py tests/operations/test_submit.py",
+        "tests/test_audit.py::test_what_was_rolled_back_is_not_told_mailed_or_rung",
         [Change("webapp/delivery/outbox.py::post", "db.session.flush()", "db.session.flush()\nwake_workers()")],
     ),
     Mutant(
         "a-cancelled-request-still-mails",
         "The mail that asks for a decision goes out although there is nothing left to decide.",
-        "tests/mail/test_sending.py",
+        "tests/mail/test_sending.py::test_nobody_is_asked_what_was_cancelled",
         [
             Change(
                 "webapp/notices.py::_why_invitation_obsolete",
@@ -44,7 +44,7 @@ MUTANTS = [
     Mutant(
         "a-mail-sent-without-the-lease",
         "Before it sends, a worker does not check whether the mail is still its own.",
-        "tests/mail/test_sending.py",
+        "tests/mail/test_sending.py::test_a_lost_lease_is_not_sent",
         [
             Change(
                 "webapp/queries/mails.py::_LEASED_STATUS",
@@ -57,7 +57,7 @@ MUTANTS = [
     Mutant(
         "a-retry-with-a-new-message-id",
         "Each attempt of a mail has a Message-ID of its own, so that a second copy is not recognised as one.",
-        "tests/mail",
+        "tests/mail/test_sending.py::test_a_retry_is_the_same_but_for_its_date",
         [
             Change(
                 "webapp/delivery/mail/mime.py::Mail.__init__",
@@ -93,13 +93,13 @@ MUTANTS = [
     Mutant(
         "a-mail-that-does-not-escape",
         "What somebody writes becomes HTML in the mails.",
-        "tests/mail",
+        "tests/mail/test_hostile.py::test_no_text_becomes_a_header_or_a_tag",
         [Change("templates/email/_parts.html", "{{ line }}", "{{ line|safe }}")],
     ),
     Mutant(
         "a-comment-reaches-a-former-member",
         "A person who left the group still gets the comments on its requests by mail.",
-        "tests/operations/test_decide.py",
+        "tests/operations/test_decide.py::test_whoever_left_the_group_reads_no_comment_any_more",
         [
             Change(
                 "webapp/operations/comments.py::_who_answers",

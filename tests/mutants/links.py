@@ -95,8 +95,7 @@ MUTANTS = [
     Mutant(
         "sign-in-first-is-forgotten",
         "An app that requires a sign-in accepts the link and the code, too.",
-        "tests/views/test_approver_code.py::test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request "
-        "tests/views/test_approver_decide.py",
+        "tests/views/test_approver_code.py::test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request",
         [
             Change(
                 "webapp/operations/proofs.py::check",
@@ -132,13 +131,13 @@ MUTANTS = [
     Mutant(
         "an-old-address-keeps-its-password-link",
         "After an email address was corrected, the link that went to the old one still sets the password.",
-        "tests/views/test_admin_people.py",
+        "tests/views/test_admin_people.py::test_another_address_kills_the_links_that_went_to_the_old_one",
         [Change("webapp/operations/people.py::change_details", "person.password_round += 1", "pass")],
     ),
     Mutant(
         "a-reset-loses-against-a-sign-in",
         "A password that is reset while it is being checked begins a session which the reset did not end.",
-        "tests/views/test_auth_sign_in.py",
+        "tests/views/test_auth_sign_in.py::test_what_happens_while_the_password_is_checked_wins",
         [
             Change(
                 "webapp/operations/people.py::confirm_password",
@@ -150,7 +149,7 @@ MUTANTS = [
     Mutant(
         "an-old-password-keeps-a-browser-known",
         "A browser stays known after the password was changed.",
-        "tests/views/test_auth_limits.py",
+        "tests/views/test_auth_limits.py::test_a_changed_password_makes_a_browser_a_stranger_again",
         [
             Change(
                 "webapp/auth/views.py::sign_in",

@@ -30,7 +30,7 @@ MUTANTS = [
     Mutant(
         "a-view-without-csrf",
         "Approving from a link needs no CSRF token.",
-        "tests/test_routes.py tests/views/test_approver_decide.py",
+        "tests/test_routes.py::test_each_unsafe_route_refuses_a_missing_token_and_another_site",
         [
             Change(
                 "webapp/approver/views.py::approve_by_link",
@@ -90,7 +90,7 @@ MUTANTS = [
     Mutant(
         "any-host-sets-the-cookie",
         "Another site below the same domain can set the session's cookie.",
-        "tests/attack/test_hosts.py",
+        "tests/attack/test_hosts.py::test_over_https_each_cookie_is_secure_out_of_reach_of_scripts_and_of_other_hosts",
         [Change("webapp/web/cookies.py::name", 'f"__Host-{plain}" if secure else plain', "plain")],
     ),
     Mutant(
