@@ -373,8 +373,8 @@ def test_no_token_code_or_password_gets_into_the_log(
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(f"Nothing works at {address}, nor at http://localhost{password}?x=1 or '{address}/code'")
 
-    monkeypatch.setattr("webapp.web.access.links.read_approval", broken)
-    monkeypatch.setattr("webapp.auth.views.links.read_password", broken)
+    monkeypatch.setattr("webapp.web.access.links.verify_approval_link", broken)
+    monkeypatch.setattr("webapp.auth.views.links.verify_password_link", broken)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     try:
         for path in (address, f"{address}/approval", password):

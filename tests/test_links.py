@@ -39,7 +39,7 @@ def key() -> str:
 
 def test_a_link_says_whose_it_is_and_of_which_round(app: Flask) -> None:
     token = links.approval_token(PUBLIC, 3, key())
-    assert links.read_approval(token) == links.ApprovalLink(PUBLIC, 3)
+    assert links.verify_approval_link(token) == links.ApprovalLink(PUBLIC, 3)
     assert links.approval_token(PUBLIC, 3, key()) == token  # a retried mail carries the same link
     assert len({links.approval_token(*one, key()) for one in ((PUBLIC, 3), (PUBLIC, 4), (OTHER, 3))}) == 3
 
@@ -53,9 +53,9 @@ def test_a_link_fits_into_an_address(app: Flask) -> None:
 def test_every_changed_sign_makes_a_link_worthless(app: Flask) -> None:
     """Spare bits of base64 and signs that it does not know included: exactly what we signed, or nothing."""
     for token, read in (
-        (links.approval_token(PUBLIC, 3, key()), links.read_approval),
-        (links.password_token(PUBLIC, 3), links.read_password),
-        (links.browser_token(PUBLIC), links.read_browser),
+        (links.approval_token(PUBLIC, 3, key()), links.verify_approval_link),
+        (links.password_token(PUBLIC, 3), links.verify_password_link),
+        (links.browser_token(PUBLIC), links.verify_trusted_browser),
     ):
         assert read(token) is not None
         for place in range(len(token) + 1):
@@ -66,32 +66,32 @@ def test_every_changed_sign_makes_a_link_worthless(app: Flask) -> None:
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b", "a.b.c", "\0", "é", "x" * 100_000, "WzEsMl0.", "....."])
 def test_rubbish_is_no_link(app: Flask, token: str) -> None:
-    assert links.read_approval(token) is None
-    assert links.read_password(token) is None
+    assert links.verify_approval_link(token) is None
+    assert links.verify_password_link(token) is None
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=60))
 def test_nothing_that_somebody_makes_up_is_a_link(app: Flask, token: str) -> None:
-    assert links.read_approval(token) is None
-    assert links.read_password(token) is None
-    assert not links.code_fits(token, PUBLIC, 1, key()) or token == links.code(PUBLIC, 1, key())
+    assert links.verify_approval_link(token) is None
+    assert links.verify_password_link(token) is None
+    assert not links.code_matches(token, PUBLIC, 1, key()) or token == links.code(PUBLIC, 1, key())
 
 
 def test_one_kind_of_link_is_not_the_other(app: Flask) -> None:
-    assert links.read_password(links.approval_token(PUBLIC, 3, key())) is None
-    assert links.read_approval(links.password_token(PUBLIC, 3)) is None
+    assert links.verify_password_link(links.approval_token(PUBLIC, 3, key())) is None
+    assert links.verify_approval_link(links.password_token(PUBLIC, 3)) is None
 
 
 def test_an_old_key_still_reads_its_links_until_it_is_removed(app: Flask, rotated: str) -> None:
     token = links.approval_token(PUBLIC, 3, rotated)
     password = links.password_token(PUBLIC, 1)
-    assert links.read_approval(token) == links.ApprovalLink(PUBLIC, 3)
+    assert links.verify_approval_link(token) == links.ApprovalLink(PUBLIC, 3)
     assert links.code(PUBLIC, 3, rotated) != links.code(PUBLIC, 3, key())
     app.extensions["keyring"] = KeyRing(("a newer secret of this test only",))
-    assert links.read_approval(token) is None
-    assert links.read_password(password) == (PUBLIC, 1)
-    assert not links.code_fits("000000", PUBLIC, 3, rotated)
+    assert links.verify_approval_link(token) is None
+    assert links.verify_password_link(password) == (PUBLIC, 1)
+    assert not links.code_matches("000000", PUBLIC, 3, rotated)
     for make in (links.approval_token, links.code):
         with pytest.raises(KeyError):
             make(PUBLIC, 3, rotated)
@@ -101,13 +101,13 @@ def test_a_code_is_six_digits_of_its_own_for_each_person_and_round(app: Flask) -
     codes = [links.code(f"{number:012d}", round, key()) for number in range(100) for round in range(1, 6)]
     assert all(len(one) == 6 and one.isdigit() for one in codes)
     assert len(set(codes)) > 490  # 500 of a million: hardly any two alike
-    assert links.code_fits(links.code(PUBLIC, 1, key()), PUBLIC, 1, key())
-    assert not links.code_fits(links.code(PUBLIC, 1, key()), PUBLIC, 2, key())
+    assert links.code_matches(links.code(PUBLIC, 1, key()), PUBLIC, 1, key())
+    assert not links.code_matches(links.code(PUBLIC, 1, key()), PUBLIC, 2, key())
 
 
 @pytest.mark.parametrize("given", ["", "12345", "1234567", "é", "٣٣٣٣٣٣", "      "])
 def test_a_code_of_another_form_never_fits(app: Flask, given: str) -> None:
-    assert not links.code_fits(given, PUBLIC, 1, key())
+    assert not links.code_matches(given, PUBLIC, 1, key())
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,11 @@ def test_a_password_link_lives_three_days_from_when_it_was_issued(app: Flask) ->
         clock.shift(3600)
         again = links.password_token(PUBLIC, 2, start)
         assert again == token
-        assert links.read_password(token) == (PUBLIC, 2)
+        assert links.verify_password_link(token) == (PUBLIC, 2)
         clock.shift(3 * 86400 - 3600 - 1)
-        assert links.read_password(token) == (PUBLIC, 2)
+        assert links.verify_password_link(token) == (PUBLIC, 2)
         clock.shift(2)
-        assert links.read_password(token) is None
+        assert links.verify_password_link(token) is None
 
 
 def test_only_the_configured_address_is_in_a_mail(app: Flask) -> None:

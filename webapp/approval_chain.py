@@ -1,4 +1,4 @@
-"""The way of a request as a list of nodes, drawn by one macro file for pages and mails alike."""
+"""The approval steps of a request as display items, rendered by one macro file for pages and emails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Names and words that are read from right to left, or that turn the reading direction, set apart from our own words.
+"""Isolates names and texts that are read from right to left, or that change the reading direction.
 
-Each such text stands between FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE (UAX #9): it is read in its own
-direction, and nothing around it is turned, on pages and in plain text alike. Nothing is done to any other text.
+Each such text is put between FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE (UAX #9), so that it keeps its own
+direction and does not change the text around it, on pages and in plain text. Other texts stay as they are.
 """
 
 import re
@@ -21,7 +21,7 @@ _PARAGRAPH = re.compile("([\n\r\x1c-\x1e\x85\u2029]+)")
 
 
 class Name(str):
-    """A name with such letters: in every sentence that is made of it, it stands apart. Everywhere else it is a str."""
+    """A name with such letters. It is isolated when it is formatted into a text; otherwise it is a str."""
 
     __slots__ = ()
 
@@ -42,12 +42,12 @@ def named(text: str) -> str:
 
 
 def listed(names: Iterable[str], between: str = ", ") -> str:
-    """Several names in a row, each of them apart."""
+    """Join several names, each isolated."""
     return between.join(isolated(name) for name in names)
 
 
 def isolated(text: str) -> str:
-    """The text set apart where it would turn its surroundings, each paragraph by itself."""
+    """Isolate the text, paragraph by paragraph, if it would change the direction of its surroundings."""
     if text.isascii() or not _TURNS.search(text):
         return text
     return "".join(part if not part or place % 2 else _apart(part) for place, part in enumerate(_PARAGRAPH.split(text)))
@@ -61,7 +61,7 @@ def _apart(text: str) -> str:
     for sign in text:
         if sign == PDI:
             if not depth:
-                continue  # it would end what we begin
+                continue  # it would end our own isolate
             depth -= 1
         elif _ISOLATE.match(sign):
             depth += 1

@@ -1,7 +1,7 @@
 """Approval links, their codes, and set-password links. Nothing secret is stored anywhere.
 
 A link is an itsdangerous signature over an invitation's public id and round; the six-digit code is derived
-from the same key. The link shows; a session or the code decides.
+from the same key. A link alone shows the request; to decide takes a session or the code.
 """
 
 import hmac
@@ -18,7 +18,7 @@ from webapp.extensions import keyring, settings
 from webapp.signing import Signer
 
 PASSWORD_LINK_SECONDS = 3 * 24 * 3600
-# Of what is pasted as a code: the line of the email that it stands in, with room to spare.
+# Characters of a pasted code that are read: enough for the whole line of the email.
 PASTED_LIMIT = 1000
 _CODE = re.compile(r"[^0-9]*([0-9](?:[\W_]*[0-9]){5})[^0-9]*")
 
@@ -27,28 +27,28 @@ Maker = TypeVar("Maker", bound=Serializer[str])
 
 @dataclass(frozen=True, slots=True)
 class ApprovalLink:
-    """What a rightly signed link says: whose invitation, and of which round."""
+    """The content of a link with a valid signature: the invitation's public id, and the round."""
 
     invitation: str
     round: int
 
 
 def approval_token(public_id: str, round: int, key_id: str) -> str:
-    """Signed with exactly the key that the invitation remembers, so that a retried mail carries the same link.
+    """Sign a link with the key that the invitation names, so that a retried email carries the same link.
     Raises KeyError when that key was removed."""
     return str(_approval(key_id).dumps([public_id, round]))
 
 
-def read_approval(token: str) -> ApprovalLink | None:
-    """The link's content, or None for anything that we did not sign with a key we still have."""
-    ours = _made_by(_approval, token)
+def verify_approval_link(token: str) -> ApprovalLink | None:
+    """The content of the link, or None for anything that is not signed with one of our present keys."""
+    ours = _signer_of(_approval, token)
     if ours is None:
         return None
     try:
         public_id, round = ours.load_payload(_value(token))
         return ApprovalLink(str(public_id), int(round))
     except (BadData, ValueError, TypeError):
-        return None  # our key's, but no link
+        return None  # signed with our key, but not a link
 
 
 def code(public_id: str, round: int, key_id: str) -> str:
@@ -57,8 +57,8 @@ def code(public_id: str, round: int, key_id: str) -> str:
     return f"{int.from_bytes(digest[:8]) % 1_000_000:06d}"
 
 
-def code_fits(given: str, public_id: str, round: int, key_id: str) -> bool:
-    """Compares in constant time; False, too, when the key was removed."""
+def code_matches(given: str, public_id: str, round: int, key_id: str) -> bool:
+    """Compare the code in constant time; False also when the key was removed."""
     try:
         return hmac.compare_digest(given.encode(), code(public_id, round, key_id).encode())
     except KeyError:
@@ -68,7 +68,7 @@ def code_fits(given: str, public_id: str, round: int, key_id: str) -> bool:
 def well_formed(given: str) -> str | None:
     """The six digits in what was typed or pasted ("418 207", "Code: 418-207", full-width digits), or None when there
     are fewer or more digits, or letters between them."""
-    # Digits of every script; format characters, which come along from a web page, stand nowhere.
+    # Accept digits of every script; drop format characters, which are copied along from web pages.
     text = "".join(
         str(unicodedata.decimal(sign)) if sign.isdecimal() else sign
         for sign in given[:PASTED_LIMIT]
@@ -79,14 +79,14 @@ def well_formed(given: str) -> str | None:
 
 
 def password_token(public_id: str, round: int, issued: datetime | None = None) -> str:
-    """For "set your password" and "reset your password"; dead once the password is set (the round moves).
-    Its three days begin when it was `issued` (aware; else now), so that a retried mail carries the same link."""
+    """Sign a link to set or reset a password. It stops working once a password is set, because the round moves. Its
+    three days begin when it was `issued` (aware; else now), so that a retried email carries the same link."""
     return str(_password(keyring().current, issued).dumps([public_id, round]))
 
 
-def read_password(token: str) -> tuple[str, int] | None:
+def verify_password_link(token: str) -> tuple[str, int] | None:
     """(person's public id, round), or None when forged or older than three days."""
-    ours = _made_by(_password, token)
+    ours = _signer_of(_password, token)
     if ours is None:
         return None
     try:
@@ -97,13 +97,13 @@ def read_password(token: str) -> tuple[str, int] | None:
 
 
 def browser_token(session_id: str) -> str:
-    """The cookie of a browser that is remembered for its person's decisions."""
+    """The cookie of a trusted browser."""
     return str(_browser(keyring().current).dumps(session_id))
 
 
-def read_browser(token: str) -> str | None:
-    """The session row's public id, or None for anything that we did not sign."""
-    ours = _made_by(_browser, token)
+def verify_trusted_browser(token: str) -> str | None:
+    """The public id of the session row, or None for anything that we did not sign."""
+    ours = _signer_of(_browser, token)
     if ours is None:
         return None
     try:
@@ -113,15 +113,15 @@ def read_browser(token: str) -> str | None:
 
 
 def url(path: str) -> str:
-    """An address for a mail: BASE_URL and nothing else decides the host."""
+    """An address for emails: the host comes from BASE_URL only."""
     return f"{settings().base_url}{path}"
 
 
-def _made_by(serializer: Callable[[str], Maker], token: str) -> Maker | None:
-    """Which serializer, of a key that we still have, made exactly this token; None when none did.
+def _signer_of(serializer: Callable[[str], Maker], token: str) -> Maker | None:
+    """Return the serializer of the present key that signed exactly this token; None when none did.
 
-    itsdangerous decodes a signature before it compares, and so takes other letters for the spare bits at its end,
-    and signs that base64 does not know. Each key is tried whatever the token: a forged one costs what a real one does.
+    itsdangerous decodes a signature before it compares it, and so accepts other spellings of the same bits. Every key
+    is tried for every token, so that timing does not reveal forged ones.
     """
     signature = token.rpartition(".")[2].encode(errors="replace")
     ours = None
@@ -133,7 +133,7 @@ def _made_by(serializer: Callable[[str], Maker], token: str) -> Maker | None:
 
 
 def _value(token: str) -> bytes:
-    """What is signed: all before the last dot."""
+    """The signed part: all before the last dot."""
     return token.rpartition(".")[0].encode(errors="replace")
 
 

@@ -12,8 +12,8 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # held. No script needs more than a few; 30 is the limit of Unicode's own Stream-Safe Text Format (UAX #15).
 MARKS_LIMIT = 30
 
-# NUL, which PostgreSQL takes in no text, other controls that say nothing, and halves of surrogate pairs, which JSON
-# can carry and no database stores. Tabs and the signs that end a line are not among them.
+# NUL, which PostgreSQL refuses in texts, other control characters, and lone surrogates, which JSON can carry and no
+# database stores. Tabs and line ends are not among them.
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _UNSTORABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85]")
@@ -41,7 +41,7 @@ def thinned(text: str) -> str:
 
 
 def _too_many(text: str) -> list[int] | None:
-    """Where the marks beyond the limit stand; None for a text without any, as nearly all are."""
+    """The positions of marks beyond the limit; None for a text without any, as nearly all are."""
     if text.isascii() or len(text) <= MARKS_LIMIT:
         return None
     run, found = 0, []
@@ -56,7 +56,7 @@ def _too_many(text: str) -> list[int] | None:
             run += 1
             if run > MARKS_LIMIT:
                 found.append(place)
-        elif kind != "Cf":  # what may be taken out before the text is normalised does not divide a run
+        elif kind != "Cf":  # format characters may be removed before normalising, so they do not end a run
             run = 0
     return found or None
 
@@ -69,7 +69,7 @@ def clean(text: str) -> str:
         return text.strip()
     text = storable(text)
     if not text.isascii():
-        # Twice: a few signs are two marks in NFC.
+        # Twice: a few characters become two marks in NFC.
         text = thinned(unicodedata.normalize("NFC", thinned(text)))
         if is_blank(text):
             return ""
@@ -89,7 +89,7 @@ _JOINED = re.compile(
 _VARIATION = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _TAG = re.compile("[\U000e0020-\U000e007f]")
 _FLAG = "\U0001f3f4"  # followed by tags, it is the flag of a region
-# Letters and symbols without a look.
+# Letters and symbols that are invisible.
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 
 
@@ -146,14 +146,14 @@ _ACCENT = re.compile(
     "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
     "\ufe20-\ufe2f]"
 )
-# Letters that are no letter with a mark to Unicode, as they are written without them.
+# Letters that Unicode does not decompose, and how they are written without their mark.
 _WITHOUT = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t"}
 )
 
 
 def fold(text: str) -> str:
-    """What a text is searched by: its sort key without accents. "istanbul" for "İstanbul", "strasse" for "Straße"."""
+    """The form for searching: the sort key without accents. "istanbul" for "İstanbul", "strasse" for "Straße"."""
     key = sort_key(text)
     if key.isascii():
         return key
@@ -162,7 +162,7 @@ def fold(text: str) -> str:
 
 
 def search_text(name: str, *more: str) -> str:
-    """What a search looks through: the name on the first line, all else on the second."""
+    """The text of a search index: the name on the first line, everything else on the second."""
     return f"{fold(name)}\n{fold(' '.join(part for part in more if part))}"
 
 
@@ -189,13 +189,13 @@ def public_id() -> str:
 
 
 def reference(public: str) -> str:
-    """The name people can say: R- and the first six letters."""
+    """The short reference for people: R- and the first six characters."""
     return f"R-{public[:6]}"
 
 
 @lru_cache(maxsize=4096)
 def initials(name: str) -> str:
-    """One or two letters for a face."""
+    """One or two letters of a name."""
     words = [word for word in name.split() if word[:1].isalnum()]
     if not words:
         return "?"
@@ -204,7 +204,7 @@ def initials(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def hue(public: str) -> int:
-    """1 to 12, always the same for the same id."""
+    """A hue from 1 to 12, always the same for the same id."""
     return hashlib.sha256(public.encode()).digest()[0] % 12 + 1
 
 

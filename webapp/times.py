@@ -1,4 +1,4 @@
-"""Instants in words, in a reader's zone, as of one moment. English, like every sentence for now."""
+"""Formats instants for one reader: in their time zone, relative to one "now". English only, like all texts so far."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def zone(name: str) -> ZoneInfo:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Words for one reader: `now` is aware, `zone` theirs. One function for each kind of time: `ago` for what is
+    """Formats times for one reader: `now` is aware, `zone` theirs. One function for each kind of time: `ago` for the
     past, `due` and `due_short` for deadlines, `day` and `clock` for a history, `full` on hover, `utc()` for exports.
 
     `mailed`: an email is read later and in other places, so it names the zone, and says no "today"."""
@@ -74,7 +74,7 @@ class Times:
         at, now = self.local(instant), self.local(self.now)
         passed = self.now - instant
         if passed < timedelta(minutes=1):
-            # Another machine's clock may be a little ahead.
+            # The clock of another machine may be a little ahead.
             return "just now" if passed > timedelta(minutes=-10) else self.due(instant)
         if passed < timedelta(hours=1):
             return _count(int(passed.total_seconds() // 60), "minute") + " ago"

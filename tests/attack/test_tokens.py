@@ -74,7 +74,7 @@ def test_a_removed_key_takes_its_tokens_along(app: Any, victim: Any, monkeypatch
     monkeypatch.setitem(
         app.extensions, "keyring", KeyRing(("the next key of it", *app.extensions["keyring"]._secrets.values()))
     )
-    read = (links.read_approval, links.read_password, links.read_browser)
+    read = (links.verify_approval_link, links.verify_password_link, links.verify_trusted_browser)
     assert all(one(token) for one, token in zip(read, kept, strict=True)), "while the two overlap, all go on"
 
 

@@ -23,6 +23,7 @@ from webapp import links
 from webapp.extensions import db, keyring, limiter
 from webapp.keys import KeyRing, derive
 
+VERIFIERS = (links.verify_approval_link, links.verify_password_link, links.verify_trusted_browser)
 LETTERS = string.ascii_letters + string.digits + "-_."
 ODD = LETTERS + "=!~%+/ \t\n\0é＿．ﹼ🙂"
 
@@ -104,7 +105,7 @@ def in_the_process(app: Flask, tokens: list[str], *, count: int, seed: int) -> i
     with app.app_context():
         for _ in range(count):
             token = next(made)
-            accepted += any(read(token) for read in (links.read_approval, links.read_password, links.read_browser))
+            accepted += any(read(token) for read in VERIFIERS)
     return accepted
 
 
@@ -233,9 +234,6 @@ def after_the_overlap(app: Flask, tokens: list[str]) -> int:
     before = app.extensions["keyring"]
     app.extensions["keyring"] = KeyRing(("the key that came after the overlap",))
     try:
-        return sum(
-            any(read(token) for read in (links.read_approval, links.read_password, links.read_browser))
-            for token in tokens
-        )
+        return sum(any(read(token) for read in VERIFIERS) for token in tokens)
     finally:
         app.extensions["keyring"] = before

@@ -100,7 +100,7 @@ def test_the_approver_reads_who_asks_for_what_why_and_until_when(
     assert code in mail.text
     assert f'{code[:3]}<span style="padding-left:12px;">{code[3:]}</span>' in mail.html
     token = link_in(mail, "decide/").rpartition("/")[2]
-    read = links.read_approval(token)
+    read = links.verify_approval_link(token)
     assert read is not None and (read.invitation, read.round) == (invitation.public_id, 1)
 
 
@@ -429,7 +429,7 @@ def test_invitation_and_reset_carry_a_link_that_sets_the_password(
         mail = smtp.one_to(address)
         assert mail.subject == subject
         token = link_in(mail, "password/").rpartition("/")[2]
-        assert links.read_password(token) == (person.public_id, 0)
+        assert links.verify_password_link(token) == (person.public_id, 0)
         says(mail, "You can use the link once, within 3 days.", address)
 
 

@@ -203,7 +203,7 @@ def _may_see(reader: Reader) -> bool:
 
 
 def _is_remembered(invited: Invited) -> bool:
-    browser = links.read_browser(cookies.read(BROWSER_COOKIE))
+    browser = links.verify_trusted_browser(cookies.read(BROWSER_COOKIE))
     return browser is not None and live_browser(browser, invited.person.id, now=clock.now())
 
 

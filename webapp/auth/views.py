@@ -196,7 +196,7 @@ def set_password(token: str) -> AnyResponse:
 
 def _behind(token: str) -> Person | None:
     # Query even for forged tokens, so that timing reveals nothing (see access.behind_link).
-    return accounts.behind_password_link(*(links.read_password(token) or ("", 0)))
+    return accounts.behind_password_link(*(links.verify_password_link(token) or ("", 0)))
 
 
 def _forgot(form: ForgotPassword, status: int = 200, **errors: str) -> Response:

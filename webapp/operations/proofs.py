@@ -56,7 +56,7 @@ def check(proof: Proof, case: Case, *, now: datetime) -> None:
     code = links.well_formed(proof.code)
     if code is None:
         raise CodeRefused("Enter the 6-digit code. It is below the button in the email.")
-    if not links.code_fits(code, invitation.public_id, invitation.round, invitation.key_id):
+    if not links.code_matches(code, invitation.public_id, invitation.round, invitation.key_id):
         count_wrong_code(case, invitation, now=now)
         raise CodeRefused("Incorrect code. Use the code from the latest email.", is_counted=True)
 

@@ -162,7 +162,7 @@ def behind_link(token: str) -> Invited | None:
     """Look a link up in one statement. None for a forged token, a deactivated person, and a link that was sent to an
     address that the person no longer has."""
     # Query even for forged tokens, so that the response time does not reveal which tokens are genuine.
-    link = links.read_approval(token) or ApprovalLink("", 0)
+    link = links.verify_approval_link(token) or ApprovalLink("", 0)
     may_see = or_(visibility.was_invited(Step.request_id, Person.id), visibility.manages(Invitation.app_id, Person.id))
     row = db.session.execute(
         select(Invitation, Person, Step.request_id, select(Organisation.time_zone).scalar_subquery().label("zone"),

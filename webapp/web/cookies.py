@@ -1,7 +1,7 @@
-"""Cookies: signed so that several machines read them, whose clocks may differ, and named so that nobody else sets them.
+"""Cookies: their names, and the signed session cookie that several machines can read.
 
 Over https their names begin with __Host-. Browsers take such a cookie only over https, for this host alone and for all
-of its paths: another site below the same domain cannot put its own in the place of ours.
+of its paths, so that another site below the same domain cannot replace ours.
 """
 
 from datetime import timedelta
@@ -47,4 +47,4 @@ class Sessions(SecureCookieSessionInterface):
     def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
         super().save_session(app, session, response)
         if settings().secure and SESSION in request.cookies:
-            response.delete_cookie(SESSION)  # of before its name began with __Host-
+            response.delete_cookie(SESSION)  # the cookie of older versions, without __Host-

@@ -1,4 +1,4 @@
-"""An email shown in a page: in a frame that runs nothing, loads nothing and reaches nothing of ours."""
+"""Shows an email in a sandboxed frame that cannot run scripts, load anything or reach our pages."""
 
 import re
 
@@ -23,9 +23,9 @@ def page(response: Response) -> Response:
 
 
 def email(html: str, text: str) -> Response:
-    """What is in the frame: the HTML, or the text with links to follow."""
+    """The content of the frame: the HTML, or the text with clickable links."""
     if html:
-        # Links open in the whole window: in the frame no page of ours would show.
+        # Open links in the whole window: our pages refuse to be framed.
         base = '<base target="_top">'
         html = _HEAD.sub(lambda head: head[0] + base, html, count=1) if _HEAD.search(html) else base + html
     else:
@@ -36,7 +36,7 @@ def email(html: str, text: str) -> Response:
 
 
 def private(response: Response) -> Response:
-    """Emails hold links and codes: kept by no cache, told to no other site."""
+    """Emails contain links and codes: no cache may keep them, no other site gets the address."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -4,7 +4,7 @@ from flask import Response, request
 
 
 def is_fragment() -> bool:
-    """Whether the answer replaces a part of the page: asked by htmx, neither boosted nor a history restore."""
+    """Whether the response replaces a part of the page: requested by htmx, neither boosted nor a history restore."""
     headers = request.headers
     return (
         headers.get("HX-Request") == "true"

@@ -1,7 +1,7 @@
-"""What templates put out is set apart where it would turn the words around it, without a word in any template.
+"""Isolates right-to-left text in the output of all templates (see webapp/bidi.py), without any change to them.
 
-The value of a field, and other attributes that a program reads, get the text as it is, so that what was typed comes
-back as it was.
+Values of fields, and other attributes that programs read, get the text unchanged, so that what was typed comes back as
+it was.
 """
 
 import re
@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from webapp.bidi import FSI, PDI, Name, isolated
 
-# The end of the source so far, inside an attribute that nobody reads as text, or inside a field of several lines.
+# Matches when the source so far ends inside an attribute for programs, or inside a textarea.
 _AS_IT_IS = re.compile(
     r"""[\s"'](?:value|id|for|name|href|src|action|formaction|content|datetime|(?:data|hx)-[\w-]+|aria-(?:describedby|
     labelledby|controls|owns))\s*=\s*(?:"[^"<>]*|'[^'<>]*)$ | <textarea\b(?:[^>"']|"[^"]*"|'[^']*')*>[^<]*$""",
@@ -25,28 +25,28 @@ _LONGEST_TAG = 2000
 
 
 def init(app: Flask) -> None:
-    """To be called before the first template is compiled."""
+    """Call it before the first template is compiled."""
     app.jinja_env.finalize = finalize
     app.jinja_env.filters["as_it_is"] = as_it_is
     app.jinja_env.add_extension(AsItIs)
 
 
 def finalize(value: Any) -> Any:
-    """Every expression's value on its way out. Markup is made of such values already."""
+    """Isolate the value of an expression. Markup consists of isolated values already."""
     if (type(value) is str or type(value) is Name) and not value.isascii():
         return isolated(str(value))
     return value
 
 
 def as_it_is(value: Any) -> Markup:
-    """Escaped and nothing else."""
-    if isinstance(value, Markup):  # as `~` makes it of a name and other words
+    """Escape only, without isolation."""
+    if isinstance(value, Markup):  # `~` joined a name and other text
         return Markup(value.replace(FSI, "").replace(PDI, ""))  # nosec
     return escape(str(value) if type(value) is Name else value)
 
 
 class AsItIs(Extension):
-    """Puts `|as_it_is` behind each expression inside such an attribute."""
+    """Adds `|as_it_is` to each expression inside such an attribute."""
 
     def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
         if not (stream.name or "").endswith(".html"):

@@ -1,4 +1,4 @@
-"""The web's log of requests: each line has the request's id, who acted, and what the address names, by public ids."""
+"""The request log: each line has the request id, the actor, and the rows that the address names, by public ids."""
 
 import logging
 import re
@@ -33,7 +33,7 @@ def init(app: Flask) -> None:
 
 
 def _begin() -> None:
-    # Only a proxy of ours may say it: anybody else could hide behind the id of another request.
+    # Trust the header only from our proxy: anyone else could reuse the id of another request.
     given = request.headers.get("X-Request-Id", "") if settings().trusted_proxies else ""
     g.request_id = trace.begin(given if re.fullmatch(r"[A-Za-z0-9._-]{8,64}", given) else "")
     g.began = time.perf_counter()

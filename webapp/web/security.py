@@ -1,4 +1,4 @@
-"""What every answer and every unsafe request goes through, before any view."""
+"""Checks of every request before its view, and headers of every response."""
 
 from urllib.parse import quote, urlsplit
 
@@ -32,8 +32,8 @@ def choose_transaction_mode() -> None:
 
 
 def refuse_other_hosts() -> None:
-    """Only the hosts of the settings, in any way to write them. Werkzeug's own check knows no IPv6, capital letters or
-    dot at the end."""
+    """Refuse hosts that are not in the settings, in any spelling. Werkzeug's own check does not handle IPv6, capital
+    letters or a trailing dot."""
     host, port = hosts.canonical_netloc(request.host)
     if not host or not hosts.is_trusted(host, settings().trusted_hosts):
         raise SecurityError("This host is not one of the settings.")
@@ -56,7 +56,7 @@ def refuse_cross_site() -> None:
 def set_headers(response: Response) -> Response:
     headers = response.headers
     if mask(request.path) != request.path:
-        hide_from_caches_and_referers(response)  # a refusal or a failure at such an address, too
+        hide_from_caches_and_referers(response)  # also errors at such an address
     headers.setdefault("Content-Security-Policy", CSP)
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cache-Control", "no-store")
@@ -69,7 +69,7 @@ def set_headers(response: Response) -> Response:
 
 
 def hide_from_caches_and_referers(response: Response) -> Response:
-    """For answers whose address is a secret: those behind a mailed link, as `set_headers` sees to."""
+    """For responses whose address is a secret, as behind emailed links; `set_headers` calls it for them."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Robots-Tag"] = "noindex"
@@ -80,7 +80,7 @@ def local_path(target: str | None, otherwise: str = "/") -> str:
     """`target` if it is a path of ours, else `otherwise`: what `next` may hold."""
     if not target or len(target) > LONGEST_PATH or not target.startswith("/") or target.startswith("//"):
         return otherwise
-    # Browsers drop tabs and line ends and take a backslash for a slash, which makes another host of a path.
+    # Browsers drop tabs and line ends and treat a backslash as a slash, which turns a path into another host.
     if "\\" in target or any(ord(sign) < 33 or ord(sign) == 127 for sign in target):
         return otherwise
     return target
