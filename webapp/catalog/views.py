@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import approval_chain, wording
@@ -186,9 +186,7 @@ def _dialog(
         "app": app, "policy": policy, "sheet": sheet, "typed": typed, "message": message, "errors": errors,
         "nodes": nodes, "first": first, "note": note, "refusal": errors.get("form", refusal), "limit": MESSAGE_LIMIT,
     }  # fmt: skip
-    if htmx.is_fragment():
-        return make_response(render_template("catalog/_request.html", modal=False, **context), status)
-    return make_response(render_template("catalog/request.html", **context), status)
+    return htmx.dialog("catalog", "request", status, **context)
 
 
 def _plan(app: App, policy: Policy) -> tuple[list[approval_chain.ChainNode], str, str, str]:

@@ -1,6 +1,6 @@
-"""An app that I have: its details, and giving it back."""
+"""The details of an app that the person has, and giving it back."""
 
-from flask import abort, flash, make_response, redirect, render_template, request
+from flask import abort, flash, make_response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp.delivery import outbox
@@ -18,14 +18,14 @@ from .views import bp
 @bp.get("/apps/<public_id>")
 @people
 def details(public_id: str) -> AnyResponse:
-    """What I have, since when, and who approved it: a dialog, or a page with the dialog open."""
+    """The dialog with the fields, since when, and who approved it."""
     return _details(public_id)
 
 
 @bp.post("/apps/<public_id>/return")
 @people
 def give_back(public_id: str) -> AnyResponse:
-    """Ends my access."""
+    """Ends the person's own access."""
     grant, app = access.own_grant(public_id, me())
     reason = request.form.get("reason", "")
     try:
@@ -44,8 +44,4 @@ def _details(
     public_id: str, *, reason: str = "", errors: dict[str, str] | None = None, status: int = 200
 ) -> AnyResponse:
     mine = my_app.find(public_id, me()) or abort(404)
-    page = "_app.html" if htmx.is_fragment() else "app.html"
-    body = render_template(
-        f"dashboard/{page}", mine=mine, reason=reason, errors=errors or {}, modal=not htmx.is_fragment()
-    )
-    return make_response(body, status)
+    return htmx.dialog("dashboard", "app", status, mine=mine, reason=reason, errors=errors or {})

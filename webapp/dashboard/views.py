@@ -1,4 +1,4 @@
-"""My apps, my requests, and one request's whole story."""
+"""The dashboard: the person's apps and requests, and the page of one request."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,7 +34,7 @@ PAGE = 20
 @bp.get("/")
 @people
 def home() -> str:
-    """My apps, what I asked for and who has it now, what was settled in the last seven days."""
+    """The person's apps, pending requests and who has them, and requests closed in the last seven days."""
     found = [_with_chain(line) for line in dashboard.requests_of(me().id, settled_since=now() - SETTLED_FOR)]
     user = signed_in()
     return render_template(
@@ -51,7 +51,7 @@ def home() -> str:
 @bp.get("/requests")
 @people
 def all_requests() -> str:
-    """Everything I ever asked for, newest first."""
+    """All requests of the person, newest first."""
     before = request.args.get("before", "")
     found = dashboard.all_requests_of(me().id, before=whole_number(before), limit=PAGE)
     lines, more = found[:PAGE], len(found) > PAGE
@@ -66,7 +66,7 @@ def all_requests() -> str:
 @bp.get("/requests/<public_id>")
 @people
 def one(public_id: str) -> str:
-    """A request's own page."""
+    """The page of one request."""
     case, rights = access.request_to_see(public_id, me())
     return _story(case, rights, before=whole_number(request.args.get("before", "")) or 0)
 
@@ -74,16 +74,16 @@ def one(public_id: str) -> str:
 @bp.get("/requests/<public_id>/cancellation")
 @people
 def ask_to_cancel(public_id: str) -> AnyResponse:
-    """The question before my request is cancelled, with room for a reason."""
+    """The dialog that asks for a reason before a request is cancelled."""
     case = access.own_request(public_id, me())
-    state_machine.cancel(case.snapshot())  # says how it stands where there is nothing to cancel
+    state_machine.cancel(case.snapshot())  # raises with the present state if it cannot be cancelled
     return _cancellation(case)
 
 
 @bp.post("/requests/<public_id>/cancellation")
 @people
 def cancel(public_id: str) -> AnyResponse | str:
-    """Cancels my request while it is pending."""
+    """Cancels the person's own pending request."""
     case = access.own_request(public_id, me())
     reason = request.form.get("reason", "")
     try:
@@ -107,17 +107,13 @@ def cancel(public_id: str) -> AnyResponse | str:
 def _cancellation(
     case: Case, *, reason: str = "", errors: dict[str, str] | None = None, status: int = 200
 ) -> AnyResponse:
-    page = "_cancellation.html" if htmx.is_fragment() else "cancellation.html"
-    body = render_template(
-        f"dashboard/{page}", case=case, reason=reason, errors=errors or {}, modal=not htmx.is_fragment()
-    )
-    return make_response(body, status)
+    return htmx.dialog("dashboard", "cancellation", status, case=case, reason=reason, errors=errors or {})
 
 
 @bp.post("/requests/<public_id>/reminder")
 @people
 def remind(public_id: str) -> AnyResponse | str:
-    """Reminds those who have my request, at most once a day."""
+    """Sends the approvers a reminder, at most once a day."""
     case = access.own_request(public_id, me())
     requests.remind(case, actor=me(), now=now())
     outbox.commit()
@@ -131,7 +127,7 @@ def remind(public_id: str) -> AnyResponse | str:
 @bp.post("/requests/<public_id>/comments")
 @people
 def comment(public_id: str) -> AnyResponse | str:
-    """Writes on a request that I may see."""
+    """Adds a comment to a request that the person may see."""
     case, rights = access.request_to_see(public_id, me())
     body = request.form.get("comment", "")
     try:
@@ -154,7 +150,7 @@ def _story(case: Case, rights: RequestAccess, *, comment: str = "", error: str =
     return render_template(
         "dashboard/request.html",
         line=_with_chain(line, case=case),
-        names={who.id: who.name for who in _everybody(case, steps)},
+        names={who.id: who.name for who in _people_in(case, steps)},
         policy=case.policy,
         rule=story.rule_in_words(case, steps),
         owner=story.owner_of(case.app),
@@ -189,14 +185,14 @@ def _sheet(case: Case, rights: RequestAccess) -> Sheet:
     return case.policy.sheet_for_steps(story.positions_of(case, me().id), values)
 
 
-def _everybody(case: Case, steps: list[chains.ChainStep]) -> list[Who]:
+def _people_in(case: Case, steps: list[chains.ChainStep]) -> list[Who]:
     people = [Who(case.asked_by.id, case.asked_by.public_id, case.asked_by.name)]
     people += [step.decided_by for step in steps if step.decided_by is not None]
     return people
 
 
 def _line_of(case: Case, steps: list[chains.ChainStep] | None = None) -> OwnRequest:
-    """The case, loaded anew where it has just been changed, as the lists show it."""
+    """The case as a row of the lists; without `steps` it is loaded again after a change."""
     if steps is None:
         case = cases.reload(case)
         steps = chains.of_requests([case.request.id], reader=me().id).get(case.request.id, [])
@@ -204,7 +200,7 @@ def _line_of(case: Case, steps: list[chains.ChainStep] | None = None) -> OwnRequ
 
 
 def _with_chain(line: OwnRequest, case: Case | None = None) -> dict[str, Any]:
-    """What dashboard/_requests.html shows: the line, its chain, who has it, and what I can do with it."""
+    """The values for dashboard/_requests.html: the request, its chain, who has it, and what the reader can do."""
     reader = me()
     person = reader if case is None else case.for_person
     requester = Who(person.id, person.public_id, person.name)
@@ -231,7 +227,7 @@ def _with_chain(line: OwnRequest, case: Case | None = None) -> dict[str, Any]:
         "reason": line.settled_note if line.state == RequestState.CANCELLED.value
         else last.comment if last is not None and line.state == RequestState.DENIED.value else "",
         "can_cancel": mine and pending,
-        "can_ask_again": mine and (overdue or line.state in ("denied", "expired", "cancelled")),
+        "can_request_again": mine and (overdue or line.state in ("denied", "expired", "cancelled")),
         "can_remind": mine and pending and step is not None and step.asked_count > 0
         and now() - asked >= requests.REMIND_AFTER,
         "first_asked": step.asked[0].name.split()[0] if step and step.asked_count == 1 else "",

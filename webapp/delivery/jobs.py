@@ -19,7 +19,7 @@ from webapp.delivery.outbox import Channel
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.models.notices import Cause
-from webapp.operations import asked, expiry, keys
+from webapp.operations import expiry, invitation_repair, keys
 from webapp.queries import invitation_check, mails
 from webapp.queries.mails import MailContext
 from webapp.record import anchors
@@ -113,7 +113,7 @@ def _expire() -> None:
 
 
 def _is_check_due() -> bool:
-    due = asked.is_due()
+    due = invitation_repair.is_due()
     db.session.commit()
     return due
 
@@ -129,7 +129,7 @@ def check_asked() -> int:
         with reading():
             looked = invitation_check.find_wrong(after=after)
         if looked.wrong:
-            repaired += asked.repair(looked.wrong, now=clock.now())
+            repaired += invitation_repair.repair(looked.wrong, now=clock.now())
             outbox.commit()
         after = looked.last
     return repaired

@@ -1,6 +1,6 @@
 """The only place that reads or sets HX-* headers."""
 
-from flask import Response, request
+from flask import Response, make_response, render_template, request
 
 
 def is_fragment() -> bool:
@@ -36,6 +36,12 @@ def retarget(response: Response, target: str, swap: str = "outerHTML") -> Respon
     response.headers["HX-Retarget"] = target
     response.headers["HX-Reswap"] = swap
     return response
+
+
+def dialog(folder: str, name: str, status: int = 200, **values: object) -> Response:
+    """Render `folder/_name.html` for htmx, else the page `folder/name.html` with the dialog open (`modal`)."""
+    file = f"_{name}.html" if is_fragment() else f"{name}.html"
+    return make_response(render_template(f"{folder}/{file}", modal=not is_fragment(), **values), status)
 
 
 def vary(response: Response) -> Response:

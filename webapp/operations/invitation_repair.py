@@ -1,4 +1,4 @@
-"""Repairs pending requests of which the approvers were not asked, whatever the cause: a fault, or a change by hand."""
+"""Repairs pending requests whose approvers were not invited, whatever the cause: a fault, or a change by hand."""
 
 import logging
 from collections.abc import Collection
@@ -18,7 +18,7 @@ log = logging.getLogger("countersign.asked")
 
 
 def is_due() -> bool:
-    """Once a day, for one of all workers: the first that says so has the turn. To be committed."""
+    """Whether this worker has to check now: once a day, for the first worker that calls it. The caller commits."""
     mine = (
         update(Organisation)
         .where(or_(Organisation.asked_checked_at.is_(None), Organisation.asked_checked_at <= db_now(-EVERY_SECONDS)))
@@ -28,7 +28,7 @@ def is_due() -> bool:
 
 
 def repair(requests: Collection[int], *, now: datetime) -> int:
-    """Asks those who can decide these requests now; who cannot is no longer asked. Returns how many were wrong."""
+    """Invite the people who may decide these requests, and no others. Returns how many requests were wrong."""
     directory.lock(exclusive=True)
     repaired = ask_again(requests, now=now)
     if repaired:
