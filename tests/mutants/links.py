@@ -6,7 +6,8 @@ MUTANTS = [
     Mutant(
         "a-link-of-one-step-decides-another",
         "A link that was sent for the first step decides the second.",
-        "tests/views/test_approver_link.py tests/views/test_approver_decide.py tests/views/test_approver_code.py",
+        "tests/views/test_approver_link.py tests/views/test_approver_decide.py tests/views/test_approver_code.py "
+        "tests/views/test_approver_new_code.py",
         [
             Change(
                 "webapp/operations/proofs.py::check",
@@ -71,7 +72,7 @@ MUTANTS = [
     Mutant(
         "a-wrong-code-is-not-counted",
         "Guessing the code has no limit: wrong codes are not counted.",
-        "tests/operations/test_codes.py tests/views/test_approver_code.py",
+        "tests/operations/test_codes.py tests/views/test_approver_code.py tests/views/test_approver_new_code.py",
         [
             Change(
                 "webapp/operations/approval_codes.py::count_wrong_code",
@@ -95,7 +96,8 @@ MUTANTS = [
     Mutant(
         "sign-in-first-is-forgotten",
         "An app that requires a sign-in accepts the link and the code, too.",
-        "tests/views/test_approver_code.py::test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request",
+        "tests/views/test_approver_new_code.py"
+        "::test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request",
         [
             Change(
                 "webapp/operations/proofs.py::check",
@@ -107,7 +109,7 @@ MUTANTS = [
     Mutant(
         "the-remembered-browser-of-anybody",
         "A browser that is remembered for one approver needs no code for another.",
-        "tests/views/test_approver_code.py::test_it_opens_nothing_else",
+        "tests/views/test_approver_new_code.py::test_it_opens_nothing_else",
         [
             Change(
                 "webapp/queries/sessions.py::live_browser",
@@ -131,7 +133,7 @@ MUTANTS = [
     Mutant(
         "an-old-address-keeps-its-password-link",
         "After an email address was corrected, the link that went to the old one still sets the password.",
-        "tests/views/test_admin_people.py::test_another_address_kills_the_links_that_went_to_the_old_one",
+        "tests/views/test_admin_person.py::test_another_address_kills_the_links_that_went_to_the_old_one",
         [Change("webapp/operations/people.py::change_details", "person.password_round += 1", "pass")],
     ),
     Mutant(

@@ -43,7 +43,7 @@ from webapp.workflow.states import Verdict
 ELSEWHERE = {
     "grant.failed", "grant.provisioning",  # only the demo company has grants that something else provides
     "grant.updated",  # test_decide.py
-    "audit.verified",  # tests/views/test_admin_audit.py
+    "audit.verified",  # tests/views/test_admin_audit_list.py
 }  # fmt: skip
 
 

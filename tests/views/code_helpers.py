@@ -1,0 +1,12 @@
+"""What the tests of approval codes share."""
+
+from __future__ import annotations
+
+import re
+
+from tests.views import stage
+
+
+def focused(answer):
+    """The ids of what the page gives the focus to, and so scrolls to, by itself."""
+    return re.findall(r'<[^>]* id="([^"]*)"[^>]* autofocus[ >]', stage.source(answer))
