@@ -97,7 +97,7 @@ def show(
         "also_here": sum(1 for row in also if row.category == case.app.category),
         "earlier": approvals.asked_before(case.app.id, case.for_person.id, without=case.request.id),
         "decisions": [one for one in steps if one.decided_by is not None],
-        "comments": thread.moments,
+        "comments": thread.entries,
         "more_was_written": bool(thread.earlier),
         "names": {asker.id: asker.name} | {one.decided_by.id: one.decided_by.name for one in steps if one.decided_by},
         "others": [who.name for one in steps if one.state == "open" for who in one.asked if who.id != reader.person.id],

@@ -24,7 +24,7 @@ from webapp.text import whole_number
 from webapp.web import access, cookies, htmx
 from webapp.web.access import Invited
 from webapp.web.presentation import now, read_as, times
-from webapp.web.signin import anyone, hold, me, people, signed_in
+from webapp.web.signin import anyone, lock_signed_in, me, people, signed_in
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError
 from webapp.workflow.states import RequestState, Verdict
 
@@ -216,7 +216,7 @@ def _case_behind(reader: Reader) -> Case:
 
 
 def _decide_by_link(token: str, verdict: Verdict) -> AnyResponse:
-    hold()
+    lock_signed_in()
     reader = _reader(token)
     if reader is None or reader.invited is None:
         return _invalid()

@@ -167,7 +167,7 @@ def _story_context(case: Case, rights: RequestAccess, before: int = 0) -> dict[s
     return {
         "case": case,
         "sheet": sheet,
-        "days": story.days(part.moments, times()),
+        "days": story.days(part.entries, times()),
         "earlier": part.earlier,
         "is_earlier": bool(before),
         "comment": "",

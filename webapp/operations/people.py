@@ -244,7 +244,7 @@ def reauthenticate(public_id: str, *, person_id: int, now: datetime) -> None:
 
 def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
     """Ends one of the person's own sessions; False when there is none of that id."""
-    sessions.hold_person(person_id)
+    sessions.lock_person(person_id)
     ended = changed(
         update(PersonSession)
         .where(
@@ -261,7 +261,7 @@ def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
 
 def end_sessions(person_id: int, *, actor_id: int, now: datetime) -> int:
     """Signs a person out everywhere, remembered browsers included; returns how many sessions ended."""
-    sessions.hold_person(person_id)
+    sessions.lock_person(person_id)
     ended = changed(
         update(PersonSession)
         .where(PersonSession.person_id == person_id, PersonSession.ended_at.is_(None))

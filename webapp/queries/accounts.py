@@ -1,4 +1,4 @@
-"""Who may sign in, by e-mail or by a mailed link, and where somebody is signed in."""
+"""Accounts: by email address or by an emailed link, and their sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from webapp.addresses import plain, same
 from webapp.extensions import db
 from webapp.models import Organisation, Person, PersonSession
 
-# More browsers than anybody looks through; "Sign out everywhere" ends the others too.
+# More than anyone reads; "Sign out everywhere" ends the others, too.
 SESSIONS_SHOWN = 50
 
 
 def by_email(email: str) -> Person | None:
-    """The active person with this address, in whichever spelling it is typed."""
-    # As typed first: people from before there was one form may have two spellings of one address.
+    """The active person with this address, in any spelling."""
+    # The spelling as typed wins: older rows may hold two spellings of one address.
     typed = plain(email)
     found = db.session.scalars(select(Person).where(Person.email.in_((typed, same(email))), Person.active)).all()
     return min(found, key=lambda person: person.email != typed, default=None)
@@ -46,7 +46,7 @@ def account(person_id: int, *, now: datetime) -> Account:
 
 
 def sessions(person_id: int, *, now: datetime) -> Sequence[PersonSession]:
-    """Where the person is signed in or remembered for decisions, last seen first."""
+    """The person's sessions and trusted browsers, last seen first."""
     return db.session.scalars(
         select(PersonSession)
         .where(PersonSession.person_id == person_id, PersonSession.ended_at.is_(None), PersonSession.expires_at > now)

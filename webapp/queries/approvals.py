@@ -1,4 +1,4 @@
-"""What waits for an approver, what they have decided, and what they should know before they decide."""
+"""The approver's queue, their decisions, and what they should know before they decide."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ _WAITING_LATER = _WAITING.where(
     (Step.due_at > bindparam("after_due"))
     | ((Step.due_at == bindparam("after_due")) & (Step.id > bindparam("after_id")))
 )
-# One who decided reads the request's whole story, and there who said no.
+# An approver of an earlier step may read the whole history, so also who denied it.
 _LATER, _LATER_STEP, _DENIER = aliased(Decision), aliased(Step), aliased(Person)
 _DENIED_BY = (
     select(_DENIER.name)
@@ -122,7 +122,8 @@ _DECIDED_BEFORE = _DECIDED.where(Decision.id < bindparam("before"))
 
 @dataclass(frozen=True, slots=True)
 class PendingApproval:
-    """A request that waits for me. `place`: "for Finance", "as owner, instead of Ana"; "" where I am the approver."""
+    """A request that waits for the reader. `place` says in which role they decide: "for Finance", "as owner, instead of
+    Ana"; "" for the approver."""
 
     step_id: int
     public_id: str
@@ -137,7 +138,7 @@ class PendingApproval:
 
     @property
     def meta(self) -> str:
-        """What the request's fields say, where I stand, and which step it is, in one line."""
+        """The fields, the reader's role and the number of the step, in one line."""
         step = f"step {self.step_number} of {self.step_count}" if self.step_count > 1 else ""
         return " · ".join(part for part in (self.details, ", ".join(filter(None, (self.place, step)))) if part)
 
@@ -159,7 +160,7 @@ def waiting(person_id: int, *, after: tuple[datetime, int] | None = None, limit:
 
 @lru_cache(maxsize=4096)
 def _details(policy: str, position: int, values_json: str) -> str:
-    """What this step may see of the fields, which may be less than the requester sees."""
+    """The fields that this step may see, in words; that may be less than the requester sees."""
     if values_json == "{}":
         return ""
     return in_words(loads(policy).sheet_for_step(position, load_values(values_json)))
@@ -175,7 +176,7 @@ def _place(tier: str, name: str, group: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OwnDecision:
-    """A decision of mine, and what became of the request."""
+    """A decision of the reader, and the present state of the request."""
 
     id: int
     public_id: str
@@ -203,7 +204,7 @@ def decided_by(person_id: int, *, before: int | None = None, limit: int = PAGE) 
 
 
 def also_has(person_id: int, limit: int = 100) -> list[Row[Any]]:
-    """(app columns, category) of what the person has already, by name."""
+    """(app columns, category) of the apps that the person has, by name."""
     return list(
         db.session.execute(
             select(*APP_COLUMNS, App.category)

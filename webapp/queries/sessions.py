@@ -1,4 +1,4 @@
-"""Sessions, as others than their owner's sign-in look at them."""
+"""Locks and reads of sessions."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, exists, select
 from webapp.extensions import db
 from webapp.models import Person, PersonSession
 
-# Not FOR UPDATE: rows that refer to the person are written meanwhile.
+# Not FOR UPDATE: other transactions may insert rows that refer to the person.
 _PERSON = select(Person.id).where(Person.id == bindparam("of")).with_for_update(key_share=True)
 _PERSON_OF_SESSION = (
     select(Person.id)
@@ -19,25 +19,25 @@ _PERSON_OF_SESSION = (
 )
 
 
-def hold_person(person_id: int) -> None:
-    """Holds the person's row until the end of the transaction: one of those who set their password, end their
-    sessions or act in one of them comes after the other. SQLite has one writer anyway."""
-    _hold(_PERSON, person_id)
+def lock_person(person_id: int) -> None:
+    """Lock the person's row until the end of the transaction, so that setting the password, ending sessions and acting
+    in one of them follow each other. SQLite has one writer anyway."""
+    _lock(_PERSON, person_id)
 
 
-def hold_person_of(public_id: str) -> None:
-    """`hold_person` for the person of a session."""
-    _hold(_PERSON_OF_SESSION, public_id)
+def lock_person_of(public_id: str) -> None:
+    """Lock the person of a session, as `lock_person`."""
+    _lock(_PERSON_OF_SESSION, public_id)
 
 
-def _hold(statement: Any, of: int | str) -> None:
+def _lock(statement: Any, of: int | str) -> None:
     connection = db.session.connection()
     if connection.dialect.name == "postgresql":
         connection.execute(statement, {"of": of})
 
 
 def live_browser(public_id: str, person_id: int, *, now: datetime) -> bool:
-    """Whether this browser is (still) remembered for this person's decisions."""
+    """Whether this browser is a trusted browser of this person."""
     return bool(
         db.session.scalar(
             select(

@@ -1,4 +1,4 @@
-"""One request's whole story: what happened, who was mailed, and whether it arrived."""
+"""The history of a request: what happened, which emails were sent, and whether they arrived."""
 
 import json
 from collections.abc import Sequence
@@ -32,15 +32,15 @@ ASKED_AGAIN = {
     "same": ("The approval email was sent again.", "approval request"),
     "new_code": ("A new approval code was sent.", "new approval code"),
 }
-# A group of a hundred gets a hundred mails; the page shows so many and says how many more.
+# A group of a hundred gets a hundred emails; the page shows so many and the number of the others.
 MAILS_SHOWN = 20
-# A long talk is read in parts of so many comments.
+# Comments are shown in parts of so many.
 COMMENTS_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class EntryMail:
-    """One notice in words: `state` is due, leased, sent, dead or obsolete."""
+    """One email of an entry: `state` is due, leased, sent, dead or obsolete."""
 
     to: str
     about: str
@@ -58,7 +58,7 @@ class EntryMail:
 
 @dataclass(slots=True)
 class TimelineEntry:
-    """One thing that happened, with the mails it caused."""
+    """One entry of the history, with the emails that it caused."""
 
     at: datetime
     kind: str
@@ -73,20 +73,19 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class StoryPart:
-    """A part of the story, newest first. `earlier`, when there is more: the comment that this part begins with."""
+    """A part of the history, newest first. `earlier`: the comment that this part begins with, if there is more."""
 
-    moments: list[TimelineEntry]
+    entries: list[TimelineEntry]
     earlier: int = 0
 
 
 def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, before: int = 0) -> StoryPart:
-    """The newest part, or the one before the comment `before`, in three statements, as far as the reader may see: of
-    fields those of their sheet; addresses outside of the company, and what their mail servers say, only owners and
-    admins."""
+    """The newest part, or the one before the comment `before`, in three statements, with what the reader may see: the
+    fields of their sheet; external addresses, and the answers of their mail servers, for owners and admins only."""
     request = case.request
-    talk = comments(request.id, before=before)
+    thread = comments(request.id, before=before)
     asker = Who(case.asked_by.id, case.asked_by.public_id, case.asked_by.name)
-    moments = [TimelineEntry(request.created_at, "asked", asker, f"requested {case.app.name}.", request.message)]
+    entries = [TimelineEntry(request.created_at, "asked", asker, f"requested {case.app.name}.", request.message)]
     names = _step_names(case)
     seen = {one.entitlement.name for one in sheet.visible}
     for row in db.session.execute(
@@ -104,30 +103,30 @@ def of(case: Case, *, reader: Person, sheet: Sheet, sees_everything: bool, befor
             text = f"{verb} {OVERRIDE}, without the remaining steps."
         elif decision.channel == "code":
             text = f"{verb}{place} with an email code."
-        moments.append(
+        entries.append(
             TimelineEntry(decision.created_at, "decided", Who(row.id, row.public_id, row.name), text, decision.comment,
                    decision.verdict == "denied",
                    {name: value for name, value in decision.set_values.items() if name in seen})
         )  # fmt: skip
-    moments += talk.moments
+    entries += thread.entries
     if request.state == RequestState.EXPIRED.value and request.settled_at is not None:
         text = "The request expired: no decision by the deadline."
-        moments.append(TimelineEntry(request.settled_at, "expired", None, text))
+        entries.append(TimelineEntry(request.settled_at, "expired", None, text))
     if request.state == RequestState.CANCELLED.value and request.settled_at is not None:
         by = settled_by(request)
         text = "cancelled the request." if by else "The request was cancelled."
-        moments.append(TimelineEntry(request.settled_at, "cancelled", by, text, request.settled_note))
-    moments += _mails(case, reader, asker, sees_everything, talk)
-    # A mail goes out because of something, so at the same instant it comes after it.
-    told = [one for one in moments if one.kind == "commented" or talk.holds(one.at)]
-    return StoryPart(sorted(told, key=lambda one: (one.at, one.kind == "mailed"), reverse=True), talk.earlier)
+        entries.append(TimelineEntry(request.settled_at, "cancelled", by, text, request.settled_note))
+    entries += _mails(case, reader, asker, sees_everything, thread)
+    # An email follows from what happened at the same instant, so it comes after it.
+    shown = [one for one in entries if one.kind == "commented" or thread.holds(one.at)]
+    return StoryPart(sorted(shown, key=lambda one: (one.at, one.kind == "mailed"), reverse=True), thread.earlier)
 
 
 @dataclass(frozen=True, slots=True)
 class CommentThread:
-    """The newest comments, or the newest before one of them, oldest first, and the time that they stand for."""
+    """The newest comments, or those before one of them, oldest first, and the span of time that they cover."""
 
-    moments: list[TimelineEntry]
+    entries: list[TimelineEntry]
     since: datetime | None = None
     until: datetime | None = None
     # The oldest one shown, when there are earlier ones.
@@ -138,7 +137,7 @@ class CommentThread:
 
 
 def comments(request_id: int, *, before: int = 0) -> CommentThread:
-    """What people wrote on a request beside deciding it."""
+    """The comments on a request, without those of decisions."""
     query = (
         select(Comment.id.label("comment"), Comment.body, Comment.created_at, Person.id, Person.public_id, Person.name)
         .join(Person, Person.id == Comment.person_id)
@@ -160,9 +159,9 @@ def comments(request_id: int, *, before: int = 0) -> CommentThread:
     )
 
 
-def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: CommentThread) -> list[TimelineEntry]:
-    within = [Notice.created_at >= talk.since] if talk.since is not None else []
-    within += [Notice.created_at < talk.until] if talk.until is not None else []
+def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, thread: CommentThread) -> list[TimelineEntry]:
+    within = [Notice.created_at >= thread.since] if thread.since is not None else []
+    within += [Notice.created_at < thread.until] if thread.until is not None else []
     rows = db.session.execute(
         select(Notice.kind, Notice.role, Notice.person_id, Notice.address, Notice.state, Notice.due_at,
                Notice.settled_at, Notice.tries, Notice.error, Notice.created_at, Notice.data_json, Person.name)
@@ -171,7 +170,7 @@ def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: 
         .order_by(Notice.id.desc())
         .limit(1000)
     ).all()[::-1]  # fmt: skip
-    moments = []
+    entries = []
     for (at, asking, again), group in groupby(
         rows,
         key=lambda row: (row.created_at, row.kind == NoticeKind.APPROVAL_ASKED, _asked_again(row.kind, row.data_json)),
@@ -192,12 +191,12 @@ def _mails(case: Case, reader: Person, asker: Who, sees_everything: bool, talk: 
             for row in group
         ]  # fmt: skip
         who = asker if again == "again" else None
-        moments.append(
+        entries.append(
             TimelineEntry(
                 at, "mailed", who, text, mails=mails[:MAILS_SHOWN], more_mails=max(0, len(mails) - MAILS_SHOWN)
             )
         )
-    return moments
+    return entries
 
 
 def _asked_again(kind: str, data_json: str) -> str:
@@ -207,13 +206,13 @@ def _asked_again(kind: str, data_json: str) -> str:
     return next((key for key in json.loads(data_json) if key in ASKED_AGAIN), "")
 
 
-def days(moments: Sequence[TimelineEntry], times: Times) -> list[tuple[str, list[TimelineEntry]]]:
-    """The moments under a heading for each day, in the reader's zone."""
-    return [(day, list(group)) for day, group in groupby(moments, key=lambda one: times.day(one.at))]
+def days(entries: Sequence[TimelineEntry], times: Times) -> list[tuple[str, list[TimelineEntry]]]:
+    """The entries grouped by day, in the reader's time zone."""
+    return [(day, list(group)) for day, group in groupby(entries, key=lambda one: times.day(one.at))]
 
 
 def line_of(case: Case, steps: Sequence[ChainStep]) -> OwnRequest:
-    """The case as lists show a request."""
+    """The case as a row of the lists."""
     request, app = case.request, case.app
     return OwnRequest(
         id=request.id,
@@ -232,7 +231,7 @@ def line_of(case: Case, steps: Sequence[ChainStep]) -> OwnRequest:
 
 
 def positions_of(case: Case, person_id: int) -> list[int]:
-    """The steps that this person was asked for and may see still, by position."""
+    """The positions of the steps that this person was invited to decide and may still see."""
     return list(
         db.session.scalars(
             select(Step.position)
@@ -259,7 +258,7 @@ _NEXT_DUE = (
 
 
 def next_due(person_id: int) -> datetime | None:
-    """When the first of the steps that wait for this person is due."""
+    """The earliest deadline among the steps that wait for this person."""
     due: datetime | None = read(_NEXT_DUE, {"person": person_id}).scalar()
     return due
 
@@ -284,14 +283,14 @@ def owner_of(app: App) -> Who | None:
 
 
 def rule_in_words(case: Case, steps: Sequence[ChainStep]) -> list[tuple[str, str]]:
-    """(what, how) of the rule that the request started under."""
+    """(label, text) of the rules that the request was submitted under."""
     names = [step.person.name.split()[0] if step.person else step.group_name for step in steps]
     words = names[0] if len(names) == 1 else listed(names, ", then ")
     return [
         ("Approvers", words),
         ("Time limit", _time_limit([step.days for step in case.steps])),
         ("If denied", "The request is closed."),
-        ("If no decision", f"The request expires.{_told(case.policy.outcomes[RequestState.EXPIRED])}"),
+        ("If no decision", f"The request expires.{_recipients_text(case.policy.outcomes[RequestState.EXPIRED])}"),
     ]
 
 
@@ -302,7 +301,7 @@ def _time_limit(days: Sequence[int]) -> str:
     return limit if len(days) == 1 else f"{limit} per step"
 
 
-def _told(rule: OutcomeRule) -> str:
+def _recipients_text(rule: OutcomeRule) -> str:
     """Who gets an email then, as a further sentence; "" for nobody."""
     wanted = (("the requester", rule.requester), ("the approvers", rule.approvers), ("external addresses", rule.others))
     told = [words for words, so in wanted if so]

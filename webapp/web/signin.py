@@ -144,7 +144,7 @@ def _end_row() -> None:
 _NEEDED, _HELD = "right needed", "right held"
 
 
-def hold(*, alone: bool = False) -> None:
+def lock_signed_in(*, alone: bool = False) -> None:
     """Lock and load the signed-in person in the transaction of the change, so that their rights stay valid until the
     commit.
 
@@ -157,7 +157,7 @@ def hold(*, alone: bool = False) -> None:
     user = None
     if public_id:
         # A separate statement: one that waits for a lock would read the other rows as they were before.
-        sessions.hold_person_of(public_id)
+        sessions.lock_person_of(public_id)
         user = load(public_id)
     g._login_user = user or login.anonymous_user()  # where Flask-Login keeps whom it has found
 
@@ -186,7 +186,7 @@ def _audience(name: str, guard: Callable[[], Response | None] | None, *, alone: 
         writes = request.method not in SAFE
         if writes:
             db.session().info[_NEEDED] = guard is not None
-            hold(alone=alone)
+            lock_signed_in(alone=alone)
         if guard is not None and (answer := guard()) is not None:
             abort(answer)
         if writes:
