@@ -180,7 +180,7 @@ def load(public_id: str) -> AppPage:
         rules.members(step.group for step in steps if step.group is not None),
         tuple(rules.duplicate_approvers(steps).values()),
         rules.fields(row.app.id),
-        bool(row.pending) and rules.has_asked(row.app.id, me().id),
+        bool(row.pending) and rules.has_pending_request(row.app.id, me().id),
         domains.outside(one for rule in row.policy.outcomes.values() for one in rule.others),
         tuple(domains.allowed_also()),
     )

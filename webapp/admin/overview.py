@@ -101,7 +101,7 @@ def _read(apps: Collection[int] | None) -> dict[str, Any]:
             Bar("Today" if at == 0 else f"{day:%a} {day.day}", number, "wait" if at == 0 else "accent")
             for at, (day, number) in enumerate(zip(days, expiring, strict=True))
         ],
-        "first": request_lines.some(queries.due_first(scope, ends[-1], FIRST)),
+        "first": request_lines.by_ids(queries.due_first(scope, ends[-1], FIRST)),
         "outcomes": OUTCOMES,
         "top": _top(max((week.total for week in weeks), default=0)),
         "told": told,

@@ -181,7 +181,7 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
 
 def refuse_own(app: App, actor: Person) -> None:
     """Raises Conflict while the actor has an open request for the app: nobody makes the rule of their own case."""
-    if rules.has_asked(app.id, actor.id):
+    if rules.has_pending_request(app.id, actor.id):
         raise Conflict(f"You have a pending request for {app.name}, so you cannot change its rules.")
 
 

@@ -1,4 +1,4 @@
-"""The steps of requests with their people, as the chain is drawn: two statements for any number of requests."""
+"""The steps of requests with their people, for drawing chains: two statements for any number of requests."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from webapp.models import Decision, Group, Invitation, Person, Step, db_now
 from webapp.queries.columns import read
 from webapp.text import hue, initials
 
-# How many names stand for those who are asked; the others are a number.
+# So many of the invited people are named; the others are counted.
 NAMES = 3
 
 _DECIDER = aliased(Person)
@@ -70,7 +70,7 @@ class Who:
 
 @dataclass(slots=True)
 class ChainStep:
-    """One step with all that its link says. `asked` holds up to three people, `asked_count` says how many in all."""
+    """One step with all that its node shows. `asked` holds up to NAMES people, `asked_count` is the number of all."""
 
     id: int
     request_id: int
@@ -95,7 +95,7 @@ class ChainStep:
 
 
 def of_requests(request_ids: Collection[int], *, reader: int | None = None) -> dict[int, list[ChainStep]]:
-    """request id → its steps in order. `reader` (a person's id) stands among the names of those asked, if they are."""
+    """request id → its steps in order. If `reader` (a person's id) is invited, their name is among those shown."""
     if not request_ids:
         return {}
     rows = read(_STEPS, {"requests": list(request_ids)}).all()

@@ -1,4 +1,4 @@
-"""Who is active, a member or an admin right now, for the question "who may decide this?"."""
+"""Who is active, a member or an admin right now, to resolve who may decide a step; and the lock on it."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -22,11 +22,11 @@ _TOGETHER = text(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
 
 
 def lock(*, exclusive: bool = False) -> None:
-    """Holds people, groups and owners still until the end of the transaction.
+    """Lock people, groups and owners until the end of the transaction.
 
-    Those who resolve approvers share the lock, those who change people, groups or owners take it alone;
-    so nobody is invited by a list that is just being changed. SQLite has one writer anyway. Taken again in the same
-    transaction it costs nothing. Whoever has it shared must not ask for it alone: two who do would wait for each other.
+    Code that resolves approvers shares the lock; code that changes people, groups or owners takes it exclusively, so
+    that no one is invited from a list that is just being changed. SQLite has one writer anyway. Taking it again in the
+    same transaction costs nothing. While it is shared, never ask for the exclusive lock: two who do would deadlock.
     """
     connection, info = db.session.connection(), db.session().info
     if connection.dialect.name == "postgresql" and info.get(_HELD) not in ("alone", "alone" if exclusive else "shared"):
@@ -47,7 +47,7 @@ def _forget_what_a_savepoint_took(session: Session, _: SessionTransaction) -> No
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What a chain or a mail says of a person."""
+    """What chains and emails show of a person."""
 
     id: int
     public_id: str
@@ -57,7 +57,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A Directory together with the contacts of everybody in it."""
+    """A Directory together with the contacts of everyone in it."""
 
     directory: Directory
     contacts: dict[int, Contact]

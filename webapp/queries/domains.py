@@ -1,4 +1,4 @@
-"""To which domains the emails about an outcome may go: those of active people, and those that an admin has allowed."""
+"""The domains that outcome emails may go to: those of active people, and those that an admin has allowed."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from webapp.models import Organisation, Person
 
 
 def outside(given: Iterable[str]) -> frozenset[str]:
-    """Those of these addresses that are in no such domain. One statement, none without addresses."""
+    """The addresses that are in no allowed domain. One statement, none without addresses."""
     domain = {one: addresses.same(one).rpartition("@")[2] for one in given}
     wanted = sorted(set(domain.values()))
     if not wanted:
@@ -26,5 +26,5 @@ def outside(given: Iterable[str]) -> frozenset[str]:
 
 
 def allowed_also() -> list[str]:
-    """The domains that an admin has allowed beside those of people."""
+    """The domains that an admin has allowed besides those of people."""
     return (db.session.scalar(select(Organisation.outcome_domains)) or "").split()

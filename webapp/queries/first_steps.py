@@ -1,4 +1,4 @@
-"""How far a new installation is: mail, people, the first app, the first request."""
+"""The progress of a new installation: email, people, the first app, the first request."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +14,9 @@ COUNTED = 1000
 
 @dataclass(frozen=True, slots=True)
 class FirstSteps:
-    """What there is. `mailed`: a mail server accepted a mail; `tested`: a test mail was asked for, `refused`: and could
-    not be sent yet. `invited` and `come` are people beside the first, and those of them with a password. `drafted`:
-    there is an app; `ready`: one can be asked for. `asked`, `settled`: so was one, or somebody has an app."""
+    """`mailed`: a mail server accepted an email; `tested`: a test email was requested; `refused`: it could not be sent
+    yet. `invited`, `come`: number of people besides the first, and of those with a password. `drafted`: there is an
+    app; `ready`: one is requestable. `asked`: there is a request; `settled`: one is closed, or someone has an app."""
 
     hidden: bool
     mailed: bool

@@ -1,4 +1,4 @@
-"""Who has an app: with which fields, since when and by whose word."""
+"""The people with access to an app: with which fields, since when, and who approved or granted it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from webapp.queries.paging import Page, ordered, paged
 from webapp.text import like
 from webapp.workflow.states import RequestState
 
-# What the list can be sorted by besides the name; grants are numbered as they are made.
+# What the list can be sorted by besides the name; the ids of grants are in order of time.
 ORDERS = {"since": (Grant.id,)}
 BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Somebody who has an app."""
+    """A person with access to the app."""
 
     person: Person
     held: HeldApp
@@ -34,8 +34,8 @@ def page(app_id: int, *, words: Sequence[str] = (), sort: str = "", after: str =
 
 
 def batches(app_id: int, *, words: Sequence[str] = (), sort: str = "") -> Iterator[list[Holder]]:
-    """All that match, a few hundred at a time. Each batch is a transaction of its own, so that nothing is held for as
-    long as somebody downloads."""
+    """All matches in batches of a few hundred. Each batch is a transaction of its own, so that a slow download holds
+    none open."""
     order = ordered(Person, sort, ORDERS)
     query = _found(app_id, words).add_columns(*(one.label(f"k{at}") for at, one in enumerate(order.columns)))
     last: Any = None
@@ -81,7 +81,7 @@ def access_to(app_id: int, person_id: int) -> AppAccess:
 
 
 def grant(app_id: int, public_id: str) -> Holder | None:
-    """One grant of the app with its person; None when they no longer have access."""
+    """One grant of the app with its person; None when access has ended."""
     rows = db.session.execute(_found(app_id, ()).where(Grant.public_id == public_id)).all()
     return _holders(rows)[0] if rows else None
 

@@ -1,4 +1,4 @@
-"""What one person has and why, what was taken from them, and what they decided and decide: an admin's view."""
+"""One person for admins: their access and why, removed access, their decisions, and the rules that name them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +35,8 @@ class Value:
 
 @dataclass(slots=True)
 class HeldApp:
-    """An app somebody has: `deciders` approved its `request`, `settled_at`; or `giver` granted it for a `reason`; or
-    the person added it."""
+    """An app that a person has: `deciders` approved the `request`, closed at `settled_at`; or `giver` granted it for a
+    `reason`; or the person added it."""
 
     public_id: str
     app: AppSummary
@@ -82,13 +82,13 @@ HELD = (
 
 
 def held_by(person_id: int) -> list[HeldApp]:
-    """The apps somebody has, by name, with what each carries and why they have it; three statements."""
+    """The apps that a person has, by name, with their fields and why they have them; three statements."""
     rows = db.session.execute(HELD.where(Grant.person_id == person_id).order_by(App.sort_key, App.id).limit(APPS))
     return held_apps(list(rows))
 
 
 def listed(person_id: int) -> list[tuple[str, AppSummary]]:
-    """(public id of the grant, app) of all that somebody has, by name; one statement."""
+    """(public id of the grant, app) of all apps that a person has, by name; one statement."""
     rows = db.session.execute(
         select(Grant.public_id, *APP_COLUMNS)
         .join(App, App.id == Grant.app_id)
@@ -99,13 +99,13 @@ def listed(person_id: int) -> list[tuple[str, AppSummary]]:
 
 
 def held(public_id: str, person_id: int) -> HeldApp | None:
-    """One of somebody's apps, by the grant's public id; None when they do not have it any more."""
+    """One of a person's apps, by the public id of the grant; None when access has ended."""
     rows = list(db.session.execute(HELD.where(Grant.public_id == public_id, Grant.person_id == person_id)))
     return held_apps(rows)[0] if rows else None
 
 
 def held_apps(rows: Sequence[Any]) -> list[HeldApp]:
-    """From rows of HELD; two statements."""
+    """Build the apps from rows of HELD; two statements."""
     approved = approvals_of({row.request_id for row in rows if row.request_id is not None})
     values = {row.public_id: load_values(row.values_json) for row in rows}
     names = names_of({one.by for some in values.values() for one in some.values() if one.by is not None})
@@ -136,7 +136,7 @@ def _fields(body: str | None) -> dict[str, str]:
 
 
 def approvals_of(requests: Collection[int]) -> dict[int, list[tuple[str, str]]]:
-    """request id → (name, channel) of everybody who approved it, in order."""
+    """request id → (name, channel) of everyone who approved it, in order."""
     found: dict[int, list[tuple[str, str]]] = {}
     if not requests:
         return found
@@ -158,7 +158,7 @@ def names_of(people: Collection[int]) -> dict[int, str]:
 
 
 def removed_from(person_id: int) -> list[Removed]:
-    """The apps that were taken from somebody, the latest first; up to REMOVED."""
+    """Access that was removed from a person, the latest first; up to REMOVED."""
     by = aliased(Person)
     rows = db.session.execute(
         select(
@@ -186,7 +186,7 @@ def removed_from(person_id: int) -> list[Removed]:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """How many decisions somebody took (COUNTED + 1 stands for all beyond), and the latest."""
+    """The number of a person's decisions (COUNTED + 1 stands for more), and the latest ones."""
 
     count: int
     latest: list["PersonDecision"]

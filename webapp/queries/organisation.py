@@ -1,4 +1,4 @@
-"""The company that runs this installation."""
+"""The organisation that runs this installation."""
 
 from sqlalchemy import select
 
@@ -7,5 +7,5 @@ from webapp.models import Organisation
 
 
 def time_zone() -> str:
-    """The zone of everybody who has not set another."""
+    """The time zone of everyone who has not set their own."""
     return db.session.scalar(select(Organisation.time_zone)) or "UTC"

@@ -1,4 +1,4 @@
-"""How requests fare, for the overview: set-based, over a bounded window, the same number of statements always."""
+"""The numbers of the overview, over a bounded window; the number of statements is always the same."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long decisions took, in seconds: half were quicker than `median`, nine in ten than `p90`."""
+    """How long decisions took, in seconds: median and ninetieth percentile."""
 
     name: str
     public_id: str
@@ -55,7 +55,7 @@ def apps(*, owner: int | None) -> Sequence[Any]:
 
 
 def ages(scope: Scope) -> list[int]:
-    """How many requests are open, by age: one number for each of AGES, and one for those that are older."""
+    """The number of pending requests by age: one for each of AGES, and one for older ones."""
     age = case(*((AccessRequest.created_at > db_now(-days * DAY), at) for at, days in enumerate(AGES)), else_=len(AGES))
     rows = db.session.execute(
         select(age.label("age"), func.count().label("requests"))
@@ -67,7 +67,7 @@ def ages(scope: Scope) -> list[int]:
 
 
 def requested_and_settled(scope: Scope, since: datetime) -> tuple[int, int]:
-    """How many requests were asked, and how many were settled, since then."""
+    """The number of requests submitted, and of requests closed, since then."""
     row = db.session.execute(
         select(
             *(
@@ -83,7 +83,7 @@ def requested_and_settled(scope: Scope, since: datetime) -> tuple[int, int]:
 
 
 def outcomes(scope: Scope, begins: Sequence[datetime]) -> list[dict[str, int]]:
-    """For each span (it ends where the next begins): outcome → how many requests were settled so."""
+    """For each span (it ends where the next begins): outcome → number of requests that ended so."""
     spans = [(AccessRequest.settled_at < end, at) for at, end in enumerate(begins[1:])]
     span = case(*spans, else_=len(begins) - 1)
     rows = db.session.execute(
@@ -98,7 +98,7 @@ def outcomes(scope: Scope, begins: Sequence[datetime]) -> list[dict[str, int]]:
 
 
 def due(scope: Scope, ends: Sequence[datetime]) -> list[int]:
-    """For each span (it begins where the one before ends, the first one now): how many open steps expire in it."""
+    """For each span (the first begins now, each other where the one before ends): number of open steps that expire."""
     span = case(*((Step.due_at < end, at) for at, end in enumerate(ends[:-1])), else_=len(ends) - 1)
     rows = db.session.execute(
         select(span.label("span"), func.count().label("steps"))
@@ -134,20 +134,20 @@ def due_first(scope: Scope, until: datetime, limit: int) -> list[int]:
 
 
 def pace(scope: Scope) -> Pace | None:
-    """From the ask to the last word, of all that was decided; None when nothing was."""
+    """From submission to the final decision, over all decided requests; None without any."""
     rows = db.session.execute(_percentiles(_requests(scope, None))).all()
     return Pace("", "", rows[0].decided, rows[0].median, rows[0].p90) if rows else None
 
 
 def pace_by_app(scope: Scope) -> list[Pace]:
-    """The same for each of the apps with the most decisions, these first."""
+    """The same for each of the apps with the most decisions, most first."""
     found = _percentiles(_requests(scope, AccessRequest.app_id)).subquery()
     return _named(select(App.name, App.public_id, found).join(found, found.c.key == App.id), App)
 
 
 def pace_by_approver(scope: Scope) -> list[Pace]:
-    """From the asking to the answer, for each of the people with the most decisions; what admins decided past the
-    steps is left out."""
+    """From the opening of a step to its decision, for each of the people with the most decisions; decisions of admins
+    that skipped steps are left out."""
     times = (
         select(Decision.person_id.label("key"), _seconds(Decision.created_at, Step.opened_at).label("seconds"))
         .join(Step, Step.id == Decision.step_id)
@@ -194,7 +194,7 @@ def _percentiles(times: Select[Any]) -> Select[Any]:
                 for name, part in (("median", 0.5), ("p90", 0.9))
             ),
         ).group_by(rows.c.key)
-    # SQLite has no percentiles: the two neighbours of the place that is looked for, by rank.
+    # SQLite has no percentiles: interpolate between the two neighbours by rank.
     ranked = select(
         rows.c.key,
         rows.c.seconds,
@@ -203,7 +203,7 @@ def _percentiles(times: Select[Any]) -> Select[Any]:
     ).subquery()
 
     def at(part: float) -> Any:
-        # A tent over the place, which is between two ranks: both add up by how near they are.
+        # The position is between two ranks: weight both by their distance.
         distance = func.abs(ranked.c.rank - part * (ranked.c.size - 1))
         return func.sum(case((distance < 1, (1 - distance) * ranked.c.seconds), else_=0.0))
 

@@ -1,4 +1,4 @@
-"""Lists that page by key: each page begins behind the row that the one before ended with, in any order."""
+"""Keyset paging: each page begins after the last row of the page before, in any order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, func, select, tuple_
 from webapp.extensions import db
 
 PAGE = 50
-# Beyond it a count is "1,000+": nobody reads the difference, and the database need not count on.
+# Larger counts are shown as "1,000+", so that the database can stop counting.
 COUNTED = 1000
 
 Item = TypeVar("Item")
@@ -28,8 +28,8 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a list is sorted by; the last column is unique, none is ever null. `down`: the largest first. `joined`: a
-    column is of another table, so that the place of a row is known only while it is in the list."""
+    """The order of a list; the last column is unique, none is ever null. `down`: the largest first. `joined`: a column
+    is of another table, so that the position of a row is known only while it is in the list."""
 
     columns: tuple[Any, ...]
     down: bool = False
@@ -40,13 +40,13 @@ class Order:
         return [one.desc() for one in self.columns] if self.down is not back else list(self.columns)
 
     def beyond(self, anchor: Sequence[Any], *, back: bool = False) -> Any:
-        """What comes after this row, or before it."""
+        """The condition of the rows after this one, or before it."""
         here = tuple_(*self.columns)
         return here < tuple_(*anchor) if self.down is not back else here > tuple_(*anchor)
 
 
 def ordered(table: Any, sort: str, columns: dict[str, tuple[Any, ...]]) -> Order:
-    """The order of an address: the name of one of `columns`, with a minus before it for the largest first; else by
+    """The order for a `sort` of an address: the name of one of `columns`, with a minus for the largest first; else by
     name."""
     chosen = columns.get(sort.removeprefix("-"), (table.sort_key,))
     return Order((*chosen, table.id), sort.startswith("-"), any(one.class_ is not table for one in chosen))
@@ -62,7 +62,7 @@ def paged(
     count = db.session.scalar(select(func.count()).select_from(total)) or 0
     anchor = None
     if after or before:
-        # As a rule the place is known also when the row itself has left the list.
+        # Usually the position is known even when the row has left the list.
         place = query.with_only_columns(*order.columns) if order.joined else select(*order.columns)
         anchor = db.session.execute(place.where(table.public_id == (after or before))).first()
     if anchor is None:

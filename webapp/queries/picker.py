@@ -1,4 +1,4 @@
-"""Whom a picker finds: people and groups by what was typed."""
+"""The search of the picker: people and groups by what was typed."""
 
 from collections import Counter
 from collections.abc import Sequence

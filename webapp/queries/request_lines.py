@@ -1,4 +1,4 @@
-"""Every request, for admins: filtered, newest first, paged by key; with whom it is, or who decided it."""
+"""The list of all requests for admins: filtered, newest first, paged by key, with who has or decided each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -86,8 +86,8 @@ def page(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = reques
 
 
 def batches(wanted: Filter) -> Iterator[list[RequestLine]]:
-    """All that match, newest first, a few hundred at a time. Each batch is a transaction of its own, so that nothing is
-    held for as long as somebody downloads."""
+    """All matches, newest first, in batches of a few hundred. Each batch is a transaction of its own, so that a slow
+    download holds none open."""
     before = 0
     while True:
         found = page(wanted, before=before, limit=BATCH)
@@ -100,8 +100,8 @@ def batches(wanted: Filter) -> Iterator[list[RequestLine]]:
         before = found.older
 
 
-def some(ids: Sequence[int]) -> list[RequestLine]:
-    """Those requests, in that order; three statements, none without ids."""
+def by_ids(ids: Sequence[int]) -> list[RequestLine]:
+    """The requests with these ids, in that order; three statements, none without ids."""
     if not ids:
         return []
     rows = {row.id: row for row in db.session.execute(_LINES.where(AccessRequest.id.in_(ids)))}

@@ -1,4 +1,4 @@
-"""What an app's rules page shows beside the rule: members of groups, who is asked twice, fields, other apps."""
+"""What the page of an app's rules shows besides the policy: group members, duplicate approvers, fields, other apps."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from webapp.queries.ownership import owned_by
 from webapp.workflow.policy import Approver, Policy, loads
 from webapp.workflow.states import RequestState
 
-# So many names stand for a group; the others are a number.
+# So many members of a group are named; the others are counted.
 NAMES = 3
 APPS = 200
 PENDING = 50
@@ -62,7 +62,7 @@ def members(groups: Iterable[int]) -> dict[int, Members]:
 
 
 def duplicate_approvers(approvers: Iterable[Approver]) -> dict[int, str]:
-    """person id → name of the active people whom more than one step would ask; at most ten of them."""
+    """person id → name of active people who would decide more than one step; at most ten of them."""
     wanted = list(approvers)
     people = [one.person for one in wanted if one.person is not None]
     groups = [one.group for one in wanted if one.group is not None]
@@ -97,22 +97,22 @@ def fields(app_id: int) -> list[EntitlementField]:
 
 
 def other_apps(app_id: int, *, owner: int | None = None) -> list[tuple[str, str]]:
-    """(public id, name) of the apps whose rules can be copied, by name; with `owner`, of those that are theirs."""
+    """(public id, name) of the apps whose rules can be copied, by name; with `owner`, of the apps that they own."""
     rows = db.session.execute(
         select(App.public_id, App.name)
-        .where(App.id != app_id, App.archived_at.is_(None), _theirs(owner))
+        .where(App.id != app_id, App.archived_at.is_(None), _owned_by(owner))
         .order_by(App.sort_key, App.id)
         .limit(APPS)
     )
     return [(row.public_id, row.name) for row in rows]
 
 
-def _theirs(owner: int | None) -> Any:
+def _owned_by(owner: int | None) -> Any:
     return true() if owner is None else owned_by(owner)
 
 
-def has_asked(app_id: int, person_id: int) -> bool:
-    """Whether a request for the app is pending that this person made, or that is for them."""
+def has_pending_request(app_id: int, person_id: int) -> bool:
+    """Whether the person has a pending request for the app, made by them or for them."""
     return bool(
         db.session.scalar(
             select(
@@ -127,25 +127,25 @@ def has_asked(app_id: int, person_id: int) -> bool:
 
 
 def rule_of(public_id: str, *, owner: int | None = None) -> tuple[App, Policy] | None:
-    """An app in use with its rule; with `owner`, only one of theirs."""
+    """An app in use with its policy; with `owner`, only an app that they own."""
     row = db.session.execute(
         select(App, PolicyRevision.body)
         .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
-        .where(App.public_id == public_id, App.archived_at.is_(None), _theirs(owner))
+        .where(App.public_id == public_id, App.archived_at.is_(None), _owned_by(owner))
     ).first()
     return (row.App, loads(row.body)) if row is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
-    """A request that waits: whose it is, and the open step."""
+    """A pending request: the person it is for, and its open step."""
 
     who: Who
     step: ChainStep | None
 
 
 def pending(app_id: int) -> Sequence[PendingRequest]:
-    """Up to PENDING requests for the app that wait, the oldest first; three statements."""
+    """Up to PENDING pending requests for the app, the oldest first; three statements."""
     rows = db.session.execute(
         select(AccessRequest.id, Person.id.label("person"), Person.public_id, Person.name)
         .join(Person, Person.id == AccessRequest.for_person_id)
@@ -164,7 +164,7 @@ def pending(app_id: int) -> Sequence[PendingRequest]:
 
 
 def pending_versions(app_id: int) -> dict[int, int]:
-    """request id → its version, of every request for the app that waits."""
+    """request id → version of every pending request for the app."""
     rows = db.session.execute(
         select(AccessRequest.id, AccessRequest.version)
         .where(AccessRequest.app_id == app_id, AccessRequest.state == RequestState.PENDING.value)
@@ -174,7 +174,7 @@ def pending_versions(app_id: int) -> dict[int, int]:
 
 
 def in_audience(app_id: int, person_id: int) -> bool:
-    """Whether one of the groups that see the app has this person."""
+    """Whether the person is in one of the groups that see the app."""
     return bool(
         db.session.scalar(
             select(
@@ -189,5 +189,5 @@ def in_audience(app_id: int, person_id: int) -> bool:
 
 
 def organisation() -> Organisation:
-    """The one row about the company."""
+    """The one row of the organisation."""
     return db.session.scalars(select(Organisation)).one()

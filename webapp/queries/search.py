@@ -1,4 +1,4 @@
-"""What one search finds everywhere: apps, people and requests; a few of each, and only what the reader may see."""
+"""The search over everything: a few apps, people and requests each, and only what the reader may see."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from webapp.queries.request_search import Filter
 from webapp.text import CROCKFORD, like
 
 LIMIT = 6
-# So many of the newest requests of each kind are looked through for who is no admin.
+# For readers who are no admins, so many of the newest requests of each kind are searched.
 NEWEST = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class FoundApp:
-    """`manages`: the reader owns it or is an admin; `has`: they have access."""
+    """`manages`: the reader owns the app or is an admin; `has`: the reader has access."""
 
     app: AppSummary
     category: str
