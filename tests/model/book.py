@@ -405,8 +405,11 @@ class Book:
         """Access without a request: never to oneself, and never past a request that waits for an answer. The owners
         and the approvers are told."""
         rule = self.apps[app]["rule"]
-        if (actor == person or not reason or self.has(person, app) or self.waits(person, app)
-                or not self.people[person]["active"]):  # fmt: skip
+        incomplete = (actor == person or not reason or self.has(person, app) or self.waits(person, app)
+                      or not self.people[person]["active"])  # fmt: skip
+        if self.apps[app]["archived"]:
+            raise Refused("conflict", *(["incomplete"] if incomplete else []))
+        if incomplete:
             raise Refused("incomplete")
         self.sweep(person, app)
         self.grants.append({"app": app, "person": person, "request": None, "live": True, "seat": seat})
