@@ -331,9 +331,9 @@ def _send_first(left: list[Claim], facts: MailContext, connection: smtp.Connecti
         log.warning("An email was not sent.", extra={**details, "error": error})
         _write(lambda: outbox.mark_failed(claim, error, for_good=for_good))
     else:
-        said = connection.accepted
+        accepted = connection.accepted
         failpoints.at("mail.before-mark")
-        _write(lambda: outbox.mark_sent(claim, said))
+        _write(lambda: outbox.mark_sent(claim, accepted))
         failpoints.at("mail.after-mark")
         log.info("A mail was accepted.", extra=details)
     if claim.is_probe:

@@ -111,7 +111,7 @@ def claim_probe() -> list[Claim]:
 _SENT = (
     update(Notice)
     .where(Notice.id == bindparam("of_id", type_=Id), Notice.lease == bindparam("of_lease", type_=String))
-    .values(state="sent", error="", answer=bindparam("said"), settled_at=db_now(), lease_until=None)
+    .values(state="sent", error="", answer=bindparam("reply"), settled_at=db_now(), lease_until=None)
 )
 
 
@@ -120,7 +120,7 @@ def mark_sent(claim: Claim, answer: str = "") -> bool:
     # The server has the email, so the mark may come late; it only must not overwrite another holder's.
     with autocommit("write") as connection:
         return bool(
-            connection.execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease, "said": answer[:500]}).rowcount
+            connection.execute(_SENT, {"of_id": claim.id, "of_lease": claim.lease, "reply": answer[:500]}).rowcount
         )
 
 

@@ -56,7 +56,7 @@ class Notice(Leased, Base):
 
 
 class MailAttempt(Base):
-    """An attempt to send a notice that failed, and what the server said. The one that succeeds is in the notice."""
+    """A failed attempt to send a notice, and the server's answer. That of the successful attempt is in the notice."""
 
     __tablename__ = "mail_attempts"
     __table_args__ = (Index("ix_mail_attempts_notice", "notice_id", "id"),)

@@ -35,7 +35,7 @@ class Bad(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What the record's head said `at` an instant (ISO 8601), signed with the key `key_id`."""
+    """The record's head `at` an instant (ISO 8601), signed with the key `key_id`."""
 
     seq: int
     mac: str
@@ -161,28 +161,28 @@ def compared(
 ) -> str:  # fmt: skip
     """What a check that found no change was compared with, and what it cannot tell, in sentences. `when` formats a time
     for the reader."""
-    said = []
+    sentences = []
     if anchors:
         last = max(anchors, key=lambda one: one.seq)
         found = "1 anchor matches, made" if len(anchors) == 1 else f"{len(anchors):,} anchors match, the newest made"
-        said.append(f"{found} on {when(_instant(last.at))} (entry {last.seq:,}).")
+        sentences.append(f"{found} on {when(_instant(last.at))} (entry {last.seq:,}).")
     else:
         last = None
-        said.append("No anchor found, so entries removed from the end would not be noticed.")
+        sentences.append("No anchor found, so entries removed from the end would not be noticed.")
     if removed:
         number = "1 anchor was" if len(removed) == 1 else f"{len(removed):,} anchors were"
-        said.append(f"{number} not used: the key that signed it is no longer configured.")
+        sentences.append(f"{number} not used: the key that signed it is no longer configured.")
     restored = report.restored
     if restored is not None and (last is None or last.seq < restored[0]):
-        said.append(
+        sentences.append(
             f"The database was restored from a backup on {when(restored[1])} (entry {restored[0]:,}), and no anchor is "
             "newer than that backup: this check cannot tell whether entries from before the restore are missing."
         )
     elif last is not None:
-        said.append(
+        sentences.append(
             "This check cannot tell whether entries after that were removed, for example by restoring a backup."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _instant(at: str) -> datetime:

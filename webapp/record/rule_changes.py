@@ -38,7 +38,7 @@ def rule_changes(before: Policy, after: Policy, name: Namer) -> list[Change]:
     for state in (RequestState.APPROVED, RequestState.DENIED, RequestState.EXPIRED):
         old, new = before.outcomes.get(state, OutcomeRule()), after.outcomes.get(state, OutcomeRule())
         pairs = [
-            (f"When {state.value}, email to", _told(old), _told(new)),
+            (f"When {state.value}, email to", _recipients(old), _recipients(new)),
             (f"Text when {state.value}", old.words or "nothing", new.words or "nothing"),
             (f"Reasons when {state.value}", _list(old.reasons), _list(new.reasons)),
         ]
@@ -94,9 +94,9 @@ def _comment(policy: Policy) -> str:
     return "required" if policy.comment_required else "optional"
 
 
-def _told(rule: OutcomeRule) -> str:
-    told = [words for words, on in (("the requester", rule.requester), ("the approvers", rule.approvers)) if on]
-    return ", ".join([*told, *rule.others]) or "no one"
+def _recipients(rule: OutcomeRule) -> str:
+    recipients = [words for words, on in (("the requester", rule.requester), ("the approvers", rule.approvers)) if on]
+    return ", ".join([*recipients, *rule.others]) or "no one"
 
 
 def _list(texts: tuple[str, ...]) -> str:

@@ -80,10 +80,10 @@ def _decided(verb: str) -> Callable[[Words], Markup]:
     how = {"code": ", with the code from the email", "admin": f" {OVERRIDE} (override)", "api": ", through the API"}
 
     def sentence(words: Words) -> Markup:
-        said = how.get(words.facts.get("channel", ""), "")
+        detail = how.get(words.facts.get("channel", ""), "")
         if words.facts.get("vouched"):
-            said += ", with an account whose sign-in link the requester had sent"
-        return words.say("{who} {verb} step {step} of {request}{how}.", verb=verb, how=said)
+            detail += ", with an account whose sign-in link the requester had sent"
+        return words.say("{who} {verb} step {step} of {request}{how}.", verb=verb, how=detail)
 
     return sentence
 
@@ -133,12 +133,12 @@ def _verified(words: Words) -> Markup:
         intact = words.number("lines", "intact entry", "intact entries")
         return words.say("{who} verified the audit log: problem found after {intact}.", intact=intact)
     which = "the newest " if words.facts.get("newest") else "all " if words.facts.get("lines") != 1 else ""
-    said = words.say("{who} verified {which}{lines}: intact.", which=which, lines=lines)
+    sentence = words.say("{who} verified {which}{lines}: intact.", which=which, lines=lines)
     if words.facts.get("unchecked"):
-        said = words.say("{who} verified {lines}: intact.", lines=lines)
+        sentence = words.say("{who} verified {lines}: intact.", lines=lines)
         others = words.number("unchecked", "entry", "entries")
-        said += words.say(" {others} could not be checked, as their key was removed.", others=others)
-    return said
+        sentence += words.say(" {others} could not be checked, as their key was removed.", others=others)
+    return sentence
 
 
 def _copied(words: Words) -> Markup:

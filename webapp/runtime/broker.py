@@ -17,8 +17,8 @@ def server_version(connection: Redis) -> str:
     try:
         return str(connection.info("server")["redis_version"])
     except NoPermissionError:
-        said = connection.execute_command("HELLO")  # type: ignore[no-untyped-call]
-        pairs = said.items() if isinstance(said, dict) else zip(said[::2], said[1::2], strict=True)
+        answer = connection.execute_command("HELLO")  # type: ignore[no-untyped-call]
+        pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
         facts = {_text(name): _text(value) for name, value in pairs}
         return str(facts.get("version", ""))
 

@@ -18,7 +18,7 @@ POINTS = (
     "wake.after",  # and before the answer
     "mail.claimed",
     "mail.after-rcpt",
-    "mail.before-mark",  # the server has said 250
+    "mail.before-mark",  # the server has answered 250
     "mail.after-mark",  # and before the job ends
     "expiry.in-batch",
     "audit.in-append",

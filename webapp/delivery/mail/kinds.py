@@ -186,15 +186,15 @@ def request_settled(facts: MailContext) -> Mail:
 
 def request_comment(facts: MailContext) -> Mail:
     """A comment on a request, to the others who take part in it."""
-    said = facts.comment
-    if said is None:
+    comment = facts.comment
+    if comment is None:
         raise Unmailable("Not sent: the comment no longer exists.")
     return _mail(
         facts,
         link=_request_link(facts),
-        writer=line(facts.names.get(said.person_id, "")),
-        when=times_of(facts).due(said.created_at),
-        comment=said.body,
+        writer=line(facts.names.get(comment.person_id, "")),
+        when=times_of(facts).due(comment.created_at),
+        comment=comment.body,
         chain=chain_of(facts),
     )
 

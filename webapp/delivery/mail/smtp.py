@@ -64,19 +64,19 @@ class _Conversation(smtplib.SMTP):
     accepted = ""
 
     def auth(self, mechanism: str, authobject: Any, **how: Any) -> Any:
-        def said(challenge: bytes | None = None) -> Any:
+        def encoded(challenge: bytes | None = None) -> Any:
             words = authobject(challenge)
             return None if words is None else _Utf8(words)
 
-        return super().auth(mechanism, said, **how)
+        return super().auth(mechanism, encoded, **how)
 
-    def mail(self, *said: Any) -> tuple[int, bytes]:
+    def mail(self, *arguments: Any) -> tuple[int, bytes]:
         self.stage = Stage.MAIL
-        return super().mail(*said)
+        return super().mail(*arguments)
 
-    def rcpt(self, *said: Any) -> tuple[int, bytes]:
+    def rcpt(self, *arguments: Any) -> tuple[int, bytes]:
         self.stage = Stage.RCPT
-        return super().rcpt(*said)
+        return super().rcpt(*arguments)
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         self.stage = Stage.DATA
@@ -180,7 +180,7 @@ class Connection(flask_mail.Connection):
         except (OSError, smtplib.SMTPException) as error:
             raise self._refusal(error, host) from error
         except Exception as error:
-            # Of whom the server was told something, it would wait for the rest.
+            # A server that was told a sender or recipient would wait for the rest of the message.
             self._close()
             if self._cut:
                 raise self._refusal(error, host) from error
@@ -188,7 +188,7 @@ class Connection(flask_mail.Connection):
 
     @property
     def accepted(self) -> str:
-        """What the server said when it took the last message."""
+        """The server's answer when it accepted the last message."""
         return self.host.accepted if isinstance(self.host, _Conversation) else ""
 
     def _refusal(self, error: Exception, host: _Conversation) -> MailError:
@@ -199,8 +199,8 @@ class Connection(flask_mail.Connection):
                 return self._unusable(words, Cause.UNREACHABLE)
             return Refused(_words(words), Answer(Fault.MAIL))
         if isinstance(error, smtplib.SMTPRecipientsRefused):
-            code, said = next(iter(error.recipients.values()))
-            answer = classify(host.stage, code, _line(said))
+            code, text = next(iter(error.recipients.values()))
+            answer = classify(host.stage, code, _line(text))
         else:
             answer = classify(host.stage, error.smtp_code, _line(error.smtp_error))
         if host.stage is Stage.MAIL and answer.cause is not None:

@@ -26,11 +26,11 @@ _OVERRIDES = dict.fromkeys(map(ord, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the small table: "Role", "Sales user, chosen by Rita"; `said` are a person's own words."""
+    """A line of the small table: "Role", "Sales user, chosen by Rita"; `quoted` marks a person's own words."""
 
     label: str
     value: str
-    said: bool = False
+    quoted: bool = False
 
 
 def times_of(facts: MailContext) -> Times:
@@ -42,11 +42,11 @@ def times_of(facts: MailContext) -> Times:
 def why(facts: MailContext) -> str:
     """Why the reader gets the email, and whom to ask about the app."""
     reason, about_app = _reason(facts)
-    said = f"You received this email because {reason}"
+    sentence = f"You received this email because {reason}"
     if not about_app or facts.app is None:
-        return said
+        return sentence
     owner = f"Contact {line(facts.owner)}, the owner of {line(facts.app.name)}." if facts.owner else "Contact an admin."
-    return f"{said} Questions? {owner}"
+    return f"{sentence} Questions? {owner}"
 
 
 def _reason(facts: MailContext) -> tuple[str, bool]:
@@ -209,9 +209,9 @@ def _by(facts: MailContext, by: int | None) -> str:
 
 
 def comments(facts: MailContext, label: str, *, but: ChainStep | None = None) -> list[Row]:
-    """What was said with each decision; `label` takes the first name and the verdict."""
+    """The comment of each decision; `label` takes the first name and the verdict."""
     return [
-        Row(label.format(first_name(one.decided_by.name), one.verdict), lines(one.comment), said=True)
+        Row(label.format(first_name(one.decided_by.name), one.verdict), lines(one.comment), quoted=True)
         for one in facts.steps
         if one.decided_by is not None and one.comment and one is not but
     ]
@@ -219,7 +219,7 @@ def comments(facts: MailContext, label: str, *, but: ChainStep | None = None) ->
 
 def own_words(facts: MailContext) -> list[Row]:
     assert facts.request
-    return [Row("Your reason", lines(facts.request.message), said=True)] if facts.request.message else []
+    return [Row("Your reason", lines(facts.request.message), quoted=True)] if facts.request.message else []
 
 
 def line(text: str) -> str:
@@ -251,5 +251,5 @@ def lines(text: str) -> str:
 
 def row(row: Row) -> str:
     label = f"{row.label}: ".ljust(LABEL_WIDTH)
-    words = f"“{row.value}”" if row.said else row.value
+    words = f"“{row.value}”" if row.quoted else row.value
     return wrap(words, " " * LABEL_WIDTH, label)
