@@ -31,7 +31,8 @@ from webapp.models.requests import dump_values
 from webapp.operations import people
 from webapp.text import public_id, search_text, sort_key
 from webapp.workflow.entitlements import Entitlement
-from webapp.workflow.policy import SCHEMA, Approver, Policy, StepRule, digest, loads
+from webapp.workflow.policy import Approver, Policy, StepRule
+from webapp.workflow.policy_codec import FORM, digest, dumps, loads
 from webapp.workflow.states import Visibility
 
 PEOPLE = 300
@@ -115,12 +116,12 @@ def add_apps(company: Company, number: int, first: int = 0) -> None:
                     "for_everyone": True, "owner_person_id": company.adam, "created_at": now,
                 }
             )  # fmt: skip
-            bodies.append(_policy(company, n).dumps())
+            bodies.append(dumps(_policy(company, n)))
         ids = add(App, rows)
         revisions = add(
             PolicyRevision,
             [
-                {"app_id": id, "number": 1, "schema": SCHEMA, "body": body, "hash": digest(body), "created_at": now}
+                {"app_id": id, "number": 1, "schema": FORM, "body": body, "hash": digest(body), "created_at": now}
                 for id, body in zip(ids, bodies, strict=True)
             ],
         )
@@ -196,7 +197,7 @@ def _policy(company: Company, number: int) -> Policy:
     )  # fmt: skip
     if number % 4 == 0:
         return Policy(approval_required=False, entitlements=(role,))
-    steps = [StepRule(Approver(person=company.ana), see={role.id: Visibility.READ})]
+    steps = [StepRule(Approver(person=company.ana), visibility={role.id: Visibility.READ})]
     if number % 2:
         steps.append(StepRule(Approver(group=company.finance)))
     return Policy(steps=tuple(steps), entitlements=(role,))

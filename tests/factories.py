@@ -12,15 +12,15 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Grant, Group, Icon, Person, PolicyRevision, Step
-from webapp.operations import apps, decisions, grants, groups, people, requests
+from webapp.models import AccessRequest, App, EntitlementField, Grant, Group, Icon, Person, PolicyRevision, Step
+from webapp.operations import apps, decisions, entitlements, grants, groups, people, requests
 from webapp.operations.proofs import SESSION
 from webapp.operations.proofs import STEP_IN as STEP_IN
 from webapp.queries import cases
 from webapp.queries.cases import Case
 from webapp.text import fold
 from webapp.workflow.policy import Approver, Policy, StepRule
-from webapp.workflow.states import Verdict
+from webapp.workflow.states import Verdict, Visibility
 
 PASSWORD = "countersign-demo"
 # argon2id of PASSWORD with cheap parameters: hashing for each test person would take longer than most tests.
@@ -104,6 +104,27 @@ def approver(one: Person | Group) -> Approver:
 
 def revision_of(one: App) -> PolicyRevision:
     return db.session.get_one(PolicyRevision, one.policy_revision_id)
+
+
+def step_id(one: App, who: Person | Group | Approver) -> str:
+    """The id of the step in the app's rule that this person or group approves."""
+    wanted = who if isinstance(who, Approver) else approver(who)
+    policy = revision_of(db.session.get_one(App, one.id, populate_existing=True)).snapshot()
+    return next(step.id for step in policy.steps if step.approver == wanted)
+
+
+def field(one: App, *, actor: Person, writer: Person | Group | Approver | None = None, required: bool = False,
+          **values: Any) -> EntitlementField:  # fmt: skip
+    """A field of the app that the requester does not see; the step of `writer` may set it. Nothing is committed."""
+    defaults = {"name": "Licence", "kind": "text", "options": (), "default": (), "help": "", "requester": "hidden"}
+    alone = required and writer is None
+    made = entitlements.create(one, **(defaults | values), required=alone, actor=actor, now=clock.now())
+    if writer is not None:
+        cell = {(step_id(one, writer), made.public_id): (Visibility.HIDDEN, Visibility.WRITE)}
+        entitlements.see(one, steps=cell, actor=actor, now=clock.now())
+        if required:
+            entitlements.edit(one, made.public_id, required=True, actor=actor, now=clock.now())
+    return made
 
 
 def request(asker: Person, wanted: App, *, message: str = "I need it for my work.", given: Any = None) -> AccessRequest:

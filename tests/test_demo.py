@@ -184,7 +184,7 @@ def test_the_three_apps_of_the_first_two_minutes(seeded: str) -> None:
     assert [step.approver.person for step in benevity.steps] == [ana.id]
     fields = {one.name: one for one in benevity.entitlements}
     assert fields["Role"].requester is Visibility.WRITE
-    assert benevity.steps[0].see[fields["Licence"].id] is Visibility.WRITE
+    assert benevity.steps[0].visibility[fields["Licence"].id] is Visibility.WRITE
     assert app_of("Benevity").note
 
     salesforce = factories.revision_of(app_of("Salesforce")).snapshot()
@@ -194,7 +194,7 @@ def test_the_three_apps_of_the_first_two_minutes(seeded: str) -> None:
         (None, finance),
     ]
     ids = {one.name: one.id for one in salesforce.entitlements}
-    first, second = (step.see for step in salesforce.steps)
+    first, second = (step.visibility for step in salesforce.steps)
     assert (first[ids["Region"]], second[ids["Region"]]) == (Visibility.WRITE, Visibility.READ)
     assert (first[ids["Licence"]], second[ids["Licence"]]) == (Visibility.HIDDEN, Visibility.WRITE)
     for app in db.session.scalars(select(App).where(App.name.in_(("Apptio", "Benevity", "Salesforce")))):

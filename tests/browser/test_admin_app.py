@@ -385,7 +385,7 @@ def test_turning_approval_off_in_the_list_asks_first_and_is_done(window):
             page.get_by_role("link", name=name, exact=True).click()
     page.go_back()
     of_the_list.press("Space")
-    question.get_by_role("button", name="PendingApproval approval off", exact=True).press("Enter")
+    question.get_by_role("button", name="Turn approval off", exact=True).press("Enter")
     toast = page.get_by_role("region", name="Notifications")
     expect(toast).to_contain_text(f"{name} no longer needs approval.")
     expect(page).to_have_url(re.compile(r"/admin/apps\?q="))

@@ -19,6 +19,7 @@ from flask_migrate import upgrade
 from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
+from tests import factories
 from tests.chromium import close
 from tests.embedded.helpers import free_port
 from webapp import clock, create_app
@@ -27,7 +28,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Group, Person
-from webapp.operations import apps, entitlements, people
+from webapp.operations import apps, people, rule_steps
 from webapp.passwords import hash_password
 from webapp.workflow.policy import Approver
 
@@ -97,13 +98,11 @@ def large_app(page: Page, cases: Cases) -> None:
         some = db.session.query(Person).filter_by(active=True).order_by(Person.id).limit(10 - groups.count())
         steps = [*(Approver(person=one.id) for one in some), *(Approver(group=one.id) for one in groups)]
         for step in steps:
-            apps.add_step(app, approver=step, actor=actor, now=clock.now())
+            rule_steps.add(app, approver=step, actor=actor, now=clock.now())
         for number, kind in enumerate(kinds, 1):
-            entitlements.create(
-                app, name=f"Field {number}", kind=kind, options=("One", "Two") if kind.startswith("choice") else (),
-                required=number == 1, default=(), help="", requester="hidden", writer=steps[0], actor=actor,
-                now=clock.now(),
-            )  # fmt: skip
+            options = ("One", "Two") if kind.startswith("choice") else ()
+            factories.field(app, name=f"Field {number}", kind=kind, options=options, required=number == 1,
+                            writer=steps[0], actor=actor)  # fmt: skip
         public_id = app.public_id
         outbox.commit()
     page.goto(f"/admin/apps/{public_id}")

@@ -78,7 +78,7 @@ class Long:
             Entitlement("c", f"C{W}", "text", requester=write, default=LONG, help=LONG),
         )
         steps = tuple(
-            StepRule(factories.approver(one), see=dict.fromkeys("abc", write)) for one in (ana, finance, sales)
+            StepRule(factories.approver(one), visibility=dict.fromkeys("abc", write)) for one in (ana, finance, sales)
         )
         rule = Policy(steps=steps, entitlements=fields)
         details = {"category": f"C{W}"[:80], "description": LONG * 2}

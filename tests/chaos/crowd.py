@@ -20,7 +20,7 @@ from webapp import links
 from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Invitation, PolicyRevision, Step
-from webapp.workflow.policy import loads
+from webapp.workflow.policy_codec import loads
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Decision, Invitation, Person, PolicyRevision, Step
 from webapp.operations import expiry
-from webapp.workflow.policy import loads
+from webapp.workflow.policy_codec import loads
 
 EVENTS = ("approve", "deny", "cancel", "expire", "rule", "deactivate")
 ENDS = ("approve", "deny", "cancel", "expire")

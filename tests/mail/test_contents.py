@@ -62,8 +62,8 @@ def two_steps(company: Company, **changes: object) -> Policy:
     """Ana sets the region, then Finance; the cost centre is Finance's alone."""
     rule = Policy(
         steps=(
-            StepRule(factories.approver(company.ana), see={"role": READ, "region": WRITE}),
-            StepRule(factories.approver(company.finance), see={"role": READ, "region": READ, "cost": WRITE}),
+            StepRule(factories.approver(company.ana), visibility={"role": READ, "region": WRITE}),
+            StepRule(factories.approver(company.finance), visibility={"role": READ, "region": READ, "cost": WRITE}),
         ),
         entitlements=(ROLE, REGION, COST),
     )
@@ -327,7 +327,7 @@ def test_an_end_at_a_later_step_tells_nobody_more_than_they_may_see(
     told = OutcomeRule(others=("it-desk@example.com",))
     rule = two_steps(company, outcomes={RequestState.DENIED: told, RequestState.EXPIRED: told})
     first, second = rule.steps
-    rule = rule.with_steps(replace(first, see={**first.see, "cost": WRITE}), second)
+    rule = rule.with_steps(replace(first, visibility={**first.visibility, "cost": WRITE}), second)
     made = factories.request(company.rita, factories.app("Concur", policy=rule), given={"role": ["Sales user"]})
     given = {"region": ["EMEA"], "cost": ["4711"]}
     factories.decide(made, company.ana, comment="Her manager agrees.", given=given)

@@ -71,7 +71,7 @@ def story(company: Company, words: str, drain: Drain, smtp: SmtpServer) -> list[
     """A request whose every text is `words`, asked and denied; its mails."""
     note = Entitlement("note", one_line(words)[:80], "text", requester=Visibility.WRITE)
     rule = Policy(
-        steps=(StepRule(factories.approver(company.finance), see={"note": Visibility.READ}),),
+        steps=(StepRule(factories.approver(company.finance), visibility={"note": Visibility.READ}),),
         entitlements=(note,),
         outcomes={RequestState.DENIED: OutcomeRule(approvers=True, others=("it@example.com",), words=words)},
     )

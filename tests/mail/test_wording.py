@@ -33,8 +33,8 @@ NAMES = {ADAM: "Adam Weiss", RITA: "Rita Lindqvist", ANA: "Ana Moreau", BEN: "Be
 READ, WRITE = Visibility.READ, Visibility.WRITE
 POLICY = Policy(
     steps=(
-        StepRule(Approver(person=ANA), see={"role": READ, "region": WRITE}),
-        StepRule(Approver(group=1), see={"role": READ, "region": WRITE, "cost": WRITE}),
+        StepRule(Approver(person=ANA), visibility={"role": READ, "region": WRITE}),
+        StepRule(Approver(group=1), visibility={"role": READ, "region": WRITE, "cost": WRITE}),
     ),
     entitlements=(
         Entitlement("role", "Role", "choice", ("Sales user", "Sales admin"), requester=WRITE),

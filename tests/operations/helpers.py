@@ -27,7 +27,9 @@ WRITE, READ, HIDDEN = Visibility.WRITE, Visibility.READ, Visibility.HIDDEN
 
 def policy(*approvers: Person | Group, see: dict[int, dict[str, Visibility]] | None = None, **changes: Any) -> Policy:
     """A rule with these approvers; `see` maps a step's position to what it may do with which field."""
-    steps = tuple(StepRule(approver(one), see=(see or {}).get(position, {})) for position, one in enumerate(approvers))
+    steps = tuple(
+        StepRule(approver(one), visibility=(see or {}).get(position, {})) for position, one in enumerate(approvers)
+    )
     return Policy(steps=steps, **changes)
 
 

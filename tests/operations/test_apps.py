@@ -13,9 +13,10 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, PolicyRevision
-from webapp.operations import apps
+from webapp.operations import apps, rule_steps
 from webapp.operations.errors import Conflict, Invalid
-from webapp.workflow.policy import Approver, Policy, StepRule, digest
+from webapp.workflow.policy import Approver, Policy, StepRule
+from webapp.workflow.policy_codec import digest
 
 
 def revisions(app: App) -> list[PolicyRevision]:
@@ -41,7 +42,7 @@ def test_each_saved_rule_is_a_new_revision_and_the_old_ones_stay(company: Compan
     lines = len(events())
     choose("write")
     apps.change_policy(app, actor=company.adam, now=clock.now(), days=5)
-    apps.set_steps(app, steps=[StepRule(Approver(group=company.finance.id))], actor=company.adam, now=clock.now())
+    apps.change_policy(app, steps=(StepRule(Approver(group=company.finance.id)),), actor=company.adam, now=clock.now())
     outbox.commit()
     found = revisions(app)
     assert [one.number for one in found] == [1, 2, 3]
@@ -120,8 +121,8 @@ def test_a_toggle_that_changes_nothing_records_nothing(company: Company) -> None
 
 def test_the_last_step_of_a_requestable_app_stays(company: Company) -> None:
     app = factories.app("Salesforce", company.ana)
-    with pytest.raises(Conflict, match="PendingApproval off Requestable"):
-        apps.set_steps(app, steps=[], actor=company.adam, now=clock.now())
+    with pytest.raises(Conflict, match="Turn off Requestable"):
+        rule_steps.remove(app, factories.step_id(app, company.ana), actor=company.adam, now=clock.now())
     db.session.rollback()
 
 

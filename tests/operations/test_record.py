@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from tests import factories
-from tests.factories import Company, approver, case_of
+from tests.factories import Company, approver, case_of, step_id
 from tests.operations.helpers import events
 from tests.views import stage
 from webapp import clock
@@ -35,6 +35,7 @@ from webapp.operations import (
     people,
     requests,
     returns,
+    rule_steps,
     step_in,
 )
 from webapp.record.events import EventKind
@@ -80,7 +81,7 @@ def changes_of_an_app(of: Company) -> None:
     with line("app.changed", of.adam, app=made):
         icons.choose(made, "key", actor=of.adam, now=now())
     with line("policy.saved", of.adam, app=made):
-        apps.order_steps(made, order=[approver(of.ben), approver(of.ana)], actor=of.adam, now=now())
+        rule_steps.order(made, [step_id(made, of.ben), step_id(made, of.ana)], actor=of.adam, now=now())
     field: dict[str, Any] = {"name": "Seat", "options": (), "required": False, "default": (), "help": "",
                              "requester": "write", "actor": of.adam}  # fmt: skip
     with line("field.created", of.adam, app=made):

@@ -33,7 +33,8 @@ from webapp.operations.errors import Conflict, Invalid
 from webapp.text import sha256
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import BadValues, NobodyCanDecide
-from webapp.workflow.policy import MESSAGE_LIMIT, SCHEMA, Policy, digest
+from webapp.workflow.policy import MESSAGE_LIMIT, Policy
+from webapp.workflow.policy_codec import FORM, digest, dumps
 from webapp.workflow.states import Verdict, Visibility
 
 
@@ -223,7 +224,7 @@ def test_a_request_keeps_the_rule_it_started_under(company: Company) -> None:
     app = factories.app("Salesforce", company.ana)
     made = factories.request(company.rita, app)
     choose("write")
-    apps.set_steps(app, steps=policy(company.otto).steps, actor=company.adam, now=clock.now())
+    apps.change_policy(app, steps=policy(company.otto).steps, actor=company.adam, now=clock.now())
     outbox.commit()
     assert asked(made) == {"ana": 1}
     assert asked(factories.request(company.chloe, app)) == {"otto": 1}
@@ -254,10 +255,10 @@ def test_adding_gives_the_app_at_once_with_its_defaults_and_a_mail(company: Comp
 
 def test_a_rule_of_old_that_adds_less_than_it_requires_adds_nothing(company: Company) -> None:
     app = factories.app("Apptio", policy=Policy(approval_required=False))
-    body = Policy(approval_required=False, entitlements=(ROLE,)).dumps()  # no way to save one any more
+    body = dumps(Policy(approval_required=False, entitlements=(ROLE,)))  # no way to save one any more
     choose("write")
     older = PolicyRevision(
-        app_id=app.id, number=2, schema=SCHEMA, body=body, hash=digest(body), created_by_id=None, created_at=clock.now()
+        app_id=app.id, number=2, schema=FORM, body=body, hash=digest(body), created_by_id=None, created_at=clock.now()
     )
     db.session.add(older)
     db.session.flush()

@@ -26,7 +26,7 @@ HIDDEN, READ, WRITE = Visibility.HIDDEN, Visibility.READ, Visibility.WRITE
 def rule(*approvers: Person | Group, see: tuple[dict[str, Visibility], ...] = (), **changes: Any) -> Policy:
     """A rule with these approvers; `see` says for each step what it may do with which field."""
     steps = tuple(
-        StepRule(factories.approver(one), see=see[position] if position < len(see) else {})
+        StepRule(factories.approver(one), visibility=see[position] if position < len(see) else {})
         for position, one in enumerate(approvers)
     )
     return Policy(steps=steps, **changes)

@@ -14,7 +14,7 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.operations import apps, entitlements, people
+from webapp.operations import apps, entitlements, people, rule_steps
 from webapp.record import audit, sentences
 from webapp.record import events as events_module
 from webapp.record.events import EventKind
@@ -101,7 +101,7 @@ def test_changes_are_told_with_the_names_of_people_and_groups(admin, ana, adam, 
     app = factories.app("Figma", ana, owner=ana)
     choose("write")
     app = db.session.merge(app)
-    apps.set_steps(app, steps=[StepRule(factories.approver(company.finance))], actor=adam, now=clock.now())
+    apps.change_policy(app, steps=(StepRule(factories.approver(company.finance)),), actor=adam, now=clock.now())
     apps.set_owner(app, owner=factories.approver(company.finance), actor=adam, now=clock.now())
     apps.set_audience(app, groups=[company.finance.id], actor=adam, now=clock.now())
     people.set_admin(db.session.merge(ana), is_admin=True, actor=adam, now=clock.now())
@@ -117,7 +117,7 @@ def test_changes_are_told_with_the_names_of_people_and_groups(admin, ana, adam, 
 def test_what_a_step_sees_is_told_by_field_and_approver(admin, ana, ben, adam):
     fields = tuple(Entitlement(id, name, "text") for id, name in (("region", "Region"), ("seat", "Seat")))
     see = {"region": Visibility.READ, "seat": Visibility.WRITE}
-    first = StepRule(factories.approver(ana), see=see)
+    first = StepRule(factories.approver(ana), visibility=see)
     second = StepRule(factories.approver(ben))
     app = factories.app("Salesforce", policy=Policy(steps=(first, second), entitlements=fields))
 
@@ -128,7 +128,7 @@ def test_what_a_step_sees_is_told_by_field_and_approver(admin, ana, ben, adam):
         return table(admin.get("/admin/audit.csv", buffered=True))[0]
 
     # As many fields as before are seen, and as many set.
-    swapped = replace(first, see={"region": Visibility.WRITE, "seat": Visibility.READ})
+    swapped = replace(first, visibility={"region": Visibility.WRITE, "seat": Visibility.READ})
     row = saved(steps=(swapped, second))
     assert row["What happened"] == "Adam Weiss changed the field access of Salesforce."
     page = plain(admin.get("/admin/audit"))
@@ -147,7 +147,7 @@ def test_what_a_step_sees_is_told_by_field_and_approver(admin, ana, ben, adam):
 def test_who_is_asked_twice_is_told_where_it_began(admin, ben, adam, company):
     app = factories.app("Salesforce", company.finance)
     choose("write")
-    apps.add_step(db.session.merge(app), approver=factories.approver(ben), actor=db.session.merge(adam),
+    rule_steps.add(db.session.merge(app), approver=factories.approver(ben), actor=db.session.merge(adam),
                   now=clock.now())  # fmt: skip
     outbox.commit()
     page = plain(admin.get("/admin/audit"))

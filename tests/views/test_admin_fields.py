@@ -75,7 +75,7 @@ def test_a_field_is_made_with_its_choices_and_the_requester_sets_it(admin, app_,
     assert answer.status_code == (200 if htmx else 303)
     (one,) = policy_of(app_).entitlements
     assert (one.name, one.kind, one.options, one.default) == ("Licence", "choice", ("Standard", "Developer"), None)
-    assert one.requester is Visibility.WRITE and policy_of(app_).steps[0].see == {}
+    assert one.requester is Visibility.WRITE and policy_of(app_).steps[0].visibility == {}
     if htmx:
         page = flat(answer)
         assert is_fragment(answer) and "Saved" in page and 'id="set-matrix" hx-swap-oob="true"' in page
@@ -175,7 +175,7 @@ def test_the_default_is_chosen_from_the_choices_commas_and_all(admin, app_):
 
 
 def see(admin, app, who, key):
-    cell = f"person:{who.public_id}-{key}"
+    cell = f"{factories.step_id(app, who)}-{key}"
     data = {f"was-{cell}": "hidden", f"see-{cell}": "write"}
     assert admin.post(f"/admin/apps/{app.public_id}/visibility", data).status_code == 303
 
@@ -222,7 +222,7 @@ def test_an_archived_field_is_asked_of_nobody_and_can_be_restored(admin, app_, a
     other = made(admin, app_, name="Role")
     assert admin.post(f"{url(app_)}/{key}/archive").status_code == 303
     assert [one.id for one in policy_of(app_).entitlements] == [other]
-    assert policy_of(app_).steps[0].see == {}
+    assert policy_of(app_).steps[0].visibility == {}
     assert "Restore Licence" in words(admin.get(f"/admin/apps/{app_.public_id}"))
     again = admin.post(f"{url(app_)}/{key}/archive", htmx=True)
     assert again.status_code == 409 and "Someone else has archived this field." in words(again)

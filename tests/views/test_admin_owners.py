@@ -219,7 +219,7 @@ def test_nobody_changes_the_rules_of_an_app_they_have_asked_for(owner, hers, olg
         "/audience": {"audience": f"group:{factories.group('Legal').public_id}", "was": '{"audience": []}'},
         "/note": {"note": "For us.", "was": '{"note": ""}'},
         "/steps/new": {"step": f"person:{adam.public_id}"},
-        f"/steps/person:{ana.public_id}/time-limit": {"days": "9"},
+        f"/steps/{factories.step_id(hers, ana)}/time-limit": {"days": "9"},
         "/time-limit": {"days": "9", "was": '{"days": "3"}'},
         "/fields": {"name": "Role", "kind": "text"},
     }

@@ -15,7 +15,6 @@ from webapp.operations import apps as operations
 from webapp.operations import entitlements
 from webapp.workflow import state_machine
 from webapp.workflow.errors import ReasonMissing, SelfApproval, Settled
-from webapp.workflow.policy import Approver
 from webapp.workflow.state_machine import approve_remaining_steps
 from webapp.workflow.states import RequestState, StepState, Verdict
 
@@ -63,11 +62,8 @@ def test_who_was_asked_in_the_list_is_led_back_to_it(admin, app_, rita):
 
 def field(app, adam, **changes):
     choose("write")
-    settings = {"name": "Role", "kind": "text", "options": [], "default": [], "help": "", "requester": "hidden"}
-    made = entitlements.create(
-        db.session.get_one(App, app.id), **(settings | {"required": True} | changes),
-        actor=db.session.merge(adam), now=clock.now(),
-    )  # fmt: skip
+    settings = {"name": "Role", "required": True} | changes
+    made = factories.field(db.session.get_one(App, app.id), actor=db.session.merge(adam), **settings)
     outbox.commit()
     return made
 
@@ -75,7 +71,7 @@ def field(app, adam, **changes):
 @pytest.mark.parametrize("pending", [False, True])
 @pytest.mark.parametrize("htmx", [False, True])
 def test_approval_stays_on_while_add_would_leave_out_what_is_required(admin, app_, adam, rita, ana, htmx, pending):
-    role = field(app_, adam, writer=Approver(ana.id))
+    role = field(app_, adam, writer=ana)
     if pending:
         factories.request(rita, now(app_))
     for answer in (off(admin, app_, htmx), off(admin, app_, htmx, pending="finish")):
@@ -94,14 +90,14 @@ def test_approval_stays_on_while_add_would_leave_out_what_is_required(admin, app
 
 
 def test_the_list_says_why_approval_stays_on(admin, app_, adam, ana):
-    field(app_, adam, writer=Approver(ana.id))
+    field(app_, adam, writer=ana)
     answer = off(admin, app_, htmx=True, back="/admin/apps")
     assert answer.status_code == 422 and "Add a default or make it optional." in flat(answer)
 
 
 @pytest.mark.parametrize("what", ["approval-required", "archive"])
 def test_requests_without_what_is_required_are_not_approved_past_the_steps(admin, app_, adam, rita, otto, ana, what):
-    role = field(app_, adam, writer=Approver(ana.id))
+    role = field(app_, adam, writer=ana)
     asked = [factories.request(one, now(app_)) for one in (rita, otto)]
     # The rule of today asks for less, that of the requests does not.
     choose("write")

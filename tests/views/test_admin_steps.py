@@ -7,11 +7,12 @@ import re
 import pytest
 
 from tests import factories
+from tests.factories import step_id
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.operations import entitlements, people
+from webapp.operations import people
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import Visibility
 
@@ -45,9 +46,7 @@ def approvers(app):
 def field(app, actor, **changes):
     """A field of the app, made as its page makes it."""
     choose("write")
-    values = {"name": "Licence", "kind": "text", "options": (), "required": False, "default": (), "help": "",
-              "requester": "hidden"} | changes  # fmt: skip
-    made = entitlements.create(db.session.merge(app), **values, actor=actor, now=clock.now())
+    made = factories.field(db.session.merge(app), actor=actor, **changes)
     outbox.commit()
     return made.public_id
 
@@ -75,24 +74,25 @@ def test_the_same_approver_stands_in_one_step_only(admin, app_, ana):
 def test_a_step_needs_somebody_from_the_list(admin, app_, ana, step):
     answer = admin.post(f"{url(app_)}/steps/new", {"step": step})
     assert answer.status_code == 422 and "Choose" in words(answer)
-    answer = admin.post(f"{url(app_)}/steps/{value(ana)}/approver", {"approver": step}, htmx=True)
+    answer = admin.post(f"{url(app_)}/steps/{step_id(app_, ana)}/approver", {"approver": step}, htmx=True)
     assert answer.status_code == 422 and "Choose" in words(answer)
     assert len(approvers(app_)) == 2
 
 
 def test_a_step_gets_another_approver_and_keeps_the_rest(admin, app_, adam, ana, ben, company):
-    licence = field(app_, adam, writer=Approver(ana.id))
-    admin.post(f"{url(app_)}/steps/{value(ana)}/time-limit", {"days": "7"})
-    where = f"{url(app_)}/steps/{value(ana)}/approver"
+    licence = field(app_, adam, writer=ana)
+    admin.post(f"{url(app_)}/steps/{step_id(app_, ana)}/time-limit", {"days": "7"})
+    where = f"{url(app_)}/steps/{step_id(app_, ana)}/approver"
     taken = admin.post(where, {"approver": value(company.finance)}, htmx=True)
     assert taken.status_code == 422 and "This approver is already in another step." in words(taken)
     answer = admin.post(where, {"approver": value(ben)}, htmx=True)
     assert answer.status_code == 200 and "Saved" in words(answer)
     first = policy_of(app_).steps[0]
-    assert (first.approver, first.days, first.see) == (Approver(ben.id), 7, {licence: WRITE})
+    assert (first.approver, first.days, first.visibility) == (Approver(ben.id), 7, {licence: WRITE})
     assert events("policy.saved")[-1]["steps"][0] == {"person": ben.id, "group": None}
-    again = admin.post(where, {"approver": value(ben)}, htmx=True)
-    assert again.status_code == 409 and "Someone else has removed this step." in words(again)
+    assert step_id(app_, ben) == first.id
+    gone = admin.post(f"{url(app_)}/steps/{value(ana)}/approver", {"approver": value(ana)}, htmx=True)
+    assert gone.status_code == 409 and "Someone else has removed this step." in words(gone)
 
 
 def test_an_eleventh_step_is_refused(admin, company):
@@ -108,14 +108,17 @@ def test_steps_move_by_the_buttons_which_post_the_whole_order(admin, app_, ana, 
     page = flat(admin.get(url(app_)))
     form = page[: page.index('aria-label="Move Finance up"')]
     order = re.findall(r'name="order" value="([^"]*)"', form)[-1]
-    assert order == f"{value(company.finance)} {value(ana)}"
-    answer = admin.post(f"{url(app_)}/steps/order", {"order": order, "moved": value(company.finance)}, htmx=True)
+    assert order == f"{step_id(app_, company.finance)} {step_id(app_, ana)}"
+    answer = admin.post(
+        f"{url(app_)}/steps/order", {"order": order, "moved": step_id(app_, company.finance)}, htmx=True
+    )
     assert answer.status_code == 200 and is_fragment(answer)
     assert approvers(app_) == [Approver(group=company.finance.id), Approver(ana.id)]
 
 
 def test_an_order_that_does_not_fit_the_steps_is_a_conflict(admin, app_, ana, ben):
-    for order in ("", value(ana), f"{value(ana)} {value(ana)}", f"{value(ana)} {value(ben)}"):
+    first = step_id(app_, ana)
+    for order in ("", first, f"{first} {first}", f"{first} {value(ben)}"):
         answer = admin.post(f"{url(app_)}/steps/order", {"order": order}, htmx=True)
         assert answer.status_code == 409
         assert "Someone else " in words(answer)
@@ -123,7 +126,7 @@ def test_an_order_that_does_not_fit_the_steps_is_a_conflict(admin, app_, ana, be
 
 
 def test_a_step_is_removed_and_a_second_time_is_a_conflict(admin, app_, ana, company):
-    where = f"{url(app_)}/steps/{value(company.finance)}/removal"
+    where = f"{url(app_)}/steps/{step_id(app_, company.finance)}/removal"
     assert admin.post(where).status_code == 303
     assert approvers(app_) == [Approver(ana.id)]
     again = admin.post(where, htmx=True)
@@ -132,12 +135,12 @@ def test_a_step_is_removed_and_a_second_time_is_a_conflict(admin, app_, ana, com
 
 def test_the_last_step_of_a_requestable_app_cannot_be_removed(admin, ana):
     app = factories.app("Benevity", ana)
-    answer = admin.post(f"{url(app)}/steps/{value(ana)}/removal")
+    answer = admin.post(f"{url(app)}/steps/{step_id(app, ana)}/removal")
     assert answer.status_code == 409 and "is requestable and needs an approver" in words(answer)
 
 
 def test_a_step_has_a_time_limit_of_its_own_or_the_apps(admin, app_, ana):
-    where = f"{url(app_)}/steps/{value(ana)}/time-limit"
+    where = f"{url(app_)}/steps/{step_id(app_, ana)}/time-limit"
     assert admin.post(where, {"days": "7"}).status_code == 303
     assert [step.days for step in policy_of(app_).steps] == [7, None]
     assert admin.post(where, {"days": ""}, htmx=True).status_code == 200
@@ -146,7 +149,7 @@ def test_a_step_has_a_time_limit_of_its_own_or_the_apps(admin, app_, ana):
 
 @pytest.mark.parametrize("days", ["0", "91", "two", "-1", "1.5"])
 def test_a_wrong_time_limit_stays_in_its_field_with_a_sentence(admin, app_, ana, days):
-    answer = admin.post(f"{url(app_)}/steps/{value(ana)}/time-limit", {"days": days}, htmx=True)
+    answer = admin.post(f"{url(app_)}/steps/{step_id(app_, ana)}/time-limit", {"days": days}, htmx=True)
     assert answer.status_code == 422
     assert "Enter a number from 1 to 90, or leave it empty for 3 days." in words(answer)
     assert f'value="{days}"' in words(answer)
@@ -170,7 +173,7 @@ def test_the_steps_say_who_is_in_a_group_and_who_is_gone(admin, app_, ana, adam)
     assert "Group of 2: Ben Okafor, Chloe Tan" in page
     assert "This group is empty: the owner decides" in page
     assert "Deactivated: the owner decides" in page
-    assert admin.post(f"{url(app_)}/steps/{value(ana)}/removal").status_code == 303
+    assert admin.post(f"{url(app_)}/steps/{step_id(app_, ana)}/removal").status_code == 303
 
 
 def test_an_admin_with_an_open_request_cannot_change_the_rules(admin, app_, adam, ben):
@@ -191,25 +194,25 @@ def test_an_admin_with_an_open_request_cannot_change_the_rules(admin, app_, adam
 
 def test_each_step_sees_and_sets_what_the_matrix_says(admin, app_, adam, ana, company):
     licence = field(app_, adam)
-    key = f"{value(ana)}-{licence}"
+    key = f"{step_id(app_, ana)}-{licence}"
     page = flat(admin.get(url(app_)))
     assert "Licence for Ana Moreau" in page and "Licence for Finance" in page
     answer = admin.post(f"{url(app_)}/visibility", {f"was-{key}": "hidden", f"see-{key}": "write"}, htmx=True)
     assert answer.status_code == 200 and is_fragment(answer) and "Saved" in words(answer)
-    assert [step.see.get(licence, HIDDEN) for step in policy_of(app_).steps] == [WRITE, HIDDEN]
-    other = f"{value(company.finance)}-{licence}"
+    assert [step.visibility.get(licence, HIDDEN) for step in policy_of(app_).steps] == [WRITE, HIDDEN]
+    other = f"{step_id(app_, company.finance)}-{licence}"
     data = {f"was-{key}": "write", f"see-{key}": "write", f"was-{other}": "hidden", f"see-{other}": "read"}
     assert admin.post(f"{url(app_)}/visibility", data).status_code == 303
-    assert [step.see.get(licence, HIDDEN) for step in policy_of(app_).steps] == [WRITE, READ]
+    assert [step.visibility.get(licence, HIDDEN) for step in policy_of(app_).steps] == [WRITE, READ]
 
 
 def test_only_a_cell_that_somebody_else_changed_is_a_conflict(admin, app_, adam, ana, company):
     licence = field(app_, adam)
-    mine, theirs = f"{value(ana)}-{licence}", f"{value(company.finance)}-{licence}"
+    mine, theirs = f"{step_id(app_, ana)}-{licence}", f"{step_id(app_, company.finance)}-{licence}"
     admin.post(f"{url(app_)}/visibility", {f"was-{theirs}": "hidden", f"see-{theirs}": "write"})
     stale = {f"was-{theirs}": "hidden", f"see-{theirs}": "hidden", f"was-{mine}": "hidden", f"see-{mine}": "read"}
     assert admin.post(f"{url(app_)}/visibility", stale).status_code == 303
-    assert [step.see.get(licence) for step in policy_of(app_).steps] == [READ, WRITE]
+    assert [step.visibility.get(licence) for step in policy_of(app_).steps] == [READ, WRITE]
     clash = {f"was-{theirs}": "hidden", f"see-{theirs}": "read"}
     answer = admin.post(f"{url(app_)}/visibility", clash, htmx=True)
     assert answer.status_code == 409 and "Someone else changed this. The current value is shown." in words(answer)
@@ -217,19 +220,19 @@ def test_only_a_cell_that_somebody_else_changed_is_a_conflict(admin, app_, adam,
 
 @pytest.mark.parametrize("word", ["", "everything"])
 def test_a_cell_is_hidden_read_or_write(admin, app_, adam, ana, word):
-    key = f"{value(ana)}-{field(app_, adam)}"
+    key = f"{step_id(app_, ana)}-{field(app_, adam)}"
     answer = admin.post(f"{url(app_)}/visibility", {f"was-{key}": "hidden", f"see-{key}": word}, htmx=True)
     assert answer.status_code == 422 and "Choose Hidden, View or Edit." in words(answer)
 
 
 def test_a_required_field_keeps_somebody_who_may_write_it(admin, app_, adam, ana):
-    licence = field(app_, adam, required=True, writer=Approver(ana.id))
-    key = f"{value(ana)}-{licence}"
+    licence = field(app_, adam, required=True, writer=ana)
+    key = f"{step_id(app_, ana)}-{licence}"
     answer = admin.post(f"{url(app_)}/visibility", {f"was-{key}": "write", f"see-{key}": "read"}, htmx=True)
     assert answer.status_code == 422
     assert "Licence is required but no one can edit it. Give the requester or a step Edit access." in words(answer)
-    assert policy_of(app_).steps[0].see[licence] is WRITE
-    gone = admin.post(f"{url(app_)}/steps/{value(ana)}/removal", htmx=True)
+    assert policy_of(app_).steps[0].visibility[licence] is WRITE
+    gone = admin.post(f"{url(app_)}/steps/{step_id(app_, ana)}/removal", htmx=True)
     assert gone.status_code == 422 and "Licence is required but no one can edit it." in words(gone)
 
 
@@ -240,13 +243,13 @@ def test_nothing_is_changed_by_looking(admin, app_, where):
 
 def test_the_requester_is_a_column_of_the_matrix(admin, app_, adam, ana):
     licence = field(app_, adam)
-    key, other = f"requester-{licence}", f"{value(ana)}-{licence}"
+    key, other = f"requester-{licence}", f"{step_id(app_, ana)}-{licence}"
     assert "Licence for the requester" in flat(admin.get(url(app_)))
     # Without JavaScript several cells are saved at once.
     data = {f"was-{key}": "hidden", f"see-{key}": "write", f"was-{other}": "hidden", f"see-{other}": "read"}
     assert admin.post(f"{url(app_)}/visibility", data).status_code == 303
     policy = policy_of(app_)
-    assert (policy.entitlements[0].requester, policy.steps[0].see) == (WRITE, {licence: READ})
+    assert (policy.entitlements[0].requester, policy.steps[0].visibility) == (WRITE, {licence: READ})
     line = events("field.changed")[-1]
     assert (line["before"]["requester"], line["after"]["requester"]) == ("hidden", "write")
     before = factories.rows("policy_revisions")

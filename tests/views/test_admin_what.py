@@ -13,7 +13,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import EntitlementField
-from webapp.operations import apps, entitlements, people
+from webapp.operations import apps, people
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility
 
@@ -117,7 +117,7 @@ def test_the_rules_of_another_app_are_taken_over(admin, app_, ana, ben, adam, co
                     assurance=Assurance.SIGN_IN, comment_required=True)  # fmt: skip
     policy = replace(policy, outcomes={**policy.outcomes, RequestState.APPROVED: outcome})
     source = factories.app("Jira", policy=policy)
-    kept = made(app_, adam, writer=Approver(ana.id))
+    kept = made(app_, adam, writer=ana)
     answer = admin.post(f"/admin/apps/{app_.public_id}/rules", {"source": source.public_id})
     assert answer.status_code == 303
     after = policy_of(app_)
@@ -125,7 +125,7 @@ def test_the_rules_of_another_app_are_taken_over(admin, app_, ana, ben, adam, co
     assert (after.days, after.assurance, after.comment_required) == (9, Assurance.SIGN_IN, True)
     assert after.outcomes[RequestState.APPROVED] == outcome
     # The app keeps its own fields, and Ana what she could set.
-    assert [one.id for one in after.entitlements] == [kept] and after.steps[1].see == {kept: Visibility.WRITE}
+    assert [one.id for one in after.entitlements] == [kept] and after.steps[1].visibility == {kept: Visibility.WRITE}
     assert events("policy.copied")[-1]["source"] == source.id
 
 
@@ -138,10 +138,7 @@ def test_copied_steps_that_ask_somebody_twice_are_in_the_record(admin, app_, ben
 
 def made(app, actor, name="Licence", writer=None):
     choose("write")
-    row = entitlements.create(
-        db.session.merge(app), name=name, kind="text", options=(), required=False, default=(), help="",
-        requester="hidden", writer=writer, actor=actor, now=clock.now(),
-    )  # fmt: skip
+    row = factories.field(db.session.merge(app), name=name, writer=writer, actor=actor)
     outbox.commit()
     return row.public_id
 
@@ -154,7 +151,7 @@ def test_fields_are_copied_only_when_asked_for(admin, app_, ana, adam):
     assert answer.status_code == 200 and "HX-Redirect" in answer.headers
     (one,) = policy_of(app_).entitlements
     assert one.name == "Seat" and one.id not in (theirs, own)
-    assert policy_of(app_).steps[0].see == {one.id: Visibility.WRITE}
+    assert policy_of(app_).steps[0].visibility == {one.id: Visibility.WRITE}
     rows = db.session.scalars(select(EntitlementField).where(EntitlementField.app_id == app_.id)).all()
     assert {row.name: row.archived_at is None for row in rows} == {"Licence": False, "Seat": True}
     assert policy_of(source).entitlements[0].id == theirs

@@ -326,5 +326,5 @@ KINDS = {
 
 
 def _seen(page: AppPage, field: Entitlement) -> bool:
-    words = [field.requester, *(rule.see.get(field.id, Visibility.HIDDEN) for rule in page.row.policy.steps)]
+    words = [field.requester, *(rule.visibility.get(field.id, Visibility.HIDDEN) for rule in page.row.policy.steps)]
     return any(word is not Visibility.HIDDEN for word in words)

@@ -23,7 +23,7 @@ from webapp.queries.rules import Members
 from webapp.text import clean, one_line
 from webapp.web.assets import APP_ICONS
 from webapp.wording import count
-from webapp.workflow.policy import DAYS_LIMIT, Approver, OutcomeRule
+from webapp.workflow.policy import DAYS_LIMIT, Approver, OutcomeRule, StepRule
 from webapp.workflow.states import Assurance, RequestState
 
 Values = dict[str, Any]
@@ -44,12 +44,11 @@ class AppPage:
     outside: frozenset[str] = frozenset()  # addresses of outcomes outside of the allowed domains, which get no email
     domains: tuple[str, ...] = ()  # domains that an admin has allowed, besides those of people
 
-    def step(self, value: str) -> Approver:
-        """The approver of the step that a form's value stands for. Raises Conflict."""
-        found = next((one for one in self.steps if one is not None and one.value == value), None)
-        if found is None:
-            raise Conflict("Someone else has removed this step. Reload the page.")
-        return found.approver
+    @property
+    def named_steps(self) -> list[tuple[StepRule, Principal]]:
+        """Each step of the rule with its approver."""
+        pairs = zip(self.row.policy.steps, self.steps, strict=True)
+        return [(rule, approver) for rule, approver in pairs if approver is not None]
 
 
 @dataclass(slots=True)

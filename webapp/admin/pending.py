@@ -92,7 +92,7 @@ def restore_app(public_id: str) -> AnyResponse:
     commit()
     return go(
         url_for("admin.app", public_id=public_id),
-        f"{app.name} restored. PendingApproval on Requestable to show it in the catalog.",
+        f"{app.name} restored. Turn on Requestable to show it in the catalog.",
     )
 
 

@@ -106,7 +106,7 @@ def _step(policy: Policy, at: int, step: Principal, who: Deciders, found: Found)
     days = policy.days_for(at)
     until = times().due_short(times().now + timedelta(days=days))
     lines = [f"Due {until}" if at == 0 else f"{count(days, 'day')} more"]
-    sets = [one.name for one in policy.entitlements if policy.steps[at].see.get(one.id) is Visibility.WRITE]
+    sets = [one.name for one in policy.entitlements if policy.steps[at].visibility.get(one.id) is Visibility.WRITE]
     if sets:
         lines.append(f"Sets {', '.join(sets)}")
     names = _names(who, found)

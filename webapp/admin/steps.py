@@ -5,14 +5,13 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
 from webapp.models import App
-from webapp.operations import apps as operations
-from webapp.operations import entitlements
+from webapp.operations import entitlements, rule_steps
 from webapp.operations.errors import Invalid
 from webapp.text import one_line
 from webapp.web.reauth import require_recent_password
 from webapp.web.signin import me, owners_of_app
 from webapp.wording import count
-from webapp.workflow.policy import DAYS_LIMIT, Approver
+from webapp.workflow.policy import DAYS_LIMIT
 from webapp.workflow.states import Visibility
 
 from .apps import change
@@ -27,59 +26,58 @@ def add_step(public_id: str) -> AnyResponse:
     """Add a step at the end."""
     value = request.form.get("step", "")
 
-    def act(app: App, page: AppPage) -> None:
+    def act(app: App, page: AppPage) -> str:
         approver = approver_of(value, field="step")
         if approver is None:
             raise Invalid(step="Choose a person or group.")
-        operations.add_step(app, approver=approver, actor=me(), now=clock.now())
+        return rule_steps.add(app, approver=approver, actor=me(), now=clock.now())
 
-    return change("steps", public_id, act, at="step", item=value)
+    return change("steps", public_id, act, at="step", item="")
 
 
 @bp.post("/apps/<public_id>/steps/order")
 @owners_of_app
 @require_recent_password
 def order_steps(public_id: str) -> AnyResponse:
-    """Set the order: the values of all steps, separated by spaces. Up and Down send it, too."""
+    """Set the order: the ids of all steps, separated by spaces. Up and Down send it, too."""
     order = request.form.get("order", "").split()[:50]
 
     def act(app: App, page: AppPage) -> None:
-        operations.order_steps(app, order=[page.step(one) for one in order], actor=me(), now=clock.now())
+        rule_steps.order(app, order, actor=me(), now=clock.now())
 
     return change("steps", public_id, act, item=request.form.get("moved", "") or "order")
 
 
-@bp.post("/apps/<public_id>/steps/<value>/approver")
+@bp.post("/apps/<public_id>/steps/<step_id>/approver")
 @owners_of_app
 @require_recent_password
-def change_approver(public_id: str, value: str) -> AnyResponse:
+def change_approver(public_id: str, step_id: str) -> AnyResponse:
     """Set another approver for this step."""
     given = request.form.get("approver", "")
 
-    def act(app: App, page: AppPage) -> str:
+    def act(app: App, page: AppPage) -> None:
         to = approver_of(given, field="approver")
         if to is None:
             raise Invalid(approver="Choose a person or group.")
-        operations.change_approver(app, approver=page.step(value), to=to, actor=me(), now=clock.now())
-        return given
+        rule_steps.change_approver(app, step_id, to=to, actor=me(), now=clock.now())
 
-    return change("steps", public_id, act, at="approver", item=value)
+    return change("steps", public_id, act, at="approver", item=step_id)
 
 
-@bp.post("/apps/<public_id>/steps/<value>/removal")
+@bp.post("/apps/<public_id>/steps/<step_id>/removal")
 @owners_of_app
 @require_recent_password
-def remove_step(public_id: str, value: str) -> AnyResponse:
+def remove_step(public_id: str, step_id: str) -> AnyResponse:
     def act(app: App, page: AppPage) -> None:
-        operations.remove_step(app, approver=page.step(value), actor=me(), now=clock.now())
+        rule_steps.remove(app, step_id, actor=me(), now=clock.now())
 
-    return change("steps", public_id, act, item=value)
+    return change("steps", public_id, act, item=step_id)
 
 
-@bp.post("/apps/<public_id>/steps/<value>/time-limit")
+@bp.post("/apps/<public_id>/steps/<step_id>/time-limit")
 @owners_of_app
 @require_recent_password
-def step_time_limit(public_id: str, value: str) -> AnyResponse:
+def step_time_limit(public_id: str, step_id: str) -> AnyResponse:
     """Set the step's own time limit in days; empty: the limit of the app."""
     given = one_line(request.form.get("days", ""))
 
@@ -88,9 +86,9 @@ def step_time_limit(public_id: str, value: str) -> AnyResponse:
             default = count(page.row.policy.days, "day")
             raise Invalid(days=f"Enter a number from 1 to {DAYS_LIMIT}, or leave it empty for {default}.")
         days = int(given) if given else None
-        operations.set_step_days(app, approver=page.step(value), days=days, actor=me(), now=clock.now())
+        rule_steps.set_days(app, step_id, days=days, actor=me(), now=clock.now())
 
-    return change("steps", public_id, act, at="days", item=value)
+    return change("steps", public_id, act, at="days", item=step_id)
 
 
 @bp.post("/apps/<public_id>/visibility")
@@ -105,7 +103,7 @@ def see_fields(public_id: str) -> AnyResponse:
     changed = [key for key, word in wanted.items() if word != request.form.get(f"was-{key.removeprefix('see-')}", "")]
 
     def act(app: App, page: AppPage) -> None:
-        steps: dict[tuple[Approver, str], entitlements.Change] = {}
+        steps: dict[tuple[str, str], entitlements.Change] = {}
         requester: dict[str, entitlements.Change] = {}
         for key in changed:
             _, who, field = key.split("-", 2) if key.count("-") == 2 else ("", "", "")
@@ -116,7 +114,7 @@ def see_fields(public_id: str) -> AnyResponse:
             if who == "requester":
                 requester[field] = cell
             else:
-                steps[page.step(who), field] = cell
+                steps[who, field] = cell
         entitlements.see(app, steps=steps, requester=requester, actor=me(), now=clock.now())
 
     return change("matrix", public_id, act, at="matrix", item=changed[0].rpartition("-")[2] if changed else "")

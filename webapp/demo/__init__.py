@@ -139,7 +139,9 @@ class _Story:
             steps=tuple(
                 StepRule(
                     self._approver(name),
-                    see={row.public_id: field.steps[position] for row, field in zip(rows, product.fields, strict=True)},
+                    visibility={
+                        row.public_id: field.steps[position] for row, field in zip(rows, product.fields, strict=True)
+                    },
                 )
                 for position, name in enumerate(product.approvers)
             ),

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.bidi import named
 from webapp.text import hue, public_id, search_text, sort_key
-from webapp.workflow.policy import Approver, Policy, loads
+from webapp.workflow.policy import Approver, Policy
+from webapp.workflow.policy_codec import loads
 
 from .base import PUBLIC_ID, Base, Id, NameText, Sorted, id_column
 

@@ -16,7 +16,8 @@ from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.text import clean, one_line, sha256
 from webapp.workflow.errors import BadPolicy
-from webapp.workflow.policy import SCHEMA, WORDS_LIMIT, Approver, OutcomeRule, Policy, StepRule, digest
+from webapp.workflow.policy import WORDS_LIMIT, Approver, OutcomeRule, Policy
+from webapp.workflow.policy_codec import FORM, digest, dumps
 from webapp.workflow.states import RequestState
 
 from ._reassign import reassign_open_steps
@@ -138,7 +139,7 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
         policy.check()
     except BadPolicy as error:
         raise Invalid(policy=str(error)) from None
-    body = policy.dumps()
+    body = dumps(policy)
     before = db.session.execute(
         select(PolicyRevision.number, PolicyRevision.hash).where(PolicyRevision.id == app.policy_revision_id)
     ).first()
@@ -148,7 +149,7 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
     revision = PolicyRevision(
         app_id=app.id,
         number=number,
-        schema=SCHEMA,
+        schema=FORM,
         body=body,
         hash=digest(body),
         created_by_id=actor.id if actor else None,
@@ -229,57 +230,6 @@ def set_approval_required(app: App, *, required: bool, actor: Person, now: datet
         set_requestable(app, requestable=False, actor=actor, now=now)
 
 
-def set_steps(app: App, *, steps: Iterable[StepRule], actor: Person, now: datetime) -> None:
-    """Who approves, in order. Raises Invalid; Conflict when the last step of a requestable app would go."""
-    steps = tuple(steps)
-    policy = rule_to_change(app)
-    if not steps and app.requestable and policy.approval_required:
-        raise Conflict(f"{app.name} is requestable and needs an approver. PendingApproval off Requestable first.")
-    save_policy(app, replace(policy, steps=steps), actor=actor, now=now)
-
-
-def add_step(app: App, *, approver: Approver, actor: Person, now: datetime) -> None:
-    """One more step at the end of the chain. Raises Invalid or Conflict."""
-    policy = rule_to_change(app)
-    if any(step.approver == approver for step in policy.steps):
-        raise Invalid(step="This approver is already in another step.")
-    _save_steps(app, policy, (*policy.steps, StepRule(approver)), actor=actor, now=now)
-
-
-def change_approver(app: App, *, approver: Approver, to: Approver, actor: Person, now: datetime) -> None:
-    """Another approver for a step, which keeps its time limit and what it may see. Raises Invalid or Conflict."""
-    policy, step = _step_to_change(app, approver)
-    if to != approver and any(one.approver == to for one in policy.steps):
-        raise Invalid(approver="This approver is already in another step.")
-    steps = tuple(replace(one, approver=to) if one is step else one for one in policy.steps)
-    _save_steps(app, policy, steps, actor=actor, now=now)
-
-
-def remove_step(app: App, *, approver: Approver, actor: Person, now: datetime) -> None:
-    """Raises Invalid, or Conflict when it is gone already or the last of a requestable app."""
-    policy, step = _step_to_change(app, approver)
-    left = tuple(one for one in policy.steps if one is not step)
-    if not left and app.requestable and policy.approval_required:
-        raise Conflict(f"{app.name} is requestable and needs an approver. PendingApproval off Requestable first.")
-    _save_steps(app, policy, left, actor=actor, now=now)
-
-
-def order_steps(app: App, *, order: Sequence[Approver], actor: Person, now: datetime) -> None:
-    """Who decides first, and so on. Raises Conflict unless `order` names each step's approver once."""
-    policy = rule_to_change(app)
-    steps = {step.approver: step for step in policy.steps}
-    if len(order) != len(steps) or set(order) != set(steps):
-        raise Conflict("Someone else changed the steps. Check them and try again.")
-    _save_steps(app, policy, tuple(steps[one] for one in order), actor=actor, now=now)
-
-
-def set_step_days(app: App, *, approver: Approver, days: int | None, actor: Person, now: datetime) -> None:
-    """The time limit of one step in days of 24 hours; None: the app's. Raises Invalid or Conflict."""
-    policy, step = _step_to_change(app, approver)
-    steps = tuple(replace(one, days=days) if one is step else one for one in policy.steps)
-    _save_steps(app, policy, steps, actor=actor, now=now)
-
-
 def set_outcome(
     app: App, state: RequestState, *, requester: bool | None = None, approvers: bool | None = None,
     others: Sequence[str] | None = None, words: str | None = None, reasons: Sequence[str] | None = None,
@@ -334,19 +284,6 @@ def set_outcome(
     rule = replace(before, **changes)
     if rule != before:
         save_policy(app, replace(policy, outcomes={**policy.outcomes, state: rule}), actor=actor, now=now)
-
-
-def _step_to_change(app: App, approver: Approver) -> tuple[Policy, StepRule]:
-    policy = rule_to_change(app)
-    step = next((one for one in policy.steps if one.approver == approver), None)
-    if step is None:
-        raise Conflict("Someone else has removed this step. Reload the page.")
-    return policy, step
-
-
-def _save_steps(app: App, policy: Policy, steps: tuple[StepRule, ...], *, actor: Person, now: datetime) -> None:
-    if steps != policy.steps:
-        save_policy(app, replace(policy, steps=steps), actor=actor, now=now)
 
 
 def archive(app: App, *, actor: Person, now: datetime) -> None:

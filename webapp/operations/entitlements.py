@@ -18,7 +18,7 @@ from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, one_line, sha256, sort_key
 from webapp.workflow.entitlements import KINDS, Entitlement, Value, parse, shown
-from webapp.workflow.policy import Approver, Policy
+from webapp.workflow.policy import Policy
 from webapp.workflow.states import Visibility
 
 from .apps import rule_to_change, save_policy
@@ -33,9 +33,9 @@ OPTIONS_LIMIT = 50
 
 def create(
     app: App, *, name: str, kind: str, options: Sequence[str], required: bool = False, default: Sequence[str] = (),
-    help: str = "", requester: str = Visibility.WRITE, writer: Approver | None = None, actor: Person, now: datetime,
+    help: str = "", requester: str = Visibility.WRITE, actor: Person, now: datetime,
 ) -> EntitlementField:  # fmt: skip
-    """A new field at the end, set by the requester unless said otherwise; the step of `writer` may set it, too.
+    """A new field at the end, set by the requester unless said otherwise.
 
     Raises Invalid or Conflict.
     """
@@ -49,12 +49,6 @@ def create(
     _fill(row, rows, name=name, options=options, required=required, default=default, help=help, requester=requester)
     db.session.add(row)
     db.session.flush()
-    if writer is not None:
-        steps = [
-            replace(step, see={**step.see, row.public_id: Visibility.WRITE}) if step.approver == writer else step
-            for step in policy.steps
-        ]
-        policy = replace(policy, steps=tuple(steps))
     audit.record(
         EventKind.FIELD_CREATED, at=now, actor=actor.id, app=app.id, field=row.id, before=None, after=_plain(row)
     )
@@ -90,18 +84,18 @@ def _edit(
 
 
 def see(
-    app: App, *, steps: Mapping[tuple[Approver, str], Change] = MappingProxyType({}),
+    app: App, *, steps: Mapping[tuple[str, str], Change] = MappingProxyType({}),
     requester: Mapping[str, Change] = MappingProxyType({}), actor: Person, now: datetime,
 ) -> None:  # fmt: skip
-    """What steps and the requester may do with fields: (approver, field) or field → (as the page showed it, as wanted).
+    """What steps and the requester may do with fields: (step id, field) or field → (as the page showed it, as wanted).
 
     Raises Invalid, or Conflict when the step or the field is gone, or someone else has changed this very cell.
     """
     policy = rule_to_change(app)
     rows = _rows(app)
     in_use = {row.public_id: row for row in rows if row.archived_at is None}
-    rules = {step.approver: step for step in policy.steps}
-    if any(approver not in rules or field not in in_use for approver, field in steps) or set(requester) - set(in_use):
+    rules = {step.id: step for step in policy.steps}
+    if any(step not in rules or field not in in_use for step, field in steps) or set(requester) - set(in_use):
         raise Conflict("Someone else changed the steps or the fields. Check them and try again.")
     changed = False
     for field, (was, wanted) in requester.items():
@@ -109,12 +103,12 @@ def see(
         if row.requester not in (was, wanted):
             raise Conflict("Someone else changed this. The current value is shown.")
         changed |= _edit(app, rows, row, {"requester": wanted}, actor=actor, now=now)
-    for (approver, field), (was, wanted) in steps.items():
-        step = rules[approver]
-        if step.see.get(field, Visibility.HIDDEN) not in (was, wanted):
+    for (step_id, field), (was, wanted) in steps.items():
+        step = rules[step_id]
+        if step.visibility.get(field, Visibility.HIDDEN) not in (was, wanted):
             raise Conflict("Someone else changed this. The current value is shown.")
-        rules[approver] = replace(step, see={**step.see, field: wanted})
-    seen = tuple(rules[step.approver] for step in policy.steps)
+        rules[step_id] = replace(step, visibility={**step.visibility, field: wanted})
+    seen = tuple(rules[step.id] for step in policy.steps)
     if changed or seen != policy.steps:
         _freeze(app, replace(policy, steps=seen), rows, actor=actor, now=now)
 
@@ -209,11 +203,11 @@ def copy_rules(app: App, source: App, rule: Policy, *, with_fields: bool, actor:
             db.session.flush()
             rows.append(copy)
             ids[other.public_id] = copy.public_id
-    seen = {step.approver: step.see for step in policy.steps}
+    seen = {step.approver: step.visibility for step in policy.steps}
     steps = tuple(
         replace(
             step,
-            see={ids[key]: word for key, word in step.see.items() if key in ids}
+            visibility={ids[key]: word for key, word in step.visibility.items() if key in ids}
             if with_fields
             else seen.get(step.approver, {}),
         )
@@ -289,7 +283,8 @@ def _freeze(app: App, policy: Policy, rows: Sequence[EntitlementField], *, actor
     in_use = sorted((row for row in rows if row.archived_at is None), key=lambda row: row.position)
     ids = {row.public_id for row in in_use}
     steps = tuple(
-        replace(step, see={key: word for key, word in step.see.items() if key in ids}) for step in policy.steps
+        replace(step, visibility={key: word for key, word in step.visibility.items() if key in ids})
+        for step in policy.steps
     )
     policy = replace(policy, entitlements=tuple(frozen(row) for row in in_use), steps=steps)
     save_policy(app, policy, actor=actor, now=now)

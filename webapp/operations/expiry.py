@@ -16,7 +16,7 @@ from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.workflow import state_machine
 from webapp.workflow.errors import Settled
-from webapp.workflow.policy import loads
+from webapp.workflow.policy_codec import loads
 from webapp.workflow.states import RequestState, StepState
 
 from . import _invitations

@@ -12,7 +12,8 @@ from webapp.queries.ownership import owned_by
 from webapp.queries.paging import COUNTED, Page, ordered, paged
 from webapp.queries.principals import CHOICES, Principal
 from webapp.text import like
-from webapp.workflow.policy import Approver, Policy, loads
+from webapp.workflow.policy import Approver, Policy
+from webapp.workflow.policy_codec import loads
 from webapp.workflow.states import RequestState
 
 # What the list can be filtered by; none of them: all apps in use.

@@ -29,7 +29,7 @@ from webapp.queries.chains import Who
 from webapp.queries.columns import read
 from webapp.queries.dashboard import in_words
 from webapp.wording import instead_of
-from webapp.workflow.policy import loads
+from webapp.workflow.policy_codec import loads
 from webapp.workflow.states import RequestState, StepState, Verdict
 
 PAGE = 30

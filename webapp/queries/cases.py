@@ -8,7 +8,8 @@ from sqlalchemy.orm import aliased
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person, PolicyRevision, Step, db_now
 from webapp.workflow import state_machine
-from webapp.workflow.policy import Policy, loads
+from webapp.workflow.policy import Policy
+from webapp.workflow.policy_codec import loads
 from webapp.workflow.states import RequestState, StepState
 
 

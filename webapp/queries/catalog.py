@@ -27,7 +27,8 @@ from webapp.models import (
 from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.columns import exact_first, read
 from webapp.text import like, like_exactly
-from webapp.workflow.policy import Approver, Policy, loads
+from webapp.workflow.policy import Approver, Policy
+from webapp.workflow.policy_codec import loads
 from webapp.workflow.states import RequestState, StepState
 
 PAGE = 30

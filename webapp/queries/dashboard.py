@@ -16,7 +16,7 @@ from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.columns import read
 from webapp.workflow.entitlements import Sheet, shown
-from webapp.workflow.policy import loads
+from webapp.workflow.policy_codec import loads
 from webapp.workflow.states import RequestState
 
 TILES = 300

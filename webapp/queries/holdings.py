@@ -14,7 +14,7 @@ from webapp.models.requests import load_values
 from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.queries.chains import Who
 from webapp.workflow.entitlements import shown
-from webapp.workflow.policy import loads
+from webapp.workflow.policy_codec import loads
 from webapp.workflow.states import Channel, Verdict
 
 APPS = 300

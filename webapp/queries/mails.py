@@ -29,7 +29,8 @@ from webapp.queries import chains, visibility
 from webapp.queries.chains import ChainStep
 from webapp.queries.columns import pad_in_list
 from webapp.workflow.entitlements import SetValue
-from webapp.workflow.policy import Policy, loads
+from webapp.workflow.policy import Policy
+from webapp.workflow.policy_codec import loads
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from webapp.models.requests import load_values
 from webapp.queries import holdings
 from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
 from webapp.workflow.entitlements import Field
-from webapp.workflow.policy import loads
+from webapp.workflow.policy_codec import loads
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from webapp.models import (
 from webapp.queries import chains
 from webapp.queries.chains import ChainStep, Who
 from webapp.queries.ownership import owned_by
-from webapp.workflow.policy import Approver, Policy, loads
+from webapp.workflow.policy import Approver, Policy
+from webapp.workflow.policy_codec import loads
 from webapp.workflow.states import RequestState
 
 # So many members of a group are named; the others are counted.

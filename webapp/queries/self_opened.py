@@ -13,7 +13,8 @@ from webapp.extensions import db
 from webapp.models import App, Audience, Membership, PolicyRevision
 from webapp.queries import directory
 from webapp.workflow.entitlements import to_json
-from webapp.workflow.policy import Policy, loads
+from webapp.workflow.policy import Policy
+from webapp.workflow.policy_codec import loads
 
 REVISIONS = 500
 NAMES = 3

@@ -14,7 +14,8 @@ from webapp.models.events import VERIFIED
 from webapp.queries.chains import Who
 from webapp.record.events import EventKind
 from webapp.text import sha256
-from webapp.workflow.policy import Policy, loads
+from webapp.workflow.policy import Policy
+from webapp.workflow.policy_codec import loads
 
 PAGE = 50
 COUNTED = 1000

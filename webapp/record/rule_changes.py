@@ -47,13 +47,15 @@ def rule_changes(before: Policy, after: Policy, name: Namer) -> list[Change]:
 
 
 def seen(before: Policy, after: Policy, name: Namer) -> list[tuple[str, str, str]]:
-    """What each approver may do with each field, wherever in the order their step stands."""
-    was = {step.approver: step.see for step in before.steps}
+    """What the approver of each step may do with each field, wherever in the order it stands."""
+    by_id = {step.id: step.visibility for step in before.steps}
+    # Rules that were copied from another app have its ids.
+    by_approver = {step.approver: step.visibility for step in before.steps}
     return [
         (
             f"{one.name} for {name(_plain_approver(step.approver))}",
-            was.get(step.approver, {}).get(one.id, Visibility.HIDDEN).value,
-            step.see.get(one.id, Visibility.HIDDEN).value,
+            by_id.get(step.id, by_approver.get(step.approver, {})).get(one.id, Visibility.HIDDEN).value,
+            step.visibility.get(one.id, Visibility.HIDDEN).value,
         )
         for step in after.steps
         for one in after.entitlements
