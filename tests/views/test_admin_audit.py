@@ -117,8 +117,8 @@ def test_changes_are_told_with_the_names_of_people_and_groups(admin, ana, adam, 
 def test_what_a_step_sees_is_told_by_field_and_approver(admin, ana, ben, adam):
     fields = tuple(Entitlement(id, name, "text") for id, name in (("region", "Region"), ("seat", "Seat")))
     see = {"region": Visibility.READ, "seat": Visibility.WRITE}
-    first = StepRule(factories.approver(ana), visibility=see)
-    second = StepRule(factories.approver(ben))
+    first = StepRule(factories.approver(ana), visibility=see, id="first")
+    second = StepRule(factories.approver(ben), id="second")
     app = factories.app("Salesforce", policy=Policy(steps=(first, second), entitlements=fields))
 
     def saved(**changes):
