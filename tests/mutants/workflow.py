@@ -85,8 +85,8 @@ MUTANTS = [
         [
             Change(
                 "webapp/workflow/policy.py::Policy._sheet",
-                "see.get(one.id, Visibility.HIDDEN)",
-                "see.get(one.id, Visibility.READ)",
+                "visibility.get(one.id, Visibility.HIDDEN)",
+                "visibility.get(one.id, Visibility.READ)",
             ),
         ],
     ),
