@@ -1,7 +1,7 @@
-"""The only wall clock. It goes by the database's, which all processes share: `agree` is told what that one says.
+"""The only wall clock. It follows the database's clock, which all processes share: `agree` is told what it says.
 
-Instants that decide something are set and compared on the database's clock itself; this one serves the rest, and a
-machine whose clock is wrong, or is set while we run, puts no wrong date into a mail or the record.
+Instants that decide something are set and compared on the database's clock itself. This clock serves the rest, so that
+a machine whose clock is wrong, or is set while it runs, puts no wrong date into an email or the audit log.
 """
 
 import logging
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 AGREE_SECONDS = 30.0
-# Less than this is the way to the database and back.
-ALIKE = timedelta(seconds=1)
+# Smaller differences are the round trip to the database.
+ROUND_TRIP = timedelta(seconds=1)
 
 log = logging.getLogger("countersign.clock")
 
 
 @dataclass(frozen=True, slots=True)
 class _Agreed:
-    """At `steady` seconds of the clock that nobody can set, ours said `ours` and the database's `theirs`."""
+    """At `steady` seconds of the monotonic clock, this machine's clock said `ours` and the database's `theirs`."""
 
     steady: float
     ours: datetime
@@ -27,11 +27,11 @@ class _Agreed:
     @property
     def ahead(self) -> timedelta:
         apart = self.theirs - self.ours
-        return apart if abs(apart) > ALIKE else timedelta(0)
+        return apart if abs(apart) > ROUND_TRIP else timedelta(0)
 
     def was_set(self, steady: float, ours: datetime) -> bool:
-        """Whether somebody has set our clock since."""
-        return abs((ours - self.ours).total_seconds() - (steady - self.steady)) > ALIKE.total_seconds()
+        """Whether this machine's clock was set since then."""
+        return abs((ours - self.ours).total_seconds() - (steady - self.steady)) > ROUND_TRIP.total_seconds()
 
 
 _agreed: _Agreed | None = None
@@ -49,7 +49,7 @@ def now() -> datetime:
 
 
 def apart() -> timedelta:
-    """By how much the database's clock is ahead of this machine's, as far as it was asked; under a second is none."""
+    """How far the database's clock is ahead of this machine's when last asked; under a second counts as zero."""
     return _agreed.ahead if _agreed is not None else timedelta(0)
 
 
@@ -60,9 +60,9 @@ def is_due() -> bool:
 
 
 def agree(theirs: datetime) -> None:
-    """From now on we go by what the database just said (aware)."""
+    """Follow the database's clock from now on; `theirs` is what it just said (aware)."""
     global _agreed
     before, _agreed = _agreed, _Agreed(time.monotonic(), datetime.now(UTC), theirs.astimezone(UTC))
-    if abs(_agreed.ahead - (before.ahead if before else timedelta(0))) > ALIKE:
+    if abs(_agreed.ahead - (before.ahead if before else timedelta(0))) > ROUND_TRIP:
         log.warning("This machine's clock is not the database's; the database's counts.",
                     extra={"seconds": round(_agreed.ahead.total_seconds())})  # fmt: skip

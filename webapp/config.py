@@ -17,7 +17,7 @@ from webapp.setting_values import SettingsError
 __all__ = ["PROJECT", "Settings", "SettingsError", "WebSettings", "broker_socket", "embedded_secret", "version"]
 
 PROJECT = Path(__file__).resolve().parent.parent
-# Every setting that people set.
+# Every setting that an installation can set.
 NAMES = (
     "DATABASE_URL", "DATABASE_PREPARED", "REDIS_URL", "BASE_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS",
     "TRUSTED_HOSTS", "TRUSTED_PROXIES", "MAIL_SERVER", "MAIL_PORT", "MAIL_USE_TLS", "MAIL_USE_SSL", "MAIL_USERNAME",
@@ -84,7 +84,7 @@ class Settings:
 
     @property
     def secure(self) -> bool:
-        """Whether people reach us over https; cookies follow."""
+        """Whether the site is reached over https; decides about the names of cookies."""
         return self.base_url.startswith("https://")
 
     @classmethod
@@ -94,7 +94,7 @@ class Settings:
 
 
 def version() -> str:
-    """Countersign's, from the one place where it stands."""
+    """The version of Countersign, from pyproject.toml."""
     return str(tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"])
 
 
@@ -175,7 +175,7 @@ def _read(env: Mapping[str, str]) -> Settings:
 
 
 def embedded_secret(data: Path) -> str:
-    """The data folder's own secret key, made on first use and readable by its owner only."""
+    """The secret key of the data folder, created on first use and readable by its owner only."""
     path = data / "secret_key"
     for _ in range(2):
         try:
@@ -186,7 +186,7 @@ def embedded_secret(data: Path) -> str:
             if secret:
                 return secret
             raise SettingsError(f"{path} is empty. Restore it from a backup, or delete it to make a new key.")
-        # Written beside and linked into place, so that of two first starts both read the same key.
+        # Written to another file and linked into place, so that two first starts read the same key.
         fresh = data / f"secret_key.{secrets.token_hex(4)}"
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
@@ -203,13 +203,13 @@ def embedded_secret(data: Path) -> str:
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:
-    """As it is, with blanks around it: it may have been used like that. Nothing but blanks is nothing."""
+    """Read a secret unchanged, even with blanks around it, because it may be in use. Only blanks count as empty."""
     value = env.get(name, "")
     return value if value.strip() else ""
 
 
 def _mail_domain(host: str) -> str:
-    """Of the sender, unless it is set: the host's name, if it has one that mail can come from."""
+    """The default domain of the sender: the host name, if email can come from it."""
     return "example.com" if hosts.is_loopback(host) or host.startswith("[") else host
 
 

@@ -1,4 +1,4 @@
-"""Flask's extensions, unbound: a leaf that every other module may import."""
+"""Flask's extensions, not yet bound to an application. Imports nothing of ours, so every module may import it."""
 
 from ipaddress import IPv6Address, ip_address
 from typing import cast
@@ -18,7 +18,7 @@ from webapp.models.base import Base
 
 
 def network() -> str:
-    """The sender's address, for the limiter; of an IPv6 address its /64, of which one machine may have all."""
+    """The client's address for rate limits; of an IPv6 address the /64, because one machine may use all of it."""
     given = request.remote_addr or ""
     try:
         address = ip_address(given)
@@ -36,7 +36,7 @@ migrate = Migrate(render_as_batch=True, compare_type=True)
 csrf = CSRFProtect()
 login = LoginManager()
 mail = Mail()
-# Swallowing errors matters where the broker goes away in the middle of a request: counting is not worth a 500.
+# Swallow errors: if the broker disappears during a request, counting is not worth a 500.
 limiter = Limiter(network, in_memory_fallback_enabled=True, swallow_errors=True, headers_enabled=False)
 
 
@@ -51,5 +51,5 @@ def keyring() -> KeyRing:
 
 
 def broker() -> Redis:
-    """The broker, with time-outs short enough for a request that only wakes a worker."""
+    """The broker, with timeouts short enough for a request that only wakes a worker."""
     return cast(Redis, current_app.extensions["broker"])

@@ -1,4 +1,4 @@
-"""The application, wired: extensions, hooks and blueprints in their order, and nothing else."""
+"""Builds the application: extensions, hooks and blueprints in their order, and nothing else."""
 
 import jinja2
 from flask import Flask
@@ -21,7 +21,7 @@ from webapp.web.attempts import Counters
 
 
 def wire(settings: Settings, *, web: bool = True) -> Flask:
-    """The application for these settings."""
+    """Build the application for these settings."""
     app = Flask("webapp", root_path=str(PROJECT), static_folder=None)
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -59,8 +59,8 @@ def wire(settings: Settings, *, web: bool = True) -> Flask:
 
 
 def database(settings: Settings) -> URL:
-    """Where the database is. In the data folder, it is made of parts: the folder's name may hold what means something
-    in an address."""
+    """The address of the database. For the data folder it is built from parts, because the name of the folder may
+    contain characters with a meaning in URLs."""
     if settings.database_url:
         return make_url(settings.database_url)
     return URL.create("sqlite", database=str(settings.data / "countersign.db"))
@@ -81,7 +81,7 @@ def _register_blueprints(app: Flask, settings: Settings) -> None:
 
 def _flask_config(settings: Settings) -> dict[str, object]:
     redis_url = settings.redis_url
-    # hide_parameters: what people wrote and who they are stays out of the log when a statement fails.
+    # hide_parameters keeps personal data and texts out of the log when a statement fails.
     engine: dict[str, object] = {"pool_size": 5, "max_overflow": 15, "hide_parameters": True}
     if database(settings).get_backend_name() == "postgresql":
         connect: dict[str, object] = {"application_name": "countersign"}
@@ -97,15 +97,15 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_SAMESITE": "Lax",  # Strict would break the links in mails
         "SESSION_REFRESH_EACH_REQUEST": False,
         "PERMANENT_SESSION_LIFETIME": signin.REMEMBERED,
-        # Of the fields of a multipart body; incoming.py has the limit of each kind of body.
+        # The fields of a multipart body; incoming.py limits each kind of body.
         "MAX_FORM_MEMORY_SIZE": 256 * 1024,
         "MAX_FORM_PARTS": incoming.FIELDS_LIMIT,
         "SQLALCHEMY_DATABASE_URI": database(settings),
         "SQLALCHEMY_ENGINE_OPTIONS": engine,
         "WTF_CSRF_TIME_LIMIT": None,
-        # Oldest first, as itsdangerous wants them: a form that was open while the key changed can still be sent.
+        # Oldest first, as itsdangerous expects: a form that was open during a key change can still be sent.
         "WTF_CSRF_SECRET_KEY": [*reversed(settings.secret_key_fallbacks), settings.secret_key],
-        # The link pages send no Referer, which this check needs; security.py checks Sec-Fetch-Site in its place.
+        # Pages behind links send no Referer, which this check needs; security.py checks Sec-Fetch-Site instead.
         "WTF_CSRF_SSL_STRICT": False,
         "RATELIMIT_STORAGE_URI": redis_url.replace("unix://", "redis+unix://", 1),
         "RATELIMIT_STORAGE_OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "retry": None},

@@ -1,4 +1,4 @@
-"""Refusals and failures, as a page or as a fragment, always with what to do next."""
+"""Renders errors as a page or as a fragment, always with what to do next."""
 
 import logging
 import sqlite3
@@ -46,7 +46,7 @@ _SENTENCES = {
     429: "Too many attempts. Wait a minute and try again.",
     503: "The database is not responding. Nothing was saved. Try again in a minute.",
 }
-# The driver's own error is what SQLite says when a transaction cannot even begin.
+# SQLite raises the driver's own error when a transaction cannot begin.
 _GONE = (OperationalError, InterfaceError, PendingRollbackError, sqlite3.OperationalError)
 _UNSURE = "The connection was lost while saving. Check whether your change is there before you try again."
 
@@ -60,16 +60,15 @@ def init(app: Flask) -> None:
     for gone in _GONE:
         app.register_error_handler(gone, _database)
     app.register_error_handler(Exception, _broken)
-    app.teardown_appcontext(_leave)
+    app.teardown_appcontext(_close_session)
 
 
 def answer(
     status: int, sentence: str, *, title: str = "", next_url: str = "/", next_label: str = "", also: str = "",
     typed: Sequence[str] = (),
 ) -> Response:  # fmt: skip
-    """The refusal as a whole page, or as a toast where htmx asked: with `also`, what it swaps in besides, and with the
-    link unless it leads to the page that is open. `typed` stands on the page to be copied; behind a toast the form
-    still holds it."""
+    """Render an error as a page, or for htmx as a toast, with a link unless it leads to the open page. `also` is
+    swapped in with the toast. `typed` is shown on the page to be copied; with a toast the form still holds it."""
     _end_transaction()
     if htmx.is_fragment():
         is_here = urlsplit(htmx.current_page() or "").path == urlsplit(next_url).path
@@ -100,12 +99,12 @@ def _http(error: HTTPException) -> Response:
     elif status == 500:
         return _broken(error)
     else:
-        # A sentence of our own (abort(403, "…")) is for people; werkzeug's descriptions are not.
+        # Show our own sentences (abort(403, "…")), not werkzeug's descriptions.
         own = error.description if error.description != type(error).description else None
         if status == 429:
             own = None
         if isinstance(error, SecurityError):
-            # A Host that is not ours: its words would stand on our page.
+            # Do not show a foreign Host header on our page.
             own = "This address is not configured. Use the link from your emails or ask an admin."
         response = answer(status, own or _SENTENCES.get(status, _SENTENCES[400]))
     for name, value in error.get_headers():
@@ -116,7 +115,7 @@ def _http(error: HTTPException) -> Response:
 
 def _csrf(error: CSRFError) -> Response:
     log.info("csrf refused", extra={"reason": error.description})
-    # Where htmx asked, the form is still there with all that was typed, until the page is reloaded.
+    # After an htmx request the form is still there with what was typed, until the page is reloaded.
     then = "Copy your text, then reload" if htmx.is_fragment() else "Go back, reload"
     return answer(
         400,
@@ -136,7 +135,7 @@ def _invalid(error: Invalid) -> Response:
 def _database(error: Exception) -> Response:
     log.exception("database", exc_info=error)
     signin.forget()
-    # Lost between COMMIT and its answer.
+    # The connection was lost between COMMIT and its answer.
     unsure = isinstance(error, DBAPIError) and error.connection_invalidated and error.statement is None
     _end_transaction()
     return answer(503, _UNSURE if unsure else faults.for_people(error) or _SENTENCES[503])
@@ -167,9 +166,9 @@ def _broken(error: Exception) -> Response:
     return make_response(body, 500)
 
 
-def _leave(_error: BaseException | None) -> None:
-    """Gives the connection back before Flask-SQLAlchemy does: a server that went away behind the answer must not
-    put a bare "Internal Server Error" in its place."""
+def _close_session(_error: BaseException | None) -> None:
+    """Close the session here, so that a connection lost after rendering does not replace the response with a bare
+    "Internal Server Error"."""
     try:
         db.session.remove()
     except SQLAlchemyError:
@@ -180,6 +179,6 @@ def _end_transaction() -> None:
     try:
         db.session.rollback()
     except SQLAlchemyError:
-        # The connection itself is gone; the page about it needs no database, whoever was signed in.
+        # The connection is gone; render the page without the database, as signed out.
         db.session.remove()
         signin.forget()
