@@ -1,4 +1,4 @@
-"""Approvals: the queue, and the decision page behind it and behind the link in a mail.
+"""Approvals: the queue, and decisions from the queue or from the link in an email.
 
 The link shows; a session, or the code of the mail, decides. Opening any of these pages changes nothing.
 """
@@ -40,7 +40,7 @@ BROWSER_LASTS = timedelta(days=90)
 @bp.get("/approvals")
 @people
 def queue() -> str:
-    """What waits for me, the next deadline first, and what I have decided."""
+    """The requests that wait for the person, the next deadline first, and their latest decisions."""
     turns = approvals.waiting(me().id, after=_after(request.args.get("after", "")))
     decided = approvals.decided_by(me().id, limit=5)
     page, more = turns[: approvals.PAGE], len(turns) > approvals.PAGE
@@ -59,7 +59,7 @@ def queue() -> str:
 @bp.get("/approvals/decided")
 @people
 def decided() -> str:
-    """All my decisions, newest first."""
+    """All decisions of the person, newest first."""
     before = request.args.get("before", "")
     found = approvals.decided_by(me().id, before=whole_number(before))
     page = found[: approvals.PAGE]
@@ -72,7 +72,7 @@ def decided() -> str:
 
 
 def _after(text: str) -> tuple[datetime, int] | None:
-    """The key behind which the next page begins: "due instant in seconds since 1970:step id"."""
+    """The key after which the next page begins, from "deadline in seconds since 1970:step id"."""
     instant, _, id = text.partition(":")
     number = whole_number(id)
     try:
@@ -113,7 +113,7 @@ def _decide_signed_in(public_id: str, verdict: Verdict) -> AnyResponse:
 @bp.get("/decide/<token>")
 @anyone
 def link(token: str) -> AnyResponse:
-    """The page behind a mail's link."""
+    """The page behind the link of an email."""
     reader = _reader(token)
     if reader is None:
         return _invalid()
@@ -129,7 +129,7 @@ def link(token: str) -> AnyResponse:
 @limiter.limit("60 per minute")
 @anyone
 def approve_by_link(token: str) -> AnyResponse:
-    """Approves the open step from a mail's link."""
+    """Approves the open step from the link of an email."""
     return _decide_by_link(token, Verdict.APPROVED)
 
 
@@ -137,7 +137,7 @@ def approve_by_link(token: str) -> AnyResponse:
 @limiter.limit("60 per minute")
 @anyone
 def deny_by_link(token: str) -> AnyResponse:
-    """Denies the open step from a mail's link."""
+    """Denies the open step from the link of an email."""
     return _decide_by_link(token, Verdict.DENIED)
 
 
@@ -145,10 +145,10 @@ def deny_by_link(token: str) -> AnyResponse:
 @limiter.limit("20 per minute")
 @anyone
 def new_code(token: str) -> AnyResponse:
-    """While the code works, the same mail once more; once wrong ones have closed it, a new round. Both go to the person
-    the link was sent to.
+    """Send the same email again while the code works; once wrong codes have locked it, start a new round. Both go to
+    the person that the link was sent to.
 
-    Not a new round right away: a mail scanner that presses buttons would make the link that the person has useless.
+    Not a new round right away: a mail scanner that presses buttons would invalidate the person's link.
     """
     reader = _reader(token)
     if reader is None or reader.invited is None:
@@ -173,7 +173,7 @@ def new_code(token: str) -> AnyResponse:
     outbox.commit()
     name = reader.invited.person.name
     if not is_closed:
-        # The form stays, with what was typed: it waits for the code.
+        # Keep the form with what was typed: the person comes back with the code.
         return show(case, reader, done=f"Email sent again to {name}. The link and code are the same.")
     flash(
         f"We have sent {name} a new link and code. The link you used can no longer be used to decide.",
@@ -183,7 +183,7 @@ def new_code(token: str) -> AnyResponse:
 
 
 def _reader(token: str) -> Reader | None:
-    """Who reads the page behind a link: the session wins, then the browser that is remembered for the same person."""
+    """The reader of the page behind a link: the session comes first, then a trusted browser of the same person."""
     invited = access.behind_link(token)
     if invited is None:
         return None
@@ -198,7 +198,7 @@ def _reader(token: str) -> Reader | None:
 
 
 def _may_see(reader: Reader) -> bool:
-    """Not who left the group, or was replaced, and decided nothing: a link goes no further than a session."""
+    """Whether the person may still see the request: a link shows no more than a session."""
     return reader.invited is not None and reader.invited.may_see
 
 
@@ -229,7 +229,7 @@ def _decide_by_link(token: str, verdict: Verdict) -> AnyResponse:
 
 
 def _proof(reader: Reader) -> Proof:
-    """What shows that the reader is who decides: the session, or what a link needs."""
+    """The proof for the decision: the session, or the link with its code or trusted browser."""
     if reader.has_session or reader.invited is None:
         return proofs.SESSION
     code = None if reader.remembered else request.form.get("code", "")
@@ -237,12 +237,12 @@ def _proof(reader: Reader) -> Proof:
 
 
 def _decide(case: Case, reader: Reader, verdict: Verdict) -> AnyResponse:
-    """Acts, commits, and shows how it stands then; bad input comes back with what was typed."""
+    """Decide, commit, and redirect to the present state; invalid input is redisplayed with what was typed."""
     assert reader.person is not None
     comment = request.form.get("reason" if verdict is Verdict.DENIED else "comment", "")
     ready, rule = request.form.get("ready", ""), case.policy.outcomes.get(RequestState.DENIED)
     if verdict is Verdict.DENIED and not comment.strip() and rule and ready in rule.reasons:
-        # Own words win over the reason that was picked.
+        # A reason chosen from the list is used only if none was typed.
         comment = ready
     given = {one.id: request.form.getlist(f"field-{one.id}") for one in case.policy.entitlements}
     proof = _proof(reader)
@@ -296,7 +296,7 @@ def _remember_browser(reader: Reader) -> str:
 
 
 def _go_to(address: str) -> AnyResponse:
-    """To the page that says how it stands now."""
+    """Redirect to the page with the present state."""
     if htmx.is_fragment():
         return htmx.redirect_whole_page(make_response("", 200), address)
     return redirect(address, 303)
@@ -312,7 +312,7 @@ def _refused(case: Case, reader: Reader, errors: dict[str, str]) -> AnyResponse:
 
 
 def _sent_to_another(reader: Reader, case: Case, *, status: int = 200) -> AnyResponse:
-    """Signed in as somebody else: the session wins, and is told. Who may see the request anyway gets the way there."""
+    """The page for someone else's link: says who it was sent to, and links to the request if the person may see it."""
     assert reader.invited is not None
     may_see = access.access_to(case, me()).may_see
     body = render_template(
@@ -324,5 +324,5 @@ def _sent_to_another(reader: Reader, case: Case, *, status: int = 200) -> AnyRes
 
 
 def _invalid(*, left: bool = False) -> AnyResponse:
-    """The one page for every link that is not ours, or whose person may no longer see the request."""
+    """The same page for every invalid link, so that it reveals nothing; `left`: the person may no longer see it."""
     return make_response(render_template("approver/link_invalid.html", left=left), 404)

@@ -146,7 +146,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn comes without types
         began = time.monotonic()
         self.is_stopping = True
         for server in self.servers:
-            server.handle_accept()  # those that wait in the queue, which nobody may be left to take
+            server.handle_accept()  # accept what is queued: no other process may be left to do it
             server.stop_accepting()
         while channels := [one for server in self.servers for one in list(server.active_channels.values())]:
             passed = time.monotonic() - began

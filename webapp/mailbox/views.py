@@ -1,4 +1,4 @@
-"""The Mailbox needs no sign-in: it exists on a loopback address only, and only while mails go nowhere else."""
+"""The Mailbox. It needs no sign-in: it exists on a loopback address only, while emails are sent nowhere else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def mail(mail_id: str) -> Response:
 @bp.get("/mailbox/<mail_id>/body")
 @anyone
 def body(mail_id: str) -> Response:
-    """The mail itself, for the frame: its HTML, or its text with links to follow."""
+    """The email itself, for the frame: its HTML, or its text with clickable links."""
     text, html = mailstore.bodies(_folder(), mail_id) or abort(404)
     return framed.email(html, text)
 
@@ -67,7 +67,7 @@ def _show(opened: StoredMail | None) -> Response:
     words, to = chosen.get("q", ""), chosen.get("to", "")
     page = mailstore.page(folder, words=words, to=to, before=chosen.get("before", ""), after=chosen.get("after", ""))
     if not page.mails and (page.older or page.newer):
-        # The mails around that place are gone.
+        # The emails of that page were removed.
         page = mailstore.page(folder, words=words, to=to)
     if opened is None and page.mails:
         opened = page.mails[0]
@@ -80,7 +80,7 @@ def _show(opened: StoredMail | None) -> Response:
             opened=opened,
             filters=filters,
             recipients=mailstore.recipients(folder),
-            # Opening a mail keeps the reader's place in the list.
+            # Opening an email keeps the page of the list.
             place=f"?{urlencode(chosen)}" if chosen else "",
             times=times,
         )

@@ -43,7 +43,7 @@ _RANKED = (
         func.count().over(partition_by=Invitation.step_id).label("people"),
     )
     .join(Person, Person.id == Invitation.person_id)
-    # Whoever was asked when it expired; whoever may decide while it is open.
+    # People who may decide while it is open; people who were invited when it expired.
     .join(Step, Step.id == Invitation.step_id)
     .where(Invitation.step_id.in_(bindparam("steps", expanding=True)), Invitation.live | (Step.state == "expired"))
     .subquery()

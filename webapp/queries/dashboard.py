@@ -54,7 +54,7 @@ _OLDER_OF = _ALL_OF.where(AccessRequest.id < bindparam("before"))
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """An app somebody has. `details` are the entitlements they may see, in words."""
+    """An app that a person has. `details` are the fields that they may see, in words."""
 
     app: AppSummary
     launch_url: str
@@ -64,7 +64,7 @@ class Tile:
 
 
 def apps_of(person_id: int, limit: int = TILES) -> list[Tile]:
-    """By name, in one statement."""
+    """The apps that a person has, by name, in one statement."""
     rows = read(_APPS_OF, {"person": person_id, "limit": limit})
     return [
         Tile(
@@ -85,7 +85,7 @@ def details(policy: str, values_json: str) -> str:
 
 
 def in_words(sheet: Sheet) -> str:
-    """What is set among the fields that the sheet's reader may see."""
+    """The values of a sheet in words, as far as its reader may see them."""
     return ", ".join(
         f"{one.entitlement.name}: {shown(one.current.value)}" if one.entitlement.kind in ("yes_no", "number", "text")
         else shown(one.current.value)
@@ -121,7 +121,7 @@ class OwnRequest:
 
 
 def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) -> list[OwnRequest]:
-    """Pending ones, newest first, then those settled since, latest first: three statements."""
+    """Pending requests, newest first, then those closed since, latest first: three statements."""
     rows = read(_RECENT_OF, {"person": person_id, "settled_since": settled_since, "limit": limit}).all()
     found = _with_chains(rows, person_id)
     pending = [line for line in found if line.state == RequestState.PENDING.value]
@@ -130,7 +130,7 @@ def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) 
 
 
 def all_requests_of(person_id: int, *, before: int | None, limit: int) -> list[OwnRequest]:
-    """Newest first, `limit` + 1 of them, below the key `before`."""
+    """All requests, newest first, `limit` + 1 of them, with keys below `before`."""
     values = {"person": person_id, "limit": limit + 1}
     if before is None:
         return _with_chains(read(_ALL_OF, values).all(), person_id)

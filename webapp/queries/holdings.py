@@ -230,7 +230,7 @@ def decisions_of(person_id: int) -> Verdicts:
 
 
 class Rule(NamedTuple):
-    """An app in use whose rule names somebody, in which step (from 1); not in force while no approval is needed."""
+    """An app in use whose rules name a person or group, and the step (from 1); not in force without approval."""
 
     app: str
     name: str

@@ -1,4 +1,4 @@
-"""People and groups as somebody who can approve or own: to choose from, and by what a rule or a form names."""
+"""Principals: people and groups that can approve or own, to choose from, or named by rules and forms."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Which requests a filter finds, newest or oldest first, by statements that stop as soon as a page is full.
+"""Finds the requests that match a filter, newest or oldest first, with statements that stop once a page is full.
 
 State, app, days and approver each have an index in the order of the list, and a person has few requests: there the
 database walks or gathers by an index whatever the table's size. Words have none in that order, and PostgreSQL cannot
@@ -42,17 +42,17 @@ from webapp.workflow.states import RequestState
 
 PAGE = 50
 COUNTED = 1000
-# Words that so many of the newest requests have are found soon enough by walking on from there.
+# If so many of the newest requests have the words, scanning on from there is fast enough.
 RECENT, FREQUENT = 2_000, 60
-# As far as a page is looked for among the newest; beyond it, the index of words is faster.
+# So many of the newest requests are scanned; beyond that, the index of words is faster.
 WALK = 60_000
-# So many approvers' lists are merged; of more, all requests are gathered.
+# The lists of so many approvers are merged; for more, all requests are collected.
 MERGED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What is looked for; None and "" are no condition. `person` asked or is to get it, `approver` was asked to
+    """The conditions; None and "" are none. `person` submitted it or is to get it, `approver` was asked to
     decide (ids). Each of `words` begins a word of the message, stands in the name of the app or the person, or
     begins the reference. `since` is inclusive, `until` exclusive. `oldest` puts the oldest first."""
 
@@ -87,14 +87,14 @@ class _Edge:
 
 
 def find(wanted: Filter, *, before: int = 0, after: int = 0, limit: int = PAGE) -> Matches:
-    """The page that begins at one of these requests, or the first."""
+    """The page that begins at one of these requests, or the first page."""
     edge = _edge(before or after, up=bool(after and not before), oldest=wanted.oldest)
     if wanted.words and db.engine.dialect.name == "postgresql":
         ids, count = _by_words(wanted, edge, limit + 1)
     else:
         ids, count = _by_indices(wanted, edge, limit + 1)
     more, ids = len(ids) > limit, ids[:limit]
-    # The way back is there on each page but the first.
+    # Each page but the first has a link back.
     ahead, behind = (ids[-1] if more else 0), (ids[0] if edge.at and ids else 0)
     if edge.up is not wanted.oldest:
         ids.reverse()
@@ -110,7 +110,7 @@ def _by_indices(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int
     """(so many ids, count). On SQLite words are looked for in the same way, request by request."""
     text = [_about(one, AccessRequest, _in_list) for one in _terms(wanted.words)]
     ids = list(db.session.scalars(_newest(wanted, edge, limit, text=text)))
-    # In the list's order, too, or PostgreSQL may read whole tables rather than stop at the thousandth.
+    # Ordered, too, or PostgreSQL may read whole tables instead of stopping at the thousandth.
     counted = _newest(wanted, _Edge(), COUNTED + 1, text=text)
     return ids, db.session.scalar(select(func.count()).select_from(counted.subquery())) or 0
 
@@ -143,7 +143,7 @@ def _by_words(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int]:
 
 def _newest(wanted: Filter, edge: _Edge, limit: int, *columns: Any, text: Sequence[Any] = ()) -> Select[Any]:
     """So many ids from the edge on, with `at`, the instant of asking, and further columns of the request."""
-    # So few are pending that each of them is looked at sooner than all that somebody was ever asked.
+    # Few requests are pending, so checking each is faster than reading all invitations of a person.
     if wanted.approver is None or wanted.state == RequestState.PENDING.value:
         at, id = AccessRequest.created_at, AccessRequest.id
         conditions = (*_conditions(wanted), *_asked(wanted), *_days(wanted, at), *text)
@@ -161,10 +161,10 @@ def _newest(wanted: Filter, edge: _Edge, limit: int, *columns: Any, text: Sequen
 
 
 def _asked_of(whose: Any, wanted: Filter, edge: _Edge, limit: int, columns: Sequence[Any], text: Sequence[Any]) -> Any:
-    """The newest that an approver was asked about, from the invitations, which are in their order."""
+    """The newest requests that an approver was invited to decide, from the invitations, which have the same order."""
     at, id = Invitation.requested_at, Invitation.request_id
     conditions = [*_conditions(replace(wanted, app=None)), *text]
-    # Who is asked at two steps has two invitations.
+    # An approver of two steps has two invitations.
     query = select(id.label("id"), at.label("at"), *columns).distinct().where(whose, *_days(wanted, at))
     if wanted.app is not None:
         query = query.where(Invitation.app_id == _written(wanted.app))
@@ -231,7 +231,7 @@ def _one_of(column: Any, ids: Sequence[int]) -> Any:
 
 @dataclass(slots=True)
 class _Term:
-    """One word as it was typed, what it is in a message, and whose names have it."""
+    """One word as typed, its form in messages, and the apps and people whose names contain it."""
 
     typed: str
     words: list[str]
@@ -244,7 +244,7 @@ class _Term:
 
     @property
     def reference(self) -> str | None:
-        """How the public id begins that may be meant."""
+        """The beginning of a public id that the word may be."""
         upper = self.typed.upper()
         begin = upper.removeprefix("R-")[:12]
         return begin if set(begin) <= set(CROCKFORD) and (upper.startswith("R-") or len(begin) >= 6) else None
@@ -254,7 +254,7 @@ class _Term:
         return not (self.apps or self.people or self.reference is not None)
 
     def names(self, of: Any) -> Any:
-        """A single letter stands in every other name, so there it has to be the first."""
+        """A pattern for names; a single letter has to be the first, because many names contain it."""
         return of.search_text.like(like_name(self.typed), escape="!")
 
     def is_in(self, search_text: str) -> bool:
@@ -289,23 +289,23 @@ def _about(term: _Term, of: Any, in_message: Callable[[Any, str], Any]) -> Any:
     if referred and term.typed.upper().startswith("R-"):
         return referred[0]
     message = and_(*(in_message(of, word) for word in term.words)) if term.words else false()
-    # What costs least to look at comes first.
+    # The cheapest condition comes first.
     return or_(_one_of(of.app_id, term.apps), _of_people(of, term.people), *referred, message)
 
 
 def _in_list(of: Any, word: str) -> Any:
-    """Looked for in each message; no word holds a sign that LIKE knows."""
+    """The condition on each message; words contain no special character of LIKE."""
     return of.words.like(f"% {word}%")
 
 
 def _in_index(month: Any, of: Any, word: str) -> Any:
-    """Looked for in the index, where each word has its month before it."""
+    """The condition on the index of words, where each word follows its month."""
     wanted = cast(literal("'", String) + month + literal(f"{word}':*", String), TSQUERY)
     return func.words_vector(of.words, of.created_at).bool_op("@@")(wanted)
 
 
 def _months(wanted: Filter) -> list[tuple[str, datetime, datetime]]:
-    """(as the index of words names it, begin, end) of each month in which somebody asked and that is looked at."""
+    """(name in the index of words, begin, end) of each month with requests that is searched."""
     at = AccessRequest.created_at
     ends: Any = db.session.execute(select(func.min(at), func.max(at))).one()
     first, last = ends
@@ -326,7 +326,7 @@ def _months(wanted: Filter) -> list[tuple[str, datetime, datetime]]:
 def _by_months(
     wanted: Filter, terms: Sequence[_Term], months: Sequence[tuple[str, datetime, datetime]], edge: _Edge, limit: int
 ) -> list[int]:
-    """So many ids from the edge on. No month is looked into once there are enough."""
+    """So many ids from the edge on. Stops searching months once there are enough."""
     if edge.at is not None:
         months = [one for one in months if (one[2] > edge.at if edge.up else one[1] <= edge.at)]
     if not months:

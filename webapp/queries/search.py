@@ -86,7 +86,7 @@ def _requests(reader: Person, words: Sequence[str]) -> list[FoundRequest]:
 
 
 def _near(reader: Person) -> Any:
-    """The newest that are somebody's own, that they were asked about, and of the apps that they own."""
+    """The newest requests of the reader, those they were invited to decide, and those for apps that they own."""
     own, asked, owned = (
         select(AccessRequest.id).where(
             or_(AccessRequest.for_person_id == reader.id, AccessRequest.asked_by_id == reader.id)

@@ -302,7 +302,7 @@ def _time_limit(days: Sequence[int]) -> str:
 
 
 def _recipients_text(rule: OutcomeRule) -> str:
-    """Who gets an email then, as a further sentence; "" for nobody."""
+    """A further sentence that names the recipients of the email; "" without any."""
     wanted = (("the requester", rule.requester), ("the approvers", rule.approvers), ("external addresses", rule.others))
     told = [words for words, so in wanted if so]
     if not told:

@@ -92,7 +92,7 @@ def init_assets(app: Flask, settings: Settings) -> None:
 
 
 def _icon_from(sprite: str) -> Callable[..., Markup]:
-    """The drawing of one icon. A page has a hundred of them and a Jinja macro takes six times as long."""
+    """A function that draws an icon. A page has a hundred of them, and a Jinja macro takes six times as long."""
 
     @cache
     def icon(name: str, more: str = "") -> Markup:

@@ -32,8 +32,7 @@ class Count:
     limits: tuple[tuple[int, int], ...]
 
     def windows(self) -> list[tuple[str, int, int]]:
-        """(the broker's key, times, seconds): hashed, so that it holds no address and has no length that somebody
-        likes."""
+        """(the broker's key, times, seconds): hashed, so that it holds no address and its length is bounded."""
         key = hashlib.sha256(self.key.encode()).hexdigest()
         return [(f"countersign:{self.name}:{key}:{seconds}", times, seconds) for times, seconds in self.limits]
 
@@ -47,7 +46,7 @@ class TooMany(Exception):
 
 
 def take(*counts: Count) -> tuple[Count, ...]:
-    """Counts one attempt in each of them, or in none and raises TooMany. Answers what `give_back` takes."""
+    """Count one attempt in each count, or in none and raise TooMany. Returns the value for `give_back`."""
     if limiter.enabled:
         windows = [one for count in counts for one in count.windows()]
         milliseconds = cast(Counters, current_app.extensions["attempts"]).take(windows)
@@ -57,13 +56,13 @@ def take(*counts: Count) -> tuple[Count, ...]:
 
 
 def give_back(counts: Sequence[Count]) -> None:
-    """What was right costs nothing."""
+    """Subtract an attempt again that was successful."""
     if limiter.enabled:
         keys = [key for count in counts for key, _, _ in count.windows()]
         cast(Counters, current_app.extensions["attempts"]).give_back(keys)
 
 
-# Nothing is counted when one is full: who is refused does not use up what others have left.
+# When one count is full, none is increased: a refused attempt must not use up the limits of others.
 _TAKE = """
 local wait = 0
 for i, key in ipairs(KEYS) do
@@ -86,7 +85,7 @@ end
 
 
 class Counters:
-    """The counts of one installation: in the broker, or in memory while it is away."""
+    """The counts of one installation: in the broker, or in memory while it is unavailable."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -94,7 +93,7 @@ class Counters:
         self._away_until = 0.0
 
     def reset(self) -> None:
-        """Forgets what is counted in memory, and that the broker was away."""
+        """Forget the counts in memory, and that the broker was unavailable."""
         with self._lock:
             self._memory.clear()
             self._away_until = 0.0

@@ -111,7 +111,7 @@ def _unstorable(text: str) -> bool:
 
 
 def _typed(form: MultiDict[str, str]) -> list[str]:
-    """What somebody wrote into a form, so that it is not lost with the refusal; keys and choices are left out."""
+    """The texts typed into a form, so that they are not lost with the refusal; keys and choices are left out."""
     values = [
         value
         for name, value in form.items(multi=True)

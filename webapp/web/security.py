@@ -43,7 +43,7 @@ def refuse_other_hosts() -> None:
 def refuse_cross_site() -> None:
     """An unsafe request that another site made is refused, whatever token it carries.
 
-    This stands in for Flask-WTF's Referer check, which pages without a Referer would fail.
+    It replaces Flask-WTF's Referer check, which pages without a Referer would fail.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if request.method not in SAFE and site not in (None, "same-origin", "none"):
