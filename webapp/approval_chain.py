@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from webapp import wording
+from webapp.bidi import listed
 from webapp.queries.chains import ChainStep, Who
 from webapp.text import capital, hue, initials
 from webapp.times import Times
@@ -99,14 +100,16 @@ def _approver(step: ChainStep) -> str:
 
 def _step(step: ChainStep, state: str, settled_at: datetime | None, times: Times, reader: int | None) -> ChainNode:
     mine = any(who.id == reader for who in step.asked)
-    if step.decided_by is not None:
-        decider = "You" if step.decided_by.id == reader else step.decided_by.name
-        when = capital(times.ago(step.decided_at)) if step.decided_at else ""
-        override = f", {wording.OVERRIDE}" if step.channel == "admin" else ""
+    if (closing := step.closing_decision) is not None:
+        # A denial is one person's; what is approved was approved by each of them.
+        deciders = [one.by for one in step.decisions if one.verdict == closing.verdict == "approved"] or [closing.by]
+        who = listed(["You" if one.id == reader else one.name for one in deciders], " and ")
+        when = capital(times.ago(closing.at))
+        override = f", {wording.OVERRIDE}" if closing.channel == "admin" else ""
         place = f"{when}, for {step.group_name}" if step.group_name and not override else f"{when}{override}"
-        if step.verdict == "approved":
-            return _face("is-done", step.decided_by, f"{decider} approved", (place,), pip="check")
-        return _face("is-denied", step.decided_by, f"{decider} denied", (place,), pip="x")
+        if closing.verdict == "approved":
+            return _face("is-done", closing.by, f"{who} approved", (place,), pip="check")
+        return _face("is-denied", closing.by, f"{who} denied", (place,), pip="x")
     if step.state == "expired" or (step.state == "open" and step.overdue):
         who = "You" if mine and step.asked_count == 1 else capital(holder(step))
         line = (capital(names(step, reader)),) if step.group_name or step.tier != "approver" else ()

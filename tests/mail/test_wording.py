@@ -18,7 +18,7 @@ from flask import Flask
 from webapp.delivery import mail
 from webapp.models import AccessRequest, App, Comment, Grant, Invitation, Notice, Organisation, Person
 from webapp.notices import NoticeKind
-from webapp.queries.chains import ChainStep, Who
+from webapp.queries.chains import ChainStep, StepDecision, Who
 from webapp.queries.mails import MailContext
 from webapp.workflow.entitlements import Entitlement, SetValue
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
@@ -71,8 +71,7 @@ def step(position: int, state: str, **changes: Any) -> ChainStep:
 
 
 def decided(position: int, verdict: str, by: int, comment: str = "", channel: str = "code") -> ChainStep:
-    return step(position, verdict, decided_by=who(by), decided_at=NOW, verdict=verdict, comment=comment,
-                channel=channel)  # fmt: skip
+    return step(position, verdict, decisions=[StepDecision(who(by), verdict, channel, comment, NOW)])
 
 
 def facts(

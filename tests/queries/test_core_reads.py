@@ -1,11 +1,12 @@
 """Cases, directories, chains and the number that waits: what they say, and in how many statements."""
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import event, insert, select
 
 from tests import factories
 from tests.conftest import POSTGRESQL
@@ -16,7 +17,7 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, Group, Notice, Person
+from webapp.models import AccessRequest, Decision, Group, Notice, Person
 from webapp.operations import groups, people
 from webapp.queries import approvals, cases, chains, directory, mails, story
 from webapp.workflow.policy import Approver
@@ -159,8 +160,9 @@ def test_what_waits_for_a_person_is_open_live_and_in_time(made: AccessRequest, c
 def test_a_chain_says_who_has_a_step_and_who_decided(made: AccessRequest, company: Company) -> None:
     factories.decide(made, company.ben, comment="Fine.")
     first, second = chains.of_requests([made.id])[made.id]
-    assert first.decided_by is not None
-    assert (first.state, first.decided_by.name, first.verdict, first.comment, first.group_name) == (
+    closing = first.closing_decision
+    assert closing is not None and first.decided_by is closing.by
+    assert (first.state, closing.by.name, closing.verdict, closing.comment, first.group_name) == (
         "approved", "Ben Okafor", "approved", "Fine.", "Finance",
     )  # fmt: skip
     assert second.person is not None
@@ -225,3 +227,36 @@ def test_a_step_that_fell_to_the_admins_says_so_in_its_chain(made: AccessRequest
     step = chains.of_requests([made.id])[made.id][0]
     assert step.tier == Tier.ADMINS
     assert [who.name for who in step.asked] == ["Adam Weiss"]
+
+
+def test_a_step_with_two_decisions_is_there_once_with_both(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance, company.ana))
+    factories.decide(made, company.ben, comment="Fine by me.")
+    first = chains.of_requests([made.id])[made.id][0]
+    choose("write")
+    values = {"step_id": first.id, "person_id": company.chloe.id, "verdict": "approved", "channel": "browser",
+              "comment": "And by me.", "set_json": "{}", "created_at": clock.now()}  # fmt: skip
+    db.session.execute(insert(Decision), values)
+    db.session.commit()
+    steps = chains.of_requests([made.id])[made.id]
+    assert [step.position for step in steps] == [0, 1]
+    assert [(one.by.name, one.comment) for one in steps[0].decisions] == [
+        ("Ben Okafor", "Fine by me."), ("Chloe Tan", "And by me.")
+    ]  # fmt: skip
+    assert steps[1].decisions == [] and steps[0].closing_decision == steps[0].decisions[1]
+
+
+def test_both_deciders_of_a_step_stand_in_the_chain_and_in_the_story(
+    company: Company, login_as: Callable[[Person], Any]
+) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    factories.decide(made, company.ben, comment="Fine by me.")
+    choose("write")
+    step_id = chains.of_requests([made.id])[made.id][0].id
+    values = {"step_id": step_id, "person_id": company.chloe.id, "verdict": "approved", "channel": "browser",
+              "comment": "And by me.", "set_json": "{}", "created_at": clock.now()}  # fmt: skip
+    db.session.execute(insert(Decision), values)
+    db.session.commit()
+    page = " ".join(login_as(company.rita).get(f"/requests/{made.public_id}").get_data(as_text=True).split())
+    assert page.count("Ben Okafor and Chloe Tan approved") == 1
+    assert "Fine by me." in page and "And by me." in page

@@ -12,7 +12,7 @@ from webapp.delivery import mail
 from webapp.models import AccessRequest, App, Grant, Invitation, Notice, Person
 from webapp.notices import NoticeKind
 from webapp.queries import directory, principals, rules
-from webapp.queries.chains import ChainStep, Who
+from webapp.queries.chains import ChainStep, StepDecision, Who
 from webapp.queries.directory import Found
 from webapp.queries.mails import MailContext
 from webapp.queries.principals import Principal
@@ -202,7 +202,6 @@ def _step(
         group_name="" if is_person else named.name, asked=asked, asked_count=len(who.people),
     )  # fmt: skip
     if asked and state in (StepState.APPROVED, StepState.DENIED):
-        step.decided_by, step.decided_at, step.channel = asked[0], now(), "browser"
-        step.verdict = state.value
-        step.comment = "(example reason for denying)" if state is StepState.DENIED else ""
+        comment = "(example reason for denying)" if state is StepState.DENIED else ""
+        step.decisions.append(StepDecision(asked[0], state.value, "browser", comment, now()))
     return step

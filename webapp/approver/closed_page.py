@@ -41,8 +41,8 @@ def closed_message(
     asker, app = case.for_person.name, case.app.name
     first = asker.split()[0]
     state = case.request.state
-    mine = next((step for step in steps if step.decided_by is not None and step.decided_by.id == reader.id), None)
-    last = next((step for step in reversed(steps) if step.decided_by is not None), None)
+    mine = next((one for step in steps if (one := step.decision_of(reader.id)) is not None), None)
+    last = next((step for step in reversed(steps) if step.closing_decision is not None), None)
     at = times.ago(case.request.settled_at) if case.request.settled_at else ""
     if state == "cancelled":
         by = closed_by.name if closed_by is not None else asker
@@ -61,11 +61,11 @@ def closed_message(
             f"Expired {when}",
             f"No decision was made by the deadline. {first} can request {app} again; you will then get a new email.",
         )
-    if state in ("approved", "denied") and last is not None and last.decided_by is not None:
-        who = "you" if last.decided_by.id == reader.id else last.decided_by.name
-        when = times.ago(last.decided_at) if last.decided_at else ""
+    if state in ("approved", "denied") and last is not None and (closing := last.closing_decision) is not None:
+        who = "you" if closing.by.id == reader.id else closing.by.name
+        when = times.ago(closing.at)
         place = f", for {last.group_name}" if last.group_name else ""
-        if last.channel == "admin":
+        if closing.channel == "admin":
             place = f", {OVERRIDE}"
         title = f"{'Approved' if state == 'approved' else 'Denied'} by {who}, {when}{place}"
         if state == "approved":
@@ -75,8 +75,8 @@ def closed_message(
         if mine is None:
             lead += f" {NOTHING_TO_DO}"
         kind = "Comment" if state == "approved" else "Reason"
-        label = f"Your {kind.lower()}" if mine is last else f"{kind} from {last.decided_by.name}"
-        return ClosedMessage(state, title, lead, label, last.comment)
+        label = f"Your {kind.lower()}" if mine is closing else f"{kind} from {closing.by.name}"
+        return ClosedMessage(state, title, lead, label, closing.comment)
     open_step = next((step for step in steps if step.state == "open"), None)
     if open_step is None:
         return ClosedMessage("pending", "This request is pending", "You do not need to do anything right now.")
@@ -90,7 +90,7 @@ def closed_message(
         now_with = waiting(open_step)
         if mine is not None:
             verb = "approved" if mine.verdict == "approved" else "denied"
-            when = times.ago(mine.decided_at) if mine.decided_at else ""
+            when = times.ago(mine.at)
             return ClosedMessage(
                 "pending",
                 f"You {verb} this, {when}",
@@ -102,9 +102,9 @@ def closed_message(
         asked_for = invited.invitation.step_id if invited is not None else None
         settled = next((step for step in steps if step.id == asked_for), None)
         lead = "You are not, or are no longer, an approver for this request."
-        if settled is not None and settled.decided_by is not None:
-            when = times.ago(settled.decided_at) if settled.decided_at else ""
-            lead = f"{settled.decided_by.name} already approved your step {when}."
+        if settled is not None and settled.closing_decision is not None:
+            when = times.ago(settled.closing_decision.at)
+            lead = f"{settled.closing_decision.by.name} already approved your step {when}."
         return ClosedMessage("pending", now_with + (f": {who}" if who and open_step.group_name else ""), lead)
     if invited is not None and not invited.is_newest and not has_session:
         return ClosedMessage(

@@ -77,6 +77,7 @@ def show(
             steps=steps, times=times(), reader=reader.person.id,
         ),
         "steps": steps,
+        "decisions": [decision for step in steps for decision in step.decisions],
     }  # fmt: skip
     if closed is not None and htmx.is_fragment():
         # The form is replaced by another page, so htmx loads it as a whole.
@@ -96,10 +97,9 @@ def show(
         "also": [app_summary(row) for row in also],
         "also_here": sum(1 for row in also if row.category == case.app.category),
         "earlier": approvals.asked_before(case.app.id, case.for_person.id, without=case.request.id),
-        "decisions": [one for one in steps if one.decided_by is not None],
         "comments": thread.entries,
         "more_was_written": bool(thread.earlier),
-        "names": {asker.id: asker.name} | {one.decided_by.id: one.decided_by.name for one in steps if one.decided_by},
+        "names": {asker.id: asker.name} | {one.by.id: one.by.name for one in context["decisions"]},
         "others": [who.name for one in steps if one.state == "open" for who in one.asked if who.id != reader.person.id],
     }
     return make_response(render_template("approver/decide.html", **context), status)

@@ -187,7 +187,7 @@ def _sheet(case: Case, rights: RequestAccess) -> Sheet:
 
 def _people_in(case: Case, steps: list[chains.ChainStep]) -> list[Who]:
     people = [Who(case.asked_by.id, case.asked_by.public_id, case.asked_by.name)]
-    people += [step.decided_by for step in steps if step.decided_by is not None]
+    people += [decision.by for step in steps for decision in step.decisions]
     return people
 
 
@@ -206,7 +206,7 @@ def _with_chain(line: OwnRequest, case: Case | None = None) -> dict[str, Any]:
     requester = Who(person.id, person.public_id, person.name)
     step = line.open_step
     last = line.last_decision
-    decided_by = line.settled_by if line.state == RequestState.CANCELLED.value else last.decided_by if last else None
+    decided_by = line.settled_by if line.state == RequestState.CANCELLED.value else last.by if last else None
     mine = requester.id == reader.id
     overdue = step is not None and step.overdue
     pending = line.state == RequestState.PENDING.value and not overdue

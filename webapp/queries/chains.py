@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import aliased
@@ -32,7 +33,7 @@ _STEPS = (
     .outerjoin(Decision, Decision.step_id == Step.id)
     .outerjoin(_DECIDER, _DECIDER.id == Decision.person_id)
     .where(Step.request_id.in_(bindparam("requests", expanding=True)))
-    .order_by(Step.request_id, Step.position, Step.id)
+    .order_by(Step.request_id, Step.position, Step.id, Decision.id)
 )  # fmt: skip
 _RANKED = (
     select(
@@ -68,6 +69,17 @@ class Who:
         return hue(self.public_id)
 
 
+@dataclass(frozen=True, slots=True)
+class StepDecision:
+    """What one person decided on a step."""
+
+    by: Who
+    verdict: str
+    channel: str
+    comment: str
+    at: datetime
+
+
 @dataclass(slots=True)
 class ChainStep:
     """One step with all that its node shows. `asked` holds up to NAMES people, `asked_count` is the number of all."""
@@ -85,13 +97,24 @@ class ChainStep:
     group_id: int | None
     group_public_id: str
     group_name: str
-    decided_by: Who | None = None
-    verdict: str = ""
-    channel: str = ""
-    comment: str = ""
-    decided_at: datetime | None = None
+    # In the order in which they were made. A step that is open may have some, too.
+    decisions: list[StepDecision] = field(default_factory=list)
     asked: list[Who] = field(default_factory=list)
     asked_count: int = 0
+
+    @property
+    def closing_decision(self) -> StepDecision | None:
+        """The decision that closed the step; None while it is open, and where none did."""
+        return self.decisions[-1] if self.decisions and self.state in ("approved", "denied") else None
+
+    @property
+    def decided_by(self) -> Who | None:
+        """Who closed the step."""
+        return self.closing_decision.by if self.closing_decision is not None else None
+
+    def decision_of(self, person_id: int) -> StepDecision | None:
+        """What this person decided on the step."""
+        return next((one for one in self.decisions if one.by.id == person_id), None)
 
 
 def of_requests(request_ids: Collection[int], *, reader: int | None = None) -> dict[int, list[ChainStep]]:
@@ -101,14 +124,18 @@ def of_requests(request_ids: Collection[int], *, reader: int | None = None) -> d
     rows = read(_STEPS, {"requests": list(request_ids)}).all()
     chains: dict[int, list[ChainStep]] = {}
     asking: dict[int, ChainStep] = {}
+    step: ChainStep | None = None
     for row in rows:
+        # A row for each decision: those of one step follow each other.
+        if step is not None and step.id == row.id:
+            step.decisions.append(_decision(row))
+            continue
         step = ChainStep(
             row.id, row.request_id, row.position, row.state, row.tier, row.due_at, row.opened_at, row.settled_at,
             bool(row.overdue) and row.state == "open",
             Who(row.person_id, row.person_public_id, row.person_name) if row.person_id else None,
             row.approver_group_id, row.group_public_id or "", row.group_name or "",
-            Who(row.decider_id, row.decider_public_id, row.decider_name) if row.decider_id else None,
-            row.verdict or "", row.channel or "", row.comment or "", row.decided_at,
+            [_decision(row)] if row.decider_id else [],
         )  # fmt: skip
         chains.setdefault(row.request_id, []).append(step)
         if row.state in ("open", "expired"):
@@ -116,6 +143,11 @@ def of_requests(request_ids: Collection[int], *, reader: int | None = None) -> d
     if asking:
         _add_asked(asking, reader or 0)
     return chains
+
+
+def _decision(row: Any) -> StepDecision:
+    by = Who(row.decider_id, row.decider_public_id, row.decider_name)
+    return StepDecision(by, row.verdict, row.channel, row.comment, row.decided_at)
 
 
 def _add_asked(steps: dict[int, ChainStep], reader: int) -> None:

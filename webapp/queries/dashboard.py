@@ -13,7 +13,7 @@ from webapp.models import LIVE_GRANT, AccessRequest, App, Grant, Person, PolicyR
 from webapp.models.requests import load_values
 from webapp.queries import chains
 from webapp.queries.app_summaries import APP_COLUMNS, AppSummary, app_summary
-from webapp.queries.chains import ChainStep, Who
+from webapp.queries.chains import ChainStep, StepDecision, Who
 from webapp.queries.columns import read
 from webapp.workflow.entitlements import Sheet, shown
 from webapp.workflow.policy_codec import loads
@@ -116,8 +116,8 @@ class OwnRequest:
         return next((step for step in self.steps if step.state == "open"), None)
 
     @property
-    def last_decision(self) -> ChainStep | None:
-        return next((step for step in reversed(self.steps) if step.decided_by), None)
+    def last_decision(self) -> StepDecision | None:
+        return next((one for step in reversed(self.steps) if (one := step.closing_decision) is not None), None)
 
 
 def requests_of(person_id: int, *, settled_since: datetime, limit: int = TILES) -> list[OwnRequest]:

@@ -163,21 +163,22 @@ def silent(step: ChainStep | None) -> str:
 def deciding_step(facts: MailContext) -> ChainStep | None:
     """The step whose decision ended the request."""
     return max(
-        (one for one in facts.steps if one.decided_by is not None and one.decided_at is not None),
+        (one for one in facts.steps if one.closing_decision is not None),
         key=lambda one: one.position,
         default=None,
     )
 
 
 def who_decided(facts: MailContext, step: ChainStep) -> dict[str, Any]:
-    assert step.decided_by and step.decided_at
-    override = step.channel == "admin"
+    closing = step.closing_decision
+    assert closing
+    override = closing.channel == "admin"
     return {
-        "decider": line(step.decided_by.name),
-        "decider_first": first_name(step.decided_by.name),
-        "denied": step.verdict == Verdict.DENIED,
-        "when": times_of(facts).due(step.decided_at),
-        "comment": step.comment,
+        "decider": line(closing.by.name),
+        "decider_first": first_name(closing.by.name),
+        "denied": closing.verdict == Verdict.DENIED,
+        "when": times_of(facts).due(closing.at),
+        "comment": closing.comment,
         "override": override,
         "for_group": line(step.group_name) if step.tier == Tier.APPROVER and not override else "",
     }
@@ -211,9 +212,10 @@ def _by(facts: MailContext, by: int | None) -> str:
 def comments(facts: MailContext, label: str, *, but: ChainStep | None = None) -> list[Row]:
     """The comment of each decision; `label` takes the first name and the verdict."""
     return [
-        Row(label.format(first_name(one.decided_by.name), one.verdict), lines(one.comment), quoted=True)
-        for one in facts.steps
-        if one.decided_by is not None and one.comment and one is not but
+        Row(label.format(first_name(one.by.name), one.verdict), lines(one.comment), quoted=True)
+        for step in facts.steps
+        for one in step.decisions
+        if one.comment and (but is None or one is not but.closing_decision)
     ]
 
 
