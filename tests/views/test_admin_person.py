@@ -345,5 +345,5 @@ def test_somebody_is_signed_out_everywhere(admin, login_as, rita, adam):
     assert again.status_code == 409 and "has no active sessions" in words(again)
 
 
-def test_an_admin_who_signs_out_everywhere_is_at_the_door(admin, adam):
+def test_an_admin_who_signs_out_everywhere_sees_the_sign_in_page(admin, adam):
     assert admin.post(url(adam) + "/sessions/ending").headers["Location"] == "/sign-in"

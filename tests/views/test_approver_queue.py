@@ -163,6 +163,6 @@ def test_decisions_page_by_key(login_as, ana):
     assert words(browser.get(older[1])).count("Many Approved") == 2
 
 
-def test_nobody_goes_through_the_door(login_as):
+def test_the_queue_needs_a_sign_in(login_as):
     for path in ("/approvals", "/approvals/decided", "/approvals/000000000000"):
         assert login_as(None).get(path).headers["Location"] == f"/sign-in?next={path}"

@@ -51,7 +51,7 @@ def test_rita_sees_herself_and_this_browser(hers):
     assert "This browser" in page
 
 
-def test_who_is_not_signed_in_sees_the_door(login_as, company):
+def test_who_is_not_signed_in_sees_the_sign_in_page(login_as, company):
     assert login_as(None).get("/account").headers["Location"] == "/sign-in?next=/account"
 
 

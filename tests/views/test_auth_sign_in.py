@@ -320,7 +320,7 @@ def test_a_foreign_page_or_a_mailed_link_is_nothing_to_come_back_to(door, refere
     assert answer.headers["Location"] == "/sign-in"
 
 
-def test_htmx_with_an_expired_session_loads_the_door(login_as, rita):
+def test_htmx_with_an_expired_session_loads_the_sign_in_page(login_as, rita):
     browser = login_as(rita)
     choose("write")
     db.session.execute(update(PersonSession).values(ended_at=clock.now()))

@@ -130,7 +130,7 @@ def test_sign_out_everywhere_means_here_too(login_as, rita, phone, otto):
     assert other.get("/account").status_code == 200
 
 
-def test_sign_out_everywhere_with_htmx_loads_the_door(login_as, rita):
+def test_sign_out_everywhere_with_htmx_loads_the_sign_in_page(login_as, rita):
     answer = login_as(rita).post("/account/sessions/ending", htmx=True)
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, "/sign-in")
 

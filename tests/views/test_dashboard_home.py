@@ -19,12 +19,12 @@ def test_a_newcomer_is_told_what_to_press(login_as, rita):
     assert "Approvals" in page
 
 
-def test_nobody_is_sent_to_the_door_and_back(login_as):
+def test_who_is_signed_out_is_sent_to_the_sign_in_page_and_back(login_as):
     answer = login_as(None).get("/")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in")
 
 
-def test_a_fragment_after_the_session_ended_sends_the_whole_page_to_the_door(login_as):
+def test_a_fragment_after_the_session_ended_sends_the_whole_page_to_the_sign_in_page(login_as):
     answer = login_as(None).get("/", htmx=True)
     assert answer.status_code == 401
     assert answer.headers["HX-Redirect"].startswith("/sign-in")
@@ -65,7 +65,7 @@ def test_a_group_step_names_those_who_may_answer(login_as, rita, company):
     assert "Ben or Chloe, due" in page
 
 
-def test_after_a_day_the_requester_can_ask_again(login_as, rita, ana):
+def test_after_a_day_the_requester_can_send_a_reminder(login_as, rita, ana):
     factories.request(rita, factories.app("Benevity", ana))
     stage.shift("requests", "created_at", timedelta(hours=-25))
     assert "Send reminder to Ana" in words(login_as(rita).get("/"))

@@ -65,7 +65,7 @@ def test_there_is_no_such_request(login_as, adam):
     assert login_as(adam).get("/requests/000000000000").status_code == 404
 
 
-def test_nobody_comes_back_here_after_the_door(login_as, made):
+def test_after_the_sign_in_a_person_comes_back_here(login_as, made):
     answer = login_as(None).get(f"/requests/{made.public_id}")
     assert answer.headers["Location"] == f"/sign-in?next=/requests/{made.public_id}"
 
