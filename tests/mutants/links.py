@@ -51,9 +51,38 @@ MUTANTS = [
         "tests/views/test_approver_link.py::test_coming_back_does_not_wake_the_old_link",
         [
             Change(
+                "webapp/operations/proofs.py::check",
+                "not invitation.live or invitation.round != proof.round",
+                "not invitation.live",
+            ),
+            Change(
+                "webapp/operations/proofs.py::hold",
+                "row.round != proof.round or row.wrong_codes >= WRONG_CODES",
+                "row.wrong_codes >= WRONG_CODES",
+            ),
+        ],
+    ),
+    Mutant(
+        "an-old-link-shows-the-form",
+        "The page of an earlier link asks for a decision that this link cannot make.",
+        "tests/views/test_approver_link.py",
+        [
+            Change(
                 "webapp/web/access.py::Invited.is_newest",
                 "self.link.round == self.invitation.round",
                 "self.link.round <= self.invitation.round",
+            ),
+        ],
+    ),
+    Mutant(
+        "codes-guessed-side-by-side",
+        "A code decides although others have closed it with wrong codes in the same moment.",
+        "tests/operations/test_codes.py::test_a_right_code_that_was_closed_or_renewed_meanwhile_decides_nothing",
+        [
+            Change(
+                "webapp/operations/proofs.py::hold",
+                "row.round != proof.round or row.wrong_codes >= WRONG_CODES",
+                "row.round != proof.round",
             ),
         ],
     ),

@@ -13,7 +13,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, Invitation, Person
-from webapp.operations import approval_codes, groups
+from webapp.operations import approval_codes, groups, proofs
 from webapp.operations.errors import Conflict
 from webapp.workflow.errors import NotYourTurn, Settled
 
@@ -90,6 +90,27 @@ def test_a_wrong_code_that_comes_after_the_decision_counts_nothing(made: AccessR
     assert guess_wrong(made, company.ben) is None
     assert invitation_of(company.ben).wrong_codes == 4
     assert (mails(sent), events()[lines:]) == ([], [])
+
+
+@pytest.mark.parametrize("change", ["closed", "renewed"])
+def test_a_right_code_that_was_closed_or_renewed_meanwhile_decides_nothing(
+    made: AccessRequest, company: Company, change: str
+) -> None:
+    invitation = invitation_of(company.ben)
+    db.session.expunge(invitation)
+    proof = proofs.of_link(invitation, invitation.round, code="123456")
+    if change == "renewed":
+        new_code(made, company.ben)
+    else:
+        for _ in range(approval_codes.WRONG_CODES - 1):
+            guess_wrong(made, company.ben)
+        choose("write")
+        proofs.hold(proof)
+        db.session.rollback()
+        guess_wrong(made, company.ben)
+    choose("write")
+    with pytest.raises(Conflict, match="This code no longer works"):
+        proofs.hold(proof)
 
 
 def test_three_new_codes_a_day_and_three_more_tomorrow(made: AccessRequest, company: Company) -> None:
