@@ -182,20 +182,20 @@ def test_what_is_append_only_refuses_every_other_change(
     assert rows(table) == before
 
 
-def test_what_was_rolled_back_is_not_told_mailed_or_rung(
+def test_what_was_rolled_back_is_not_told_mailed_and_wakes_no_worker(
     company: Company, lines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[int] = []
-    monkeypatch.setattr(outbox, "wake_workers", lambda channel: rung.append(1))
+    woken: list[int] = []
+    monkeypatch.setattr(outbox, "wake_workers", lambda channel: woken.append(1))
     notices = rows("notices")
     people.invite(email="eve@example.com", name="Eve", actor=company.adam, now=clock.now())
     db.session.rollback()
     outbox.commit()
-    assert (rows("events"), rows("notices"), rows("people", "name = 'Eve'"), rung) == (lines, notices, 0, [])
+    assert (rows("events"), rows("notices"), rows("people", "name = 'Eve'"), woken) == (lines, notices, 0, [])
     # And the next change begins with a clean slate.
     people.change_theme(company.rita, theme="dark", now=clock.now())
     outbox.commit()
-    assert (rows("events"), rung) == (lines + 1, [])
+    assert (rows("events"), woken) == (lines + 1, [])
     assert verify() == (lines + 1, None)
 
 
@@ -235,7 +235,7 @@ def test_a_refused_operation_leaves_no_line_even_if_somebody_commits_after_it(co
     assert rows("events") == count
 
 
-def test_the_bell_rings_once_after_the_commit_and_only_for_mail(company: Company) -> None:
+def test_workers_are_woken_once_after_the_commit_and_only_for_mail(company: Company) -> None:
     queue = f"rq:queue:{outbox.QUEUE}"
     broker().flushdb()
     people.change_theme(company.rita, theme="dark", now=clock.now())

@@ -64,7 +64,7 @@ def test_mails_go_out_while_the_broker_is_down(
     assert running.stop() < 4
 
 
-def test_a_worker_that_starts_before_its_broker_hears_the_bell_later(
+def test_a_worker_that_starts_before_its_broker_is_woken_later(
     company: Company, smtp: SmtpServer, worker: Make, own_broker: Broker
 ) -> None:
     own_broker.kill()

@@ -62,7 +62,7 @@ def test_killed_before_the_server_took_the_mail(company: Company, smtp: SmtpServ
 def test_killed_after_the_server_took_the_mail_and_before_the_mark(
     company: Company, smtp: SmtpServer, worker: Make
 ) -> None:
-    # Only the bell: a sweep at the same time would be a second conversation, cut at any point.
+    # Only the job: a sweep at the same time would be a second conversation, cut at any point.
     running = worker(COUNTERSIGN_SWEEP_SECONDS="600").start()
     until(lambda: bool(broker().smembers("rq:workers:countersign")))
     smtp.after_accepting = lambda: os.kill(running.pid, signal.SIGKILL)

@@ -6,7 +6,7 @@ MUTANTS = [
     Mutant(
         "the-worker-is-told-before-the-commit",
         "The worker is told of a mail before the change that causes it is committed.",
-        "tests/test_audit.py::test_what_was_rolled_back_is_not_told_mailed_or_rung",
+        "tests/test_audit.py::test_what_was_rolled_back_is_not_told_mailed_and_wakes_no_worker",
         [Change("webapp/delivery/outbox.py::post", "db.session.flush()", "db.session.flush()\nwake_workers()")],
     ),
     Mutant(

@@ -31,8 +31,8 @@ Act = Callable[[], object]
 
 
 @pytest.fixture(autouse=True)
-def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The broker has no part in these races, and thousands of bells take time."""
+def no_wake_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker has no part in these races, and thousands of wake-ups take time."""
     monkeypatch.setattr(outbox, "wake_workers", lambda channel: None)
 
 

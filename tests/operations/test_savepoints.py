@@ -129,8 +129,8 @@ PLACES = [
 def test_a_duplicate_takes_nothing_with_it(company: Company, place: Callable[[Company, Patch], Act],
                                            monkeypatch: Patch) -> None:  # fmt: skip
     act = place(company, monkeypatch)
-    rung: list[int] = []
-    monkeypatch.setattr(outbox, "wake_workers", lambda channel: rung.append(1))
+    woken: list[int] = []
+    monkeypatch.setattr(outbox, "wake_workers", lambda channel: woken.append(1))
     lines, told, counted = len(events()), len(mails()), {table: rows(table) for table in ("people", "apps", "groups")}
     people.invite(email="eve@example.com", name="Eve First", actor=company.adam, now=clock.now())
     with pytest.raises((Conflict, Invalid)):
@@ -139,14 +139,14 @@ def test_a_duplicate_takes_nothing_with_it(company: Company, place: Callable[[Co
     outbox.commit()
     assert [one["kind"] for one in events()[lines:]] == ["person.created", "person.changed"]
     assert mails(told) == [("invitation", "requester", "eve")]
-    assert rung == [1]
+    assert woken == [1]
     assert {table: rows(table) - counted[table] for table in counted} == {"people": 1, "apps": 0, "groups": 0}
     assert audit.verify()[1] is None
 
 
 def test_a_batch_of_three_keeps_the_first_and_the_third(company: Company, monkeypatch: Patch) -> None:
-    rung: list[int] = []
-    monkeypatch.setattr(outbox, "wake_workers", lambda channel: rung.append(1))
+    woken: list[int] = []
+    monkeypatch.setattr(outbox, "wake_workers", lambda channel: woken.append(1))
     lines, refused = len(events()), []
     for number, email in enumerate(("one@example.com", "one@example.com", "three@example.com"), 1):
         try:
@@ -159,7 +159,7 @@ def test_a_batch_of_three_keeps_the_first_and_the_third(company: Company, monkey
     names = [db.session.get_one(Person, one).name for one in made]
     assert names == ["Number1 New", "Number3 New"]
     assert mails() == [("invitation", "requester", "number1"), ("invitation", "requester", "number3")]
-    assert rung == [1] and audit.verify()[1] is None
+    assert woken == [1] and audit.verify()[1] is None
 
 
 def test_a_savepoint_drops_only_what_was_kept_since_it_began(company: Company) -> None:

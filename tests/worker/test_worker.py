@@ -1,4 +1,4 @@
-"""The worker as a process: bell, sweep, heartbeat, and the way it stops."""
+"""The worker as a process: jobs, sweep, heartbeat, and the way it stops."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def listening() -> bool:
     return bool(broker().smembers("rq:workers:countersign"))
 
 
-def test_the_bell_sends_at_once_and_sigterm_stops(company: Company, smtp: SmtpServer, worker: Make) -> None:
+def test_a_woken_worker_sends_at_once_and_sigterm_stops(company: Company, smtp: SmtpServer, worker: Make) -> None:
     running = worker(**NEVER).start()
     until(listening)
     for number in range(3):
