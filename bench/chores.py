@@ -25,7 +25,7 @@ from webapp.delivery import jobs, mail, outbox
 from webapp.extensions import db
 from webapp.models import Group, Heartbeat, Invitation, Notice, Person, Step, db_now
 from webapp.operations import expiry
-from webapp.queries import mails
+from webapp.queries import mail_context
 from webapp.text import public_id
 
 ROUND = 200
@@ -74,7 +74,7 @@ def send(number: int) -> dict[str, float]:
     for _ in range(max(2, number // ROUND)):
         ids = _post(company, ROUND)
         with reading():
-            facts = mails.load(ids)
+            facts = mail_context.load(ids)
         plain.append(_plainly([facts[one] for one in ids]))
         choose("write")
         began = time.perf_counter()
@@ -97,7 +97,7 @@ def wait(number: int) -> dict[str, float]:
         for _ in range(number + 1):
             (id,) = _post(company, 1)
             committed = time.time()
-            outbox.ring()
+            outbox.wake_workers()
             taken.append((_accepted(id) - committed) * 1000)
             time.sleep(0.2)
     del taken[0]  # the worker's first mail loads what all the others use
@@ -136,7 +136,7 @@ def _worker() -> Iterator[None]:
         process.wait()
 
 
-def _plainly(facts: list[mails.Facts]) -> float:
+def _plainly(facts: list[mail_context.MailContext]) -> float:
     settings: Settings = _app.extensions["settings"]
     began = time.perf_counter()
     with smtplib.SMTP(settings.mail_server, settings.mail_port, "localhost") as server:

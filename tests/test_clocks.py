@@ -29,7 +29,7 @@ from webapp.models import AccessRequest, Decision, Heartbeat, Notice, Person, Pe
 from webapp.operations import decisions, expiry, requests
 from webapp.operations.errors import Conflict
 from webapp.operations.proofs import SESSION
-from webapp.queries import mails
+from webapp.queries import mail_context
 from webapp.times import Times, zone
 from webapp.workflow.errors import Settled
 from webapp.workflow.states import Verdict
@@ -86,7 +86,7 @@ def test_what_a_wrong_machine_writes_down_has_the_right_date(
         factories.decide(made, company.ana)
         assert is_now(clock.now())
         # The mails as this machine would send them, and what they say.
-        facts = mails.load(db.session.scalars(select(Notice.id)).all())
+        facts = mail_context.load(db.session.scalars(select(Notice.id)).all())
         for one in facts.values():
             said = mail.render(one)
             assert is_now(parsedate_to_datetime(said.extra_headers["Date"]))

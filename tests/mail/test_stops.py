@@ -33,7 +33,7 @@ from webapp.extensions import db
 from webapp.models import MailStop, Notice
 from webapp.notices import why_obsolete
 from webapp.operations import people
-from webapp.queries import mails
+from webapp.queries import mail_context, notice_status
 
 Drain = Callable[[], None]
 
@@ -300,14 +300,14 @@ def test_a_mail_that_cannot_be_read_holds_up_no_other(
     outbox.commit()
     bad = db.session.query(Notice).filter_by(kind="invitation").one().id
     if where == "load":
-        real = mails.load
+        real = mail_context.load
 
         def load(ids: Any) -> Any:
             if bad in ids:
                 raise KeyError("comment")
             return real(ids)
 
-        monkeypatch.setattr(mails, "load", load)
+        monkeypatch.setattr(mail_context, "load", load)
     else:
         db.session.execute(update(Notice).where(Notice.id == bad).values(kind="request-comment", data_json="[]"))
         db.session.commit()
@@ -321,7 +321,7 @@ def test_a_database_that_goes_in_the_middle_costs_no_attempt_and_doubles_nothing
     company: Company, smtp: SmtpServer, drain: Drain, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     asked(company, 3)
-    place = {"statuses": mails, "load": mails, "mark_sent": outbox}[at]
+    place = {"statuses": notice_status, "load": mail_context, "mark_sent": outbox}[at]
     real, give_back = getattr(place, at), outbox.give_back
     away = {"is": True}
 

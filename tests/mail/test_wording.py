@@ -19,7 +19,7 @@ from webapp.delivery import mail
 from webapp.models import AccessRequest, App, Comment, Grant, Invitation, Notice, Organisation, Person
 from webapp.notices import NoticeKind
 from webapp.queries.chains import ChainStep, StepDecision, Who
-from webapp.queries.mails import MailContext
+from webapp.queries.mail_context import MailContext
 from webapp.workflow.entitlements import Entitlement, SetValue
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility

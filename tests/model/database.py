@@ -33,7 +33,7 @@ from webapp.operations import (
 )
 from webapp.operations.errors import Conflict, Invalid
 from webapp.operations.proofs import SESSION
-from webapp.queries import cases, holdings, invitation_check, mails
+from webapp.queries import cases, holdings, invitation_check, notice_status
 from webapp.record import audit
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import (
@@ -210,7 +210,7 @@ class Database:
         """As a worker does, up to the conversation with the mail server, which is somebody else's test."""
         for claim in jobs.drop_obsolete(outbox.claim(10_000)):
             choose("read")
-            now = mails.statuses([claim.id], claim.lease).get(claim.id)
+            now = notice_status.statuses([claim.id], claim.lease).get(claim.id)
             db.session.rollback()
             choose("write")
             assert now is not None, "the lease was lost"

@@ -47,7 +47,7 @@ MUTANTS = [
         "tests/mail/test_sending.py::test_a_lost_lease_is_not_sent",
         [
             Change(
-                "webapp/queries/mails.py::_LEASED_STATUS",
+                "webapp/queries/notice_status.py::_LEASED_STATUS",
                 'Notice.state == "leased", Notice.lease == bindparam("lease", type_=String), '
                 "Notice.lease_until > db_now()",
                 'bindparam("lease", type_=String) != ""',

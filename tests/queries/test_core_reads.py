@@ -19,7 +19,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Group, Notice, Person
 from webapp.operations import groups, people
-from webapp.queries import approvals, cases, chains, directory, mails, story
+from webapp.queries import approvals, cases, chains, directory, mail_context, story
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState, StepState, Tier, Verdict
 
@@ -215,7 +215,7 @@ def test_batches_of_many_lengths_are_few_statements_for_the_drivers_to_keep(comp
     ids = list(db.session.scalars(select(Notice.id)))
     with admin_helpers.statements() as texts:
         for number in range(1, len(ids) + 1):
-            assert set(mails.load(ids[:number])) == set(ids[:number])
+            assert set(mail_context.load(ids[:number])) == set(ids[:number])
     # notices, comments, people, and two for the chains, of six lengths at most; and the organisation
     assert 16 < len(ids) <= 32
     assert len(set(texts)) <= 5 * len((1, 2, 4, 8, 16, 32)) + 1

@@ -15,7 +15,7 @@ from webapp.extensions import db
 from webapp.models import Invitation, Notice
 from webapp.models.notices import Cause
 from webapp.operations import people
-from webapp.queries import mails
+from webapp.queries import mail_context, notice_status
 from webapp.wiring import connect
 
 from .. import factories
@@ -113,11 +113,11 @@ def test_an_admin_gets_a_test_mail(app, admin, adam, ana):
     assert notice.person_id == adam.id and events("mail.tested")[-1]["actor"] == adam.id
     from webapp.delivery import mail as letters
 
-    message = letters.render(mails.load([notice.id])[notice.id])
+    message = letters.render(mail_context.load([notice.id])[notice.id])
     assert message.subject.startswith("Test email from") and "This is the test email" in message.body
     assert "because you sent a test email" in message.body and "/admin/mail" in message.html
     claim = outbox.claim(10)[0]
-    assert notices.why_obsolete(mails.statuses([claim.id], claim.lease)[claim.id]) == ""
+    assert notices.why_obsolete(notice_status.statuses([claim.id], claim.lease)[claim.id]) == ""
 
 
 # The banner

@@ -14,7 +14,7 @@ from webapp.extensions import db
 from webapp.models import Invitation, Notice
 from webapp.notices import why_obsolete
 from webapp.operations import apps, groups, people, step_in
-from webapp.queries import directory, mails
+from webapp.queries import directory, notice_status
 from webapp.workflow.states import Verdict
 
 pytestmark = pytest.mark.both_engines
@@ -51,7 +51,7 @@ def told(made, person):
     db.session.rollback()
     choose("write")
     for claim in jobs.drop_obsolete(outbox.claim(1000)):
-        now = mails.statuses([claim.id], claim.lease)[claim.id]
+        now = notice_status.statuses([claim.id], claim.lease)[claim.id]
         if reason := why_obsolete(now):
             outbox.mark_obsolete({claim: reason})
         else:

@@ -14,7 +14,7 @@ from webapp.notices import NoticeKind
 from webapp.queries import directory, principals, rules
 from webapp.queries.chains import ChainStep, StepDecision, Who
 from webapp.queries.directory import Found
-from webapp.queries.mails import MailContext
+from webapp.queries.mail_context import MailContext
 from webapp.queries.principals import Principal
 from webapp.web import framed
 from webapp.web.presentation import now

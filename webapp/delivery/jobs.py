@@ -20,8 +20,8 @@ from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.models.notices import Cause
 from webapp.operations import expiry, invitation_repair, keys
-from webapp.queries import invitation_check, mails
-from webapp.queries.mails import MailContext
+from webapp.queries import invitation_check, mail_context, notice_status
+from webapp.queries.mail_context import MailContext
 from webapp.record import anchors
 from webapp.runtime import failpoints, trace
 
@@ -219,7 +219,7 @@ def _facts(left: list[Claim]) -> dict[int, MailContext]:
     """Loads what the emails say. One that cannot be read is marked failed and taken out of `left`."""
     try:
         with reading():
-            return mails.load([one.id for one in left])
+            return mail_context.load([one.id for one in left])
     except DBAPIError:
         raise
     except Exception:
@@ -228,7 +228,7 @@ def _facts(left: list[Claim]) -> dict[int, MailContext]:
     for claim in list(left):
         try:
             with reading():
-                found |= mails.load([claim.id])
+                found |= mail_context.load([claim.id])
         except DBAPIError:
             raise
         except Exception:
@@ -264,7 +264,7 @@ def drop_obsolete(claims: Sequence[Claim]) -> Sequence[Claim]:
     if len(claims) == 1:
         return claims
     while claims:
-        now = mails.statuses([one.id for one in claims], claims[0].lease)
+        now = notice_status.statuses([one.id for one in claims], claims[0].lease)
         claims = [one for one in claims if one.id in now]
         reasons = {one: why for one in claims if (why := notices.why_obsolete(now[one.id]))}
         if not reasons:
@@ -291,7 +291,7 @@ def _about(facts: MailContext) -> dict[str, str]:
 
 def _send_first(left: list[Claim], facts: MailContext, connection: smtp.Connection) -> None:
     claim = left[0]
-    now = mails.statuses([claim.id], claim.lease).get(claim.id)
+    now = notice_status.statuses([claim.id], claim.lease).get(claim.id)
     if now is None or (reason := notices.why_obsolete(now)):
         del left[0]
         if now is not None:
@@ -305,7 +305,7 @@ def _send_first(left: list[Claim], facts: MailContext, connection: smtp.Connecti
     try:
         if facts.request is not None and facts.request.version != now.version:
             with reading():
-                facts = mails.load([claim.id])[claim.id]
+                facts = mail_context.load([claim.id])[claim.id]
         if claim.tries > notices.TRIES:
             raise mail.Unmailable("Every worker that tried to send this stopped before it finished.")
         connection.send(mail.render(facts, sent_at=clock.now()))

@@ -10,8 +10,8 @@ from webapp.delivery import mail
 from webapp.embedded import mailstore
 from webapp.extensions import db
 from webapp.models import Notice
-from webapp.queries import mails
-from webapp.queries.mails import MailContext
+from webapp.queries import mail_context
+from webapp.queries.mail_context import MailContext
 
 # Each costs some milliseconds of the first start.
 DAYS = timedelta(days=21)
@@ -38,7 +38,7 @@ class Letters:
         ids = list(db.session.scalars(select(Notice.id).where(Notice.id > self._seen).order_by(Notice.id)))
         if not ids:
             return
-        found = mails.load(ids)
+        found = mail_context.load(ids)
         for id in ids:
             facts = found[id]
             self._set_deadlines(facts)

@@ -11,8 +11,8 @@ from sqlalchemy.orm import aliased
 from webapp.extensions import db
 from webapp.models import MailAttempt, Notice, Person
 from webapp.notices import NoticeKind
-from webapp.queries import mails, outbox_lines
-from webapp.queries.mails import MailContext
+from webapp.queries import mail_context, outbox_lines
+from webapp.queries.mail_context import MailContext
 from webapp.queries.outbox_lines import EmailLine
 
 # In place of link and code: an admin may read an email, but neither decide nor sign in with it.
@@ -42,7 +42,7 @@ def load(public_id: str) -> LoggedEmail | None:
     found = outbox_lines.one(public_id)
     if found is None:
         return None
-    facts = replace(mails.load([found.id])[found.id], stand_in=HIDDEN)
+    facts = replace(mail_context.load([found.id])[found.id], stand_in=HIDDEN)
     rows = db.session.execute(
         select(MailAttempt.at, MailAttempt.answer).where(MailAttempt.notice_id == found.id).order_by(MailAttempt.id)
     )

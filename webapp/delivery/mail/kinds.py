@@ -12,7 +12,7 @@ from webapp import links
 from webapp.models import Invitation
 from webapp.notices import NoticeKind
 from webapp.queries.chains import ChainStep
-from webapp.queries.mails import MailContext
+from webapp.queries.mail_context import MailContext
 from webapp.workflow.states import Assurance, RequestState
 
 from .mime import Mail, Unmailable, sender_address

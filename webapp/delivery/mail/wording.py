@@ -9,7 +9,7 @@ from webapp import approval_chain
 from webapp.bidi import isolated, named
 from webapp.notices import NoticeKind
 from webapp.queries.chains import ChainStep, Who
-from webapp.queries.mails import MailContext
+from webapp.queries.mail_context import MailContext
 from webapp.text import one_line
 from webapp.times import Times, zone
 from webapp.wording import OVERRIDE, instead_of
