@@ -10,8 +10,8 @@ MUTANTS = [
         [
             Change(
                 "webapp/workflow/state_machine.py::decide",
-                "if actor in (request.asked_by, request.for_person):",
-                "if actor in (request.asked_by, request.for_person) and actor not in deciders:",
+                "_refuse_requester(request, actor)",
+                "if actor not in deciders:\n    _refuse_requester(request, actor)",
             ),
             Change(
                 "webapp/workflow/approvers.py::who_decides",

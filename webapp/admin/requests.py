@@ -209,7 +209,7 @@ def _act(public_id: str, form: str, act: Callable[[Case], str]) -> AnyResponse:
         return _page(_case(public_id), 422, form=form, errors=error.fields)
     except (Conflict, WorkflowError) as error:
         undo()
-        status = 403 if me().id in (case.request.asked_by_id, case.request.for_person_id) else 409
+        status = 403 if me().id in case.request.requesters else 409
         return error_pages.answer(status, str(error), next_url=f"/requests/{public_id}", next_label="View request")
     commit()
     return go(f"/requests/{public_id}", message)
@@ -217,7 +217,7 @@ def _act(public_id: str, form: str, act: Callable[[Case], str]) -> AnyResponse:
 
 def _page(case: Case, status: int = 200, *, form: str = "", errors: dict[str, str] | None = None) -> Response:
     """Render the page; `form` names the refused form, which keeps what was typed."""
-    own = me().id in (case.request.asked_by_id, case.request.for_person_id)
+    own = me().id in case.request.requesters
     typed = request.form if form else MultiDict[str, str]()
     steps = chains.of_requests([case.request.id]).get(case.request.id, [])
     values: dict[str, Any] = {

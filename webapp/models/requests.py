@@ -81,6 +81,11 @@ class AccessRequest(ValuesMixin, Base):
     reminded_at: Mapped[datetime | None] = mapped_column("asked_again_at")
 
     @property
+    def requesters(self) -> frozenset[int]:
+        """Who made the request, and who gets the app: neither of them decides it or changes it as an admin."""
+        return frozenset({self.asked_by_id, self.for_person_id})
+
+    @property
     def reference(self) -> str:
         return reference(self.public_id)
 

@@ -23,12 +23,12 @@ _DECIDER = aliased(Person)
 
 def is_vouched(case: Case, actor: Person) -> bool:
     """The requester had the link sent with which this person's password is set."""
-    return actor.vouched_by_id in _requesters(case)
+    return actor.vouched_by_id in case.request.requesters
 
 
 def notices(case: Case, *, actor: Person, now: datetime) -> list[dict[str, Any]]:
     """To the other admins, when every approval of this request came from such accounts; `actor` gave the last one."""
-    requesters = _requesters(case)
+    requesters = case.request.requesters
     if not is_vouched(case, actor):
         return []
     by_another = exists().where(
@@ -50,7 +50,3 @@ def other_admins(but: Collection[int]) -> Sequence[int]:
     """The active admins without these people."""
     admins = select(Person.id).where(Person.is_admin, Person.active, Person.id.not_in(but))
     return db.session.scalars(admins.order_by(Person.id)).all()
-
-
-def _requesters(case: Case) -> set[int]:
-    return {case.request.asked_by_id, case.request.for_person_id}

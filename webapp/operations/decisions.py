@@ -84,7 +84,7 @@ def _decide(
     step = case.open_step
     following = next((one for one in case.steps if one.state == StepState.WAITING.value), None)
     found = directory.look_up([one.approver for one in (step, following) if one is not None] + [case.app.owner])
-    without = frozenset({case.request.asked_by_id, case.request.for_person_id})
+    without = case.request.requesters
 
     def deciders_of(one: Step) -> Deciders:
         return who_decides(one.approver, owner=case.app.owner, directory=found.directory, without=without)

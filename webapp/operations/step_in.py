@@ -52,7 +52,7 @@ def reassign(case: Case, *, to: Approver, name: str, actor: Person, reason: str,
     if to == step.approver and step.tier == Tier.APPROVER.value:
         raise Invalid(approver=f"{name} is already the approver.")
     found = directory.look_up([to])
-    without = frozenset({case.request.asked_by_id, case.request.for_person_id})
+    without = case.request.requesters
     deciders = who_decides(to, owner=None, directory=found.directory, without=without)
     if deciders.tier is not Tier.APPROVER:
         raise Invalid(approver=f"{name} cannot decide this: it has no active member other than the requester.")
@@ -105,7 +105,7 @@ def extend(case: Case, *, days: str, actor: Person, reason: str, now: datetime) 
 
 
 def _check(case: Case, actor: Person) -> None:
-    if actor.id in (case.request.asked_by_id, case.request.for_person_id):
+    if actor.id in case.request.requesters:
         raise SelfApproval("You cannot change your own request. Ask another admin.")
     if not actor.is_admin:
         raise NotYourTurn("Only an admin can do that.")

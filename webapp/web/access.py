@@ -79,7 +79,7 @@ def access_to(case: Case, person: Person) -> RequestAccess:
         )
     ).one()
     return RequestAccess(
-        is_requester=person.id in (case.request.asked_by_id, case.request.for_person_id),
+        is_requester=person.id in case.request.requesters,
         is_asked=asked,
         is_owner=case.app.owner_person_id == person.id or in_owner_group,
         is_admin=person.is_admin,
@@ -102,7 +102,7 @@ def own_request(public_id: str, person: Person) -> Case:
     case = cases.load(public_id=public_id)
     if case is None:
         abort(404)
-    if person.id in (case.request.asked_by_id, case.request.for_person_id):
+    if person.id in case.request.requesters:
         return case
     if access_to(case, person).may_see:
         abort(403, "Only the requester can do this.")

@@ -64,6 +64,12 @@ _SETTLED = {
 }
 
 
+def _refuse_requester(request: Request, actor: int) -> None:
+    """Nobody decides their own request, by whatever right."""
+    if actor in (request.asked_by, request.for_person):
+        raise SelfApproval("You cannot approve or deny your own request.")
+
+
 def require_open(request: Request) -> Step:
     """The open step; raises Settled with the present state in a sentence."""
     if request.state is not RequestState.PENDING:
@@ -91,8 +97,7 @@ def decide(
     the verdict was not meant for the step that is open now.
     Raises SelfApproval, Settled, NotYourTurn or ReasonMissing.
     """
-    if actor in (request.asked_by, request.for_person):
-        raise SelfApproval("You cannot approve or deny your own request.")
+    _refuse_requester(request, actor)
     step = require_open(request)
     if step_id is not None and step.id != step_id:
         raise Settled("This step has already been decided.")
@@ -117,8 +122,7 @@ def decide(
 
 def approve_remaining_steps(request: Request, *, actor: int, reason: str) -> Outcome:
     """The open step is approved, those that wait are skipped. Raises SelfApproval, Settled or ReasonMissing."""
-    if actor in (request.asked_by, request.for_person):
-        raise SelfApproval("You cannot approve or deny your own request.")
+    _refuse_requester(request, actor)
     step = require_open(request)
     if step.overdue:
         raise Settled("The deadline for this decision has passed.")
