@@ -15,9 +15,9 @@ def executable() -> str | None:
     return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def launch(playwright: Playwright) -> Browser:
+def launch(playwright: Playwright, *arguments: str) -> Browser:
     # Chromium refuses its own sandbox to root, and containers refuse it to everybody.
-    return playwright.chromium.launch(executable_path=executable(), args=["--no-sandbox"])
+    return playwright.chromium.launch(executable_path=executable(), args=["--no-sandbox", *arguments])
 
 
 def close(context: BrowserContext) -> None:

@@ -8,7 +8,7 @@ from webapp.config import Settings
 from .site import Site, email
 
 # Whoever signed in with the browser of that name did so 16 minutes ago.
-OLD = "UPDATE sessions SET proved_at = datetime('now', '-16 minutes') || '.000000' WHERE browser = ?"
+OLD = "UPDATE sessions SET proved_at = datetime(proved_at, '-16 minutes') || '.000000' WHERE browser = ?"
 REQUEST = """
     SELECT requests.public_id FROM requests
     JOIN apps ON apps.id = requests.app_id JOIN people ON people.id = requests.for_person_id
