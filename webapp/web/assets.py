@@ -36,6 +36,27 @@ _SHIPPED: Final = frozenset({".css", ".js", ".svg", ".png", ".ico", ".woff2"})
 _COMPRESSED: Final = frozenset({".css", ".js", ".svg"})
 _CSS_URL: Final = re.compile(r"""url\(\s*(["']?)(?!data:|#|/)([^"')]+)\1\s*\)""")
 
+# A script that pages load → its parts, in this order. The parts of one share their names, and nothing else sees them.
+SCRIPTS: Final = {
+    "app.js": (
+        "js/app/common.js",
+        "js/app/announce.js",
+        "js/app/toasts.js",
+        "js/app/failures.js",
+        "js/app/dialog.js",
+        "js/app/forms.js",
+        "js/app/carry.js",
+        "js/app/keys.js",
+        "js/app/drafts.js",
+        "js/app/htmx-rules.js",
+        "js/app/start.js",
+    ),
+    "picker.js": ("js/picker.js",),
+    "rules.js": ("js/rules.js",),
+    "sort.js": ("js/sort.js",),
+}
+_CSS_PART: Final = re.compile(r"""@import url\("(?!\.\./)([^"]+)"\)(?: layer\((\w+)\))?;""")
+
 # The icons of sprite.svg that stand for an app; the others belong to the pages.
 APP_ICONS: Final = tuple(
     """
@@ -60,7 +81,7 @@ def init_assets(app: Flask, settings: Settings) -> None:
     The copies live in `<settings.data>/static-<digest>/` and are made when they are missing.
     Call it last: it wraps `app.wsgi_app`, so that `/static/…` reaches neither session nor database.
     """
-    sources = read_sources(SOURCE)
+    sources = join(read_sources(SOURCE))
     names = hashed_names(sources)
     digest = digest_of(names)
     folder = _built.get(digest)
@@ -109,6 +130,24 @@ def read_sources(root: Path) -> dict[str, bytes]:
         for path in sorted(root.rglob("*"))
         if path.suffix in _SHIPPED and path.is_file()
     }
+
+
+def join(sources: dict[str, bytes]) -> dict[str, bytes]:
+    """The sources with what stands in `css/` and `js/` joined to the few files that pages load.
+
+    `css/app.css` names the parts of the style sheet; each comes in place of its `@import`, in its layer. A part that
+    is not there raises KeyError.
+    """
+    joined = {name: content for name, content in sources.items() if not name.startswith(("css/", "js/"))}
+
+    def part(match: re.Match[str]) -> str:
+        css = sources[f"css/{match[1]}"].decode()
+        return f"@layer {match[2]} {{\n{css}}}" if match[2] else css
+
+    joined["app.css"] = _CSS_PART.sub(part, sources["css/app.css"].decode()).replace('url("../', 'url("').encode()
+    for name, parts in SCRIPTS.items():
+        joined[name] = b'(() => {\n"use strict";\n' + b"".join(sources[part] for part in parts) + b"})();\n"
+    return joined
 
 
 def hashed_names(sources: dict[str, bytes]) -> dict[str, str]:
