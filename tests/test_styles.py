@@ -117,3 +117,13 @@ def test_no_file_is_long():
     for path in (*STYLES, *SCRIPTS):
         assert len(path.read_text().splitlines()) <= 400, path.name
     assert sum(len(path.read_text().splitlines()) for path in STYLES) < 4_000
+
+
+def test_no_line_of_a_template_is_long():
+    long = [
+        f"{path.relative_to(PROJECT)}:{number}"
+        for path in TEMPLATES
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if len(line) > 160
+    ]
+    assert long == []
