@@ -181,7 +181,7 @@ PRODUCTS = (
             Field("Cost centre", "text", (), HIDDEN, (HIDDEN, WRITE), help="Only Finance sees and sets this."),
         ),
     ),
-    Product("Slack", "Teamwork", "message-circle", "CommentThread in channels and find what was said.", "Adam",
+    Product("Slack", "Teamwork", "message-circle", "Talk in channels and find what was said.", "Adam",
             fields=(Field("Role", "choice", ("Member", "Channel admin"), READ, default="Member"),)),
     Product(
         "Snowflake", "Engineering", "database", "The data warehouse. Ask for the roles that you need, no more.",
