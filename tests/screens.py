@@ -167,7 +167,9 @@ def take(chromium: Browser, site: Site, screen: Screen, folder: Path) -> str:
 
 
 def settle(page: Page, screen: Screen) -> None:
-    """Fonts are there, and no toast goes away while its pictures are taken."""
+    """Fonts are there, the page is at its top, and no toast goes away while its pictures are taken."""
+    # Of a page that is scrolled Chromium may draw what is fixed in either of two places.
+    page.evaluate("scrollTo(0, 0)")
     if screen.script:
         page.evaluate("document.fonts.ready.then(() => { for (let i = setTimeout(() => {}); i; i--) clearTimeout(i) })")
     else:
