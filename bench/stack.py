@@ -52,7 +52,7 @@ class Stack:
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="countersign-bench-")))
-        from tests.valkey import start_valkey
+        from tests.helpers.valkey import start_valkey
 
         broker = start_valkey(self.folder)
         self._stack.callback(broker.stop)
@@ -114,7 +114,7 @@ class Stack:
         if engine == "sqlite":
             return f"sqlite:///{folder / 'bench.db'}"
         if self._postgres is None:
-            from tests.postgres import shared_folder, start_postgres
+            from tests.helpers.postgres import shared_folder, start_postgres
 
             self._postgres = start_postgres(shared_folder())
             self._stack.callback(self._postgres.stop)

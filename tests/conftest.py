@@ -24,10 +24,10 @@ from flask_migrate import upgrade
 from flask_wtf.csrf import generate_csrf
 from sqlalchemy import select, text
 
-from tests import factories
-from tests.factories import Company
-from tests.postgres import shared_folder, start_postgres
-from tests.valkey import start_valkey
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.postgres import shared_folder, start_postgres
+from tests.helpers.valkey import start_valkey
 from webapp import create_app
 from webapp.config import Settings
 from webapp.database.transactions import choose
@@ -129,7 +129,7 @@ def postgres_url(worker_name: str) -> Iterator[str]:
     """An empty database of this test process's own."""
     outside = os.environ.get("TEST_DATABASE_URL")
     if outside:
-        from tests.postgres import database_on
+        from tests.helpers.postgres import database_on
 
         with database_on(outside, f"countersign_test_{worker_name}") as url:
             yield url

@@ -32,7 +32,7 @@ from tests.browser.cases import Cases
 from tests.browser.in_process import first_day, served
 from tests.browser.screens import EMPTY, SCREENS, Screen
 from tests.browser.site import PHONE, WIDE, Site
-from tests.chromium import close, launch
+from tests.helpers.chromium import close, launch
 from webapp import clock, demo
 from webapp.models import db_now
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import factories
 from tests.conftest import Browser
+from tests.helpers import factories
 from webapp.addresses import BadAddress, canonical, in_ascii, same
 from webapp.database.transactions import choose
 from webapp.delivery.mail.mime import Unmailable, ascii_address

@@ -10,8 +10,8 @@ import pytest
 import time_machine
 from flask import Flask
 
-from tests import factories
-from tests.factories import Company, rows
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
 from tests.test_audit import NEW_SECRET, tamper
 from webapp import clock
 from webapp.database.transactions import choose, reading

@@ -7,8 +7,8 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tests import factories
-from tests.factories import Company, rows
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import DictLoader
 
-from tests import factories
 from tests.conftest import SQLITE, Browser
+from tests.helpers import factories
+from tests.helpers.rules import WRITE, rule
+from tests.helpers.smtp_server import SmtpServer
 from tests.mail.conftest import drain, smtp  # noqa: F401
-from tests.smtp_server import SmtpServer
-from tests.views import stage
-from tests.views.stage import WRITE, rule
 from webapp.bidi import FSI, PDI, Name, isolated, listed, named
+from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import App, Group, Person
 from webapp.web.isolation import finalize
@@ -94,7 +94,7 @@ def test_pages_mails_and_stored_sentences_keep_their_direction(
     figma = factories.app("Figma", policy=rule(company.ana, company.finance, entitlements=(
         Entitlement("team", f"צוות {SARA}", "text", requester=WRITE),
     )), owner=company.ben)  # fmt: skip
-    stage.choose("write")
+    choose("write")
     db.session.query(Person).filter_by(id=company.rita.id).update({"name": SARA, "about": SARA})
     db.session.query(Person).filter_by(id=company.ana.id).update({"name": TURNING})
     db.session.query(App).filter_by(id=figma.id).update({"name": f"פיגמה {TURNING}", "description": SARA})

@@ -11,8 +11,8 @@ from flask import Flask
 from redis import Redis
 
 from tests.conftest import as_if_made_by, make_settings
-from tests.factories import Company
-from tests.smtp_server import SmtpServer
+from tests.helpers.factories import Company
+from tests.helpers.smtp_server import SmtpServer
 from tests.worker.conftest import smtp, worker
 from tests.worker.running import RunningWorker, until
 from webapp import clock, create_app

@@ -16,10 +16,10 @@ import time_machine
 from flask import Flask, g
 from sqlalchemy import select, text
 
-from tests import factories
 from tests.conftest import Browser
-from tests.factories import Company
-from tests.operations.helpers import events, open_step, state
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.lookups import events, open_step, state
 from webapp import clock, links
 from webapp.admin import filters
 from webapp.database.transactions import choose

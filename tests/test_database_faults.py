@@ -12,10 +12,10 @@ from flask import Flask
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
-from tests import factories
 from tests.conftest import Browser, as_if_made_by, make_settings
-from tests.factories import Company
-from tests.smtp_server import SmtpServer
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.smtp_server import SmtpServer
 from tests.worker.conftest import smtp, worker
 from tests.worker.running import RunningWorker, until
 from webapp import create_app

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from tests import factories
-from tests.factories import rows
+from tests.helpers import factories
+from tests.helpers.factories import rows
 from webapp import clock, demo
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

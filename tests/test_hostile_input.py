@@ -16,10 +16,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests import factories
 from tests.conftest import SQLITE, Browser
-from tests.views import stage
-from tests.views.stage import READ, WRITE, rule
+from tests.helpers import changes, factories, lookups, pages
+from tests.helpers.rules import READ, WRITE, rule
 from webapp import links
 from webapp.database.transactions import choose
 from webapp.extensions import db
@@ -126,7 +125,7 @@ class Scene:
         denied = factories.request(company.rita, self.app, message=PLAIN, given=given)
         factories.decide(denied, company.ana, Verdict.DENIED, PLAIN)
         self.made = factories.request(company.rita, self.app, message=PLAIN, given=given)
-        stage.comment(self.made, company.rita, PLAIN)
+        changes.comment(self.made, company.rita, PLAIN)
         factories.decide(self.made, company.ana, comment=PLAIN, given={"cost": [PLAIN]})
         cancelled = factories.request(company.otto, self.app, message=PLAIN)
         choose("write")
@@ -143,7 +142,7 @@ class Scene:
             company.ben: ["/", "/approvals", f"/approvals/{made}", f"/requests/{made}"],
             company.ana: ["/approvals", "/approvals/decided", f"/approvals/{made}"],
             company.adam: [f"/requests/{made}", "/account"],
-            None: [stage.link(self.made, company.ben), stage.link(self.made, company.ana)],
+            None: [lookups.link(self.made, company.ben), lookups.link(self.made, company.ana)],
         }  # fmt: skip
         self.pages = list(pages.items())
 
@@ -227,7 +226,7 @@ def test_what_people_type_comes_back_as_typed(app: Any, company: Any, monkeypatc
         denied = ana.post(f"{say}/denial", {"reason": " ", "comment": words}, htmx=not htmx)
         for answer in (asked, denied):
             assert answer.status_code == 422, words
-            assert stage.typed(answer, storable(words)), words
+            assert pages.typed(answer, storable(words)), words
             assert storable(words).strip() in "".join(check(answer.get_data(as_text=True)).texts), words
         assert storable(words) in check(asked.get_data(as_text=True)).values, words
         if clean(words) and len(clean(words)) <= 1000:
@@ -302,7 +301,7 @@ def test_forms_of_any_shape_are_no_failure(app: Any, company: Any) -> None:
     made = factories.request(company.rita, factories.app("Benevity", company.ana))
     browser, nobody = Browser(app, company.ana), Browser(app)
     token = browser.token()
-    address = stage.link(made, company.ana)
+    address = lookups.link(made, company.ana)
     for step in ("²", "-1", "9" * 30, "1e9", "", " 1", "٣", "x" * 5000, "\0"):
         answer = browser.post(f"/requests/{made.public_id}/denial", {"step": step, "reason": ""})
         assert answer.status_code in (409, 422), step
@@ -321,7 +320,7 @@ def test_forms_of_any_shape_are_no_failure(app: Any, company: Any) -> None:
     for size, status in ((200_000, 422), (2_000_000, 413)):
         answer = browser.post(f"/requests/{made.public_id}/comments", {"comment": "x" * size})
         assert answer.status_code == status, size
-    assert stage.decisions(made) == []
+    assert lookups.decisions(made) == []
 
 
 # ---------- Logs ----------
@@ -343,8 +342,8 @@ def test_no_token_code_or_password_gets_into_the_log(
     app: Any, company: Any, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = factories.request(company.rita, factories.app("Benevity", company.ana), message="A private matter.")
-    address, code = stage.link(made, company.ana), stage.code(made, company.ana)
-    wrong = stage.wrong_code(made, company.ana)
+    address, code = lookups.link(made, company.ana), lookups.code(made, company.ana)
+    wrong = lookups.wrong_code(made, company.ana)
     password = f"/password/{links.password_token(company.otto.public_id, company.otto.password_round)}"
     secrets = [one.rpartition("/")[2] for one in (address, password)] + [
         code,

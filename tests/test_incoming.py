@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import factories
 from tests.conftest import SQLITE, Browser
-from tests.views import stage
+from tests.helpers import factories, pages
 from webapp import passwords
 from webapp.text import MARKS_LIMIT, clean, has_too_many_marks, one_line, search_text, sort_key, words
 from webapp.web import incoming
@@ -102,12 +101,12 @@ def test_what_is_too_much_is_refused_with_a_sentence_and_loses_nothing(app: Any,
     answer = rita.post(at, {"comment": zalgo, "password": "a secret one"})
     assert answer.status_code == 422
     assert "more than 30 accents" in answer.text and "a secret one" not in answer.text
-    assert stage.typed(answer, zalgo)
+    assert pages.typed(answer, zalgo)
     toast = rita.post(at, {"comment": zalgo}, htmx=True)
     assert toast.status_code == 422 and toast.headers["HX-Retarget"] == "#toasts" and "accents" in toast.text
     long = rita.post(at, {"comment": "x y" * 20_000})
-    assert long.status_code == 422 and "You entered 60,000." in long.text and stage.typed(long, "x y" * 20_000)
-    assert stage.typed(rita.post(at, {"comment": "x" * 1_500}), "x" * 1_500)  # the field's own limit, in its own form
+    assert long.status_code == 422 and "You entered 60,000." in long.text and pages.typed(long, "x y" * 20_000)
+    assert pages.typed(rita.post(at, {"comment": "x" * 1_500}), "x" * 1_500)  # the field's own limit, in its own form
     assert rita.get("/catalog?q=" + quote("e" + "\u0301" * 40)).status_code == 422
     assert rita.get("/catalog?q=" + "x" * 9_000).status_code == 414
 

@@ -18,9 +18,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests import factories
 from tests.conftest import SQLITE, Browser, Engines
-from tests.views import stage
+from tests.helpers import changes, factories, lookups
 from webapp import links
 from webapp.database.transactions import choose
 from webapp.embedded import mailstore
@@ -277,7 +276,7 @@ class World:
         factories.with_password(company.adam)
         owner, invited, gone = (factories.person(name) for name in ("Olga Petrova", "Nina Ferrari", "Gus Left"))
         factories.with_password(owner)
-        stage.deactivate(gone, company.adam)
+        changes.deactivate(gone, company.adam)
         wanted = factories.app("Benevity", company.ana, owner=owner)
         asked = factories.app("Salesforce", company.ana, owner=owner)
         free = factories.app("Apptio", owner=owner)
@@ -286,8 +285,8 @@ class World:
         factories.grant(company.rita, held)
         factories.with_password(company.ben)
         made = factories.request(company.rita, asked)
-        stage.shift("requests", "created_at", timedelta(hours=-25))
-        stage.shift("notices", "created_at", timedelta(hours=-25))
+        changes.shift("requests", "created_at", timedelta(hours=-25))
+        changes.shift("notices", "created_at", timedelta(hours=-25))
         factories.with_icon(wanted, body=b"png", sha256="0" * 64)
         people = {
             "nobody": None,
@@ -311,7 +310,7 @@ class World:
             "grant": grant.public_id,
             "session": factories.session_of(company.rita),
             "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
-            "link": stage.link(made, company.ana).removeprefix("/decide/"),
+            "link": lookups.link(made, company.ana).removeprefix("/decide/"),
             "password": links.password_token(company.otto.public_id, company.otto.password_round),
         }
         for role, person in people.items():

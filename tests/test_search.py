@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import factories
 from tests.conftest import Browser
-from tests.views.stage import rule
+from tests.helpers import factories
+from tests.helpers.rules import rule
 from webapp.database.transactions import choose
 from webapp.embedded import mailstore
 from webapp.extensions import db

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests import factories
 from tests.conftest import SECRET
-from tests.factories import PASSWORD
+from tests.helpers import factories
+from tests.helpers.factories import PASSWORD
 from webapp import create_app
 from webapp.extensions import db
 

@@ -5,18 +5,15 @@ Counted are cursor executions, the session's own included; BEGIN and COMMIT are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, insert
+from sqlalchemy import insert
 
-from tests import factories
 from tests.conftest import SQLITE, Browser
-from tests.views import stage
-from tests.views.stage import READ, WRITE, rule, text_field
+from tests.helpers import changes, factories, lookups
+from tests.helpers.rules import READ, WRITE, rule, text_field
+from tests.helpers.statements import Count, counting
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.extensions import db, keyring
@@ -24,34 +21,6 @@ from webapp.models import AccessRequest, App, Comment, Decision, Grant, Invitati
 from webapp.text import public_id
 
 ROWS = (1, 30, 300)
-
-
-@dataclass
-class Count:
-    statements: list[str] = field(default_factory=list)
-    commits: int = 0
-
-    def __str__(self) -> str:
-        return f"{len(self.statements)} statements, {self.commits} commits:\n" + "\n".join(self.statements)
-
-
-@contextmanager
-def counting() -> Iterator[Count]:
-    count = Count()
-
-    def executed(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        count.statements.append(" ".join(statement.split())[:110])
-
-    def committed(conn: Any) -> None:
-        count.commits += 1
-
-    event.listen(Engine, "before_cursor_execute", executed)
-    event.listen(Engine, "commit", committed)
-    try:
-        yield count
-    finally:
-        event.remove(Engine, "before_cursor_execute", executed)
-        event.remove(Engine, "commit", committed)
 
 
 def statements(browser: Browser, path: str, **kwargs: Any) -> Count:
@@ -162,7 +131,7 @@ def rows(request: pytest.FixtureRequest) -> int:
 def test_the_dashboard(login_as: Any, company: Any, rows: int) -> None:
     many_requests(company, rows)
     many_grants(company)
-    assert len(statements(login_as(company.rita), "/").statements) == 5
+    assert len(statements(login_as(company.rita), "/").statements) <= 5
     assert len(statements(login_as(company.ana), "/").statements) <= 8
 
 
@@ -171,7 +140,7 @@ def test_the_details_of_an_app_i_have(login_as: Any, company: Any, rows: int) ->
     many_grants(company)
     held = factories.app("Held", policy=rule(company.ana, entitlements=FIELDS), owner=company.adam)
     factories.decide(factories.request(company.rita, held, given={"role": ["Writer"]}), company.ana)
-    assert len(statements(login_as(company.rita), f"/apps/{held.public_id}").statements) == 4
+    assert len(statements(login_as(company.rita), f"/apps/{held.public_id}").statements) <= 4
 
 
 def test_the_list_of_my_requests(login_as: Any, company: Any, rows: int) -> None:
@@ -182,7 +151,7 @@ def test_the_list_of_my_requests(login_as: Any, company: Any, rows: int) -> None
 def test_a_page_of_the_catalog(login_as: Any, company: Any, rows: int) -> None:
     many_apps(company, rows)
     browser = login_as(company.rita)
-    assert len(statements(browser, "/catalog").statements) == 4
+    assert len(statements(browser, "/catalog").statements) <= 4
     assert len(statements(browser, "/catalog?q=app&category=Many", htmx=True).statements) <= 4
 
 
@@ -190,7 +159,7 @@ def test_the_queue_of_approvals(login_as: Any, company: Any, rows: int) -> None:
     app = many_apps(company, 1)[0]
     many_requests(company, rows, app=app)
     browser = login_as(company.ana)
-    assert len(statements(browser, "/approvals").statements) == 3
+    assert len(statements(browser, "/approvals").statements) <= 3
     choose("write")
     now = clock.now()
     db.session.execute(
@@ -202,7 +171,7 @@ def test_the_queue_of_approvals(login_as: Any, company: Any, rows: int) -> None:
         ],
     )  # fmt: skip
     db.session.commit()
-    assert len(statements(browser, "/approvals").statements) == 3
+    assert len(statements(browser, "/approvals").statements) <= 3
     assert len(statements(browser, "/approvals/decided").statements) <= 3
 
 
@@ -217,7 +186,7 @@ def test_the_decision_page(login_as: Any, company: Any, rows: int) -> None:
     made = factories.request(company.rita, asked)
     many_grants_except(company, asked)
     by_session = statements(login_as(company.ana), f"/approvals/{made.public_id}")
-    by_link = statements(login_as(None), stage.link(made, company.ana))
+    by_link = statements(login_as(None), lookups.link(made, company.ana))
     assert len(by_session.statements) <= 10, by_session
     assert len(by_link.statements) <= 10, by_link
 
@@ -228,10 +197,10 @@ def test_how_it_stands_once_it_is_settled(login_as: Any, company: Any, rows: int
     people = [factories.person(f"Member{one:02d} Of") for one in range(min(rows, 30))]
     policy = rule(factories.group("Crowd", company.ana, *people), see=({"cost": WRITE},), entitlements=FIELDS)
     made = factories.request(company.rita, factories.app("Asked", policy=policy, owner=company.adam))
-    link = stage.link(made, company.ana)
+    link = lookups.link(made, company.ana)
     factories.decide(made, company.ana, given={"cost": ["4711"]})
-    assert len(statements(login_as(company.ana), f"/approvals/{made.public_id}").statements) == 7
-    assert len(statements(login_as(None), link).statements) == 5
+    assert len(statements(login_as(company.ana), f"/approvals/{made.public_id}").statements) <= 7
+    assert len(statements(login_as(None), link).statements) <= 5
 
 
 def many_grants_except(company: Any, app: App) -> None:
@@ -320,8 +289,8 @@ def test_deciding(login_as: Any, company: Any, engine: str, verdict: str, last: 
     count = change(login_as(company.ana), f"/requests/{made.public_id}/{verdict}", form)
     assert len(count.statements) <= 18 + locks, count
     again = factories.request(company.otto, app)
-    code = stage.code(again, company.ana)
-    count = change(login_as(None), f"{stage.link(again, company.ana)}/{verdict}", {**form, "code": code})
+    code = lookups.code(again, company.ana)
+    count = change(login_as(None), f"{lookups.link(again, company.ana)}/{verdict}", {**form, "code": code})
     assert len(count.statements) <= 18, count
 
 
@@ -329,7 +298,7 @@ def test_cancelling_reminding_and_commenting(login_as: Any, company: Any, engine
     """Two statements more on PostgreSQL, which lock the directory and the person."""
     locks = 0 if engine == SQLITE else 2
     made = factories.request(company.rita, factories.app("Salesforce", company.finance))
-    stage.shift("requests", "created_at", factories.timedelta(hours=-25))
+    changes.shift("requests", "created_at", factories.timedelta(hours=-25))
     browser = login_as(company.rita)
     for path, limit in (("comments", 12), ("reminder", 12), ("cancellation", 14)):
         count = change(browser, f"/requests/{made.public_id}/{path}", {"comment": "Hm."})
@@ -341,14 +310,14 @@ def test_a_new_code_and_a_wrong_one_are_one_commit_each(login_as: Any, company: 
     browser = login_as(None)
     token = browser.token()
     with counting() as count:
-        form = {"csrf_token": token, "code": stage.wrong_code(made, company.ana)}
-        answer = browser.client.post(f"{stage.link(made, company.ana)}/approval", data=form)
+        form = {"csrf_token": token, "code": lookups.wrong_code(made, company.ana)}
+        answer = browser.client.post(f"{lookups.link(made, company.ana)}/approval", data=form)
     assert answer.status_code == 422
     assert count.commits == 1, count
-    for ready in (lambda: stage.shift("notices", "created_at", factories.timedelta(minutes=-11)),
-                  lambda: stage.close_code(made, company.ana)):  # fmt: skip
+    for ready in (lambda: changes.shift("notices", "created_at", factories.timedelta(minutes=-11)),
+                  lambda: changes.close_code(made, company.ana)):  # fmt: skip
         ready()
-        assert len(change(browser, f"{stage.link(made, company.ana)}/code", {}).statements) <= 14
+        assert len(change(browser, f"{lookups.link(made, company.ana)}/code", {}).statements) <= 14
 
 
 def test_a_refusal_commits_nothing(login_as: Any, company: Any, engine: str) -> None:

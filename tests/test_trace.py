@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests import factories
+from tests.helpers import factories, lookups
 from tests.mail.conftest import smtp
-from tests.views import stage
 from webapp.database.transactions import choose
 from webapp.delivery import jobs
 from webapp.extensions import db, settings
@@ -56,8 +55,8 @@ def test_the_id_of_a_request_is_in_the_lines_of_its_emails(app, company, login_a
 def test_a_decision_behind_a_link_names_who_and_what_but_no_token(app, company, login_as, smtp, lines):
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     jobs.drain()
-    link = stage.link(made, company.ana)
-    answer = login_as(None).post(f"{link}/approval", {"code": stage.code(made, company.ana)})
+    link = lookups.link(made, company.ana)
+    answer = login_as(None).post(f"{link}/approval", {"code": lookups.code(made, company.ana)})
     assert answer.status_code == 303
     jobs.drain()
     web, *worker = of(lines, answer.headers["X-Request-Id"])

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tests import factories
-from tests.factories import Company
+from tests.helpers import factories
+from tests.helpers.factories import Company
 from webapp import clock, create_app
 from webapp.database.transactions import choose, reading
 from webapp.delivery import outbox

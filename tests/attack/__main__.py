@@ -23,11 +23,10 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests import factories
 from tests.chaos.ledger import Ledger
-from tests.chromium import launch
 from tests.conftest import POSTGRESQL, SQLITE
-from tests.views import stage
+from tests.helpers import factories, lookups
+from tests.helpers.chromium import launch
 from webapp import links
 
 from .installation import installation, serving
@@ -99,7 +98,7 @@ def run_tokens(given: argparse.Namespace) -> bool:
     with installation(given.database) as (app, _), serving(app) as address:
         company = factories.company()
         made = factories.request(company.rita, factories.app("Salesforce", company.ana))
-        one, code = stage.invitation(made, company.ana), stage.code(made, company.ana)
+        one, code = lookups.invitation(made, company.ana), lookups.code(made, company.ana)
         victim = one.public_id, one.round, one.key_id
         real = [
             links.approval_token(*victim),
@@ -108,9 +107,9 @@ def run_tokens(given: argparse.Namespace) -> bool:
         ]
         accepted = tokens.in_the_process(app, real, count=given.process, seed=seed)
         print(f"in the process: {given.process:,} changed tokens, {accepted} accepted", flush=True)
-        before = stage.everything()
+        before = lookups.everything()
         answers = tokens.by_http(app, address, victim, real, code=code, count=given.http, seed=seed)
-        unchanged = stage.everything() == before
+        unchanged = lookups.everything() == before
         print(f"by HTTP: {given.http:,} tokens, answers {dict(answers.statuses)}, {len(answers.pages)} different pages "
               f"for a link that is not valid, {answers.elsewhere:,} of them at other addresses; "
               f"every table unchanged: {unchanged}")  # fmt: skip

@@ -9,7 +9,7 @@ from flask import Flask
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Playwright
 
-from tests.chromium import launch
+from tests.helpers.chromium import launch
 from tests.mail.conftest import drain, smtp  # noqa: F401
 
 from .installation import serving

@@ -15,9 +15,9 @@ from flask_migrate import upgrade
 from werkzeug.serving import make_server
 
 from tests.conftest import POSTGRESQL, Client, make_settings
-from tests.postgres import start_postgres
-from tests.smtp_server import Accepted, SmtpServer
-from tests.valkey import start_valkey
+from tests.helpers.postgres import start_postgres
+from tests.helpers.smtp_server import Accepted, SmtpServer
+from tests.helpers.valkey import start_valkey
 from webapp import create_app
 from webapp.database.transactions import choose
 from webapp.delivery import jobs

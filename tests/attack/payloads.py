@@ -20,12 +20,11 @@ from playwright.sync_api import Page
 from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
 
-from tests import factories
-from tests.chromium import close
 from tests.conftest import Browser
-from tests.smtp_server import SmtpServer
-from tests.views import stage
-from tests.views.admin_helpers import question
+from tests.helpers import factories, lookups
+from tests.helpers.chromium import close
+from tests.helpers.pages import question
+from tests.helpers.smtp_server import SmtpServer
 from webapp import links
 from webapp.extensions import db, limiter
 from webapp.models import AccessRequest, App, EntitlementField, Grant, Person
@@ -389,7 +388,7 @@ def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: st
         hand.post("adam", f"/admin{path}/extension", days="30", reason=words)
         hand.post("adam", f"/admin{path}/cancellation", reason=words)
     elif way == 2:
-        link, code = stage.link(made, company.ana), stage.code(made, company.ana)
+        link, code = lookups.link(made, company.ana), lookups.code(made, company.ana)
         hand.post("nobody", f"{link}/denial", code=code, reason=" ", comment=words)
         hand.post("nobody", f"{link}/approval", code=word[:50], reason=words, **{"field-f": word[:150]})
         hand.post("nobody", f"{link}/approval", code=code, comment=words, **{"field-f": word[:150]})

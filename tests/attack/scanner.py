@@ -11,11 +11,10 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 from sqlalchemy import text
 
-from tests import factories
-from tests.chromium import close
-from tests.factories import Company
-from tests.smtp_server import Accepted, SmtpServer
-from tests.views import stage
+from tests.helpers import factories, rules
+from tests.helpers.chromium import close
+from tests.helpers.factories import Company
+from tests.helpers.smtp_server import Accepted, SmtpServer
 from webapp.extensions import broker, db, limiter
 from webapp.models import AccessRequest, App
 
@@ -79,12 +78,12 @@ def _newest(company: Company, smtp: SmtpServer) -> dict[str, Accepted]:
 
 def _app(company: Company, name: str, kind: str) -> App:
     ana = company.ana
-    field = stage.text_field("role", required=True)
+    field = rules.text_field("role", required=True)
     policy = {
-        "code": stage.rule(ana),
-        "sign-in": stage.signed_in_only(ana),
-        "second step": stage.rule(company.finance, ana),
-        "field": stage.rule(ana, see=({"role": stage.WRITE},), entitlements=(field,)),
+        "code": rules.rule(ana),
+        "sign-in": rules.signed_in_only(ana),
+        "second step": rules.rule(company.finance, ana),
+        "field": rules.rule(ana, see=({"role": rules.WRITE},), entitlements=(field,)),
     }[kind]
     return factories.app(name, policy=policy)
 

@@ -12,10 +12,9 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 
-from tests import factories
 from tests.conftest import POSTGRESQL, SQLITE, Browser
+from tests.helpers import factories, lookups
 from tests.test_routes import ROLES, TABLE, UNSAFE, Row, World, routes
-from tests.views import stage
 from webapp.extensions import limiter
 
 ASKED = {row.rule: row for row in TABLE}
@@ -43,7 +42,7 @@ def world(app: Flask) -> World:
 
 
 def test_no_get_head_or_options_changes_a_byte_of_any_table(world: World) -> None:
-    before = stage.everything()
+    before = lookups.everything()
     for number, rule in enumerate(routes(world.app)):
         row = replace(ASKED[rule], method="GET", form={})
         queried = replace(row, at=row.at + ("&" if "?" in row.at else "?") + "q=a&before=1&after=1&next=/&code=123456")
@@ -95,7 +94,7 @@ def read_by(world: World, row: Row) -> set[str]:
 
 
 def unchanged(before: dict[str, list[Any]], which: str) -> None:
-    after = stage.everything()
+    after = lookups.everything()
     assert after == before, f"{which} changed {[table for table in before if after[table] != before[table]]}"
 
 
@@ -116,7 +115,7 @@ def foreign(world: World, row: Row) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("engine", [SQLITE])
 def test_the_id_of_another_thing_is_not_there_for_anybody(world: World) -> None:
     """Admins included: an app's page by the id of a request, a password by the link of a decision, and so on."""
-    before = stage.everything()
+    before = lookups.everything()
     for row in TABLE:
         if "{" not in row.at.partition("?")[0]:
             continue
@@ -124,13 +123,13 @@ def test_the_id_of_another_thing_is_not_there_for_anybody(world: World) -> None:
             role = "outsider" if world.view(row).audience != "admins" and len(which) % 2 else "admin"
             answer = world.ask(replace(row, at=at), role)
             assert answer.status_code == 404, (row.name, which, role, answer.status_code)
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
 def test_what_belongs_to_others_is_not_there_for_an_outsider(world: World) -> None:
     """From the url map: each route for signed-in people that names a thing of somebody's."""
-    before = stage.everything()
+    before = lookups.everything()
     tried = 0
     for row in TABLE:
         named = row.at.partition("{")[2].partition("}")[0]
@@ -149,7 +148,7 @@ def test_what_belongs_to_others_is_not_there_for_an_outsider(world: World) -> No
                 assert answer.status_code == 404, (row.name, method)
                 tried += 1
     assert tried > 50
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
@@ -158,7 +157,7 @@ def test_who_owns_one_app_finds_no_other(world: World) -> None:
     olaf = factories.person("Olaf Holm")
     factories.app("Zoom", owner=olaf)
     world._keep("owner of another", Browser(world.app, olaf))
-    before = stage.everything()
+    before = lookups.everything()
     tried = 0
     for row in TABLE:
         if row.at.startswith(("/admin/apps/{", "/requests/{", "/approvals/{")):
@@ -166,16 +165,16 @@ def test_who_owns_one_app_finds_no_other(world: World) -> None:
                 assert world.ask(row, "owner of another", **headers).status_code == 404, row.name
                 tried += 1
     assert tried > 70
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
 def test_every_unsafe_method_of_every_route_is_refused_without_a_token(world: World) -> None:
-    before = stage.everything()
+    before = lookups.everything()
     for rule, methods in routes(world.app).items():
         for method in UNSAFE:
             # What no view answers is refused by the url map, before anybody asks who it is.
             for role in ROLES if method in methods else ("admin",):
                 answer = world.ask(ASKED[rule], role, method=method, token=False)
                 assert answer.status_code in (400, 405), (rule, method, role)
-    assert stage.everything() == before
+    assert lookups.everything() == before

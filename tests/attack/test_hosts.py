@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests import factories
 from tests.conftest import SQLITE, Browser
-from tests.factories import PASSWORD
+from tests.helpers import factories, lookups
+from tests.helpers.factories import PASSWORD
 from tests.test_routes import TABLE, World, routes
-from tests.views import stage
 from webapp.extensions import db
 from webapp.models import PersonSession
 from webapp.web import security
@@ -169,7 +168,7 @@ def test_over_https_each_cookie_is_secure_out_of_reach_of_scripts_and_of_other_h
     here = "https://apps.example.com"
     factories.with_password(company.ana)
     made = factories.request(company.rita, factories.app("Benevity", company.ana))
-    path, code = stage.link(made, company.ana), stage.code(made, company.ana)
+    path, code = lookups.link(made, company.ana), lookups.code(made, company.ana)
     app = again(base_url=here, trusted_hosts=("apps.example.com",), mailbox=False, demo=False)
     client = app.test_client()
     page = client.get(path, base_url=here)

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests import factories
 from tests.chaos.ledger import Ledger
 from tests.conftest import Browser
-from tests.smtp_server import Accepted
-from tests.views import stage
+from tests.helpers import factories, lookups, rules
+from tests.helpers.smtp_server import Accepted
 from webapp import links
 from webapp.workflow.states import Visibility
 
@@ -49,7 +48,7 @@ TYPED = ("text", "search", "email", "url", "tel", "number", "date", "password", 
 def test_every_field_of_every_form_gets_the_payloads(app: Any, company: Any, smtp: Any, address: str) -> None:
     """Whoever adds a field is asked here to throw the corpus into it. The fields are those of the pages themselves."""
     see = {"f": Visibility.WRITE}
-    rule = stage.rule(company.ana, see=(see,), entitlements=(stage.text_field("f", requester=Visibility.WRITE),))
+    rule = rules.rule(company.ana, see=(see,), entitlements=(rules.text_field("f", requester=Visibility.WRITE),))
     plain, free = factories.app("Plain", policy=rule, owner=company.ben), factories.app("Free")
     made, _ = factories.request(company.rita, plain), factories.grant(company.rita, free)
     with_fields, fields = f"/admin/apps/{factories.app('Fields', company.ana).public_id}", set()
@@ -63,7 +62,7 @@ def test_every_field_of_every_form_gets_the_payloads(app: Any, company: Any, smt
                             f"/admin/apps/{plain.public_id}/grants/new?person=person:{company.chloe.public_id}",
                             f"/catalog/{plain.public_id}/request")  # fmt: skip
     token = links.password_token(company.otto.public_id, company.otto.password_round)
-    fields |= fields_of(app, Browser(app), "/sign-in", stage.link(made, company.ana), f"/password/{token}")
+    fields |= fields_of(app, Browser(app), "/sign-in", lookups.link(made, company.ana), f"/password/{token}")
     assert len(fields) > 60
     found = payloads.throw(app, company, [f"payload number {number}" for number in range(5)], smtp, None, address)
     assert found.wrong == [], "\n".join(found.wrong)

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests import factories
 from tests.conftest import Browser
-from tests.factories import PASSWORD
-from tests.views import stage
-from tests.views.admin_helpers import archive, turn_off
-from tests.views.stage import words
+from tests.helpers import changes, factories, lookups
+from tests.helpers.changes import archive, turn_off
+from tests.helpers.factories import PASSWORD
+from tests.helpers.pages import words
 from webapp import create_app, links
 from webapp.database.transactions import choose
 from webapp.delivery.jobs import sweep
@@ -75,9 +74,9 @@ def test_whatever_ends_a_session_ends_every_copy_of_it(app: Any, company: Any, e
     second = factories.request(company.otto, factories.app("Zoom", ana))
     phone, desk = Browser(app, ana), Browser(app, ana)
     away = Browser(app)
-    away.post(f"{stage.link(first, ana)}/approval", {"code": stage.code(first, ana), "remember": "1"})
+    away.post(f"{lookups.link(first, ana)}/approval", {"code": lookups.code(first, ana), "remember": "1"})
     kept = {**cookies(desk.client), **{k: v for k, v in cookies(away.client).items() if k != "countersign"}}
-    path = stage.link(second, ana)
+    path = lookups.link(second, ana)
     assert with_cookies(app, kept).get("/account").status_code == 200
     assert "Code from the email" not in words(away.get(path))
     if end == "sign-out":
@@ -85,7 +84,7 @@ def test_whatever_ends_a_session_ends_every_copy_of_it(app: Any, company: Any, e
     elif end == "everywhere":
         desk.post("/account/sessions/ending")
     elif end == "deactivation":
-        stage.deactivate(ana, adam)
+        changes.deactivate(ana, adam)
     else:
         form = {"current": PASSWORD, "password": "quite another one 1", "again": "quite another one 1"}
         assert desk.post("/account/password", form).status_code == 303
@@ -95,13 +94,13 @@ def test_whatever_ends_a_session_ends_every_copy_of_it(app: Any, company: Any, e
         assert away.get(path).status_code == 404
     else:
         assert ("Code from the email" in words(away.get(path))) == (end != "sign-out")
-    before = stage.everything()
+    before = lookups.everything()
     thief = Browser(app)
     thief.client = with_cookies(app, {k: v for k, v in kept.items() if k == "countersign"})
     for verdict in ("approval", "denial"):
         assert thief.post(f"/requests/{second.public_id}/{verdict}", {"reason": "No."}).status_code in (303, 400)
-    assert stage.everything() == before
-    assert stage.decisions(second) == []
+    assert lookups.everything() == before
+    assert lookups.decisions(second) == []
 
 
 def test_a_remembered_browser_does_nothing_but_decide_on_valid_links(app: Any, company: Any) -> None:
@@ -112,13 +111,13 @@ def test_a_remembered_browser_does_nothing_but_decide_on_valid_links(app: Any, c
     first = factories.request(company.rita, factories.app("Benevity", ana))
     second = factories.request(company.otto, factories.app("Zoom", ana))
     away = Browser(app)
-    away.post(f"{stage.link(first, ana)}/approval", {"code": stage.code(first, ana), "remember": "1"})
+    away.post(f"{lookups.link(first, ana)}/approval", {"code": lookups.code(first, ana), "remember": "1"})
     kept = cookies(away.client)
     assert set(kept) == {"countersign", "countersign_decisions"}
     value, _ = kept["countersign_decisions"]
     # Sent to every address, not only where the browser would send it.
     with_it, without = with_cookies(app, {"countersign_decisions": (value, "/")}), app.test_client()
-    before = stage.everything()
+    before = lookups.everything()
     for row in TABLE:
         at = re.sub(r"\{\w+\}", second.public_id, row.at)
         answers = []
@@ -129,8 +128,8 @@ def test_a_remembered_browser_does_nothing_but_decide_on_valid_links(app: Any, c
             answers.append(one.open(at, method=row.method, data=form))
         assert len({(one.status_code, one.headers.get("Location")) for one in answers}) == 1, row.name
         assert answers[0].status_code != 400, row.name
-    assert stage.everything() == before
-    assert away.post(f"{stage.link(second, ana)}/approval").status_code == 303, "what it is for"
+    assert lookups.everything() == before
+    assert away.post(f"{lookups.link(second, ana)}/approval").status_code == 303, "what it is for"
 
 
 # ---------- A new key ----------
@@ -188,7 +187,7 @@ def carried(app: Flask, company: Any, smtp: Any) -> Carried:
     client.post("/sign-in", data=form)
     form_token = token(client.get("/account"))
     away = Browser(app)
-    away.post(f"{stage.link(third, ana)}/approval", {"code": stage.code(third, ana), "remember": "1"})
+    away.post(f"{lookups.link(third, ana)}/approval", {"code": lookups.code(third, ana), "remember": "1"})
     password = f"/password/{links.password_token(company.otto.public_id, company.otto.password_round)}"
     return Carried(
         session=cookies(client),
@@ -218,12 +217,12 @@ def test_while_two_keys_overlap_everything_in_peoples_hands_goes_on(
     # The cookie that comes back is signed by the new key, and is kept as long as before.
     second = factories.request(company.ben, factories.app("Miro", company.ana))
     with app.app_context():
-        path = stage.link(second, company.ana)
+        path = lookups.link(second, company.ana)
     assert "Code from the email" not in words(guest(after, carried.remembered).get(path))
     nobody = guest(after)
     assert nobody.get(carried.link).status_code == 200
     assert nobody.post(f"{carried.link}/approval", {"code": carried.code}).status_code == 303
-    assert stage.decisions(carried.request) == [("Ana", "approved", "code")]
+    assert lookups.decisions(carried.request) == [("Ana", "approved", "code")]
     assert nobody.get(carried.password).status_code == 200
     form = {"password": "quite another one 1", "again": "quite another one 1"}
     assert nobody.post(carried.password, form).status_code == 303
@@ -237,7 +236,7 @@ def test_when_the_old_key_goes_it_all_ends_and_those_who_are_asked_get_a_new_mai
     # A form opened in the overlap, with a session of the old key, is signed by the new one.
     assert with_cookies(overlap, carried.session).get("/account").status_code == 200
     after = again(secret_key=NEW)
-    before = stage.everything()
+    before = lookups.everything()
     ana = with_cookies(after, carried.session)
     assert ana.get("/account").status_code == 303
     assert ana.post("/account/theme", data={"csrf_token": carried.form, "theme": "dark"}).status_code in (303, 400)
@@ -248,7 +247,7 @@ def test_when_the_old_key_goes_it_all_ends_and_those_who_are_asked_get_a_new_mai
     for verdict in ("approval", "denial"):
         answer = nobody.post(f"{carried.link}/{verdict}", {"code": carried.code, "reason": "No."})
         assert answer.status_code == 404
-    assert stage.everything() == before
+    assert lookups.everything() == before
     send()
     sent = len(smtp.mails)
     with after.app_context():
@@ -261,7 +260,7 @@ def test_when_the_old_key_goes_it_all_ends_and_those_who_are_asked_get_a_new_mai
     assert link_in(mail) != carried.link
     fresh = guest(after)
     assert fresh.post(f"{link_in(mail)}/approval", {"code": code_in(mail)}).status_code == 303
-    assert stage.decisions(carried.request) == [("Ana", "approved", "code")]
+    assert lookups.decisions(carried.request) == [("Ana", "approved", "code")]
     other = next(mail for subject, mail in newer.items() if carried.other.reference in subject)
     assert "Code from the email" in words(guest(after, carried.remembered).get(link_in(other)))
 
@@ -280,18 +279,18 @@ def test_an_admin_cannot_bend_the_rule_of_their_own_open_request(app: Any, compa
         ("reassignment", {"reason": "Mine.", "decider": f"person:{company.otto.public_id}"}),
         ("extension", {"reason": "Mine.", "days": "30"}),
     ):
-        before = stage.everything()
+        before = lookups.everything()
         assert admin.post(f"{path}/{action}", form).status_code == 403
-        assert stage.everything() == before
+        assert lookups.everything() == before
     for verdict in ("approval", "denial"):
         assert admin.post(f"/requests/{made.public_id}/{verdict}", {"reason": "Mine."}).status_code == 403
     # Turning approval off, or archiving, with "approve those that wait" as the way.
     for act in (turn_off, archive):
         answer = act(admin, app_, pending="approve", why="Mine.")
         assert answer.status_code in (403, 409, 422), act
-        assert stage.state(made) == "pending"
+        assert lookups.state(made) == "pending"
     # Nor the rule itself, by any form of the app's page.
-    before = stage.everything()
+    before = lookups.everything()
     for action, form in (
         ("assurance", {"assurance": "sign_in", "was": '{"assurance": "code"}'}),
         ("steps/new", {"step": f"person:{company.otto.public_id}"}),
@@ -300,9 +299,9 @@ def test_an_admin_cannot_bend_the_rule_of_their_own_open_request(app: Any, compa
     ):
         answer = admin.post(f"/admin/apps/{app_.public_id}/{action}", form)
         assert answer.status_code == 409, action
-    assert stage.everything() == before
+    assert lookups.everything() == before
     # And when everybody else is gone, it falls to nobody rather than to them.
     for person in (company.ana, company.ben):
-        stage.deactivate(person, adam)
+        changes.deactivate(person, adam)
     assert admin.post(f"/requests/{made.public_id}/approval").status_code == 403
-    assert stage.decisions(made) == []
+    assert lookups.decisions(made) == []

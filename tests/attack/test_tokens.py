@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests import factories
-from tests.views import stage
+from tests.helpers import changes, factories, lookups
 from webapp import links
 from webapp.extensions import keyring
 from webapp.keys import KeyRing
@@ -23,7 +22,7 @@ def made(company: Any) -> Any:
 
 @pytest.fixture
 def victim(made: Any, company: Any) -> tuple[str, int, str]:
-    one = stage.invitation(made, company.ana)
+    one = lookups.invitation(made, company.ana)
     return one.public_id, one.round, one.key_id
 
 
@@ -38,30 +37,30 @@ def test_no_mutation_is_taken_for_a_token(app: Any, victim: Any) -> None:
 
 def test_by_http_they_all_get_one_page_and_change_nothing(app: Any, made: Any, company: Any, victim: Any,
                                                           address: str) -> None:  # fmt: skip
-    code = stage.code(made, company.ana)
-    before = stage.everything()
+    code = lookups.code(made, company.ana)
+    before = lookups.everything()
     answers = tokens.by_http(app, address, victim, real(victim), code=code, count=150, seed=21)
     assert set(answers.statuses) <= {308, 404, 405}, "an empty token, or a / in it, makes another address"
     assert len(answers.pages) == 1
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_a_token_of_another_step_or_round_shows_and_decides_nothing(app: Any, login_as: Any, made: Any,
                                                                     company: Any) -> None:  # fmt: skip
     nobody = login_as(None)
-    first, code = stage.link(made, company.ana), stage.code(made, company.ana)
-    stage.new_round(nobody, made, company.ana)
-    newer = stage.code(made, company.ana)
+    first, code = lookups.link(made, company.ana), lookups.code(made, company.ana)
+    changes.new_round(nobody, made, company.ana)
+    newer = lookups.code(made, company.ana)
     factories.decide(made, company.ana)  # now it is Ben's step
-    bens = stage.code(made, company.ben)
-    before = stage.everything()
+    bens = lookups.code(made, company.ben)
+    before = lookups.everything()
     for path in (first,):
         assert nobody.get(path).status_code == 200
         for tried in (code, newer, bens):
             for verdict in ("approval", "denial"):
-                form = {"code": tried, "reason": "No.", "step": str(stage.invitation(made, company.ben).step_id)}
+                form = {"code": tried, "reason": "No.", "step": str(lookups.invitation(made, company.ben).step_id)}
                 assert nobody.post(f"{path}/{verdict}", form).status_code == 409
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_guessed_codes_close_the_path_and_the_approver_is_told(app: Any, company: Any) -> None:
@@ -88,7 +87,7 @@ def test_every_refused_token_costs_the_same_work(app: Any, login_as: Any, made: 
     monkeypatch.setitem(
         app.extensions, "keyring", KeyRing(("the next key of it", *app.extensions["keyring"]._secrets.values()))
     )
-    stage.deactivate(company.ana, company.adam)
+    changes.deactivate(company.ana, company.adam)
     nobody = login_as(None)
     token = nobody.token()
     gone = links.approval_token(*victim)

@@ -17,8 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from flask import Flask
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 
-from tests import factories
-from tests.views import stage
+from tests.helpers import factories, lookups
 from webapp import links
 from webapp.extensions import db, keyring, limiter
 from webapp.keys import KeyRing, derive
@@ -211,7 +210,7 @@ def guess(app: Flask, company: factories.Company, *, requests: int, guesses: int
     try:
         for one in wanted:
             made = factories.request(company.rita, one)
-            right, path = stage.code(made, company.ana), stage.link(made, company.ana)
+            right, path = lookups.code(made, company.ana), lookups.link(made, company.ana)
             for _ in range(guesses):
                 code = f"{dice.randrange(1_000_000):06d}"
                 if code != right:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
-from tests.chromium import close, launch
+from tests.helpers.chromium import close, launch
 
 from .site import Shared, Site
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from flask_migrate import upgrade
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.embedded.helpers import free_port
+from tests.helpers.processes import free_port
 from webapp import clock, create_app
 from webapp.config import Settings
 from webapp.database.transactions import choose

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.chromium import launch
-from tests.embedded.helpers import PROJECT, Stack
+from tests.helpers.chromium import launch
+from tests.helpers.processes import PROJECT, Stack
 
 from .cases import Cases
 from .site import PASSWORD, PHONE, Site, card, open_mail, start

@@ -19,8 +19,8 @@ from typing import TextIO
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.chromium import close, follow_in_mail
-from tests.embedded.helpers import Stack, until
+from tests.helpers.chromium import close, follow_in_mail
+from tests.helpers.processes import Stack, until
 from webapp.embedded import mailstore
 
 PASSWORD = "countersign-demo"

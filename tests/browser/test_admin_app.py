@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from tests.embedded.helpers import until
+from tests.helpers.processes import until
 
 from .cases import Cases
 from .site import PHONE, card, pick, tile

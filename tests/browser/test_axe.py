@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.chromium import close
+from tests.helpers.chromium import close
 
 from .cases import Cases
 from .conftest import Windows

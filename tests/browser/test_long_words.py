@@ -11,11 +11,10 @@ from flask_migrate import upgrade
 from playwright.sync_api import Page
 from werkzeug.serving import make_server
 
-from tests import factories
-from tests.chromium import close
-from tests.embedded.helpers import free_port
+from tests.helpers import changes, factories, lookups
+from tests.helpers.chromium import close
+from tests.helpers.processes import free_port
 from tests.test_routes import ROLES, TABLE, Row
-from tests.views import stage
 from webapp import clock, create_app, links
 from webapp.config import Settings
 from webapp.database.transactions import choose
@@ -69,7 +68,7 @@ class Long:
         invited = people.invite(email=f"{'i' * 60}@example.com", name=LONG, actor=adam, now=clock.now(), about=LONG)
         db.session.query(Organisation).one().name = LONG[:80]
         outbox.commit()
-        stage.deactivate(gone, adam)
+        changes.deactivate(gone, adam)
         finance, sales = factories.group(f"G{W}", ben, otto), factories.group(f"S{W}", olga, ana)
         write = Visibility.WRITE
         fields = (
@@ -117,7 +116,7 @@ class Long:
             "request": made.public_id, "wanted": wanted.public_id, "free": free.public_id, "asked": asked.public_id,
             "group": finance.public_id, "member": ben.public_id, "invited": invited.public_id, "gone": gone.public_id,
             "requester": rita.public_id, "held": held.public_id, "grant": grant.public_id, "notice": dead.public_id,
-            "link": stage.link(made, ana).removeprefix("/decide/"),
+            "link": lookups.link(made, ana).removeprefix("/decide/"),
             "password": links.password_token(otto.public_id, otto.password_round),
             "mail": self._mail(),
         }  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from flask import render_template
 from playwright.sync_api import Page, expect
 
-from tests import factories
+from tests.helpers import factories
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 from sqlalchemy import func, insert, select
 
-from tests import factories
 from tests.chaos import check, people
 from tests.chaos.crowd import Crowd
 from tests.chaos.people import Caller
 from tests.chaos.stack import Stack, Stuck
+from tests.helpers import factories
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery.jobs import BATCH

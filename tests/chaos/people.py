@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 from flask import Flask
 from itsdangerous import URLSafeTimedSerializer
 
-from tests import factories
 from tests.chaos.stack import SECRET
+from tests.helpers import factories
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

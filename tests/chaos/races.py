@@ -21,10 +21,10 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select, update
 
-from tests import factories
 from tests.chaos import check
 from tests.chaos.people import Answer, Caller, sign_in
 from tests.chaos.stack import Stack
+from tests.helpers import factories
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

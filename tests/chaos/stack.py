@@ -25,8 +25,8 @@ import psutil
 from flask import Flask
 from flask_migrate import upgrade
 
-from tests.postgres import Postgres, start_postgres
-from tests.valkey import start_valkey
+from tests.helpers.postgres import Postgres, start_postgres
+from tests.helpers.valkey import start_valkey
 from webapp import create_app
 from webapp.config import PROJECT, Settings
 from webapp.database.transactions import choose

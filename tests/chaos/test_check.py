@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from tests import factories
 from tests.chaos import check
 from tests.chaos.check import State
 from tests.chaos.crowd import Told
-from tests.factories import Company
+from tests.helpers import factories
+from tests.helpers.factories import Company
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db

@@ -16,12 +16,11 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import create_engine, inspect, text
 
-from tests import factories
 from tests.chaos import check
 from tests.chaos.restore import PATIENCE
 from tests.chaos.round import shape
 from tests.chaos.stack import Stack
-from tests.views import stage
+from tests.helpers import changes, factories
 from webapp import create_app
 from webapp.config import PROJECT, Settings
 from webapp.extensions import db
@@ -112,10 +111,10 @@ def _work_done() -> None:
     factories.grant(company.rita, factories.app("Apptio"))
     pending = factories.request(company.rita, slow, message="Größe 42, a naïve wish.")
     factories.decide(pending, company.ben, comment="Fine.")
-    stage.comment(pending, company.rita, "Still needed.")
+    changes.comment(pending, company.rita, "Still needed.")
     for asker, verdict in ((company.rita, Verdict.APPROVED), (company.otto, Verdict.DENIED)):
         factories.decide(factories.request(asker, quick), company.ana, verdict)
-    stage.cancel(factories.request(company.chloe, quick), company.chloe)
+    changes.cancel(factories.request(company.chloe, quick), company.chloe)
     factories.request(company.ben, slow)
 
 

@@ -8,12 +8,11 @@ from axe_playwright_python.sync_playwright import Axe
 from flask_migrate import upgrade
 from werkzeug.serving import make_server
 
-from tests.chromium import close, follow_in_mail, launch
+from tests.helpers.chromium import close, follow_in_mail, launch
+from tests.helpers.processes import free_port
 from webapp import create_app
 from webapp.config import Settings
 from webapp.embedded import mailstore
-
-from .helpers import free_port
 
 pytestmark = pytest.mark.browser
 

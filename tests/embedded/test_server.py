@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from .helpers import PROJECT, family, free_port, until
+from tests.helpers.processes import PROJECT, family, free_port, until
 
 SECONDS = 1  # of a request's headers, and of its body
 

@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
+from tests.helpers.processes import PROJECT, until
 from webapp.embedded import mailstore, sink
-
-from .helpers import PROJECT, until
 
 
 @pytest.fixture(scope="module")

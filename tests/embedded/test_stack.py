@@ -10,10 +10,9 @@ import urllib.parse
 import psutil
 import pytest
 
+from tests.helpers.processes import Stack, alive, family, get, until
 from webapp.config import broker_socket
 from webapp.embedded import broker, mailstore
-
-from .helpers import Stack, alive, family, get, until
 
 PARTS = {"broker": "valkey-server", "mail sink": "embedded.sink", "web": "gunicorn", "worker": "worker.py"}
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's part of this is Linux's")

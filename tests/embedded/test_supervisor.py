@@ -9,11 +9,11 @@ import time
 import psutil
 import pytest
 
+from tests.helpers.processes import PROJECT, alive, until
 from webapp.embedded import supervisor as module
 from webapp.embedded.supervisor import Part, StartError, Stopped, Supervisor
 
 from .fakes import DEAF, FAILING, SLEEPER
-from .helpers import PROJECT, alive, until
 
 
 @pytest.fixture

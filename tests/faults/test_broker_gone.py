@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests import factories
-from tests.factories import Company
-from tests.smtp_server import SmtpServer
-from tests.valkey import start_valkey
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.smtp_server import SmtpServer
+from tests.helpers.valkey import start_valkey
 from tests.worker.running import RunningWorker, until
 from webapp.embedded.broker import Broker
 from webapp.extensions import broker, db

@@ -11,9 +11,9 @@ import pytest
 from flask import Flask, Response
 from sqlalchemy import text
 
-from tests import factories
 from tests.conftest import POSTGRESQL, SQLITE
-from tests.factories import Company, rows
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
 from webapp.database import transactions
 from webapp.delivery import outbox
 from webapp.extensions import db

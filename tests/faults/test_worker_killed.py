@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from tests import factories
-from tests.factories import Company
-from tests.smtp_server import SmtpServer
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.smtp_server import SmtpServer
 from tests.worker.running import RunningWorker, until
 from webapp import clock
 from webapp.database.transactions import choose

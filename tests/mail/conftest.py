@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 
-from tests.smtp_server import SmtpServer
+from tests.helpers.smtp_server import SmtpServer
 from webapp.database.transactions import choose
 from webapp.delivery import jobs
 

@@ -12,10 +12,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import text, update
 
-from tests import factories
-from tests.factories import Company
-from tests.smtp_server import Accepted, SmtpServer
-from tests.views import stage
+from tests.helpers import changes, factories
+from tests.helpers.factories import Company
+from tests.helpers.smtp_server import Accepted, SmtpServer
 from webapp import clock, links
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -310,7 +309,7 @@ def test_an_expiry_is_nobodys_no(company: Company, smtp: SmtpServer, drain: Drai
     made = factories.request(company.rita, factories.app("NetSuite", company.finance))
     drain()
     factories.overdue(made)
-    stage.sweep()
+    changes.sweep()
     drain()
     hers = smtp.one_to("rita@example.com")
     assert hers.subject == "Expired: your request for NetSuite"
@@ -336,7 +335,7 @@ def test_an_end_at_a_later_step_tells_nobody_more_than_they_may_see(
         factories.decide(made, company.ben, Verdict.DENIED, "No seat is free.")
     else:
         factories.overdue(made)
-        stage.sweep()
+        changes.sweep()
     drain()
     hers = smtp.one_to("rita@example.com")
     says(hers, "Ana wrote", "Her manager agrees.", "Sales user, chosen by you", "EMEA, set by Ana")

@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 import pytest
 from sqlalchemy import text, update
 
-from tests import factories
-from tests.factories import Company
-from tests.smtp_server import Accepted, SmtpServer
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.smtp_server import Accepted, SmtpServer
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Organisation, Person

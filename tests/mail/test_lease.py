@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import MetaData, insert, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from tests.factories import Company
+from tests.helpers.factories import Company
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import lease, outbox, stops

@@ -14,10 +14,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import text, update
 
-from tests import factories
-from tests.factories import Company
-from tests.operations.helpers import statements
-from tests.smtp_server import SmtpServer
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.smtp_server import SmtpServer
+from tests.helpers.statements import counting
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import jobs, lease, outbox
@@ -319,7 +319,7 @@ def test_what_is_no_longer_so_takes_no_turn_for_each(company: Company, smtp: Smt
     for one in made:
         requests.cancel(factories.case_of(one), actor=company.rita, now=clock.now())
         outbox.commit()
-    with statements() as counted:
+    with counting() as counted:
         drain()
     assert smtp.connections == 0
     assert [one[1] for one in notices()] == ["obsolete"] * 18

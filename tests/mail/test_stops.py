@@ -19,11 +19,11 @@ from flask import Flask
 from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
-from tests import factories
 from tests.conftest import POSTGRESQL
-from tests.factories import Company
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.smtp_server import SmtpServer
 from tests.mail.test_sending import asked, due_again, notices, stops_now
-from tests.smtp_server import SmtpServer
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.operations import helpers
+from tests.helpers import personal_data
 from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.record import audit
@@ -20,5 +20,5 @@ def the_record_holds(request: pytest.FixtureRequest) -> Iterator[None]:
     db.session.rollback()
     choose("read")
     assert audit.verify()[1] is None
-    assert helpers.telltales() == []
+    assert personal_data.leaked_personal_data() == []
     choose("write")

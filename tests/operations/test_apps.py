@@ -5,9 +5,9 @@ import json
 import pytest
 from sqlalchemy.orm.attributes import set_committed_value
 
-from tests import factories
-from tests.factories import Company, rows
-from tests.operations.helpers import asked, events, kinds, mails, steps
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
+from tests.helpers.lookups import asked, events, kinds, mails, steps
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests import factories
-from tests.factories import Company
-from tests.operations.helpers import asked, events, kinds, mails, state, steps
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.lookups import asked, events, kinds, mails, state, steps
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm.attributes import set_committed_value
 
-from tests import factories
-from tests.factories import Company
-from tests.operations.helpers import asked, events, mails
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.lookups import asked, events, mails
 from webapp import clock, links
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

@@ -6,26 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from tests import factories
-from tests.factories import Company, rows
-from tests.operations.helpers import (
-    NOTES,
-    READ,
-    ROLE,
-    SEAT,
-    WRITE,
-    asked,
-    events,
-    grants,
-    kinds,
-    mails,
-    open_step,
-    outcomes,
-    policy,
-    state,
-    steps,
-    values,
-)
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
+from tests.helpers.lookups import asked, events, grants, kinds, mails, open_step, state, steps, values
+from tests.helpers.rules import NOTES, READ, ROLE, SEAT, WRITE, outcomes
+from tests.helpers.rules import rule as policy
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from tests import factories
-from tests.factories import Company, rows
-from tests.operations.helpers import asked, events, kinds, mails, outcomes, policy, state, statements, steps
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
+from tests.helpers.lookups import asked, events, kinds, mails, state, steps
+from tests.helpers.rules import outcomes
+from tests.helpers.rules import rule as policy
+from tests.helpers.statements import counting
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -153,13 +156,13 @@ def test_the_number_of_statements_does_not_grow_with_the_number_of_requests(comp
             factories.overdue(factories.request(company.rita, factories.app(f"{prefix} {one}", company.finance)))
 
     overdue(1, "One")
-    with statements() as alone:
+    with counting() as alone:
         sweep()
     overdue(12, "Many")
-    with statements() as many:
+    with counting() as many:
         assert sweep() == 12
-    assert many.total() == alone.total()
-    assert many.total() <= 12
+    assert len(many) == len(alone)
+    assert len(many) <= 12
 
 
 def test_a_denial_and_a_sweep_leave_one_story(company: Company) -> None:

@@ -3,9 +3,10 @@
 import pytest
 from flask import Flask
 
-from tests import factories
-from tests.factories import Company
-from tests.operations.helpers import asked, events, kinds, mails, outcomes, policy, state, steps
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.lookups import asked, events, kinds, mails, state, steps
+from tests.helpers.rules import outcomes, rule
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -60,7 +61,7 @@ def test_who_leaves_can_no_longer_decide_and_comes_back_with_a_new_round(company
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_former_member_gets_no_mail_about_the_outcome(company: Company, verdict: Verdict) -> None:
     told = outcomes(approved=OutcomeRule(approvers=True), denied=OutcomeRule(approvers=True), expired=OutcomeRule())
-    made = factories.request(company.rita, factories.app("Salesforce", policy=policy(company.finance, outcomes=told)))
+    made = factories.request(company.rita, factories.app("Salesforce", policy=rule(company.finance, outcomes=told)))
     add(company.finance, company.otto, company.adam)
     remove(company.finance, company.ben, company.adam)
     before = len(mails())

@@ -4,8 +4,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tests import factories
-from tests.factories import Company
+from tests.helpers import factories
+from tests.helpers.factories import Company
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.extensions import db, keyring

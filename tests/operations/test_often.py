@@ -7,10 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests import factories
-from tests.factories import Company, case_of, rows
-from tests.operations.helpers import count_mails
-from tests.views import stage
+from tests.helpers import changes, factories
+from tests.helpers.factories import Company, case_of, rows
+from tests.helpers.lookups import count_mails
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -22,7 +21,7 @@ from webapp.operations.errors import Conflict, Invalid
 
 def ask_and_cancel(person: Person, app: App) -> None:
     made = factories.request(person, app)
-    stage.cancel(made, person)
+    changes.cancel(made, person)
 
 
 def add_and_remove(of: Company, app: App, *, give: bool) -> None:
@@ -58,9 +57,9 @@ def test_asking_and_cancelling_in_a_loop_ends(company: Company) -> None:
     assert until_refused(lambda: ask_and_cancel(company.rita, figma), said) == (5, 20)
     ask_and_cancel(company.rita, zoom)
     ask_and_cancel(company.otto, figma)
-    stage.shift("requests", "created_at", timedelta(hours=-23))
+    changes.shift("requests", "created_at", timedelta(hours=-23))
     assert until_refused(lambda: ask_and_cancel(company.rita, figma), "again in 60 minutes.")[0] == 0
-    stage.shift("requests", "created_at", timedelta(minutes=-61))
+    changes.shift("requests", "created_at", timedelta(minutes=-61))
     ask_and_cancel(company.rita, figma)
 
 
@@ -77,7 +76,7 @@ def test_giving_and_removing_in_a_loop_ends(company: Company, give: bool) -> Non
     figma = factories.app("Figma", owner=company.otto)
     said = "Figma was added and removed 5 times in the last 24 hours. It can be added again in 24 hours."
     assert until_refused(lambda: add_and_remove(company, figma, give=give), said)[0] == 5
-    stage.shift("grants", "created_at", timedelta(days=-1))
+    changes.shift("grants", "created_at", timedelta(days=-1))
     add_and_remove(company, figma, give=give)
 
 
@@ -94,8 +93,8 @@ def test_a_talk_is_not_a_flood(company: Company) -> None:
         "You have written 10 comments on this request in the last hour. Your text is still here. You can send it in 60 "
     )
     assert until_refused(say, said, Invalid) == (10, 20)
-    stage.comment(made, company.ben, "Enough.")
-    stage.shift("comments", "created_at", timedelta(hours=-1))
+    changes.comment(made, company.ben, "Enough.")
+    changes.shift("comments", "created_at", timedelta(hours=-1))
     say()
 
 
@@ -107,7 +106,7 @@ def test_links_to_set_a_password_are_sent_three_times_an_hour(company: Company) 
         return rows("notices", "kind = 'password-reset'")
 
     assert [forgotten() for _ in range(5)] == [1, 2, 3, 3, 3]
-    stage.shift("notices", "created_at", timedelta(hours=-1))
+    changes.shift("notices", "created_at", timedelta(hours=-1))
     assert forgotten() == 4
 
 
@@ -122,7 +121,7 @@ def test_nor_does_an_admin_send_more(company: Company, invited: bool) -> None:
         act = people.send_invitation_again if invited else people.reset_password
         act(db.session.merge(company.rita), actor=company.adam, now=clock.now())
         outbox.commit()
-        stage.shift("notices", "due_at", timedelta(), "true")
+        changes.shift("notices", "due_at", timedelta(), "true")
         db.session.query(outbox.Notice).update({"state": "sent"})
         db.session.commit()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from tests import factories
-from tests.factories import Company
-from tests.operations.helpers import events, mails, outcomes, policy
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.lookups import events, mails
+from tests.helpers.rules import outcomes
+from tests.helpers.rules import rule as policy
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

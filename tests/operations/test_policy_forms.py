@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import text
 
-from tests import factories
-from tests.factories import Company
-from tests.operations.helpers import ROLE, WRITE, events, policy, state
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.lookups import events, state
+from tests.helpers.rules import ROLE, WRITE
+from tests.helpers.rules import rule as policy
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

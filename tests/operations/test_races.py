@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tests import factories
-from tests.factories import Company, rows
-from tests.operations.helpers import kinds, open_step, state
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
+from tests.helpers.lookups import kinds, open_step, state
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, update
 
-from tests import factories
-from tests.factories import Company, approver, case_of
-from tests.operations.helpers import events, mails
+from tests.helpers import factories
+from tests.helpers.factories import Company, approver, case_of
+from tests.helpers.lookups import events, mails
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from tests import factories
-from tests.factories import Company, approver, case_of, step_id
-from tests.operations.helpers import events
-from tests.views import stage
+from tests.helpers import factories, lookups
+from tests.helpers.factories import Company, approver, case_of, step_id
+from tests.helpers.lookups import events
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -178,11 +177,11 @@ def life_of_requests(of: Company) -> None:
         requests.remind(case_of(made), actor=of.rita, now=later)
     later += timedelta(minutes=11)
     with line("code.mailed_again", of.ana, request=made):
-        approval_codes.mail_same_code(case_of(made), stage.invitation(made, of.ana), now=later)
+        approval_codes.mail_same_code(case_of(made), lookups.invitation(made, of.ana), now=later)
     with line("code.renewed", of.ana, request=made, person=of.ana):
-        approval_codes.mail_new_code(case_of(made), stage.invitation(made, of.ana), now=later)
+        approval_codes.mail_new_code(case_of(made), lookups.invitation(made, of.ana), now=later)
     with line("code.closed", None, request=made, person=of.ana):
-        tried = stage.invitation(made, of.ana)
+        tried = lookups.invitation(made, of.ana)
         for _ in range(5):
             approval_codes.count_wrong_code(case_of(made), tried, now=now())
     with line("step.extended", of.adam, person=of.rita, **about):

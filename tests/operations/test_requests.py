@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import factories
-from tests.factories import Company, rows
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

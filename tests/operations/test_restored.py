@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests import factories
-from tests.factories import Company, rows
-from tests.smtp_server import SmtpServer
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
+from tests.helpers.smtp_server import SmtpServer
 from tests.worker.conftest import smtp
 from webapp import clock
 from webapp.database.transactions import choose

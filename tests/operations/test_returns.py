@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests import factories
-from tests.factories import Company
+from tests.helpers import factories
+from tests.helpers.factories import Company
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests import factories
-from tests.factories import Company, case_of, rows
-from tests.operations.helpers import events, mails
+from tests.helpers import factories
+from tests.helpers.factories import Company, case_of, rows
+from tests.helpers.lookups import events, mails
 from webapp import clock
 from webapp.database import uncommitted
 from webapp.delivery import outbox

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests import factories
-from tests.factories import Company, rows
-from tests.operations.helpers import events, mails, policy
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
+from tests.helpers.lookups import events, mails
+from tests.helpers.rules import rule as policy
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

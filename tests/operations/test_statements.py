@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests import factories
-from tests.factories import Company, rows
-from tests.operations.helpers import ROLE, SEAT, WRITE, policy, statements
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
+from tests.helpers.rules import ROLE, SEAT, WRITE, rule
+from tests.helpers.statements import counting
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -30,7 +31,7 @@ def large(company: Company) -> list[Person]:
 def apps(company: Company, large: list[Person]) -> list[App]:
     """The same app with two approvers, and with a group of twelve, ten steps and fields."""
     crowd = factories.group("Crowd", *large)
-    many = policy(
+    many = rule(
         crowd, company.ana, company.finance, *large[:7],
         entitlements=(ROLE, SEAT), see={0: {"role": WRITE, "seat": WRITE}},
     )  # fmt: skip
@@ -43,15 +44,15 @@ def apps(company: Company, large: list[Person]) -> list[App]:
 def submit(app: App, person: Person) -> int:
     revision = factories.revision_of(app)
     choose("write")
-    with statements() as counted:
+    with counting() as counted:
         requests.submit(app, revision, person=person, message="Why.", given={"seat": ["1"]}, now=clock.now())
         outbox.commit()
-    return counted.total()
+    return len(counted)
 
 
 def decide(made: AccessRequest, person: Person, verdict: Verdict) -> int:
     choose("write")
-    with statements() as counted:
+    with counting() as counted:
         case = cases.load(public_id=made.public_id)
         assert case is not None
         decisions.decide(
@@ -59,7 +60,7 @@ def decide(made: AccessRequest, person: Person, verdict: Verdict) -> int:
             proof=SESSION, now=clock.now(),
         )  # fmt: skip
         outbox.commit()
-    return counted.total()
+    return len(counted)
 
 
 def test_submitting_takes_as_many_statements_for_one_approver_as_for_a_crowd(company: Company, apps: list[App]) -> None:
@@ -88,10 +89,10 @@ def test_the_last_yes_stays_in_the_budget(company: Company) -> None:
 def settle(company: Company, app: App, way: str) -> int:
     choose("write")
     actor, wanted = db.session.merge(company.adam), db.session.merge(app)
-    with statements() as counted:
+    with counting() as counted:
         pending.resolve_pending(wanted, way, reason="So.", actor=actor, now=clock.now())
         outbox.commit()
-    return counted.total()
+    return len(counted)
 
 
 def of_app(company: Company, name: str, askers: list[Person]) -> App:
@@ -124,9 +125,9 @@ def test_a_deactivation_cancels_all_that_the_person_had_asked_for(company: Compa
             factories.request(person, factories.app(f"{person.name} {index}", company.ana))
         choose("write")
         actor, leaver = db.session.merge(company.adam), db.session.merge(person)
-        with statements() as counted:
+        with counting() as counted:
             people.deactivate(leaver, actor=actor, now=clock.now())
             outbox.commit()
-        counts.append(counted.total())
+        counts.append(len(counted))
     assert counts[0] == counts[1]
     assert rows("requests", "state = 'cancelled'") == 7

@@ -5,23 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from tests import factories
-from tests.factories import Company, rows
-from tests.operations.helpers import (
-    ROLE,
-    SEAT,
-    WRITE,
-    asked,
-    events,
-    grants,
-    kinds,
-    mails,
-    open_step,
-    policy,
-    state,
-    steps,
-    values,
-)
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
+from tests.helpers.lookups import asked, events, grants, kinds, mails, open_step, state, steps, values
+from tests.helpers.rules import ROLE, SEAT, WRITE, rule
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -80,7 +67,7 @@ def test_a_message_of_the_limit_is_taken_and_one_more_is_not(company: Company) -
 
 @pytest.mark.parametrize("message", ["", "  \r\n ", "\0"])
 def test_a_required_message_has_to_say_something(company: Company, message: str) -> None:
-    app = factories.app("Salesforce", policy=policy(company.ana, comment_required=True))
+    app = factories.app("Salesforce", policy=rule(company.ana, comment_required=True))
     lines = len(events())
     with pytest.raises(Invalid) as refusal:
         factories.request(company.rita, app, message=message)
@@ -91,7 +78,7 @@ def test_a_required_message_has_to_say_something(company: Company, message: str)
 def test_the_requester_sets_only_what_the_requester_may_set(company: Company) -> None:
     hidden = Entitlement("secret", "Secret", "text", default="kept")
     read = Entitlement("plan", "Plan", "choice", ("A", "B"), default="A", requester=Visibility.READ)
-    app = factories.app("Salesforce", policy=policy(company.ana, entitlements=(SEAT, hidden, read)))
+    app = factories.app("Salesforce", policy=rule(company.ana, entitlements=(SEAT, hidden, read)))
     made = factories.request(
         company.rita, app, given={"seat": [" 5B\0"], "secret": ["mine"], "plan": ["B"], "other": ["x"]}
     )
@@ -103,13 +90,13 @@ def test_the_requester_sets_only_what_the_requester_may_set(company: Company) ->
 
 def test_a_default_that_the_requester_empties_is_empty(company: Company) -> None:
     seat = Entitlement("seat", "Seat", "text", default="anywhere", requester=Visibility.WRITE)
-    app = factories.app("Salesforce", policy=policy(company.ana, entitlements=(seat,)))
+    app = factories.app("Salesforce", policy=rule(company.ana, entitlements=(seat,)))
     assert values(factories.request(company.rita, app, given={"seat": [""]})) == {}
 
 
 def test_values_that_do_not_fit_are_refused_all_at_once(company: Company) -> None:
     role = Entitlement("role", "Role", "choice", ("A",), required=True, requester=Visibility.WRITE)
-    app = factories.app("Salesforce", policy=policy(company.ana, entitlements=(role, SEAT)))
+    app = factories.app("Salesforce", policy=rule(company.ana, entitlements=(role, SEAT)))
     lines = len(events())
     with pytest.raises(BadValues) as refusal:
         factories.request(company.rita, app, given={"role": ["B"], "seat": ["x" * 201]})
@@ -224,7 +211,7 @@ def test_a_request_keeps_the_rule_it_started_under(company: Company) -> None:
     app = factories.app("Salesforce", company.ana)
     made = factories.request(company.rita, app)
     choose("write")
-    apps.change_policy(app, steps=policy(company.otto).steps, actor=company.adam, now=clock.now())
+    apps.change_policy(app, steps=rule(company.otto).steps, actor=company.adam, now=clock.now())
     outbox.commit()
     assert asked(made) == {"ana": 1}
     assert asked(factories.request(company.chloe, app)) == {"otto": 1}
@@ -270,7 +257,7 @@ def test_a_rule_of_old_that_adds_less_than_it_requires_adds_nothing(company: Com
 
 
 def test_an_app_that_needs_approval_now_cannot_be_added(company: Company) -> None:
-    app = factories.app("Salesforce", policy=policy(company.ana, entitlements=(ROLE,), see={0: {"role": WRITE}}))
+    app = factories.app("Salesforce", policy=rule(company.ana, entitlements=(ROLE,), see={0: {"role": WRITE}}))
     with pytest.raises(Conflict, match="Select Request"):
         add(app, company.rita)
 

@@ -8,11 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, insert, select
 
-from tests import factories
 from tests.conftest import POSTGRESQL
-from tests.factories import Company
-from tests.operations.helpers import open_step, policy, statements
-from tests.views import admin_helpers, stage
+from tests.helpers import changes, factories, statements
+from tests.helpers.factories import Company
+from tests.helpers.lookups import open_step
+from tests.helpers.rules import rule as policy
+from tests.helpers.statements import counting
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -45,9 +46,9 @@ def test_a_case_is_the_request_with_all_that_belongs_to_it_in_two_statements(
 ) -> None:
     public_id = made.public_id
     db.session.expunge_all()
-    with statements() as counted:
+    with counting() as counted:
         case = cases.load(public_id=public_id)
-    assert counted.total() == 2
+    assert len(counted) == 2
     assert case is not None
     assert (case.request.id, case.app.name, case.asked_by.name) == (made.id, "Salesforce", "Rita Lindqvist")
     assert case.for_person is case.asked_by
@@ -115,9 +116,9 @@ def test_a_directory_holds_who_is_active_now_in_one_statement(company: Company) 
         Approver(group=company.finance.id),
         None,
     ]
-    with statements() as counted:
+    with counting() as counted:
         found = directory.look_up(wanted)
-    assert counted.total() == 1
+    assert len(counted) == 1
     assert found.directory.of(wanted[0]) == (company.ana.id,)
     assert found.directory.of(wanted[1]) == ()
     assert found.directory.of(wanted[2]) == (company.chloe.id,)
@@ -134,9 +135,9 @@ def test_members_are_in_the_order_of_their_names(company: Company) -> None:
 
 
 def test_nothing_wanted_asks_nothing(app: object) -> None:
-    with statements() as counted:
+    with counting() as counted:
         assert directory.look_up([], admins=False).contacts == {}
-    assert counted.total() == 0
+    assert len(counted) == 0
 
 
 def test_what_waits_for_a_person_is_open_live_and_in_time(made: AccessRequest, company: Company) -> None:
@@ -190,11 +191,11 @@ def test_chains_take_two_statements_for_any_number_of_requests(company: Company)
     for one in made[:3]:
         factories.decide(one, company.ben)
     ids = [one.id for one in made]
-    with statements() as one_request:
+    with counting() as one_request:
         chains.of_requests(ids[:1])
-    with statements() as all_requests:
+    with counting() as all_requests:
         assert len(chains.of_requests(ids)) == 6
-    assert one_request.total() == all_requests.total() == 2
+    assert len(one_request) == len(all_requests) == 2
     assert chains.of_requests([]) == {}
 
 
@@ -202,7 +203,7 @@ def test_chains_of_many_lengths_are_few_statements_for_the_drivers_to_keep(compa
     rule = policy(company.finance, company.ana)
     made = [factories.request(company.rita, factories.app(f"App {number}", policy=rule)) for number in range(9)]
     ids = [one.id for one in made]
-    with admin_helpers.statements() as texts:
+    with statements.counting() as texts:
         for number in range(1, 10):
             assert list(chains.of_requests(ids[:number])) == ids[:number]
     assert len(set(texts)) == 2 * len((1, 2, 4, 8, 16))
@@ -211,9 +212,9 @@ def test_chains_of_many_lengths_are_few_statements_for_the_drivers_to_keep(compa
 def test_batches_of_many_lengths_are_few_statements_for_the_drivers_to_keep(company: Company) -> None:
     for number in range(9):
         made = factories.request(company.rita, factories.app(f"App {number}", company.ana, owner=company.ben))
-        stage.comment(made, company.rita, "It is for the fair.")
+        changes.comment(made, company.rita, "It is for the fair.")
     ids = list(db.session.scalars(select(Notice.id)))
-    with admin_helpers.statements() as texts:
+    with statements.counting() as texts:
         for number in range(1, len(ids) + 1):
             assert set(mail_context.load(ids[:number])) == set(ids[:number])
     # notices, comments, people, and two for the chains, of six lengths at most; and the organisation

@@ -9,9 +9,9 @@ from flask import Flask
 from sqlalchemy import insert, select, text
 
 from bench.lists import explained, names
-from tests import factories
-from tests.factories import Company
-from tests.operations.helpers import statements
+from tests.helpers import factories
+from tests.helpers.factories import Company
+from tests.helpers.statements import counting
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.extensions import db, keyring
@@ -203,6 +203,6 @@ def test_a_search_takes_the_same_statements_however_many_there_are(app: Flask, c
     figma = factories.app("Figma", company.ana)
     for number in (1, 30, 300):
         many(company, figma, ["usual"] * number)
-        with statements() as counted:
+        with counting() as counted:
             request_search.find(Filter(words=["usual"], approver=(company.ana.id,)))
-        assert counted.total() <= 5
+        assert len(counted) <= 5

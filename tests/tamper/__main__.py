@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.alone import emptied
+from tests.helpers.separate_process import emptied
 from tests.tamper.trial import make_a_record, tamper
 from webapp.database.transactions import choose
 from webapp.extensions import db

@@ -6,8 +6,8 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from tests import factories
-from tests.factories import rows
+from tests.helpers import factories
+from tests.helpers.factories import rows
 from tests.tamper import changes
 from webapp import clock
 from webapp.database.transactions import choose, reading

@@ -6,14 +6,13 @@ import csv
 import io
 import re
 
+from tests.helpers.pages import markup
 from webapp.admin.audit import COLUMNS
-
-from .admin_helpers import words
 
 
 def plain(answer):
     """The page's words without its tags."""
-    return " ".join(re.sub(r"<[^>]+>", "", words(answer)).split())
+    return " ".join(re.sub(r"<[^>]+>", "", markup(answer)).split())
 
 
 def table(answer):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.views import stage
+from tests.helpers import pages
 
 
 def focused(answer):
     """The ids of what the page gives the focus to, and so scrolls to, by itself."""
-    return re.findall(r'<[^>]* id="([^"]*)"[^>]* autofocus[ >]', stage.source(answer))
+    return re.findall(r'<[^>]* id="([^"]*)"[^>]* autofocus[ >]', pages.source(answer))

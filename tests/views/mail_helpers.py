@@ -7,17 +7,16 @@ from datetime import timedelta
 
 from sqlalchemy import insert, update
 
+from tests.helpers.pages import markup
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import stops
 from webapp.extensions import db
 from webapp.models import Heartbeat, Notice
 
-from .admin_helpers import words
-
 
 def plain(answer):
-    return " ".join(re.sub(r"<[^>]+>", " ", words(answer)).split())
+    return " ".join(re.sub(r"<[^>]+>", " ", markup(answer)).split())
 
 
 def put(mail, **values):

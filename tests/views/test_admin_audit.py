@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import webapp
+from tests.helpers import factories
+from tests.helpers.pages import flat, markup
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -23,8 +25,6 @@ from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy, StepRule
 from webapp.workflow.states import Verdict, Visibility
 
-from .. import factories
-from .admin_helpers import flat, words
 from .audit_helpers import plain, table
 
 pytestmark = pytest.mark.both_engines
@@ -172,7 +172,7 @@ def test_a_requests_life_is_told(admin, rita, ana, ben, otto, company):
         "Ana Moreau denied step 1 of Salesforce for Otto Brandt",
     ):
         assert sentence in page
-    assert f'href="/requests/{one.public_id}"' in words(answer)
+    assert f'href="/requests/{one.public_id}"' in markup(answer)
 
 
 def test_names_are_shown_as_words(admin, adam):

@@ -8,6 +8,10 @@ from datetime import datetime
 import pytest
 from sqlalchemy import text
 
+from tests.helpers import factories
+from tests.helpers.lookups import facts
+from tests.helpers.pages import flat, is_fragment, markup
+from tests.helpers.statements import counting
 from webapp import clock
 from webapp.admin.audit import _table as csv_rows
 from webapp.admin.tables import defused
@@ -19,9 +23,7 @@ from webapp.operations import people
 from webapp.record import anchors, audit, entries
 from webapp.times import Times, zone
 
-from .. import factories
 from ..test_audit import tamper
-from .admin_helpers import events, flat, is_fragment, statements, words
 from .audit_helpers import plain, table
 
 pytestmark = pytest.mark.both_engines
@@ -58,7 +60,7 @@ def test_the_record_is_filtered_by_who_whom_app_and_kind(admin, rita, ana, otto,
     page = admin.get(f"/admin/audit?app={concur.public_id}&who=otto", htmx=True)
     assert is_fragment(page) and "Otto Brandt requested" in plain(page) and "Figma" not in plain(page)
     assert "No entries match" in plain(admin.get("/admin/audit?who=zebra"))
-    assert f"app={concur.public_id}" in words(page)  # in the export's address
+    assert f"app={concur.public_id}" in markup(page)  # in the export's address
 
 
 def test_the_record_is_filtered_by_days_in_the_readers_zone(admin, adam):
@@ -80,13 +82,13 @@ def test_the_record_is_filtered_by_days_in_the_readers_zone(admin, adam):
 def test_pages_follow_each_other_by_line(admin):
     lines(120)
     first = admin.get("/admin/audit")
-    newest = events("session.started")[-1]["seq"]
-    assert f'id="line-{newest}"' in words(first) and "50 of" in plain(first)
+    newest = facts("session.started")[-1]["seq"]
+    assert f'id="line-{newest}"' in markup(first) and "50 of" in plain(first)
     older = admin.get(f"/admin/audit?before={newest - 49}")
-    assert f'id="line-{newest - 50}"' in words(older) and f'id="line-{newest - 49}"' not in words(older)
+    assert f'id="line-{newest - 50}"' in markup(older) and f'id="line-{newest - 49}"' not in markup(older)
     assert "Newer" in plain(older)
     newer = admin.get(f"/admin/audit?after={newest - 50}")
-    assert f'id="line-{newest}"' in words(newer) and f'id="line-{newest - 50}"' not in words(newer)
+    assert f'id="line-{newest}"' in markup(newer) and f'id="line-{newest - 50}"' not in markup(newer)
     assert admin.get("/admin/audit?before=x&after=99999999999999999999").status_code == 200
 
 
@@ -103,7 +105,7 @@ def test_the_page_takes_the_same_statements_with_1_30_and_300_lines(admin, rita,
         for _ in range(more):
             audit.record("request.commented", at=clock.now(), actor=ana.id, request=one.id)
         outbox.commit()
-        with statements() as seen:
+        with counting() as seen:
             assert admin.get("/admin/audit?who=Ana&person=&what=requests").status_code == 200
         counts.append(len(seen))
     assert counts[0] == counts[1] == counts[2] <= 10
@@ -121,7 +123,7 @@ def test_the_record_is_verified(admin, adam):
     assert re.search(r"All \d+ entries are intact\.", page)
     assert "No anchor found" in page
     assert "Adam Weiss verified all" in page
-    assert events("audit.verified")[-1]["actor"] == adam.id
+    assert facts("audit.verified")[-1]["actor"] == adam.id
     assert audit.verify()[1] is None
 
 
@@ -150,7 +152,7 @@ def test_the_check_says_what_it_compared_with_and_what_was_cut_off(admin, engine
 def test_a_record_that_was_changed_is_said_to_be(admin, app):
     lines(5)
     choose("write")
-    seq = events("session.started")[-2]["seq"]
+    seq = facts("session.started")[-2]["seq"]
     db.session.rollback()
     with db.engine.begin() as connection:
         if db.engine.dialect.name == "postgresql":
@@ -174,7 +176,7 @@ def test_of_a_long_record_the_button_checks_the_newest_lines_and_says_so(admin, 
     page = plain(admin.get("/admin/audit"))
     assert "The newest 10 entries are intact. To check the whole log, run" in page
     assert "Adam Weiss verified the newest 10 entries: intact." in page
-    total = events("audit.verified")[-1]["seq"]
+    total = facts("audit.verified")[-1]["seq"]
     assert audit.verify() == (total, None) and audit.verify(newest=5) == (5, None)
     assert audit.verify(newest=total + 5) == (total, None)
 
@@ -182,7 +184,7 @@ def test_of_a_long_record_the_button_checks_the_newest_lines_and_says_so(admin, 
 @pytest.mark.parametrize(("back", "holds"), [(3, False), (12, True)])
 def test_a_line_that_was_changed_is_found_among_those_that_are_checked(admin, app, back, holds):
     lines(20)
-    seq = events("session.started")[-1]["seq"] - back
+    seq = facts("session.started")[-1]["seq"] - back
     db.session.rollback()
     with db.engine.begin() as connection:
         if db.engine.dialect.name == "postgresql":
@@ -239,7 +241,7 @@ def test_the_table_is_read_as_it_is_sent(app, monkeypatch):
     """A batch at a time: the first lines leave before the second batch is asked for, and nothing is kept."""
     monkeypatch.setattr(entries, "BATCH", 10)
     lines(100)
-    with app.test_request_context(), statements() as seen:
+    with app.test_request_context(), counting() as seen:
         chunks = csv_rows(entries.Filter())
         next(chunks), next(chunks)
         early = len(seen)
@@ -257,7 +259,7 @@ def test_only_admins_read_it(login_as, otto, rita):
         assert login_as(None).get(path).headers["Location"].startswith("/sign-in?next=/admin/audit")
     assert login_as(otto).post("/admin/audit/verification").status_code == 404
     assert login_as(None).post("/admin/audit/verification").status_code == 303
-    assert events("audit.verified") == []
+    assert facts("audit.verified") == []
 
 
 def test_nothing_is_checked_by_looking(admin):

@@ -9,13 +9,13 @@ import re
 import pytest
 from sqlalchemy import select
 
-from tests import factories
+from tests.helpers import factories
+from tests.helpers.lookups import facts, now, policy_of
+from tests.helpers.pages import flat, is_fragment, markup
 from webapp.extensions import db
 from webapp.models import EntitlementField
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import Visibility
-
-from .admin_helpers import events, flat, is_fragment, now, policy_of, words
 
 CHOICE = {"name": "Licence", "kind": "choice", "options": "Standard\r\nDeveloper"}
 
@@ -81,7 +81,7 @@ def test_a_field_is_made_with_its_choices_and_the_requester_sets_it(admin, app_,
         assert is_fragment(answer) and "Saved" in page and 'id="set-matrix" hx-swap-oob="true"' in page
         assert re.search(rf'<details class="cs-field" id="f-{one.id}"[^>]* open>', page)  # to go on with
     assert in_step(app_)
-    line = events("field.created")[-1]
+    line = facts("field.created")[-1]
     assert "Licence" not in str(line) and "Standard" not in str(line)
 
 
@@ -119,8 +119,8 @@ def test_a_field_that_cannot_be_made_is_shown_again_as_typed(admin, app_, change
     for htmx in (False, True):
         answer = admin.post(url(app_), CHOICE | changes, htmx=htmx)
         assert answer.status_code == 422 and is_fragment(answer) is htmx
-        assert sentence in words(answer)
-        assert 'aria-invalid="true"' in words(answer)
+        assert sentence in markup(answer)
+        assert 'aria-invalid="true"' in markup(answer)
     assert rows(app_) == [] and policy_of(app_).entitlements == ()
 
 
@@ -142,8 +142,8 @@ def test_a_part_that_cannot_be_taken_stays_typed_and_stops_no_other(admin, app_,
     for htmx in (False, True):
         answer = save(admin, app_, key, part, value, htmx=htmx)
         assert answer.status_code == 422 and is_fragment(answer) is htmx
-        assert sentence in words(answer) and 'aria-invalid="true"' in words(answer)
-        assert value.strip() in words(answer)
+        assert sentence in markup(answer) and 'aria-invalid="true"' in markup(answer)
+        assert value.strip() in markup(answer)
     other = "help" if part != "help" else "name"
     assert save(admin, app_, key, other, "Fine").status_code == 200
     assert getattr(policy_of(app_).entitlements[1], other) == "Fine"
@@ -183,7 +183,7 @@ def see(admin, app, who, key):
 def test_two_fields_of_one_name_are_refused(admin, app_):
     made(admin, app_)
     answer = admin.post(url(app_), CHOICE | {"name": "LICENCE"}, htmx=True)
-    assert answer.status_code == 422 and "A field with the name LICENCE already exists." in words(answer)
+    assert answer.status_code == 422 and "A field with the name LICENCE already exists." in markup(answer)
 
 
 def test_a_field_is_edited_part_by_part(admin, app_):
@@ -191,7 +191,7 @@ def test_a_field_is_edited_part_by_part(admin, app_):
     wanted = {"name": "Plan", "options": "A\nB", "default": "A", "help": "Hm.", "required": "1"}
     for part, value in wanted.items():
         answer = save(admin, app_, key, part, value)
-        assert answer.status_code == 200 and 'class="cs-saved"' in words(answer)
+        assert answer.status_code == 200 and 'class="cs-saved"' in markup(answer)
     (one,) = policy_of(app_).entitlements
     assert (one.id, one.name, one.kind, one.options) == (key, "Plan", "choice", ("A", "B"))
     assert (one.default, one.help, one.required) == ("A", "Hm.", True)
@@ -209,7 +209,9 @@ def test_a_part_that_somebody_else_changed_is_not_overwritten_unseen(admin, app_
     save(admin, app_, key, "help", "Theirs")
     stale = {"was": '{"help": ""}', "help": "Mine"}
     answer = admin.post(f"{url(app_)}/{key}/help", stale, htmx=True)
-    assert answer.status_code == 409 and "Your text is still here." in words(answer) and 'value="Mine"' in words(answer)
+    assert (
+        answer.status_code == 409 and "Your text is still here." in markup(answer) and 'value="Mine"' in markup(answer)
+    )
     assert policy_of(app_).entitlements[0].help == "Theirs"
     assert save(admin, app_, key, "help", "Mine").status_code == 200
     # Another part of it is no conflict.
@@ -223,9 +225,9 @@ def test_an_archived_field_is_asked_of_nobody_and_can_be_restored(admin, app_, a
     assert admin.post(f"{url(app_)}/{key}/archive").status_code == 303
     assert [one.id for one in policy_of(app_).entitlements] == [other]
     assert policy_of(app_).steps[0].visibility == {}
-    assert "Restore Licence" in words(admin.get(f"/admin/apps/{app_.public_id}"))
+    assert "Restore Licence" in markup(admin.get(f"/admin/apps/{app_.public_id}"))
     again = admin.post(f"{url(app_)}/{key}/archive", htmx=True)
-    assert again.status_code == 409 and "Someone else has archived this field." in words(again)
+    assert again.status_code == 409 and "Someone else has archived this field." in markup(again)
     assert admin.post(f"{url(app_)}/{key}/restoration", htmx=True).status_code == 200
     assert [one.id for one in policy_of(app_).entitlements] == [other, key]
     assert in_step(app_)
@@ -237,7 +239,7 @@ def test_a_field_does_not_come_back_beside_another_of_its_name(admin, app_):
     admin.post(f"{url(app_)}/{key}/archive")
     made(admin, app_)
     answer = admin.post(f"{url(app_)}/{key}/restoration", htmx=True)
-    assert answer.status_code == 409 and "Another field now has the name Licence." in words(answer)
+    assert answer.status_code == 409 and "Another field now has the name Licence." in markup(answer)
 
 
 def test_fields_are_put_in_order(admin, app_):
@@ -255,7 +257,7 @@ def test_an_eleventh_field_is_refused(admin, app_):
     for index in range(10):
         made(admin, app_, name=f"Field {index}")
     answer = admin.post(url(app_), CHOICE, htmx=True)
-    assert answer.status_code == 409 and "An app can have up to 10 fields." in words(answer)
+    assert answer.status_code == 409 and "An app can have up to 10 fields." in markup(answer)
 
 
 def test_a_field_that_nobody_sees_is_told(admin, app_):

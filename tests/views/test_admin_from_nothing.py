@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .. import factories
-from .admin_helpers import app_called, group_called, now, person_called, policy_of, words
+from tests.helpers import factories
+from tests.helpers.lookups import app_called, group_called, now, person_called, policy_of
+from tests.helpers.pages import markup
 
 
 def test_from_an_admin_alone_to_an_app_that_can_be_requested(app, login_as):
@@ -15,7 +16,7 @@ def test_from_an_admin_alone_to_an_app_that_can_be_requested(app, login_as):
     admin.post(f"/admin/groups/{finance.public_id}/members", {"person": ana.public_id})
     created = admin.post("/admin/apps", {"name": "Salesforce"})
     page = created.headers["Location"]
-    assert "This app has no approver, so it cannot be requested." in words(admin.get(page))
+    assert "This app has no approver, so it cannot be requested." in markup(admin.get(page))
     refused = admin.post(f"{page}/requestable", {"on": "1", "was": "off"})
     assert refused.status_code == 409
     saved = admin.post(f"{page}/steps/new", {"step": f"group:{finance.public_id}"})

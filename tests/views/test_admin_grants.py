@@ -7,15 +7,16 @@ import io
 
 import pytest
 
+from tests.helpers import factories, pages, rules
+from tests.helpers.lookups import facts
+from tests.helpers.pages import is_fragment, markup
+from tests.helpers.statements import counting
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
+from webapp.extensions import db
 from webapp.models import Grant
 from webapp.operations import apps, people
-
-from .. import factories
-from . import stage
-from .admin_helpers import events, is_fragment, statements, words
 
 
 @pytest.fixture
@@ -31,10 +32,10 @@ def owner(login_as, olga):
 @pytest.fixture
 def hers(olga, ana):
     fields = (
-        stage.text_field("seat", requester=stage.WRITE, name="Seat", required=True),
-        stage.text_field("note", name="Note", default="standard"),
+        rules.text_field("seat", requester=rules.WRITE, name="Seat", required=True),
+        rules.text_field("note", name="Note", default="standard"),
     )
-    return factories.app("Salesforce", policy=stage.rule(ana, entitlements=fields), owner=olga)
+    return factories.app("Salesforce", policy=rules.rule(ana, entitlements=fields), owner=olga)
 
 
 def url(app, path="/grants"):
@@ -47,24 +48,24 @@ def form(person, **more):
 
 
 def held(person):
-    stage.db.session.rollback()
-    return stage.db.session.query(Grant).filter_by(person_id=person.id, state="active").all()
+    db.session.rollback()
+    return db.session.query(Grant).filter_by(person_id=person.id, state="active").all()
 
 
 # Granting
 
 
 def test_an_owner_finds_a_person_and_grants_access_with_a_reason(owner, hers, rita, olga):
-    page = words(owner.get(url(hers, "/people")))
+    page = markup(owner.get(url(hers, "/people")))
     assert f'href="{url(hers, "/grants/new")}"' in page
-    assert "No matches for “zz”" in words(owner.get(url(hers, "/grants/new?pick=person&q=zz")))
-    found = words(owner.get(url(hers, "/grants/new?pick=person&q=rita")))
+    assert "No matches for “zz”" in markup(owner.get(url(hers, "/grants/new?pick=person&q=zz")))
+    found = markup(owner.get(url(hers, "/grants/new?pick=person&q=rita")))
     assert f'name="person"\n          value="person:{rita.public_id}"' in found
-    asked = words(owner.get(url(hers, f"/grants/new?person=person:{rita.public_id}")))
+    asked = markup(owner.get(url(hers, f"/grants/new?person=person:{rita.public_id}")))
     assert 'name="field-seat"' in asked and 'value="standard"' in asked and 'name="reason"' in asked
     answer = owner.post(url(hers), form(rita))
     assert (answer.status_code, answer.headers["Location"]) == (303, url(hers, "/people"))
-    page = stage.words(owner.get(url(hers, "/people")))
+    page = pages.words(owner.get(url(hers, "/people")))
     assert "Rita Lindqvist has access to Salesforce and has been notified." in page
     assert "Seat 12 by Olga Petrova" in page and "Granted by Olga Petrova" in page and "“Needs it today.”" in page
     assert held(rita)[0].given_by_id == olga.id
@@ -79,23 +80,23 @@ def test_each_refusal_keeps_what_was_typed(owner, hers, rita, ben, olga, company
         (form(rita) | {"person": ""}, "Choose a person."),
     ):
         answer = owner.post(url(hers), wrong)
-        assert answer.status_code == 422 and sentence in words(answer), sentence
-        assert "by <Olga>" in words(answer) or sentence == "Choose a person."
+        assert answer.status_code == 422 and sentence in markup(answer), sentence
+        assert "by <Olga>" in markup(answer) or sentence == "Choose a person."
     made = factories.request(rita, hers, given={"seat": ["1"]})
     answer = owner.post(url(hers), form(rita))
-    assert answer.status_code == 422 and f'href="/requests/{made.public_id}"' in words(answer)
-    assert "It has to be approved, denied or cancelled first." in words(answer)
-    assert "pending request" in words(owner.get(url(hers, f"/grants/new?person=person:{rita.public_id}")))
+    assert answer.status_code == 422 and f'href="/requests/{made.public_id}"' in markup(answer)
+    assert "It has to be approved, denied or cancelled first." in markup(answer)
+    assert "pending request" in markup(owner.get(url(hers, f"/grants/new?person=person:{rita.public_id}")))
     choose("write")
     apps.change_policy(hers, comment_required=True, actor=company.adam, now=clock.now())
     outbox.commit()
     answer = owner.post(url(hers), form(ben))
-    assert answer.status_code == 409 and "rules of Salesforce have just changed" in words(answer)
-    assert "by <Olga>" in words(answer) and 'name="rules" value="2"' in words(answer)
+    assert answer.status_code == 409 and "rules of Salesforce have just changed" in markup(answer)
+    assert "by <Olga>" in markup(answer) and 'name="rules" value="2"' in markup(answer)
     assert held(rita) == held(ben) == []
     assert owner.post(url(hers), form(ben, rules="2")).status_code == 303
     again = owner.post(url(hers), form(ben, rules="2"))
-    assert again.status_code == 422 and "Ben Okafor already has access to Salesforce." in words(again)
+    assert again.status_code == 422 and "Ben Okafor already has access to Salesforce." in markup(again)
     assert len(held(ben)) == 1
 
 
@@ -121,18 +122,18 @@ def test_an_owner_removes_access_with_a_reason_and_comes_back_to_the_same_place(
     grant = factories.grant(rita, app)
     where = url(app, f"/grants/{grant.public_id}/removal?q=rita&sort=-since")
     asked = owner.get(where, htmx=True)
-    assert is_fragment(asked) and "Remove access of Rita Lindqvist?" in words(asked) and "sort=-since" in words(asked)
-    assert "Remove access of Rita Lindqvist?" in words(owner.get(where))
+    assert is_fragment(asked) and "Remove access of Rita Lindqvist?" in markup(asked) and "sort=-since" in markup(asked)
+    assert "Remove access of Rita Lindqvist?" in markup(owner.get(where))
     for htmx in (False, True):
         refused = owner.post(where, {"reason": " "}, htmx=htmx)
-        assert refused.status_code == 422 and is_fragment(refused) is htmx and "Enter a reason." in words(refused)
+        assert refused.status_code == 422 and is_fragment(refused) is htmx and "Enter a reason." in markup(refused)
     done = owner.post(where, {"reason": "Moved."})
     assert (done.status_code, done.headers["Location"]) == (303, url(app, "/people?q=rita&sort=-since"))
     assert held(rita) == []
-    assert (events("grant.removed")[-1]["actor"], events("grant.removed")[-1]["app"]) == (olga.id, app.id)
-    assert "Access to Zoom removed. Rita Lindqvist has been notified." in words(owner.get(url(app, "/people")))
+    assert (facts("grant.removed")[-1]["actor"], facts("grant.removed")[-1]["app"]) == (olga.id, app.id)
+    assert "Access to Zoom removed. Rita Lindqvist has been notified." in markup(owner.get(url(app, "/people")))
     again = owner.post(where, {"reason": "Moved."})
-    assert again.status_code == 409 and "Olga Petrova has already removed this access." in words(again)
+    assert again.status_code == 409 and "Olga Petrova has already removed this access." in markup(again)
 
 
 # The list, and the table to take along
@@ -150,7 +151,7 @@ def test_the_list_is_sorted_and_paged_by_name_and_by_since(owner, olga, monkeypa
         order, key = [], ""
         for way in ("More", "Back"):
             while True:
-                page = words(owner.get(url(app, f"/people?sort={sort}{key}")))
+                page = markup(owner.get(url(app, f"/people?sort={sort}{key}")))
                 shown = [one for one in ("Abel", "Bea", "Cora", "Dora") if f">{one} " in page or f"{one} " in page]
                 order.append(sorted(shown, key=lambda one: page.index(f"Remove access of {one}")))
                 link = page.partition(">" + way + "</a>")[0].rpartition('href="')[2] if f">{way}</a>" in page else ""
@@ -164,7 +165,7 @@ def test_the_list_is_sorted_and_paged_by_name_and_by_since(owner, olga, monkeypa
                         ("-since", "Bea Dora Abel Cora")):  # fmt: skip
         wanted = [[names.split()[at] for at in some] for some in there_and_back]
         assert pages(sort) == wanted, sort
-    page = words(owner.get(url(app, "/people?sort=-since")))
+    page = markup(owner.get(url(app, "/people?sort=-since")))
     assert page.count('aria-sort="descending"') == 1 and 'aria-sort="ascending"' not in page
 
 
@@ -204,38 +205,38 @@ def admin(login_as, adam):
 def test_all_apps_are_removed_for_one_reason(admin, login_as, rita, adam, olga, company):
     home = f"/admin/people/{rita.public_id}"
     mine = [factories.grant(rita, factories.app(name, owner=olga)) for name in ("Zoom", "Miro")]
-    assert f'href="{home}/grants/removal"' in words(admin.get(home))
+    assert f'href="{home}/grants/removal"' in markup(admin.get(home))
     asked = admin.get(f"{home}/grants/removal", htmx=True)
-    assert is_fragment(asked) and "Remove access to 2 apps?" in words(asked)
-    assert all(f'name="shown" value="{one.public_id}"' in words(asked) for one in mine)
-    assert "Remove access to 2 apps?" in words(admin.get(f"{home}/grants/removal"))
+    assert is_fragment(asked) and "Remove access to 2 apps?" in markup(asked)
+    assert all(f'name="shown" value="{one.public_id}"' in markup(asked) for one in mine)
+    assert "Remove access to 2 apps?" in markup(admin.get(f"{home}/grants/removal"))
     both = [one.public_id for one in mine]
     for htmx in (False, True):
         refused = admin.post(f"{home}/grants/removal", {"shown": both, "reason": ""}, htmx=htmx)
-        assert refused.status_code == 422 and "Enter a reason." in words(refused)
+        assert refused.status_code == 422 and "Enter a reason." in markup(refused)
         stale = admin.post(f"{home}/grants/removal", {"shown": both[:1], "reason": "Rita <left>"}, htmx=htmx)
-        assert stale.status_code == 409 and "apps of Rita Lindqvist have just changed" in words(stale)
-        assert "Rita <left>" in words(stale) and len(held(rita)) == 2
+        assert stale.status_code == 409 and "apps of Rita Lindqvist have just changed" in markup(stale)
+        assert "Rita <left>" in markup(stale) and len(held(rita)) == 2
     done = admin.post(f"{home}/grants/removal", {"shown": both, "reason": "Rita left."})
     assert done.status_code == 303 and held(rita) == []
-    assert "Access to 2 apps removed. Rita Lindqvist has been notified." in words(admin.get(home))
+    assert "Access to 2 apps removed. Rita Lindqvist has been notified." in markup(admin.get(home))
     assert login_as(company.otto).post(f"{home}/grants/removal", {"shown": both, "reason": "x"}).status_code == 404
 
 
 def test_deactivating_can_remove_all_apps_in_the_same_step(admin, rita, otto, adam, olga):
     home = f"/admin/people/{rita.public_id}/deactivation"
     grant = factories.grant(rita, factories.app("Zoom", owner=olga))
-    page = words(admin.get(home, htmx=True))
+    page = markup(admin.get(home, htmx=True))
     assert "Also remove access to the 1 app they have" in page and grant.public_id in page
     refused = admin.post(home, {"remove": "1", "shown": grant.public_id, "reason": ""}, htmx=True)
-    assert refused.status_code == 422 and "Enter a reason." in words(refused)
+    assert refused.status_code == 422 and "Enter a reason." in markup(refused)
     stale = admin.post(home, {"remove": "1", "shown": "", "reason": "Gone."})
-    assert stale.status_code == 409 and "Gone." in words(stale)
-    stage.db.session.rollback()
-    assert stage.db.session.get(type(rita), rita.id, populate_existing=True).active and len(held(rita)) == 1
+    assert stale.status_code == 409 and "Gone." in markup(stale)
+    db.session.rollback()
+    assert db.session.get(type(rita), rita.id, populate_existing=True).active and len(held(rita)) == 1
     assert admin.post(home, {"remove": "1", "shown": grant.public_id, "reason": "Gone."}).status_code == 303
     assert held(rita) == []
-    kinds = [one for one in ("person.deactivated", "grant.removed") if events(one)]
+    kinds = [one for one in ("person.deactivated", "grant.removed") if facts(one)]
     assert kinds == ["person.deactivated", "grant.removed"]
     # Without the box the apps stay, whatever stands in the reason.
     kept = factories.grant(otto, factories.app("Miro"))
@@ -263,7 +264,7 @@ def test_the_pages_take_the_same_statements_with_few_and_with_many(owner, hers, 
             (admin, f"/admin/people/{someone.public_id}/grants/removal"),
             (admin, f"/admin/people/{someone.public_id}/deactivation"),
         ):
-            with statements() as counted:
+            with counting() as counted:
                 assert browser.get(path).status_code == 200
             seen.append(len(counted))
         counts.append(seen)

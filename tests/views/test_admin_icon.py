@@ -12,13 +12,12 @@ from PIL import Image
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
-from tests import factories
+from tests.helpers import factories, lookups
+from tests.helpers.lookups import facts, now
+from tests.helpers.pages import flat, is_fragment, markup
 from webapp.extensions import db
 from webapp.models import Icon
 from webapp.web import pictures
-
-from . import stage
-from .admin_helpers import events, flat, is_fragment, now, words
 
 REFUSED = [
     (b"", "Choose a file."),
@@ -85,12 +84,12 @@ def test_a_picture_is_uploaded_and_shown_wherever_the_app_is(admin, app_, login_
     for person, pages in (
         (rita, ("/", "/catalog", "/requests", f"/requests/{made.public_id}")),
         (ana, ("/approvals", f"/approvals/{made.public_id}")),
-        (None, (stage.link(made, ana),)),
+        (None, (lookups.link(made, ana),)),
     ):
         for page in pages:
-            assert shown in words(login_as(person).get(page)), page
+            assert shown in markup(login_as(person).get(page)), page
     for page in ("/admin/apps", url(app_), "/admin/requests"):
-        assert shown in words(admin.get(page)), page
+        assert shown in markup(admin.get(page)), page
     picture = login_as(rita).get(address)
     assert picture.status_code == 200 and picture.content_type == "image/webp"
     assert Image.open(io.BytesIO(picture.data)).size == (128, 128)
@@ -98,9 +97,9 @@ def test_a_picture_is_uploaded_and_shown_wherever_the_app_is(admin, app_, login_
 
 def test_htmx_gets_the_section_with_the_picture_and_the_heading(admin, app_):
     answer = upload(admin, app_, png(), htmx=True)
-    assert answer.status_code == 200 and is_fragment(answer) and "Saved" in words(answer)
+    assert answer.status_code == 200 and is_fragment(answer) and "Saved" in markup(answer)
     assert flat(answer).count(f'<img src="{now(app_).icon_url}" alt="">') >= 2
-    assert 'id="head" hx-swap-oob="true"' in flat(answer) and "Remove picture" in words(answer)
+    assert 'id="head" hx-swap-oob="true"' in flat(answer) and "Remove picture" in markup(answer)
 
 
 def test_a_picture_is_served_as_that_and_nothing_else(admin, app_, login_as, rita):
@@ -124,7 +123,7 @@ def test_what_is_no_picture_is_refused_beside_the_control(admin, app_, body, sai
     choose(admin, app_, "rocket")
     answer = upload(admin, app_, body, name="holiday.png", htmx=htmx)
     assert answer.status_code == 422 and is_fragment(answer) is htmx
-    assert said in words(answer)
+    assert said in markup(answer)
     assert re.search(
         r'<input[^>]*id="picture"[^>]*aria-describedby="picture-e picture-h" aria-invalid="true"', flat(answer)
     )
@@ -134,7 +133,7 @@ def test_what_is_no_picture_is_refused_beside_the_control(admin, app_, body, sai
 def test_a_body_beyond_all_bounds_is_refused_with_a_sentence(admin, app_):
     seen = was(admin, app_)
     answer = upload(admin, app_, b"\0" * 1100 * 1024, seen=seen, htmx=True)
-    assert answer.status_code == 413 and "The upload is too large (limit 1 MB)." in words(answer)
+    assert answer.status_code == 413 and "The upload is too large (limit 1 MB)." in markup(answer)
 
 
 def test_the_name_and_the_type_that_the_browser_says_do_not_matter(admin, app_):
@@ -159,7 +158,7 @@ def test_a_picture_is_removed_and_the_choice_from_the_set_is_back(admin, app_):
     page = flat(admin.get(url(app_)))
     assert '<input type="hidden" name="icon" value="rocket">' in page
     answer = choose(admin, app_, "rocket", htmx=True)
-    assert answer.status_code == 200 and "Saved" in words(answer) and "Remove the picture" not in words(answer)
+    assert answer.status_code == 200 and "Saved" in markup(answer) and "Remove the picture" not in markup(answer)
     assert (now(app_).icon, now(app_).icon_url) == ("rocket", "") and pictures_kept() == 0
 
 
@@ -178,7 +177,7 @@ def test_two_apps_with_one_picture_share_it_until_the_last_one_lets_it_go(admin,
 def test_only_what_is_in_the_set_can_be_chosen(admin, app_, htmx):
     assert choose(admin, app_, "rocket", htmx=htmx).status_code == (200 if htmx else 303)
     answer = choose(admin, app_, "../../etc", htmx=htmx)
-    assert answer.status_code == 422 and "Choose one of these pictures." in words(answer)
+    assert answer.status_code == 422 and "Choose one of these pictures." in markup(answer)
     assert now(app_).icon == "rocket"
 
 
@@ -186,7 +185,7 @@ def test_who_saw_another_icon_overwrites_nothing_unseen(admin, app_):
     seen = was(admin, app_)
     choose(admin, app_, "rocket")
     for answer in (upload(admin, app_, png(), seen=seen, htmx=True), choose(admin, app_, "apps", seen=seen, htmx=True)):
-        assert answer.status_code == 409 and "Someone else changed" in words(answer)
+        assert answer.status_code == 409 and "Someone else changed" in markup(answer)
     assert now(app_).icon == "rocket" and not now(app_).icon_url
 
 
@@ -196,13 +195,13 @@ def test_the_record_says_what_the_icon_was_and_is(admin, app_, adam):
     upload(admin, app_, png("blue"))
     blue = now(app_).icon_hash
     choose(admin, app_, "rocket")
-    changes = [(line["before"], line["after"]) for line in events("app.changed")]
+    changes = [(line["before"], line["after"]) for line in facts("app.changed")]
     assert changes[-3:] == [
         ({"picture": ""}, {"picture": red}),
         ({"picture": red}, {"picture": blue}),
         ({"icon": "", "picture": blue}, {"icon": "rocket", "picture": ""}),
     ]
-    assert events("app.changed")[-1]["actor"] == adam.id
+    assert facts("app.changed")[-1]["actor"] == adam.id
     assert red == hashlib.sha256(pictures.square(png("red"))).hexdigest()
     told = flat(admin.get("/admin/audit"))
     assert "changed the icon of <b>Benevity</b>." in told
@@ -211,9 +210,9 @@ def test_the_record_says_what_the_icon_was_and_is(admin, app_, adam):
 
 def test_the_same_again_records_nothing(admin, app_):
     upload(admin, app_, png())
-    lines = len(events("app.changed"))
+    lines = len(facts("app.changed"))
     assert upload(admin, app_, png()).status_code == 303
-    assert len(events("app.changed")) == lines
+    assert len(facts("app.changed")) == lines
 
 
 def test_the_picture_is_decoded_while_others_may_write(admin, app_, monkeypatch):

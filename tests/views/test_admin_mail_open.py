@@ -8,6 +8,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from tests.helpers import factories
+from tests.helpers.lookups import facts, now
+from tests.helpers.pages import flat, markup
+from tests.helpers.statements import counting
 from webapp import clock, links, notices
 from webapp.database.transactions import choose
 from webapp.delivery import outbox, stops
@@ -18,8 +22,6 @@ from webapp.operations import people
 from webapp.queries import mail_context, notice_status
 from webapp.wiring import connect
 
-from .. import factories
-from .admin_helpers import events, flat, now, statements, words
 from .mail_helpers import beat, dead, plain, put, stopped
 
 pytestmark = pytest.mark.both_engines
@@ -68,7 +70,7 @@ def test_what_an_admin_sees_of_an_email_decides_and_signs_in_nobody(admin, mail,
     token = links.approval_token(invitation.public_id, 1, invitation.key_id)
     for one, hidden in ((mail, "/decide/hidden"), (reset, "/password/hidden")):
         for path in (f"/admin/mail/{one.public_id}", f"/admin/mail/{one.public_id}/body"):
-            shown = words(admin.get(path))
+            shown = markup(admin.get(path))
             assert hidden in shown and code not in shown and token not in shown
             links_in = re.findall(r"/(?:decide|password)/([^\s\"<]+)", shown)
             assert links_in and set(links_in) == {"hidden"}
@@ -83,7 +85,7 @@ def test_every_kind_of_email_opens_in_the_same_number_of_statements(admin, mail,
             choose("write")
             outbox._note_attempt(claim, f"451 {number}")
             db.session.commit()
-        with statements() as seen:
+        with counting() as seen:
             assert admin.get(f"/admin/mail/{mail.public_id}").status_code == 200
         counts.add(len(seen))
     assert len(counts) == 1 and counts.pop() <= 14
@@ -110,7 +112,7 @@ def test_an_admin_gets_a_test_mail(app, admin, adam, ana):
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/mail")
     assert "Test email sent to adam@example.com." in plain(admin.get("/admin/mail"))
     notice = db.session.scalars(select(Notice).where(Notice.kind == "test")).one()
-    assert notice.person_id == adam.id and events("mail.tested")[-1]["actor"] == adam.id
+    assert notice.person_id == adam.id and facts("mail.tested")[-1]["actor"] == adam.id
     from webapp.delivery import mail as letters
 
     message = letters.render(mail_context.load([notice.id])[notice.id])
@@ -125,8 +127,8 @@ def test_an_admin_gets_a_test_mail(app, admin, adam, ana):
 
 def test_nothing_is_said_while_all_is_well(admin):
     beat()
-    assert 'id="trouble"' not in words(admin.get("/admin/mail"))
-    assert 'id="trouble"' not in words(admin.get("/admin/people"))
+    assert 'id="trouble"' not in markup(admin.get("/admin/mail"))
+    assert 'id="trouble"' not in markup(admin.get("/admin/people"))
 
 
 def test_admins_are_told_when_no_worker_runs(admin, login_as, rita):
@@ -144,7 +146,7 @@ def test_admins_are_told_of_mails_that_are_late_or_dead(admin, mail):
     page = flat(admin.get("/admin/apps"))
     assert "1 email failed in the last 24 hours." in page and 'href="/admin/mail?state=dead"' in page
     put(mail, settled_at=clock.now() - timedelta(hours=25))
-    assert 'id="trouble"' not in words(admin.get("/admin/apps"))
+    assert 'id="trouble"' not in markup(admin.get("/admin/apps"))
 
 
 def test_admins_are_told_when_the_queue_is_down(app, admin, monkeypatch):
@@ -165,13 +167,13 @@ def test_admins_are_told_once_why_no_email_goes_out(admin, mail, login_as, rita)
     assert (ready["mail"], ready["status"]) == ("The mail server refuses the sign-in.", "degraded")
     assert "535" not in str(ready) and ready["mail_age"] < 60
     stops.end()
-    assert 'id="trouble"' in words(admin.get("/admin/people")) and login_as(None).get("/readyz").json["mail"] == "ok"
+    assert 'id="trouble"' in markup(admin.get("/admin/people")) and login_as(None).get("/readyz").json["mail"] == "ok"
 
 
 def test_the_banner_is_one_statement_and_not_in_fragments(admin):
-    with statements() as page:
+    with counting() as page:
         admin.get("/admin/people")
-    with statements() as fragment:
+    with counting() as fragment:
         admin.get("/admin/people", htmx=True)
     assert len(page) == len(fragment) + 1
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import html
 import io
 import re
+from datetime import timedelta
 
 import pytest
 from PIL import Image
 from werkzeug.datastructures import FileStorage
 
+from tests.helpers import changes, factories, lookups, pages
+from tests.helpers.lookups import facts
+from tests.helpers.pages import flat
+from tests.helpers.pages import markup as words
 from webapp.extensions import db
 from webapp.models import Organisation
 
-from .. import factories
-from . import stage
-from .admin_helpers import events, flat, words
 from .test_auth_sign_in import sign_in
 
 PAGE = "/admin/organisation"
@@ -55,7 +57,7 @@ def test_all_settings_are_saved_and_recorded_without_the_words(admin, adam, htmx
     found = ours()
     assert (found.name, found.time_zone, found.sender) == ("Example AG", "Europe/Berlin", "IT")
     assert found.outcome_domains == "partner.example"
-    (line,) = events("organisation.changed")
+    (line,) = facts("organisation.changed")
     assert line["actor"] == adam.id and line["after"]["time_zone"] == "Europe/Berlin"
     assert set(line["before"]) == {"name", "sender", "time_zone", "outcome_domains"} and "Example" not in str(line)
     page = flat(admin.get(PAGE))
@@ -66,7 +68,7 @@ def test_all_settings_are_saved_and_recorded_without_the_words(admin, adam, htmx
     assert "changed the organisation settings" in told and "Europe/Berlin" in told
     # The same once more is no change.
     admin.post(PAGE, form(admin))
-    assert len(events("organisation.changed")) == 1
+    assert len(facts("organisation.changed")) == 1
 
 
 @pytest.mark.parametrize(
@@ -80,13 +82,13 @@ def test_all_settings_are_saved_and_recorded_without_the_words(admin, adam, htmx
     ],
 )
 def test_bad_input_is_refused_at_its_field_with_what_was_typed(admin, bad, sentence):
-    before = stage.everything()
+    before = lookups.everything()
     answer = admin.post(PAGE, form(admin) | bad)
     assert answer.status_code == 422 and sentence in words(answer) and 'aria-invalid="true"' in words(answer)
     (key,) = bad
     assert key == "time_zone" or f'name="{key}"' in words(answer)
     assert "IT" in words(answer) or key == "sender"
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_of_two_who_change_it_at_once_the_second_is_asked(admin, login_as):
@@ -113,7 +115,7 @@ def test_a_logo_stands_at_the_head_of_every_page_until_it_is_removed(admin, logi
     assert Image.open(io.BytesIO(served.data)).size == (128, 128)
     assert hers.get("/logo?v=0").status_code == 404
     assert login_as(None).get(address).status_code == 303
-    assert events("organisation.changed")[-1]["after"] == {"logo": ours().logo_hash}
+    assert facts("organisation.changed")[-1]["after"] == {"logo": ours().logo_hash}
     # Somebody else's newer one is not replaced unseen.
     stale = admin.post(f"{PAGE}/logo", {"picture": picture("blue"), "was": ""}, buffered=True)
     assert stale.status_code == 409 and "Someone else changed the logo" in words(stale)
@@ -122,19 +124,19 @@ def test_a_logo_stands_at_the_head_of_every_page_until_it_is_removed(admin, logi
 
 
 def test_what_is_no_picture_is_refused(admin):
-    before = stage.everything()
+    before = lookups.everything()
     file = FileStorage(io.BytesIO(b"<svg/>"), filename="logo.svg", content_type="image/svg+xml")
     answer = admin.post(f"{PAGE}/logo", {"picture": file, "was": ""}, buffered=True)
     assert answer.status_code == 422 and "Upload a PNG, JPEG, WebP or GIF" in words(answer)
     assert admin.post(f"{PAGE}/logo", {"was": ""}).status_code == 422
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_get_is_refused_and_it_asks_for_the_password(admin, login_as, rita):
-    stage.assert_refuses_get(admin, f"{PAGE}/logo/removal")
+    pages.assert_refuses_get(admin, f"{PAGE}/logo/removal")
     for address in (PAGE, f"{PAGE}/logo", f"{PAGE}/logo/removal"):
         assert login_as(rita).post(address).status_code == 404
-    stage.shift("sessions", "proved_at", -16 * stage.timedelta(minutes=1))
+    changes.shift("sessions", "proved_at", -16 * timedelta(minutes=1))
     assert admin.post(PAGE, form(admin)).status_code == 401
 
 

@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from tests import factories
-from tests.views import stage
+from tests.helpers import factories, rules
+from tests.helpers.lookups import now, policy_of
+from tests.helpers.pages import flat, is_fragment, markup
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -17,8 +18,6 @@ from webapp.models import Organisation
 from webapp.operations import organisation
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import RequestState
-
-from .admin_helpers import flat, is_fragment, now, policy_of, words
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def test_mails_and_words_of_each_outcome_are_saved_one_by_one(admin, app_, state
         ("words", {"words": "Welcome."}),
     ):
         answer = save(admin, app_, state, part, htmx=True, **values)
-        assert answer.status_code == 200 and is_fragment(answer) and "Saved" in words(answer)
+        assert answer.status_code == 200 and is_fragment(answer) and "Saved" in markup(answer)
     rule = policy_of(app_).outcomes[RequestState(state)]
     assert (rule.requester, rule.approvers, rule.others, rule.words) == (
         False, True, ("crm@example.com", "desk@example.com"), "Welcome.",
@@ -76,9 +75,9 @@ def test_what_cannot_be_taken_stays_typed_and_stops_no_neighbour(admin, app_, pa
     before = policy_of(app_)
     for htmx in (False, True):
         answer = save(admin, app_, "denied", part, htmx=htmx, **{"words" if part == "words" else "add": typed})
-        assert answer.status_code == 422 and sentence in words(answer)
-        assert typed.splitlines()[-1] in words(answer)
-        assert 'aria-invalid="true"' in words(answer)
+        assert answer.status_code == 422 and sentence in markup(answer)
+        assert typed.splitlines()[-1] in markup(answer)
+        assert 'aria-invalid="true"' in markup(answer)
     assert policy_of(app_) == before
     other = {"mail": {"approvers": "1"}, "reasons": {"add": "Too dear."}, "others": {"add": "a@example.com"}}
     for name in other.keys() - {part}:
@@ -96,7 +95,7 @@ def test_two_people_add_addresses_at_the_same_time(admin, app_):
 def test_words_that_somebody_else_changed_are_a_conflict(admin, app_):
     stale = {"was": "{}", "words": "Mine"}
     answer = admin.post(f"/admin/apps/{app_.public_id}/outcomes/approved/words", stale, htmx=True)
-    assert answer.status_code == 409 and "Someone else changed this." in words(answer) and "Mine" in words(answer)
+    assert answer.status_code == 409 and "Someone else changed this." in markup(answer) and "Mine" in markup(answer)
 
 
 def test_there_is_no_other_outcome(admin, app_):
@@ -114,11 +113,11 @@ def test_the_approver_picks_a_ready_made_reason(admin, app_, login_as, ana, rita
     step = re.search(r'name="step" value="(\d+)"', page)[1]
     where = f"/requests/{asked.public_id}/denial"
     none = browser.post(where, {"step": step, "ready": "Because."})
-    assert none.status_code == 422 and "Enter a reason." in words(none)
+    assert none.status_code == 422 and "Enter a reason." in markup(none)
     assert browser.post(where, {"step": step, "ready": "Use the shared licence.", "reason": " "}).status_code == 303
     case = factories.case_of(asked)
     assert case.request.state == "denied"
-    assert "Use the shared licence." in words(login_as(rita).get(f"/requests/{asked.public_id}"))
+    assert "Use the shared licence." in markup(login_as(rita).get(f"/requests/{asked.public_id}"))
 
 
 def test_own_words_win_over_the_reason_that_was_picked(admin, app_, login_as, ana, rita):
@@ -128,23 +127,23 @@ def test_own_words_win_over_the_reason_that_was_picked(admin, app_, login_as, an
     step = re.search(r'name="step" value="(\d+)"', flat(browser.get(f"/approvals/{asked.public_id}")))[1]
     data = {"step": step, "ready": "Use the shared licence.", "reason": "Not this year."}
     assert browser.post(f"/requests/{asked.public_id}/denial", data).status_code == 303
-    story = words(login_as(rita).get(f"/requests/{asked.public_id}"))
+    story = markup(login_as(rita).get(f"/requests/{asked.public_id}"))
     assert "Not this year." in story and "Use the shared licence." not in story
 
 
 def test_an_app_without_reasons_has_no_such_field(app_, login_as, ana, rita):
     asked = factories.request(rita, app_)
-    assert 'name="ready"' not in words(login_as(ana).get(f"/approvals/{asked.public_id}"))
+    assert 'name="ready"' not in markup(login_as(ana).get(f"/approvals/{asked.public_id}"))
 
 
 def test_beside_other_addresses_stands_where_they_may_be_and_which_gets_nothing(admin, ana, adam):
     rule = OutcomeRule(others=("old@elsewhere.example", "crm@example.com"))
-    app = factories.app("Figma", policy=stage.rule(ana, outcomes=stage.outcomes(approved=rule)))
+    app = factories.app("Figma", policy=rules.rule(ana, outcomes=rules.outcomes(approved=rule)))
     page = flat(admin.get(f"/admin/apps/{app.public_id}"))
     assert "Up to 10, in the domains of your people. Press Enter after each." in page
     assert page.count("Not emailed: this domain is not allowed") == 1
     answer = save(admin, app, "approved", "others", htmx=True, add="me@evil.example")
-    assert answer.status_code == 422 and "No email may go to me@evil.example." in words(answer)
+    assert answer.status_code == 422 and "No email may go to me@evil.example." in markup(answer)
     assert 'value="me@evil.example"' in flat(answer)
     choose("write")
     ours = db.session.query(Organisation).one()

@@ -6,14 +6,15 @@ import json
 
 import pytest
 
+from tests.helpers import changes, factories, lookups, pages, rules
+from tests.helpers.changes import turn_off
+from tests.helpers.lookups import facts, now, policy_of
+from tests.helpers.pages import flat, markup
+from tests.helpers.statements import counting
 from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import AccessRequest, App
 from webapp.workflow.states import RequestState
-
-from .. import factories
-from . import stage
-from .admin_helpers import events, flat, now, policy_of, statements, turn_off, words
 
 YOURS = "You have a pending request for Salesforce, so you cannot change its rules."
 
@@ -38,37 +39,37 @@ def url(app, path=""):
 
 
 def test_the_navigation_leads_an_owner_to_their_apps_and_nobody_else(owner, login_as, rita, adam):
-    assert '<a href="/admin/apps">' in flat(owner.get("/")) and "Apps you own" in words(owner.get("/"))
+    assert '<a href="/admin/apps">' in flat(owner.get("/")) and "Apps you own" in markup(owner.get("/"))
     for person in (rita, adam):
-        assert "Apps you own" not in words(login_as(person).get("/"))
+        assert "Apps you own" not in markup(login_as(person).get("/"))
 
 
 def test_the_list_holds_only_what_is_theirs(owner, hers, ana, company, olga):
     factories.app("Zoom", ana, owner=company.adam)
     theirs = factories.app("Figma", ana, owner=factories.group("Design", olga))
     page = owner.get("/admin/apps")
-    assert "Apps you own" in words(page) and "Zoom" not in words(page)
-    assert url(hers) in words(page) and url(theirs) in words(page)
+    assert "Apps you own" in markup(page) and "Zoom" not in markup(page)
+    assert url(hers) in markup(page) and url(theirs) in markup(page)
     for absent in ("New app", "/admin/people", "/admin/groups", "/admin/audit", "/admin/mail"):
-        assert absent not in words(page)
+        assert absent not in markup(page)
 
 
 def test_a_member_of_the_owning_group_is_an_owner_until_they_leave_it(login_as, ben, chloe, otto, ana, company):
     app = factories.app("NetSuite", ana, owner=company.finance)
     assert [login_as(one).get(url(app)).status_code for one in (ben, chloe, otto)] == [200, 200, 404]
     browser = login_as(ben)
-    stage.leave(company.finance, ben, company.adam)
+    changes.leave(company.finance, ben, company.adam)
     assert browser.get(url(app)).status_code == 404
     assert browser.get("/admin/apps").status_code == 404
 
 
 def test_an_owner_edits_the_rules_and_the_record_says_who(owner, hers, olga, ben):
     answer = owner.post(url(hers, "/steps/new"), {"step": f"person:{ben.public_id}"}, htmx=True)
-    assert answer.status_code == 200 and "Saved" in words(answer)
+    assert answer.status_code == 200 and "Saved" in markup(answer)
     assert len(policy_of(hers).steps) == 2
-    assert events("policy.saved")[-1]["actor"] == olga.id
+    assert facts("policy.saved")[-1]["actor"] == olga.id
     assert owner.post(url(hers, "/comment-required"), {"was": "off", "on": "1"}, htmx=True).status_code == 200
-    assert "Ben decides" not in words(owner.get(url(hers)))
+    assert "Ben decides" not in markup(owner.get(url(hers)))
     assert owner.get(url(hers, "/mails/approved")).status_code == 200
 
 
@@ -76,13 +77,13 @@ def test_another_owners_app_is_not_there(owner, ana, company):
     other = factories.app("Zoom", ana, owner=company.adam)
     for path in ("", "/requests", "/people", "/what-would-happen", "/mails/denied"):
         assert owner.get(url(other, path)).status_code == 404
-    before = stage.everything()
+    before = lookups.everything()
     assert owner.post(url(other, "/note"), {"note": "Mine."}).status_code == 404
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_owner_and_archive_are_an_admins_and_say_so(owner, hers, olga):
-    page = words(owner.get(url(hers)))
+    page = markup(owner.get(url(hers)))
     assert "An admin can change this." in page and "An admin can archive this app or choose another owner." in page
     assert 'id="set-owner"' in page and 'name="owner"' not in page and 'id="archive"' not in page
     assert owner.post(url(hers, "/owner"), {"owner": "", "was": "{}"}).status_code == 404
@@ -106,26 +107,26 @@ def test_an_owner_describes_the_app_and_an_admin_sets_where_it_leads(owner, hers
         was = json.dumps({key: getattr(row, key)}, ensure_ascii=False)
         return browser.post(url(hers, f"/details/{key}"), {"was": was, key: text}, htmx=True)
 
-    page = words(owner.get(url(hers)))
+    page = markup(owner.get(url(hers)))
     assert "An admin sets it." in page and 'name="launch_url"' not in page
     admin = login_as(adam)
-    assert 'name="launch_url"' in words(admin.get(url(hers)))
+    assert 'name="launch_url"' in markup(admin.get(url(hers)))
     assert details(admin, launch_url="https://crm.example/").status_code == 200
     assert details(owner, description="Customers.").status_code == 200
     assert (now(hers).description, now(hers).launch_url) == ("Customers.", "https://crm.example/")
     for link in ("https://evil.example/", ""):
         answer = details(owner, launch_url=link)
-        assert answer.status_code == 422 and "Only an admin can change the app URL." in words(answer)
+        assert answer.status_code == 422 and "Only an admin can change the app URL." in markup(answer)
     assert (now(hers).description, now(hers).launch_url) == ("Customers.", "https://crm.example/")
 
 
 def test_rules_are_copied_from_their_own_apps_only(owner, hers, olga, ana, ben, company):
     mine = factories.app("Figma", ben, owner=olga)
     other = factories.app("Zoom", ben, owner=company.adam)
-    page = words(owner.get(url(hers)))
+    page = markup(owner.get(url(hers)))
     assert f'<option value="{mine.public_id}"' in page and f'<option value="{other.public_id}"' not in page
     answer = owner.post(url(hers, "/rules"), {"source": other.public_id})
-    assert answer.status_code == 422 and "Choose an app from the list." in words(answer)
+    assert answer.status_code == 422 and "Choose an app from the list." in markup(answer)
     assert owner.post(url(hers, "/rules"), {"source": mine.public_id}).status_code == 303
     assert policy_of(hers).steps[0].approver.person == ben.id
 
@@ -134,18 +135,18 @@ def test_rules_are_copied_from_their_own_apps_only(owner, hers, olga, ana, ben, 
 def test_an_owner_lets_pending_requests_finish_and_no_more(owner, hers, rita, way):
     made = factories.request(rita, hers)
     asked = owner.post(url(hers, "/approval-required"), {"was": "on"}, htmx=True)
-    assert "To approve or cancel them all, ask an admin." in words(asked)
-    assert 'value="finish"' in words(asked) and 'value="approve"' not in words(asked)
+    assert "To approve or cancel them all, ask an admin." in markup(asked)
+    assert 'value="finish"' in markup(asked) and 'value="approve"' not in markup(asked)
     refused = turn_off(owner, hers, pending=way, why="Now.")
-    assert refused.status_code == 409 and "Only an admin can approve or cancel them all." in words(refused)
-    assert stage.state(made) == "pending" and policy_of(hers).approval_required
+    assert refused.status_code == 409 and "Only an admin can approve or cancel them all." in markup(refused)
+    assert lookups.state(made) == "pending" and policy_of(hers).approval_required
     assert turn_off(owner, hers, pending="finish").status_code == 303
-    assert stage.state(made) == "pending" and not policy_of(hers).approval_required
+    assert lookups.state(made) == "pending" and not policy_of(hers).approval_required
 
 
 def test_the_apps_requests_with_each_ones_page(owner, hers, rita, otto, ana):
     made, other = factories.request(rita, hers), factories.request(otto, factories.app("Zoom", ana))
-    page = words(owner.get(url(hers, "/requests")))
+    page = markup(owner.get(url(hers, "/requests")))
     assert f'href="/requests/{made.public_id}"' in page and other.public_id not in page
     assert owner.get(f"/requests/{made.public_id}").status_code == 200
     assert owner.get(f"/requests/{other.public_id}").status_code == 404
@@ -153,27 +154,27 @@ def test_the_apps_requests_with_each_ones_page(owner, hers, rita, otto, ana):
     for path in ("cancellation", "reassignment", "extension"):
         assert owner.post(f"/admin/requests/{made.public_id}/{path}", {"reason": "x"}).status_code == 404
     assert owner.get("/admin/requests").status_code == 404
-    assert "Rita Lindqvist" not in words(owner.get(url(hers, "/requests?state=denied")))
+    assert "Rita Lindqvist" not in markup(owner.get(url(hers, "/requests?state=denied")))
     found = owner.get(url(hers, "/requests?q=work"), htmx=True)
-    assert "<html" not in words(found) and made.public_id in words(found)
+    assert "<html" not in markup(found) and made.public_id in markup(found)
 
 
 def test_the_requests_page_without_any_says_what_will_come(owner, hers):
-    assert "No requests for Salesforce yet" in words(owner.get(url(hers, "/requests")))
+    assert "No requests for Salesforce yet" in markup(owner.get(url(hers, "/requests")))
 
 
 def test_who_has_it_with_fields_since_when_and_why(owner, hers, login_as, olga, rita, otto, ana, adam):
-    fields = (stage.text_field("role", requester=stage.WRITE, name="Role"),)
-    app = factories.app("Figma", policy=stage.rule(ana, entitlements=fields), owner=olga)
+    fields = (rules.text_field("role", requester=rules.WRITE, name="Role"),)
+    app = factories.app("Figma", policy=rules.rule(ana, entitlements=fields), owner=olga)
     made = factories.request(rita, app, given={"role": ["Editor"]})
     factories.decide(made, ana)
-    page = stage.words(owner.get(url(app, "/people")))
+    page = pages.words(owner.get(url(app, "/people")))
     assert "Rita Lindqvist" in page and "Role Editor by Rita Lindqvist" in page and "Approved by Ana Moreau" in page
     assert "Otto" not in page and "1 of 1, by name" in page
-    assert f"/admin/people/{rita.public_id}" not in words(owner.get(url(app, "/people")))
-    assert f"/admin/people/{rita.public_id}" in words(login_as(adam).get(url(app, "/people")))
-    assert "No people match “otto”" in words(owner.get(url(app, "/people?q=otto")))
-    assert "No one has access to Salesforce yet" in words(owner.get(url(hers, "/people")))
+    assert f"/admin/people/{rita.public_id}" not in markup(owner.get(url(app, "/people")))
+    assert f"/admin/people/{rita.public_id}" in markup(login_as(adam).get(url(app, "/people")))
+    assert "No people match “otto”" in markup(owner.get(url(app, "/people?q=otto")))
+    assert "No one has access to Salesforce yet" in markup(owner.get(url(hers, "/people")))
 
 
 def test_who_has_it_is_paged_by_name(owner, olga):
@@ -181,9 +182,9 @@ def test_who_has_it_is_paged_by_name(owner, olga):
     people = [factories.person(f"Person{number:02d} Many", email=f"p{number}@example.com") for number in range(51)]
     for one in people:
         factories.grant(one, app)
-    first = words(owner.get(url(app, "/people")))
+    first = markup(owner.get(url(app, "/people")))
     assert "50 of 51, by name" in first and "Person50 Many" not in first
-    rest = words(owner.get(url(app, f"/people?after={people[49].public_id}")))
+    rest = markup(owner.get(url(app, f"/people?after={people[49].public_id}")))
     assert "Person50 Many" in rest and "Person49 Many" not in rest
 
 
@@ -194,9 +195,9 @@ def test_the_lists_take_the_same_statements_with_one_and_with_many(owner, olga):
         for index in range(number):
             someone = factories.person(f"P{number}x{index} Q", email=f"p{number}-{index}@example.com")
             factories.grant(someone, app)
-        with statements() as seen:
+        with counting() as seen:
             assert owner.get(url(app, "/people")).status_code == 200
-        with statements() as more:
+        with counting() as more:
             assert owner.get("/admin/apps").status_code == 200
         counts.append((len(seen), len(more)))
     assert counts[0] == counts[1]
@@ -207,9 +208,9 @@ def test_the_lists_take_the_same_statements_with_one_and_with_many(owner, olga):
 def test_nobody_changes_the_rules_of_an_app_they_have_asked_for(owner, hers, olga, login_as, adam, ana, who):
     person, browser = (olga, owner) if who == "owner" else (adam, login_as(adam))
     made = factories.request(person, hers)
-    page = words(browser.get(url(hers)))
+    page = markup(browser.get(url(hers)))
     assert YOURS in page and '<fieldset class="cs-rules" disabled>' in page
-    before = stage.everything()
+    before = lookups.everything()
     rule = now(hers)
     tries = {
         "/requestable": {"was": "on"},
@@ -223,11 +224,11 @@ def test_nobody_changes_the_rules_of_an_app_they_have_asked_for(owner, hers, olg
         "/time-limit": {"days": "9", "was": '{"days": "3"}'},
         "/fields": {"name": "Role", "kind": "text"},
     }
-    before = stage.everything()
+    before = lookups.everything()
     for path, form in tries.items():
         answer = browser.post(url(hers, path), form)
-        assert answer.status_code == 409 and YOURS in words(answer), path
-    assert stage.everything() == before and now(hers).policy_revision_id == rule.policy_revision_id
+        assert answer.status_code == 409 and YOURS in markup(answer), path
+    assert lookups.everything() == before and now(hers).policy_revision_id == rule.policy_revision_id
     # What it is called is no rule.
     was = {"was": json.dumps({"description": rule.description}, ensure_ascii=False)}
     answer = browser.post(url(hers, "/details/description"), {"description": "Customers."} | was)
@@ -235,7 +236,7 @@ def test_nobody_changes_the_rules_of_an_app_they_have_asked_for(owner, hers, olg
     # And nobody decides it themselves.
     for path in ("approval", "denial"):
         assert browser.post(f"/requests/{made.public_id}/{path}", {"reason": "x"}).status_code == 403
-    assert stage.state(made) == RequestState.PENDING.value
+    assert lookups.state(made) == RequestState.PENDING.value
     factories.decide(db.session.get(AccessRequest, made.id), ana)
-    assert YOURS not in words(browser.get(url(hers)))
+    assert YOURS not in markup(browser.get(url(hers)))
     assert browser.post(url(hers, "/note"), {"note": "For us.", "was": '{"note": ""}'}).status_code == 303

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from tests import factories
+from tests.helpers import factories
+from tests.helpers.changes import archive
+from tests.helpers.changes import turn_off as off
+from tests.helpers.lookups import facts, now, policy_of
+from tests.helpers.pages import flat, is_fragment, markup, question
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -17,9 +21,6 @@ from webapp.workflow import state_machine
 from webapp.workflow.errors import ReasonMissing, SelfApproval, Settled
 from webapp.workflow.state_machine import approve_remaining_steps
 from webapp.workflow.states import RequestState, StepState, Verdict
-
-from .admin_helpers import archive, events, flat, is_fragment, now, policy_of, question, words
-from .admin_helpers import turn_off as off
 
 pytestmark = pytest.mark.both_engines
 
@@ -144,7 +145,7 @@ def test_all_are_approved_by_the_admin_by_name_and_with_the_reason(admin, app_, 
     assert {(one.person_id, one.channel, one.comment) for one in decisions} == {(adam.id, "admin", "New contract.")}
     states = db.session.scalars(select(Step.state).where(Step.request_id == asked[0].id).order_by(Step.position))
     assert list(states) == ["approved", "skipped"]
-    lines = events("step.approved")
+    lines = facts("step.approved")
     assert len(lines) == 2 and lines[0]["actor"] == adam.id and lines[0]["channel"] == "admin"
     told = db.session.scalars(select(Notice.person_id).where(Notice.kind == "request-approved")).all()
     assert sorted(told) == sorted([rita.id, otto.id])
@@ -157,7 +158,7 @@ def test_approving_or_cancelling_all_needs_a_reason(admin, app_, rita, way):
     for htmx in (False, True):
         answer = off(admin, app_, htmx, pending=way, why=" ")
         assert answer.status_code == 422 and is_fragment(answer) is htmx
-        assert "Enter a reason." in words(answer) and f'value="{way}" checked' in flat(answer)
+        assert "Enter a reason." in markup(answer) and f'value="{way}" checked' in flat(answer)
     assert now(asked).state == "pending" and policy_of(app_).approval_required
 
 
@@ -171,7 +172,7 @@ def test_approving_or_cancelling_all_needs_a_reason(admin, app_, rita, way):
 def test_an_answer_that_makes_no_sense_is_asked_again(admin, app_, rita, answer, sentence):
     asked = factories.request(rita, app_)
     again = off(admin, app_, htmx=True, **answer)
-    assert again.status_code == 422 and sentence in words(again)
+    assert again.status_code == 422 and sentence in markup(again)
     assert now(asked).state == "pending" and policy_of(app_).approval_required
 
 
@@ -189,7 +190,7 @@ def test_an_admin_with_a_request_of_their_own_leaves_it_to_others(admin, app_, a
     for way in ("finish", "approve", "cancel"):
         answer = off(admin, app_, htmx=True, pending=way, why="Because.")
         assert answer.status_code == 409
-        assert "You have a pending request for Salesforce" in words(answer)
+        assert "You have a pending request for Salesforce" in markup(answer)
     assert now(asked).state == "pending" and policy_of(app_).approval_required
 
 
@@ -197,7 +198,7 @@ def test_somebody_else_was_faster(admin, app_, rita):
     factories.request(rita, app_)
     assert off(admin, app_, pending="finish").status_code == 303
     answer = off(admin, app_, htmx=True, pending="cancel")
-    assert answer.status_code == 409 and "Someone else changed" in words(answer)
+    assert answer.status_code == 409 and "Someone else changed" in markup(answer)
 
 
 @pytest.mark.parametrize("way", ["approve", "cancel", "finish"])
@@ -233,7 +234,7 @@ def test_when_something_has_changed_the_question_is_asked_again(admin, app_, rit
         outbox.commit()
     form = {"pending": "approve", "why": "New contract.", "asked": said}
     answer = act(admin, app_, htmx=True, **form)
-    assert answer.status_code == 409 and "This has changed since you opened the page" in words(answer)
+    assert answer.status_code == 409 and "This has changed since you opened the page" in markup(answer)
     assert 'value="approve" checked' in flat(answer) and 'value="New contract."' in flat(answer)
     assert now(asked).state == "pending" and now(app_).archived_at is None and policy_of(app_).approval_required
     # What is asked now can be answered.
@@ -254,7 +255,7 @@ def test_archiving_asks_the_same(admin, app_, rita, htmx):
     factories.request(rita, app_)
     answer = admin.get(f"/admin/apps/{app_.public_id}/archive", htmx=htmx)
     assert answer.status_code == 200 and is_fragment(answer) is htmx
-    assert "1 request for Salesforce is pending" in words(answer) and "Keep it pending" in words(answer)
+    assert "1 request for Salesforce is pending" in markup(answer) and "Keep it pending" in markup(answer)
     assert now(app_).archived_at is None
 
 
@@ -264,20 +265,20 @@ def test_an_archived_app_is_out_of_use_and_can_be_restored(admin, app_, rita, lo
     assert archive(admin, app_, pending="cancel", why="Sold.").status_code == 303
     assert now(asked).state == "cancelled" and not now(app_).requestable
     assert admin.get(url).status_code == 404 and admin.post(f"{url}/archive").status_code == 404
-    assert "Salesforce" not in words(login_as(rita).get("/catalog"))
-    assert "Restore Salesforce" in words(admin.get("/admin/apps?state=archived"))
+    assert "Salesforce" not in markup(login_as(rita).get("/catalog"))
+    assert "Restore Salesforce" in markup(admin.get("/admin/apps?state=archived"))
     assert admin.post(f"{url}/restoration").status_code == 303
     assert admin.get(url).status_code == 200 and not now(app_).requestable
     assert admin.post(f"{url}/restoration").status_code == 404
-    assert "No archived apps" in words(admin.get("/admin/apps?state=archived"))
-    assert [len(events(kind)) for kind in ("app.archived", "app.restored")] == [1, 1]
+    assert "No archived apps" in markup(admin.get("/admin/apps?state=archived"))
+    assert [len(facts(kind)) for kind in ("app.archived", "app.restored")] == [1, 1]
 
 
 def test_an_app_does_not_come_back_beside_another_of_its_name(admin, app_):
     archive(admin, app_, pending="finish")
     factories.app("Salesforce")
     answer = admin.post(f"/admin/apps/{app_.public_id}/restoration")
-    assert answer.status_code == 409 and "Another app now has this name." in words(answer)
+    assert answer.status_code == 409 and "Another app now has this name." in markup(answer)
 
 
 def waiting(overdue=False):

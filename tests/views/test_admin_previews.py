@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests import factories
+from tests.helpers import factories
+from tests.helpers.pages import flat, markup
+from tests.helpers.statements import counting
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance
-
-from .admin_helpers import flat, statements, words
 
 TABLES = ("notices", "requests", "events", "steps", "invitations", "grants")
 OUTCOMES = ("approved", "denied", "expired")
@@ -87,8 +87,8 @@ def test_where_nobody_could_decide_there_is_no_mail_to_show(admin):
 
 def test_there_is_no_such_mail_without_steps_or_for_anything_else(admin, app_):
     none = factories.app("Benevity")
-    assert "Choose an approver" in words(admin.get(mail(none, "denied")))
-    assert "You now have access to Benevity." in words(admin.get(mail(none, "added")))
+    assert "Choose an approver" in markup(admin.get(mail(none, "denied")))
+    assert "You now have access to Benevity." in markup(admin.get(mail(none, "added")))
     for kind, query in (
         ("gone", ""),
         ("denied", "to=everybody"),
@@ -105,7 +105,7 @@ def test_the_page_takes_the_same_statements_with_few_and_many_people(admin, app_
     for more in (0, 30):
         for index in range(more):
             factories.person(f"Person {index}", email=f"p{index}@example.com")
-        with statements() as seen:
+        with counting() as seen:
             assert admin.get(mail(app_, "asked")).status_code == 200
         counts.append(len(seen))
     assert counts[0] == counts[1] <= 11
@@ -113,9 +113,9 @@ def test_the_page_takes_the_same_statements_with_few_and_many_people(admin, app_
 
 def test_the_email_is_shown_as_it_looks_in_a_frame_that_reaches_nothing(admin, app_, otto, login_as):
     answer = admin.get(mail(app_, "denied", "to=approver"))
-    frame = re.search(r'<iframe src="([^"]+)"', words(answer))[1]
+    frame = re.search(r'<iframe src="([^"]+)"', markup(answer))[1]
     assert "frame-src 'self'" in answer.headers["Content-Security-Policy"] and "to=approver" in frame
     body = admin.get(frame)
-    assert "Words when denied." in words(body) and "sandbox" in body.headers["Content-Security-Policy"]
+    assert "Words when denied." in markup(body) and "sandbox" in body.headers["Content-Security-Policy"]
     assert login_as(otto).get(frame).status_code == 404
     assert admin.get(mail(factories.app("Zoom", factories.group("Legal")), "asked/body")).status_code == 404

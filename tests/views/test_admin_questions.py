@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests import factories
-from tests.views import stage
+from tests.helpers import factories, lookups
+from tests.helpers.lookups import now
+from tests.helpers.pages import flat, markup, question
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.operations import groups, step_in
-
-from .admin_helpers import flat, now, question, words
 
 CHANGED = "This has changed since you opened the page. Nothing was saved. Check it and confirm again."
 
@@ -28,8 +27,8 @@ def test_a_deactivation_that_would_do_more_than_it_said(admin, ana, rita, htmx):
     asked = question(admin.get(url, htmx=htmx))
     factories.request(rita, factories.app("Figma", ana))
     answer = admin.post(url, {"asked": asked}, htmx=htmx)
-    assert answer.status_code == 409 and CHANGED in words(answer)
-    assert "1 request" in words(answer) and now(ana).active
+    assert answer.status_code == 409 and CHANGED in markup(answer)
+    assert "1 request" in markup(answer) and now(ana).active
     assert admin.post(url, {"asked": question(answer)}, htmx=htmx).status_code == (200 if htmx else 303)
     assert not now(ana).active
 
@@ -42,7 +41,7 @@ def test_a_group_that_has_another_member_now(admin, adam, otto, company, htmx):
     groups.add_member(db.session.merge(company.finance), db.session.merge(otto), actor=adam, now=clock.now())
     outbox.commit()
     answer = admin.post(url, {"asked": asked}, htmx=htmx)
-    assert answer.status_code == 409 and CHANGED in words(answer) and "3 members will be removed." in flat(answer)
+    assert answer.status_code == 409 and CHANGED in markup(answer) and "3 members will be removed." in flat(answer)
     assert now(company.finance).archived_at is None
     assert admin.post(url, {"asked": question(answer)}, htmx=htmx).status_code == (200 if htmx else 303)
     assert now(company.finance).archived_at is not None
@@ -63,8 +62,8 @@ def test_what_is_done_to_a_request_is_done_to_the_step_that_was_shown(admin, ada
                           now=clock.now())  # fmt: skip
         outbox.commit()
     form = {"asked": asked, "decider": f"person:{otto.public_id}", "days": "30", "reason": "She is away."}
-    before = stage.everything()
+    before = lookups.everything()
     answer = admin.post(f"{page}/{action}", form)
-    assert answer.status_code == 409 and CHANGED in words(answer)
-    assert "She is away." in words(answer) and stage.everything() == before
+    assert answer.status_code == 409 and CHANGED in markup(answer)
+    assert "She is away." in markup(answer) and lookups.everything() == before
     assert admin.post(f"{page}/{action}", form | {"asked": question(answer)}).status_code == 303

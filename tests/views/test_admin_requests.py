@@ -10,6 +10,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
+from tests.helpers import factories, lookups
+from tests.helpers.lookups import facts, now
+from tests.helpers.pages import flat, is_fragment, markup
+from tests.helpers.statements import counting
 from webapp import clock
 from webapp.admin.requests import COLUMNS
 from webapp.database.transactions import choose
@@ -20,10 +24,6 @@ from webapp.operations import people
 from webapp.queries import request_lines
 from webapp.record import audit
 from webapp.workflow.states import Verdict
-
-from .. import factories
-from . import stage
-from .admin_helpers import events, flat, is_fragment, now, statements, words
 
 pytestmark = pytest.mark.both_engines
 
@@ -46,11 +46,11 @@ def asked(rita, figma):
 
 
 def plain(answer):
-    return " ".join(re.sub(r"<[^>]+>", " ", words(answer)).split())
+    return " ".join(re.sub(r"<[^>]+>", " ", markup(answer)).split())
 
 
 def rows(answer):
-    return re.findall(r'<tr id="request-(\w+)"', words(answer))
+    return re.findall(r'<tr id="request-(\w+)"', markup(answer))
 
 
 def url(request, action=""):
@@ -110,7 +110,7 @@ def test_the_list_says_with_whom_each_request_is_or_who_decided_it(admin, asked,
     assert re.search(r"Figma R-\w+ OB Otto Brandt Denied AM Ana Moreau", page)
     assert re.search(r"Figma R-\w+ CT Chloe Tan Expired No decision", page)
     assert "4 of 4, newest first" in page
-    assert f'href="/requests/{asked.public_id}"' in words(answer)
+    assert f'href="/requests/{asked.public_id}"' in markup(answer)
 
 
 def test_the_list_is_filtered_by_state_app_person_approver_words_and_days(admin, asked, figma, company, rita, ana):
@@ -134,7 +134,7 @@ def test_the_list_is_filtered_by_state_app_person_approver_words_and_days(admin,
     assert len(found(f"since={today}&until={today}")) == 2 and found(f"since={tomorrow}") == []
     fragment = admin.get(f"/admin/requests?state=approved&app={concur.public_id}", htmx=True)
     assert is_fragment(fragment) and rows(fragment) == [other.public_id]
-    assert f"app={concur.public_id}&state=denied" in words(fragment) or "state=denied" in words(fragment)
+    assert f"app={concur.public_id}&state=denied" in markup(fragment) or "state=denied" in markup(fragment)
     assert "No requests match" in plain(admin.get("/admin/requests?q=zebra"))
 
 
@@ -158,8 +158,8 @@ def test_the_requests_that_are_found_are_taken_along_as_a_table(admin, asked, co
     assert whole[9][1:5] == ["Figma", "Rita Lindqvist", "Pending", "Ana Moreau"] and whole[9][5:7] != ["", ""]
     assert [row[0] for row in table("?q=design")[1:]] == [asked.reference]
     assert len(table("?state=cancelled")) == 8 and table("?q=zebra") == [list(COLUMNS)]
-    assert f"/admin/requests.csv?app={concur.public_id}" in words(admin.get(f"/admin/requests?app={concur.public_id}"))
-    assert "requests.csv" not in words(admin.get("/admin/requests?q=zebra"))
+    assert f"/admin/requests.csv?app={concur.public_id}" in markup(admin.get(f"/admin/requests?app={concur.public_id}"))
+    assert "requests.csv" not in markup(admin.get("/admin/requests?q=zebra"))
 
 
 def test_an_empty_list_says_so(admin):
@@ -170,9 +170,9 @@ def test_pages_follow_each_other(admin, figma):
     many(60, figma)
     first = admin.get("/admin/requests?state=cancelled")
     assert "50 of 60" in plain(first) and len(rows(first)) == 50
-    second = admin.get("/admin/requests" + re.search(r"\?[^\"]*before=\d+", words(first)).group())
+    second = admin.get("/admin/requests" + re.search(r"\?[^\"]*before=\d+", markup(first)).group())
     assert len(rows(second)) == 10 and set(rows(second)).isdisjoint(rows(first))
-    back = admin.get("/admin/requests" + re.search(r"\?[^\"]*after=\d+", words(second)).group())
+    back = admin.get("/admin/requests" + re.search(r"\?[^\"]*after=\d+", markup(second)).group())
     assert rows(back) == rows(first)
 
 
@@ -180,7 +180,7 @@ def test_the_list_takes_the_same_statements_with_1_30_and_300_requests(admin, fi
     counts = []
     for first, more in ((0, 1), (1, 29), (30, 270)):
         many(more, figma, first)
-        with statements() as seen:
+        with counting() as seen:
             assert admin.get("/admin/requests?state=cancelled").status_code == 200
         counts.append(len(seen))
     assert counts[0] == counts[1] == counts[2] <= 7
@@ -195,7 +195,7 @@ def test_an_admin_cancels_with_a_reason(admin, asked, adam, rita, ana):
     row = now(asked)
     assert (row.state, row.settled_by_id, row.settled_note) == ("cancelled", adam.id, "Rita leaves on Friday.")
     assert mails_to(rita, "request-cancelled", asked) == 1 and mails_to(ana, "request-cancelled", asked) == 1
-    assert events("request.cancelled")[-1]["actor"] == adam.id
+    assert facts("request.cancelled")[-1]["actor"] == adam.id
     assert "Rita leaves on Friday." in plain(admin.get(f"/requests/{asked.public_id}"))
     again = admin.post(url(asked, "/cancellation"), REASON)
     assert again.status_code == 409
@@ -205,14 +205,14 @@ def test_an_admin_cancels_with_a_reason(admin, asked, adam, rita, ana):
 
 
 def test_an_admin_gives_the_open_step_to_somebody_else(admin, login_as, asked, adam, ana, ben):
-    old_link = stage.link(asked, ana)
+    old_link = lookups.link(asked, ana)
     answer = admin.post(url(asked, "/reassignment"), REASON | {"decider": f"person:{ben.public_id}"})
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/requests/{asked.public_id}")
     step = step_of(asked)
     assert (step.approver_person_id, step.approver_group_id, step.tier) == (ben.id, None, "approver")
     assert invitations(asked) == {ana.id: (False, 2), ben.id: (True, 1)}
     assert mails_to(ben, "approval-asked", asked) == 1
-    last = events("step.reassigned")[-1]
+    last = facts("step.reassigned")[-1]
     assert (last["actor"], last["request"], last["before"]["asked"]) == (adam.id, asked.id, [ana.id])
     assert last["after"] == {"approver": {"person": ben.id, "group": None}, "tier": "approver", "asked": [ben.id]}
     assert "Ana is on holiday." not in str(last)
@@ -242,7 +242,7 @@ def test_whoever_gets_it_back_has_a_code_that_works(admin, asked, ana, ben):
     db.session.commit()
     for person in (ben, ana):
         admin.post(url(asked, "/reassignment"), REASON | {"decider": f"person:{person.public_id}"})
-    invitation = stage.invitation(asked, ana)
+    invitation = lookups.invitation(asked, ana)
     assert (invitation.live, invitation.wrong_codes, invitation.key_id) == (True, 0, keyring().current)
 
 
@@ -257,9 +257,9 @@ def test_a_reassignment_that_cannot_be_is_redisplayed_with_what_was_typed(admin,
     ):
         answer = admin.post(url(asked, "/reassignment"), form, htmx=htmx)
         assert answer.status_code == 422 and sentence in plain(answer)
-        assert form["reason"].strip() in words(answer)
+        assert form["reason"].strip() in markup(answer)
     assert step_of(asked).approver_person_id == ana.id and invitations(asked) == {ana.id: (True, 1)}
-    assert events("step.reassigned") == []
+    assert facts("step.reassigned") == []
 
 
 # More time
@@ -271,7 +271,7 @@ def test_an_admin_gives_more_time(admin, asked, adam):
     assert answer.status_code == 303
     due = step_of(asked).due_at
     assert due > before and abs(due - clock.now() - timedelta(days=10)) < timedelta(minutes=1)
-    last = events("step.extended")[-1]
+    last = facts("step.extended")[-1]
     assert (last["actor"], last["days"]) == (adam.id, 10) and last["before"]["due_at"] < last["after"]["due_at"]
     assert "Deadline extended to 10 days from this comment. Reason: Ana is on holiday." in plain(
         admin.get(f"/requests/{asked.public_id}")
@@ -284,7 +284,7 @@ def test_a_time_that_is_none_is_redisplayed(admin, asked, days):
     """One day is less than the three that there are."""
     before = step_of(asked).due_at
     answer = admin.post(url(asked, "/extension"), REASON | {"days": days})
-    assert answer.status_code == 422 and 'aria-invalid="true"' in words(answer) and f'value="{days}"' in words(answer)
+    assert answer.status_code == 422 and 'aria-invalid="true"' in markup(answer) and f'value="{days}"' in markup(answer)
     assert step_of(asked).due_at == before and now(asked).version == 1 and factories.rows("comments") == 0
 
 
@@ -317,7 +317,7 @@ def test_what_is_settled_or_overdue_stays_as_it_is(admin, asked, ana, company, f
 
 
 def test_the_requests_page_leads_admins_there_and_nobody_else(admin, login_as, asked, rita, ana):
-    assert f'href="{url(asked)}"' in words(admin.get(f"/requests/{asked.public_id}"))
+    assert f'href="{url(asked)}"' in markup(admin.get(f"/requests/{asked.public_id}"))
     for person in (rita, ana):
         assert "Manage request" not in plain(login_as(person).get(f"/requests/{asked.public_id}"))
 
@@ -331,7 +331,7 @@ def test_whom_to_give_it_to_is_found_with_all_that_was_typed_kept(admin, asked, 
     assert f'name="decider" value="{chloe}"' in page and REASON["reason"] in page
     page = flat(admin.post(url(asked, "/reassignment"), REASON | {"decider": chloe, "take": ben}))
     assert f'name="decider" value="{ben}"' in page and REASON["reason"] in page and 'name="take"' not in page
-    assert events("step.reassigned") == []
+    assert facts("step.reassigned") == []
     # A refusal keeps the one that was chosen, too.
     page = flat(admin.post(url(asked, "/reassignment"), {"decider": chloe, "reason": ""}))
     assert "Enter a reason" in page and f'name="decider" value="{chloe}"' in page

@@ -8,10 +8,10 @@ from functools import partial
 
 import pytest
 
+from tests.helpers import factories
+from tests.helpers.pages import markup
+from tests.helpers.statements import counting
 from webapp.queries import request_lines
-
-from .. import factories
-from .admin_helpers import statements, words
 
 pytestmark = pytest.mark.both_engines
 
@@ -23,7 +23,7 @@ def admin(login_as, adam):
 
 def page(browser, url, kind):
     """(names of its rows, heads that sort with what they lead to, links to the neighbouring pages)"""
-    text = words(browser.get(url))
+    text = markup(browser.get(url))
     rows = re.findall(rf'<tr id="{kind}-(\w+)"', text)
     heads = {
         label: (re.search(r'aria-sort="(\w+)"', sort)[1] if "aria-sort" in sort else "", html.unescape(link))
@@ -50,7 +50,7 @@ def walk(browser, url, kind, onward, back):
 
 
 def number_of_statements(browser, url):
-    with statements() as seen:
+    with counting() as seen:
         browser.get(url)
     return len(seen)
 
@@ -88,7 +88,7 @@ def test_apps_and_people_are_sorted_by_two_columns_in_both_directions(admin, ada
     assert heads_of(admin, heads[second][1], kind) == {label: "", second: "descending"}
     assert heads_of(admin, heads[label][1], kind)[label] == "ascending"
     # A search keeps the order.
-    assert f'<input type="hidden" name="sort" value="-{column}">' in words(admin.get(f"{url}?sort=-{column}"))
+    assert f'<input type="hidden" name="sort" value="-{column}">' in markup(admin.get(f"{url}?sort=-{column}"))
     counts = {number_of_statements(admin, f"{url}?sort={sort}") for sort in ("", "-name", column, f"-{column}")}
     assert len(counts) == 1
 
@@ -108,7 +108,7 @@ def test_requests_are_sorted_by_when_they_were_made(admin, ana, filters, monkeyp
         _, heads, _ = page(admin, heads["Requested"][1], "request")
         assert heads["Requested"][0] == "ascending"
         assert page(admin, heads["Requested"][1], "request")[0] == rows
-        assert '<input type="hidden" name="sort" value="asked">' in words(admin.get(f"{where}?sort=asked"))
+        assert '<input type="hidden" name="sort" value="asked">' in markup(admin.get(f"{where}?sort=asked"))
     newest, first = (number_of_statements(admin, f"/admin/requests?{filters}&sort={sort}") for sort in ("", "asked"))
     # The page of the newest may come out of what was counted.
     assert first - newest in (0, 1)
@@ -119,7 +119,7 @@ def test_the_filters_beside_the_search_are_folded_until_one_is_set(admin, ana):
 
     def fold(url):
         opened, said = re.search(r'<details class="cs-more-filters"( open)?>.*?data-filters-set>([^<]*)<',
-                                 words(admin.get(url)), re.DOTALL).groups()  # fmt: skip
+                                 markup(admin.get(url)), re.DOTALL).groups()  # fmt: skip
         return bool(opened), said
 
     for url, one, two in (("requests", "person=rita", "since=2026-01-01"), ("audit", "person=rita", "until=2026-01-01"),

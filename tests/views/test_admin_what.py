@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from tests import factories
+from tests.helpers import factories
+from tests.helpers.lookups import facts, now, policy_of
+from tests.helpers.pages import flat, is_fragment, markup
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
@@ -16,8 +18,6 @@ from webapp.models import EntitlementField
 from webapp.operations import apps, people
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility
-
-from .admin_helpers import events, flat, is_fragment, now, policy_of, words
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_without_a_step_nobody_is_asked_and_nobody_gets_it(admin, rita, adam):
 def test_nobody_chosen_draws_nothing(admin, app_, company):
     for person in ("", "person:000000000000", f"group:{company.finance.public_id}"):
         answer = admin.get(f"/admin/apps/{app_.public_id}/what-would-happen?person={person}", htmx=True)
-        assert answer.status_code == 200 and "what-drawn" not in words(answer)
+        assert answer.status_code == 200 and "what-drawn" not in markup(answer)
     assert admin.get("/admin/apps/000000000000/what-would-happen").status_code == 404
 
 
@@ -126,14 +126,14 @@ def test_the_rules_of_another_app_are_taken_over(admin, app_, ana, ben, adam, co
     assert after.outcomes[RequestState.APPROVED] == outcome
     # The app keeps its own fields, and Ana what she could set.
     assert [one.id for one in after.entitlements] == [kept] and after.steps[1].visibility == {kept: Visibility.WRITE}
-    assert events("policy.copied")[-1]["source"] == source.id
+    assert facts("policy.copied")[-1]["source"] == source.id
 
 
 def test_copied_steps_that_ask_somebody_twice_are_in_the_record(admin, app_, ben, company):
     policy = Policy(steps=(StepRule(Approver(ben.id)), StepRule(Approver(group=company.finance.id))))
     source = factories.app("Jira", policy=policy)
     assert admin.post(f"/admin/apps/{app_.public_id}/rules", {"source": source.public_id}).status_code == 303
-    assert events("policy.saved")[-1]["asked_twice"] == [ben.id]
+    assert facts("policy.saved")[-1]["asked_twice"] == [ben.id]
 
 
 def made(app, actor, name="Licence", writer=None):
@@ -162,12 +162,12 @@ def test_rules_come_from_another_app_that_is_there(admin, app_, source):
     before = policy_of(app_)
     key = app_.public_id if source == "self" else source
     answer = admin.post(f"/admin/apps/{app_.public_id}/rules", {"source": key}, htmx=True)
-    assert answer.status_code == 422 and "Choose an app from the list." in words(answer)
+    assert answer.status_code == 422 and "Choose an app from the list." in markup(answer)
     assert policy_of(app_) == before
 
 
 def test_a_requestable_app_does_not_take_over_rules_without_steps(admin, app_):
     free = factories.app("Slack")
     answer = admin.post(f"/admin/apps/{app_.public_id}/rules", {"source": free.public_id}, htmx=True)
-    assert answer.status_code == 409 and "Slack has no steps" in words(answer)
+    assert answer.status_code == 409 and "Slack has no steps" in markup(answer)
     assert now(app_).requestable and len(policy_of(app_).steps) == 2

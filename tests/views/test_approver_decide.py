@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests import factories
 from tests.conftest import Browser
-from tests.views import stage
-from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
+from tests.helpers import changes, factories, lookups, pages
+from tests.helpers.pages import words
+from tests.helpers.rules import HIDDEN, READ, WRITE, rule, text_field
 from webapp.database.transactions import choose
 from webapp.delivery.outbox import commit
 from webapp.extensions import db
@@ -61,18 +61,18 @@ def test_the_next_approver_reads_what_was_decided_before(login_as, rita, ana, be
 def test_of_a_long_talk_the_newest_words_stand_beside_the_decision(login_as, rita, ana, made, monkeypatch):
     monkeypatch.setattr(_often, "COMMENTS_AN_HOUR", 1000)
     for number in range(101):
-        stage.comment(made, rita, f"comment number {number};")
+        changes.comment(made, rita, f"comment number {number};")
     answer = login_as(ana).get(f"/approvals/{made.public_id}")
     assert "comment number 100;" in words(answer) and "comment number 0;" not in words(answer)
     assert "View the full history" in words(answer)
-    assert f'href="/requests/{made.public_id}#story"' in stage.source(answer)
+    assert f'href="/requests/{made.public_id}#story"' in pages.source(answer)
 
 
 def test_ana_approves_and_finance_is_asked(login_as, ana, made):
     answer = login_as(ana).post(url(made, "approval"), {"comment": "Fine."})
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/approvals/{made.public_id}")
-    assert stage.decisions(made) == [("Ana", "approved", "browser")]
-    assert stage.mails()[-2:] == [("approval-asked", "Ben"), ("approval-asked", "Chloe")]
+    assert lookups.decisions(made) == [("Ana", "approved", "browser")]
+    assert lookups.mailed()[-2:] == [("approval-asked", "Ben"), ("approval-asked", "Chloe")]
     told = words(login_as(ana).get(f"/approvals/{made.public_id}"))
     assert "You approved this, just now" in told
     assert "Waiting for Finance. You do not need to do anything." in told
@@ -82,10 +82,10 @@ def test_ana_approves_and_finance_is_asked(login_as, ana, made):
 def test_the_last_yes_gives_the_app(login_as, rita, ana, ben, made):
     factories.decide(made, ana)
     login_as(ben).post(url(made, "approval"))
-    assert stage.state(made) == "approved"
+    assert lookups.state(made) == "approved"
     assert factories.rows("grants", "state = 'active'") == 1
-    assert ("request-settled", "Chloe") in stage.mails()
-    assert ("request-approved", "Rita") in stage.mails()
+    assert ("request-settled", "Chloe") in lookups.mailed()
+    assert ("request-approved", "Rita") in lookups.mailed()
     told = words(login_as(ben).get(f"/approvals/{made.public_id}"))
     assert "Approved by you, just now" in told
     assert "Rita Lindqvist now has access to Salesforce." in told
@@ -94,7 +94,7 @@ def test_the_last_yes_gives_the_app(login_as, rita, ana, ben, made):
 def test_ana_denies_and_rita_gets_the_reason(login_as, rita, ana, made):
     answer = login_as(ana).post(url(made, "denial"), {"reason": "Use the shared one."})
     assert answer.status_code == 303
-    assert stage.state(made) == "denied"
+    assert lookups.state(made) == "denied"
     assert "“Use the shared one.”" in words(login_as(rita).get("/"))
 
 
@@ -103,13 +103,13 @@ def test_by_htmx_the_whole_page_is_another_one(login_as, ana, made, verdict):
     answer = login_as(ana).post(url(made, verdict), {"reason": "No."}, htmx=True)
     assert answer.status_code == 200
     assert answer.headers["HX-Redirect"] == f"/approvals/{made.public_id}"
-    assert stage.source(answer) == ""
+    assert pages.source(answer) == ""
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_get_is_refused(login_as, ana, made, verdict):
-    stage.assert_refuses_get(login_as(ana), url(made, verdict))
-    stage.assert_refuses_get(login_as(None), url(made, verdict))
+    pages.assert_refuses_get(login_as(ana), url(made, verdict))
+    pages.assert_refuses_get(login_as(None), url(made, verdict))
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
@@ -118,12 +118,12 @@ def test_get_is_refused(login_as, ana, made, verdict):
 )
 def test_an_outsider_finds_nothing_whatever_is_sent(login_as, otto, made, verdict, form):
     browser = login_as(otto)
-    before = stage.everything()
+    before = lookups.everything()
     assert browser.get(f"/approvals/{made.public_id}").status_code == 404
     answer = browser.post(url(made, verdict), form)
     assert answer.status_code == 404
-    assert "Salesforce" not in stage.source(answer)
-    assert stage.everything() == before
+    assert "Salesforce" not in pages.source(answer)
+    assert lookups.everything() == before
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
@@ -139,21 +139,21 @@ def test_who_may_see_it_and_not_decide_it_is_told(login_as, adam, ben, chloe, an
     factories.decide(made, ana)
     for person in (ana, adam):
         browser = login_as(person)
-        before = stage.everything()
+        before = lookups.everything()
         answer = browser.post(url(made, verdict), {"reason": "No."})
         assert answer.status_code == 403
         assert "You are not an approver for this step." in words(answer)
-        assert stage.everything() == before
+        assert lookups.everything() == before
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_the_requester_cannot_decide_her_own_request(login_as, rita, made, verdict):
     browser = login_as(rita)
-    before = stage.everything()
+    before = lookups.everything()
     for form in ({"reason": "Yes me."}, {"reason": "x" * 1001, "comment": "x" * 1001}):
         answer = browser.post(url(made, verdict), form)
         assert answer.status_code in (403, 422)
-        assert stage.everything() == before
+        assert lookups.everything() == before
     assert "This is your own request" in words(browser.get(f"/approvals/{made.public_id}"))
 
 
@@ -173,8 +173,8 @@ def test_nobody_decides_their_own_by_any_path(login_as, app, rita, ben, adam, co
             answer = browser.post(url(made, verdict), {"reason": "Mine."})
             assert answer.status_code == 403
             assert "You cannot approve or deny your own request." in words(answer)
-        assert stage.state(made) == "pending"
-        assert stage.decisions(made) == []
+        assert lookups.state(made) == "pending"
+        assert lookups.decisions(made) == []
         choose("write")
         with pytest.raises(requests.state_machine.SelfApproval):
             decisions.decide(
@@ -191,7 +191,7 @@ def test_a_second_press_hears_how_it_stands(login_as, ana, made, first, second, 
     step = db.session.query(factories.Step).filter_by(request_id=made.id, position=0).one().id
     form = {"reason": "No.", "step": str(step)}
     browser.post(url(made, first), form)
-    before = stage.everything()
+    before = lookups.everything()
     answer = browser.post(url(made, second), form, htmx=htmx)
     assert answer.status_code == 409
     if htmx:
@@ -202,7 +202,7 @@ def test_a_second_press_hears_how_it_stands(login_as, ana, made, first, second, 
     else:
         assert "You approved this, just now" in words(answer)
         assert "This step has already been decided." in words(answer)
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_a_verdict_for_one_step_is_none_for_the_next(login_as, rita, ana, company):
@@ -215,8 +215,8 @@ def test_a_verdict_for_one_step_is_none_for_the_next(login_as, rita, ana, compan
     assert answer.status_code == 409
     assert "This step has already been decided." in words(answer)
     assert "Your decision" in words(answer), "the page of step 2, with a note"
-    assert "Twice</textarea>" in stage.source(answer)
-    assert len(stage.decisions(made)) == 1
+    assert "Twice</textarea>" in pages.source(answer)
+    assert len(lookups.decisions(made)) == 1
 
 
 @pytest.mark.parametrize("htmx", [False, True])
@@ -225,15 +225,15 @@ def test_a_denial_without_a_reason_and_too_many_words_come_back_as_typed(login_a
     answer = browser.post(url(made, "denial"), {"reason": " \r\n ", "comment": "\nKeep <me>"}, htmx=htmx)
     assert answer.status_code == 422
     assert "Enter a reason." in words(answer)
-    assert ">\n\nKeep &lt;me&gt;</textarea>" in stage.source(answer)
+    assert ">\n\nKeep &lt;me&gt;</textarea>" in pages.source(answer)
     for verdict, field in (("approval", "comment"), ("denial", "reason")):
         answer = browser.post(url(made, verdict), {field: "Ä" * 1001}, htmx=htmx)
         assert answer.status_code == 422
         assert "Use 1,000 characters or fewer. You entered 1,001." in words(answer)
-        assert "Ä" * 1001 in stage.source(answer)
+        assert "Ä" * 1001 in pages.source(answer)
     if htmx:
-        assert stage.source(answer).lstrip().startswith('<form class="card cs-verdict"')
-    assert stage.decisions(made) == []
+        assert pages.source(answer).lstrip().startswith('<form class="card cs-verdict"')
+    assert lookups.decisions(made) == []
 
 
 # ---------- Fields ----------
@@ -254,8 +254,8 @@ def with_fields(company):
 def test_hidden_is_not_shown_read_is_shown_write_has_a_field(login_as, ana, with_fields):
     answer = login_as(ana).get(f"/approvals/{with_fields.public_id}")
     assert "Wish a red one set by Rita" in words(answer)
-    assert 'name="field-role"' in stage.source(answer)
-    assert 'name="field-wish"' not in stage.source(answer)
+    assert 'name="field-role"' in pages.source(answer)
+    assert 'name="field-wish"' not in pages.source(answer)
     assert "Inner code" not in words(answer)
     assert "007" not in words(answer)
 
@@ -270,7 +270,7 @@ def test_only_what_may_be_set_is_set(login_as, ana, ben, with_fields):
     assert (stored["wish"].by, stored["role"].by) == (with_fields.asked_by_id, ana.id)
     page = login_as(ben).get(f"/approvals/{with_fields.public_id}")
     assert "Role Writer set by Ana" in words(page)
-    assert 'value="a red one"' in stage.source(page)
+    assert 'value="a red one"' in pages.source(page)
     login_as(ben).post(url(with_fields, "approval"), {"field-role": "Emperor", "field-wish": ""})
     grant = db.session.query(Grant).populate_existing().one()
     assert {key: one.value for key, one in grant.values.items()} == {"role": "Writer", "secret": "007"}
@@ -282,10 +282,10 @@ def test_a_field_that_is_missing_keeps_all_that_was_typed(login_as, ana, with_fi
     answer = browser.post(url(with_fields, "approval"), {"field-role": "", "comment": "Nice"}, htmx=htmx)
     assert answer.status_code == 422
     assert "Enter Role." in words(answer)
-    assert "Nice</textarea>" in stage.source(answer)
+    assert "Nice</textarea>" in pages.source(answer)
     answer = browser.post(url(with_fields, "approval"), {"field-role": 'y" onfocus="x' * 30}, htmx=htmx)
     assert "Use 200 characters or fewer for Role. You entered 390." in words(answer)
-    assert "y&#34; onfocus=&#34;x" in stage.source(answer)
+    assert "y&#34; onfocus=&#34;x" in pages.source(answer)
     assert browser.post(url(with_fields, "denial"), {"field-role": "", "reason": "No."}).status_code == 303
 
 
@@ -302,17 +302,17 @@ def test_a_deadline_counts_at_the_decision_itself(login_as, ana, made):
         assert answer.status_code == 409
         assert "Expired " in words(answer)
         assert "The deadline for this decision has passed." in words(answer)
-    assert stage.state(made) == "pending", "the sweep will say so; the page does already"
+    assert lookups.state(made) == "pending", "the sweep will say so; the page does already"
     told = words(browser.get(f"/approvals/{made.public_id}"))
     assert "Expired " in told
     assert "you will then get a new email." in told
-    stage.sweep()
+    changes.sweep()
     assert "Expired " in words(browser.get(f"/approvals/{made.public_id}"))
 
 
 def test_who_left_the_group_neither_sees_nor_decides(login_as, rita, ben, chloe, company):
     made = factories.request(rita, factories.app("Salesforce", company.finance))
-    stage.leave(company.finance, ben, company.adam)
+    changes.leave(company.finance, ben, company.adam)
     assert login_as(ben).get(f"/approvals/{made.public_id}").status_code == 404
     assert login_as(ben).post(url(made, "approval")).status_code == 404
 
@@ -320,7 +320,7 @@ def test_who_left_the_group_neither_sees_nor_decides(login_as, rita, ben, chloe,
 def test_stand_ins_are_told_on_the_page_why_they_are_asked(login_as, rita, ana, ben, adam):
     owned = factories.request(rita, factories.app("Benevity", ana, owner=ben))
     left = factories.request(rita, factories.app("Apptio", ana))
-    stage.deactivate(ana, adam)
+    changes.deactivate(ana, adam)
     told = words(login_as(ben).get(f"/approvals/{owned.public_id}"))
     assert "You are deciding as the owner of Benevity, because its approver cannot decide this request." in told
     assert login_as(ben).post(url(owned, "approval")).status_code == 303
@@ -361,19 +361,19 @@ def test_opening_any_page_changes_nothing(login_as, rita, ana, adam, company, wi
     ]  # fmt: skip
     for person in (rita, ana, adam):
         browser = login_as(person)
-        stage.shift("sessions", "seen_at", timedelta(hours=-1))
-        before = stage.everything()
+        changes.shift("sessions", "seen_at", timedelta(hours=-1))
+        before = lookups.everything()
         for path in paths:
             for htmx in (False, True):
                 assert browser.get(path, htmx=htmx).status_code == 200
             assert browser.client.head(path).status_code == 200
-        assert stage.everything() == before
+        assert lookups.everything() == before
 
 
 def test_two_members_at_the_same_moment_are_one_decision(app, rita, ben, chloe, company):
     wanted = factories.app("Salesforce", company.finance)
     for verdicts in (("approval", "denial"), ("approval", "approval"), ("denial", "denial")):
-        made = factories.request(factories.person(f"{verdicts[0]} {verdicts[1]}{len(stage.mails())}",
+        made = factories.request(factories.person(f"{verdicts[0]} {verdicts[1]}{len(lookups.mailed())}",
                                  email=f"{verdicts[0]}{verdicts[1]}@example.com"), wanted)  # fmt: skip
         path, id = f"/requests/{made.public_id}", made.id
         browsers = [(Browser(app, person), verdict) for person, verdict in zip((ben, chloe), verdicts, strict=True)]

@@ -7,9 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from tests import factories
-from tests.views import stage
-from tests.views.stage import words
+from tests.helpers import changes, factories, lookups, pages, rules
+from tests.helpers.pages import words
 from webapp import links
 from webapp.database.transactions import choose
 from webapp.delivery.outbox import commit
@@ -39,7 +38,7 @@ def hidden(answer):
 
 
 def test_the_link_shows_the_request_and_asks_for_the_code(nobody, ben, made):
-    answer = nobody.get(stage.link(made, ben))
+    answer = nobody.get(lookups.link(made, ben))
     told = words(answer)
     assert answer.status_code == 200
     assert "Sent to Ben Okafor" in told
@@ -48,22 +47,22 @@ def test_the_link_shows_the_request_and_asks_for_the_code(nobody, ben, made):
     assert "Send the email again" in told
     assert "Do not ask for a code in this browser again" in told
     assert "Opening this page does not approve or deny anything." in told
-    assert stage.code(made, ben) not in stage.source(answer)
-    remember = stage.source(answer).partition('name="remember"')[2].partition(">")[0]
+    assert lookups.code(made, ben) not in pages.source(answer)
+    remember = pages.source(answer).partition('name="remember"')[2].partition(">")[0]
     assert "checked" not in remember
 
 
 def test_signed_in_as_the_same_person_there_is_no_code(login_as, ben, made):
-    told = words(login_as(ben).get(stage.link(made, ben)))
+    told = words(login_as(ben).get(lookups.link(made, ben)))
     assert "Your decision" in told
     assert "Code from the email" not in told
     assert "Do not ask for a code" not in told
 
 
 def test_opening_it_changes_nothing_however_often(nobody, login_as, ben, otto, made):
-    address = stage.link(made, ben)
+    address = lookups.link(made, ben)
     readers = [nobody, login_as(ben), login_as(otto)]
-    before = stage.everything()
+    before = lookups.everything()
     for browser in readers:
         for _ in range(3):
             for htmx in (False, True):
@@ -71,20 +70,20 @@ def test_opening_it_changes_nothing_however_often(nobody, login_as, ben, otto, m
             head = browser.client.head(address)
             assert (head.status_code, head.data) == (200, b"")
             assert hidden(head)
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 @pytest.mark.parametrize("path", ["approval", "denial", "code"])
 def test_its_forms_refuse_get_and_head(nobody, ben, made, path):
-    before = stage.everything()
-    stage.assert_refuses_get(nobody, f"{stage.link(made, ben)}/{path}")
-    assert nobody.client.head(f"{stage.link(made, ben)}/{path}").status_code == 405
-    assert stage.everything() == before
+    before = lookups.everything()
+    pages.assert_refuses_get(nobody, f"{lookups.link(made, ben)}/{path}")
+    assert nobody.client.head(f"{lookups.link(made, ben)}/{path}").status_code == 405
+    assert lookups.everything() == before
 
 
 def test_every_answer_at_such_an_address_is_hidden(app, nobody, login_as, ben, otto, made):
-    address = stage.link(made, ben)
-    stage.shift("notices", "created_at", timedelta(minutes=-11))
+    address = lookups.link(made, ben)
+    changes.shift("notices", "created_at", timedelta(minutes=-11))
     answers = [
         nobody.get(address),
         nobody.get("/decide/nonsense"),
@@ -92,7 +91,7 @@ def test_every_answer_at_such_an_address_is_hidden(app, nobody, login_as, ben, o
         nobody.client.post(f"{address}/approval"),  # no CSRF token
         nobody.client.post(f"{address}/approval", headers={"Sec-Fetch-Site": "cross-site"}),
         nobody.post(f"{address}/approval"),  # no code
-        nobody.post(f"{address}/denial", {"code": stage.code(made, ben)}),  # no reason
+        nobody.post(f"{address}/denial", {"code": lookups.code(made, ben)}),  # no reason
         nobody.post(f"{address}/code"),
         nobody.get(address),
         login_as(otto).get(address),
@@ -105,8 +104,8 @@ def test_every_answer_at_such_an_address_is_hidden(app, nobody, login_as, ben, o
 
 
 def test_one_page_for_every_link_that_is_not_ours(app, nobody, login_as, ben, otto, made):
-    token = stage.link(made, ben).removeprefix("/decide/")
-    one = stage.invitation(made, ben)
+    token = lookups.link(made, ben).removeprefix("/decide/")
+    one = lookups.invitation(made, ben)
     unknown = links.approval_token("0" * 12, 1, one.key_id)
     as_code = links.code(one.public_id, one.round, one.key_id)
     password = links.password_token(one.public_id, one.round)
@@ -120,7 +119,7 @@ def test_one_page_for_every_link_that_is_not_ours(app, nobody, login_as, ben, ot
         assert len({answer.data for answer in answers}) == 1, "the same bytes, so that nothing can be learnt"
         assert "This link does not work" in words(answers[0])
         way = 'href="/sign-in?next=/approvals">Sign in<' if someone is nobody else 'href="/approvals">Go to approvals<'
-        assert way in stage.source(answers[0])
+        assert way in pages.source(answers[0])
     for path in ("approval", "denial", "code"):
         answers = [nobody.post(f"/decide/{bad}/{path}", {"code": as_code}) for bad in ("nonsense", unknown, flipped)]
         assert len({(answer.status_code, answer.data) for answer in answers}) == 1
@@ -128,50 +127,50 @@ def test_one_page_for_every_link_that_is_not_ours(app, nobody, login_as, ben, ot
 
 
 def test_links_of_somebody_who_left_die_at_the_next_request(nobody, login_as, ben, adam, made):
-    address, code, browser = stage.link(made, ben), stage.code(made, ben), login_as(ben)
+    address, code, browser = lookups.link(made, ben), lookups.code(made, ben), login_as(ben)
     bad = nobody.get("/decide/nonsense").data
     assert nobody.get(address).status_code == 200
-    stage.deactivate(ben, adam)
-    before = stage.everything()
+    changes.deactivate(ben, adam)
+    before = lookups.everything()
     for answer in (nobody.get(address), browser.get(address)):
         assert (answer.status_code, answer.data) == (404, bad)
     for verdict in ("approval", "denial", "code"):
         answer = nobody.post(f"{address}/{verdict}", {"code": code, "reason": "No."})
         assert (answer.status_code, answer.data) == (404, bad)
     assert browser.get(f"/approvals/{made.public_id}").status_code == 303, "signed out"
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_coming_back_does_not_wake_the_old_link(nobody, ben, chloe, adam, made):
-    old, code = stage.link(made, ben), stage.code(made, ben)
-    stage.deactivate(ben, adam)
+    old, code = lookups.link(made, ben), lookups.code(made, ben)
+    changes.deactivate(ben, adam)
     choose("write")
     back = people.reactivate(db.session.merge(ben), actor=adam, now=factories.clock.now())
     commit()
     del back
-    if stage.invitation(made, ben).live:
-        assert stage.link(made, ben) != old
+    if lookups.invitation(made, ben).live:
+        assert lookups.link(made, ben) != old
     answer = nobody.post(f"{old}/approval", {"code": code})
     assert answer.status_code == 409
-    assert stage.decisions(made) == []
+    assert lookups.decisions(made) == []
 
 
 # ---------- Honest states ----------
 
 
 def state_of(nobody, made, person):
-    before = stage.everything()
-    answer = nobody.get(stage.link(made, person))
+    before = lookups.everything()
+    answer = nobody.get(lookups.link(made, person))
     assert answer.status_code == 200
     assert "Code from the email" not in words(answer)
     for verdict in ("approval", "denial"):
         refused = nobody.post(
-            f"{stage.link(made, person)}/{verdict}", {"code": stage.code(made, person), "reason": "No."}
+            f"{lookups.link(made, person)}/{verdict}", {"code": lookups.code(made, person), "reason": "No."}
         )
         assert refused.status_code == 409
         title = words(answer).partition("Sign in ")[2][:30]
         assert title in words(refused)
-    assert stage.everything() == before
+    assert lookups.everything() == before
     return words(answer)
 
 
@@ -208,20 +207,20 @@ def test_expired_before_and_after_the_sweep(nobody, ben, made):
     factories.overdue(made)
     first = state_of(nobody, made, ben)
     assert "Expired " in first
-    stage.sweep()
+    changes.sweep()
     assert "Expired " in state_of(nobody, made, ben)
     assert "No decision was made by the deadline. Rita can request Salesforce again;" in first
 
 
 def test_withdrawn(nobody, rita, ben, made):
-    stage.cancel(made, rita)
+    changes.cancel(made, rita)
     told = state_of(nobody, made, ben)
     assert "Cancelled by Rita Lindqvist, just now" in told
     assert "Rita no longer needs Salesforce." in told
 
 
 def test_withdrawn_in_their_place(nobody, ben, adam, made):
-    stage.cancel(made, adam, reason="We are closing this account.")
+    changes.cancel(made, adam, reason="We are closing this account.")
     told = state_of(nobody, made, ben)
     assert "Cancelled by Adam Weiss, just now" in told
     assert "Rita did not get access to Salesforce." in told
@@ -229,37 +228,37 @@ def test_withdrawn_in_their_place(nobody, ben, adam, made):
 
 
 def test_no_longer_in_the_group(nobody, ben, adam, company, made):
-    stage.leave(company.finance, ben, adam)
-    answer = nobody.get(stage.link(made, ben))
+    changes.leave(company.finance, ben, adam)
+    answer = nobody.get(lookups.link(made, ben))
     assert answer.status_code == 404
     assert "You are no longer an approver for this request, so it is no longer shown to you." in words(answer)
     assert "Rita" not in words(answer) and "Benevity" not in words(answer)
 
 
 def test_back_in_the_group_gets_a_new_link_and_the_old_one_only_shows(nobody, ben, adam, company, made):
-    old, code = stage.link(made, ben), stage.code(made, ben)
-    stage.leave(company.finance, ben, adam)
+    old, code = lookups.link(made, ben), lookups.code(made, ben)
+    changes.leave(company.finance, ben, adam)
     choose("write")
     groups.add_member(db.session.merge(company.finance), db.session.merge(ben), actor=adam, now=factories.clock.now())
     commit()
-    assert stage.link(made, ben) != old
+    assert lookups.link(made, ben) != old
     answer = nobody.post(f"{old}/approval", {"code": code})
     assert answer.status_code == 409
     assert "There is a newer email" in words(nobody.get(old))
-    assert nobody.post(f"{stage.link(made, ben)}/approval", {"code": stage.code(made, ben)}).status_code == 303
+    assert nobody.post(f"{lookups.link(made, ben)}/approval", {"code": lookups.code(made, ben)}).status_code == 303
 
 
 def test_what_was_set_is_told_to_those_who_may_see_it_and_who_owns_the_app(nobody, login_as, company, ben, ana, rita):
     """Finance sets the cost centre, which Ana's step does not see."""
-    fields = (stage.text_field("role", requester=stage.WRITE), stage.text_field("cost"), stage.text_field("note"))
-    policy = stage.rule(
-        company.finance, ana, entitlements=fields, see=({"role": stage.READ, "cost": stage.WRITE}, {"role": stage.READ})
+    fields = (rules.text_field("role", requester=rules.WRITE), rules.text_field("cost"), rules.text_field("note"))
+    policy = rules.rule(
+        company.finance, ana, entitlements=fields, see=({"role": rules.READ, "cost": rules.WRITE}, {"role": rules.READ})
     )
     made = factories.request(rita, factories.app("Salesforce", policy=policy, owner=company.adam),
                              given={"role": ["Writer"]})  # fmt: skip
-    of_ben = stage.link(made, ben)
+    of_ben = lookups.link(made, ben)
     factories.decide(made, ben, given={"cost": ["4711"]})
-    of_ana = stage.link(made, ana)
+    of_ana = lookups.link(made, ana)
     assert "Role: Writer, Cost: 4711 · Request" in words(nobody.get(of_ben)), "while it is with the next"
     factories.decide(made, ana)
     page = f"/approvals/{made.public_id}"
@@ -278,20 +277,20 @@ def test_what_was_set_is_told_to_those_who_may_see_it_and_who_owns_the_app(nobod
 def test_a_group_that_owns_the_app_is_named_and_whoever_left_is_not(nobody, company, ana, ben, rita, adam):
     of_a_group = factories.request(rita, factories.app("Salesforce", ana, owner=company.finance))
     of_nobody = factories.request(rita, factories.app("Benevity", ana, owner=ben))
-    stage.deactivate(ben, adam)
+    changes.deactivate(ben, adam)
     for made in (of_a_group, of_nobody):
         factories.decide(made, ana)
-    assert "or contact Finance, the owner of Salesforce." in words(nobody.get(stage.link(of_a_group, ana)))
-    assert "to add a comment." in words(nobody.get(stage.link(of_nobody, ana)))
+    assert "or contact Finance, the owner of Salesforce." in words(nobody.get(lookups.link(of_a_group, ana)))
+    assert "to add a comment." in words(nobody.get(lookups.link(of_nobody, ana)))
 
 
 # ---------- Signed in as somebody else ----------
 
 
 def test_the_session_wins_and_is_told_whose_link_it_is(login_as, ben, otto, made):
-    address, code = stage.link(made, ben), stage.code(made, ben)
+    address, code = lookups.link(made, ben), lookups.code(made, ben)
     browser = login_as(otto)
-    before = stage.everything()
+    before = lookups.everything()
     told = words(browser.get(address))
     assert "This link was sent to Ben Okafor" in told
     assert "You are signed in as Otto Brandt" in told
@@ -301,43 +300,43 @@ def test_the_session_wins_and_is_told_whose_link_it_is(login_as, ben, otto, made
             answer = browser.post(f"{address}/{path}", {"code": code, "reason": "No."}, htmx=htmx)
             assert answer.status_code == 403
             assert "This link was sent to Ben Okafor" in words(answer)
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_another_approver_has_the_way_to_their_own(login_as, ben, chloe, adam, made):
     for person in (chloe, adam):
-        answer = login_as(person).get(stage.link(made, ben))
-        assert f'href="/requests/{made.public_id}"' in stage.source(answer)
+        answer = login_as(person).get(lookups.link(made, ben))
+        assert f'href="/requests/{made.public_id}"' in pages.source(answer)
         assert "This link was sent to Ben Okafor" in words(answer)
 
 
 def test_the_new_code_of_a_settled_request_refused_to_somebody_else_is_no_failure(login_as, rita, ben, otto, made):
-    address = stage.link(made, ben)
-    stage.cancel(made, rita)
+    address = lookups.link(made, ben)
+    changes.cancel(made, rita)
     assert login_as(otto).post(f"{address}/code").status_code == 403
 
 
 def test_a_forwarded_mail_decides_without_a_session_and_not_with_the_requesters(nobody, login_as, rita, ben, made):
     """What SECURITY.md says: link and code together decide for the person they were mailed to. Where that is too
     little, the app asks for a sign-in. Signed in, the requester can do nothing with them."""
-    address, code = stage.link(made, ben), stage.code(made, ben)
-    before = stage.everything()
+    address, code = lookups.link(made, ben), lookups.code(made, ben)
+    before = lookups.everything()
     browser = login_as(rita)
-    before = stage.everything()
+    before = lookups.everything()
     for verdict in ("approval", "denial"):
         assert browser.post(f"{address}/{verdict}", {"code": code, "reason": "No."}).status_code == 403
-    assert stage.everything() == before
+    assert lookups.everything() == before
     assert nobody.post(f"{address}/approval", {"code": code}).status_code == 303
-    assert stage.decisions(made) == [("Ben", "approved", "code")]
+    assert lookups.decisions(made) == [("Ben", "approved", "code")]
 
 
 def test_a_link_and_code_of_the_first_step_decide_nothing_in_the_second(nobody, company, ana):
     """Ana is asked in both steps, as herself and then in a group; each step has its own link."""
     platform = factories.group("Platform", ana, company.otto)
     made = factories.request(company.rita, factories.app("Salesforce", ana, platform))
-    first, code = stage.link(made, ana), stage.code(made, ana)
+    first, code = lookups.link(made, ana), lookups.code(made, ana)
     factories.decide(made, ana)
-    second = stage.link(made, ana)
+    second = lookups.link(made, ana)
     assert second != first
     step = db.session.execute(text("SELECT id FROM steps WHERE state = 'open'")).scalar_one()
     db.session.rollback()
@@ -345,6 +344,6 @@ def test_a_link_and_code_of_the_first_step_decide_nothing_in_the_second(nobody, 
         answer = nobody.post(f"{first}/approval", form)
         assert answer.status_code == 409
         assert nobody.post(f"{first}/denial", form | {"reason": "No."}).status_code == 409
-    assert (stage.state(made), len(stage.decisions(made))) == ("pending", 1)
-    assert nobody.post(f"{second}/approval", {"code": stage.code(made, ana)}).status_code == 303
-    assert stage.state(made) == "approved"
+    assert (lookups.state(made), len(lookups.decisions(made))) == ("pending", 1)
+    assert nobody.post(f"{second}/approval", {"code": lookups.code(made, ana)}).status_code == 303
+    assert lookups.state(made) == "approved"

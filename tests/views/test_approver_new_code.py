@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests import factories
-from tests.views import stage
-from tests.views.stage import rule, signed_in_only, text_field, words
+from tests.helpers import changes, factories, lookups, pages, rules
+from tests.helpers.pages import words
+from tests.helpers.rules import rule, signed_in_only, text_field
 from webapp import links
 from webapp.database.transactions import choose
 from webapp.delivery.outbox import commit
@@ -37,169 +37,169 @@ def nobody(login_as):
 def test_a_press_before_the_code_leads_to_the_code_without_an_error(nobody, rita, ana, htmx, verdict):
     made = factories.request(rita, factories.app("Salesforce", ana))
     form = {"comment": "Fine.", "reason": "Too dear.", "code": "  "}
-    answer = nobody.post(f"{stage.link(made, ana)}/{verdict}", form, htmx=htmx)
-    source = stage.source(answer).partition("<template")[0]
-    assert answer.status_code == 422 and stage.state(made) == "pending"
+    answer = nobody.post(f"{lookups.link(made, ana)}/{verdict}", form, htmx=htmx)
+    source = pages.source(answer).partition("<template")[0]
+    assert answer.status_code == 422 and lookups.state(made) == "pending"
     assert "Enter the code to confirm your decision." in words(answer)
     assert "aria-invalid" not in source and "invalid-feedback" not in source
     field = re.search(r'<input[^>]* id="code"[^>]*>', source)[0]
     assert field.endswith(" autofocus>") and "maxlength" not in field and "one-time-code" in field
-    assert stage.typed(answer, "Fine.") and stage.typed(answer, "Too dear.")
+    assert pages.typed(answer, "Fine.") and pages.typed(answer, "Too dear.")
     assert htmx or "One more step: enter the code from the email." in words(answer)
-    assert stage.invitation(made, ana).wrong_codes == 0
+    assert lookups.invitation(made, ana).wrong_codes == 0
 
 
 def test_a_new_code_is_a_new_round_and_the_old_link_only_shows(nobody, login_as, ana, made):
-    old, old_code = stage.link(made, ana), stage.code(made, ana)
+    old, old_code = lookups.link(made, ana), lookups.code(made, ana)
     for _ in range(5):
-        nobody.post(f"{old}/approval", {"code": stage.wrong_code(made, ana)})
+        nobody.post(f"{old}/approval", {"code": lookups.wrong_code(made, ana)})
     answer = nobody.post(f"{old}/code", {"comment": "Typed"})
     assert (answer.status_code, answer.headers["Location"]) == (303, old)
-    assert stage.mails()[-2:] == [("code-closed", "Ana"), ("approval-asked", "Ana")]
+    assert lookups.mailed()[-2:] == [("code-closed", "Ana"), ("approval-asked", "Ana")]
     told = words(nobody.get(old))
     assert "There is a newer email" in told
     assert "We have sent Ana Moreau a new link and code." in told
-    before = stage.everything()
-    for code in (old_code, stage.code(made, ana)):
+    before = lookups.everything()
+    for code in (old_code, lookups.code(made, ana)):
         for verdict in ("approval", "denial"):
             refused = nobody.post(f"{old}/{verdict}", {"code": code, "reason": "No."})
             assert refused.status_code == 409
             assert "There is a newer email" in words(refused)
-    assert stage.everything() == before
-    new = stage.link(made, ana)
+    assert lookups.everything() == before
+    new = lookups.link(made, ana)
     assert new != old
     assert "Code from the email" in words(nobody.get(new))
     assert nobody.post(f"{new}/approval", {"code": old_code}).status_code == 422
-    assert nobody.post(f"{new}/approval", {"code": stage.code(made, ana)}).status_code == 303
+    assert nobody.post(f"{new}/approval", {"code": lookups.code(made, ana)}).status_code == 303
 
 
 def test_a_signed_in_approver_decides_from_an_earlier_link(nobody, login_as, ana, made):
-    old = stage.link(made, ana)
-    stage.new_round(nobody, made, ana)
+    old = lookups.link(made, ana)
+    changes.new_round(nobody, made, ana)
     browser = login_as(ana)
     assert "Your decision" in words(browser.get(old))
     assert browser.post(f"{old}/approval").status_code == 303
-    assert stage.decisions(made) == [("Ana", "approved", "browser")]
+    assert lookups.decisions(made) == [("Ana", "approved", "browser")]
 
 
 def test_pressing_twice_makes_one_new_code(nobody, ana, made):
-    old = stage.link(made, ana)
-    stage.new_round(nobody, made, ana)
-    before = stage.everything()
+    old = lookups.link(made, ana)
+    changes.new_round(nobody, made, ana)
+    before = lookups.everything()
     answer = nobody.post(f"{old}/code")
     assert answer.status_code == 409
     assert "Check the latest email." in words(answer)
     assert nobody.post(f"{old}/code", htmx=True).headers["HX-Redirect"] == old
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_three_new_codes_a_day(nobody, ana, made):
     for _ in range(3):
-        stage.new_round(nobody, made, ana)
-    stage.close_code(made, ana)
-    before = stage.everything()
-    answer = nobody.post(f"{stage.link(made, ana)}/code", {"comment": "Typed"})
+        changes.new_round(nobody, made, ana)
+    changes.close_code(made, ana)
+    before = lookups.everything()
+    answer = nobody.post(f"{lookups.link(made, ana)}/code", {"comment": "Typed"})
     assert answer.status_code == 409
     assert "You have reached the limit of 3 new codes a day." in words(answer)
-    assert "Typed</textarea>" in stage.source(answer)
-    assert stage.everything() == before
+    assert "Typed</textarea>" in pages.source(answer)
+    assert lookups.everything() == before
 
 
 # ---------- The same mail once more ----------
 
 
 def test_while_the_code_works_the_same_mail_comes_once_more_and_the_link_goes_on_working(nobody, ana, made):
-    address, code = stage.link(made, ana), stage.code(made, ana)
+    address, code = lookups.link(made, ana), lookups.code(made, ana)
     assert "Send the email again" in words(nobody.get(address))
-    stage.shift("notices", "created_at", timedelta(minutes=-11))
+    changes.shift("notices", "created_at", timedelta(minutes=-11))
     answer = nobody.post(f"{address}/code")
     assert answer.status_code == 200
-    assert stage.mails() == [("approval-asked", "Ana"), ("approval-asked", "Ana")]
+    assert lookups.mailed() == [("approval-asked", "Ana"), ("approval-asked", "Ana")]
     told = words(answer)
     assert "Email sent again to Ana Moreau. The link and code are the same." in told
     assert "Code from the email" in told
-    assert (stage.link(made, ana), stage.code(made, ana)) == (address, code)
+    assert (lookups.link(made, ana), lookups.code(made, ana)) == (address, code)
     assert nobody.post(f"{address}/approval", {"code": code}).status_code == 303
 
 
 @pytest.mark.parametrize("htmx", [False, True])
 def test_what_was_typed_stays_while_the_mail_comes_once_more(nobody, rita, ana, htmx):
-    policy = rule(ana, see=({"role": stage.WRITE},), entitlements=(text_field("role", default="Reader"),))
+    policy = rule(ana, see=({"role": rules.WRITE},), entitlements=(text_field("role", default="Reader"),))
     made = factories.request(rita, factories.app("Salesforce", policy=policy))
-    address = stage.link(made, ana)
-    stage.shift("notices", "created_at", timedelta(minutes=-11))
+    address = lookups.link(made, ana)
+    changes.shift("notices", "created_at", timedelta(minutes=-11))
     form = {"field-role": "Writer", "comment": "For “one” <year>", "reason": "Or not", "remember": "1"}
     answer = nobody.post(f"{address}/code", form, htmx=htmx)
     assert answer.status_code == 200
-    assert ("<html" in stage.source(answer)) is not htmx
+    assert ("<html" in pages.source(answer)) is not htmx
     assert "Email sent again to Ana Moreau." in words(answer)
-    assert 'value="Writer"' in stage.source(answer)
+    assert 'value="Writer"' in pages.source(answer)
     for typed in ("For “one” <year>", "Or not"):
-        assert stage.typed(answer, typed)
-    assert re.search(r'name="remember"[^>]*checked', stage.source(answer))
+        assert pages.typed(answer, typed)
+    assert re.search(r'name="remember"[^>]*checked', pages.source(answer))
     assert focused(answer) == ["said"]
 
 
 @pytest.mark.parametrize("told", ["a wrong code", "no new mail yet"])
 def test_without_javascript_the_top_of_the_page_leads_to_the_answer(nobody, ana, made, told):
-    address = stage.link(made, ana)
+    address = lookups.link(made, ana)
     if told == "a wrong code":
-        answer = nobody.post(f"{address}/approval", {"code": stage.wrong_code(made, ana)})
+        answer = nobody.post(f"{address}/approval", {"code": lookups.wrong_code(made, ana)})
     else:
         answer = nobody.post(f"{address}/code")
     (place,) = focused(answer)
     assert place == ("code" if told == "a wrong code" else "said")
-    assert f'Your decision was not saved. <a class="cs-u" href="#{place}">' in stage.source(answer)
+    assert f'Your decision was not saved. <a class="cs-u" href="#{place}">' in pages.source(answer)
     assert "Nothing is decided yet" not in words(nobody.get(address))
     assert focused(nobody.get(address)) == []
 
 
 def test_it_does_not_come_at_once_nor_more_than_three_times_a_day(nobody, ana, made):
-    address = stage.link(made, ana)
+    address = lookups.link(made, ana)
     for _ in range(3):
-        before = stage.everything()
+        before = lookups.everything()
         answer = nobody.post(f"{address}/code", {"comment": "Typed"})
         assert answer.status_code == 409
         assert "less than 10 minutes ago" in words(answer)
-        assert "Typed</textarea>" in stage.source(answer)
-        assert stage.everything() == before
-        stage.shift("notices", "created_at", timedelta(minutes=-11))
+        assert "Typed</textarea>" in pages.source(answer)
+        assert lookups.everything() == before
+        changes.shift("notices", "created_at", timedelta(minutes=-11))
         assert nobody.post(f"{address}/code").status_code == 200
-    stage.shift("notices", "created_at", timedelta(minutes=-11))
+    changes.shift("notices", "created_at", timedelta(minutes=-11))
     answer = nobody.post(f"{address}/code")
     assert answer.status_code == 409
     assert "We have sent this email 3 more times today" in words(answer)
-    stage.shift("notices", "created_at", timedelta(days=-1))
+    changes.shift("notices", "created_at", timedelta(days=-1))
     assert nobody.post(f"{address}/code").status_code == 200
 
 
 def test_the_approver_is_told_when_wrong_codes_close_the_code(nobody, ana, made):
-    address, wrong = stage.link(made, ana), stage.wrong_code(made, ana)
+    address, wrong = lookups.link(made, ana), lookups.wrong_code(made, ana)
     for _ in range(4):
         nobody.post(f"{address}/approval", {"code": wrong})
-    assert stage.mails() == [("approval-asked", "Ana")]
+    assert lookups.mailed() == [("approval-asked", "Ana")]
     for _ in range(3):
         nobody.post(f"{address}/approval", {"code": wrong})
-    assert stage.mails() == [("approval-asked", "Ana"), ("code-closed", "Ana")]
+    assert lookups.mailed() == [("approval-asked", "Ana"), ("code-closed", "Ana")]
     assert factories.rows("events", "kind = 'code.closed'") == 1
 
 
 def test_no_new_code_for_what_is_over(nobody, rita, ana, made):
-    address = stage.link(made, ana)
+    address = lookups.link(made, ana)
     factories.overdue(made)
     for _ in range(2):
-        before = stage.everything()
+        before = lookups.everything()
         answer = nobody.post(f"{address}/code")
         assert answer.status_code == 409
-        assert stage.everything() == before
-        if stage.state(made) == "pending":
+        assert lookups.everything() == before
+        if lookups.state(made) == "pending":
             assert "Expired " in words(answer)
-            stage.sweep()
+            changes.sweep()
 
 
 def test_the_new_code_by_htmx_loads_the_page_anew(nobody, ana, made):
-    address = stage.link(made, ana)
-    stage.close_code(made, ana)
+    address = lookups.link(made, ana)
+    changes.close_code(made, ana)
     answer = nobody.post(f"{address}/code", htmx=True)
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, address)
 
@@ -213,7 +213,7 @@ def strict(company):
 
 
 def test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request(nobody, login_as, ana, strict):
-    address, code = stage.link(strict, ana), stage.code(strict, ana)
+    address, code = lookups.link(strict, ana), lookups.code(strict, ana)
     token = address.removeprefix("/decide/")
     page = nobody.get(address)
     assert page.status_code == 200
@@ -222,16 +222,16 @@ def test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request(no
     assert "only the code and a button do" not in words(page)
     assert "works without a password" not in words(nobody.get(f"/sign-in?next=/approvals/{strict.public_id}"))
     assert "For most apps you do not need a password." in words(nobody.get("/sign-in"))
-    before = stage.everything()
+    before = lookups.everything()
     for verdict in ("approval", "denial"):
         for htmx in (False, True):
             answer = nobody.post(f"{address}/{verdict}", {"code": code, "reason": "No."}, htmx=htmx)
             assert answer.status_code == 403
             assert "Sign in to decide" in words(answer)
-            ways = re.findall(r'href="(/sign-in\?next=[^"]*)"', stage.source(answer))
+            ways = re.findall(r'href="(/sign-in\?next=[^"]*)"', pages.source(answer))
             assert f"/sign-in?next=/approvals/{strict.public_id}" in ways
             assert not any(token in way for way in ways)
-    assert stage.everything() == before
+    assert lookups.everything() == before
     factories.with_password(ana)
     answer = nobody.post(
         "/sign-in",
@@ -239,14 +239,14 @@ def test_an_app_may_want_a_sign_in_and_one_comes_back_to_exactly_this_request(no
     )
     assert answer.headers["Location"] == f"/approvals/{strict.public_id}"
     assert nobody.post(f"/requests/{strict.public_id}/approval").status_code == 303
-    assert stage.decisions(strict) == [("Ana", "approved", "browser")]
+    assert lookups.decisions(strict) == [("Ana", "approved", "browser")]
 
 
 # ---------- The remembered browser ----------
 
 
 def remembered(nobody, made, ana):
-    answer = nobody.post(f"{stage.link(made, ana)}/approval", {"code": stage.code(made, ana), "remember": "1"})
+    answer = nobody.post(f"{lookups.link(made, ana)}/approval", {"code": lookups.code(made, ana), "remember": "1"})
     assert answer.status_code == 303
     cookie = next(one for one in answer.headers.getlist("Set-Cookie") if one.startswith("countersign_decisions="))
     return cookie
@@ -256,10 +256,10 @@ def test_a_remembered_browser_is_spared_the_code_on_links_of_the_same_person(nob
     cookie = remembered(nobody, made, ana)
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/decide" in cookie
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
-    told = words(nobody.get(stage.link(second, ana)))
+    told = words(nobody.get(lookups.link(second, ana)))
     assert "Code from the email" not in told
-    assert nobody.post(f"{stage.link(second, ana)}/approval").status_code == 303
-    assert stage.decisions(second) == [("Ana", "approved", "code")]
+    assert nobody.post(f"{lookups.link(second, ana)}/approval").status_code == 303
+    assert lookups.decisions(second) == [("Ana", "approved", "code")]
 
 
 def test_it_opens_nothing_else(nobody, rita, otto, ben, ana, made, strict, company):
@@ -267,37 +267,37 @@ def test_it_opens_nothing_else(nobody, rita, otto, ben, ana, made, strict, compa
     for path in ("/", "/approvals", "/account", f"/requests/{made.public_id}", f"/approvals/{strict.public_id}"):
         assert nobody.get(path).status_code == 303, path
     third = factories.request(otto, factories.app("Other", ben))
-    assert "Code from the email" in words(nobody.get(stage.link(third, ben)))
-    assert nobody.post(f"{stage.link(third, ben)}/approval").status_code == 422
-    assert nobody.post(f"{stage.link(strict, ana)}/approval").status_code == 403, "an app that wants a sign-in"
+    assert "Code from the email" in words(nobody.get(lookups.link(third, ben)))
+    assert nobody.post(f"{lookups.link(third, ben)}/approval").status_code == 422
+    assert nobody.post(f"{lookups.link(strict, ana)}/approval").status_code == 403, "an app that wants a sign-in"
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
-    assert nobody.get(f"/decide/{stage.link(second, ana).removeprefix('/decide/')}x").status_code == 404
-    old = stage.link(second, ana)
-    stage.new_round(nobody, second, ana)
+    assert nobody.get(f"/decide/{lookups.link(second, ana).removeprefix('/decide/')}x").status_code == 404
+    old = lookups.link(second, ana)
+    changes.new_round(nobody, second, ana)
     assert nobody.post(f"{old}/approval").status_code == 409, "nor an earlier round"
-    assert stage.decisions(second) == stage.decisions(third) == stage.decisions(strict) == []
+    assert lookups.decisions(second) == lookups.decisions(third) == lookups.decisions(strict) == []
 
 
 def test_it_is_listed_and_can_be_revoked(nobody, login_as, otto, ana, made):
     remembered(nobody, made, ana)
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
     at_home = login_as(ana)
-    account = stage.source(at_home.get("/account"))
+    account = pages.source(at_home.get("/account"))
     row = db.session.query(factories.people.PersonSession).filter_by(kind="decisions").one().public_id
     assert f"/account/sessions/{row}/ending" in account
     assert at_home.post(f"/account/sessions/{row}/ending").status_code == 303
-    assert "Code from the email" in words(nobody.get(stage.link(second, ana)))
-    assert nobody.post(f"{stage.link(second, ana)}/approval").status_code == 422
+    assert "Code from the email" in words(nobody.get(lookups.link(second, ana)))
+    assert nobody.post(f"{lookups.link(second, ana)}/approval").status_code == 422
 
 
 def test_it_ends_by_itself_and_with_sign_out_everywhere_and_a_forged_one_is_none(nobody, login_as, otto, ana, made):
     remembered(nobody, made, ana)
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
-    address = stage.link(second, ana)
+    address = lookups.link(second, ana)
     assert "Code from the email" not in words(nobody.get(address))
-    stage.shift("sessions", "expires_at", timedelta(days=-91), "kind = 'decisions'")
+    changes.shift("sessions", "expires_at", timedelta(days=-91), "kind = 'decisions'")
     assert "Code from the email" in words(nobody.get(address))
-    stage.shift("sessions", "expires_at", timedelta(days=91), "kind = 'decisions'")
+    changes.shift("sessions", "expires_at", timedelta(days=91), "kind = 'decisions'")
     assert "Code from the email" not in words(nobody.get(address))
     assert login_as(ana).post("/account/sessions/ending").status_code == 303
     assert "Code from the email" in words(nobody.get(address))
@@ -317,7 +317,9 @@ def test_a_decisions_session_signs_nobody_in(app, login_as, nobody, ana, made):
 
 
 def test_wrong_codes_do_not_remember(nobody, ana, made):
-    answer = nobody.post(f"{stage.link(made, ana)}/approval", {"code": stage.wrong_code(made, ana), "remember": "1"})
+    answer = nobody.post(
+        f"{lookups.link(made, ana)}/approval", {"code": lookups.wrong_code(made, ana), "remember": "1"}
+    )
     assert "countersign_decisions" not in str(answer.headers)
     assert factories.rows("sessions", "kind = 'decisions'") == 0
 
@@ -325,10 +327,10 @@ def test_wrong_codes_do_not_remember(nobody, ana, made):
 def test_deactivation_ends_it_too(nobody, otto, ana, adam, made):
     remembered(nobody, made, ana)
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
-    address = stage.link(second, ana)
-    stage.deactivate(ana, adam)
+    address = lookups.link(second, ana)
+    changes.deactivate(ana, adam)
     choose("write")
     people.reactivate(db.session.merge(ana), actor=adam, now=factories.clock.now())
     commit()
     assert nobody.post(f"{address}/approval").status_code in (409, 422)
-    assert stage.decisions(second) == []
+    assert lookups.decisions(second) == []

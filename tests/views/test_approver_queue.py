@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from tests import factories
-from tests.views import stage
-from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
+from tests.helpers import changes, factories, lookups, pages
+from tests.helpers.pages import words
+from tests.helpers.rules import HIDDEN, READ, WRITE, rule, text_field
 from webapp.workflow.states import Verdict
 
 
 def waiting(answer):
     """Who asks for what, in order."""
-    return re.findall(r'<h3><a href="/approvals/[^"]+">([^<]+)</a></h3>', stage.source(answer))
+    return re.findall(r'<h3><a href="/approvals/[^"]+">([^<]+)</a></h3>', pages.source(answer))
 
 
 def test_who_waits_stands_there_with_the_next_deadline_first(login_as, rita, otto, ana, adam):
     later = factories.request(rita, factories.app("Salesforce", ana), message="For the quarter.")
     factories.request(otto, factories.app("Benevity", ana))
-    stage.shift("steps", "due_at", timedelta(days=2), f"request_id = {later.id}")
+    changes.shift("steps", "due_at", timedelta(days=2), f"request_id = {later.id}")
     factories.request(adam, factories.app("Other", otto))
     answer = login_as(ana).get("/approvals")
     assert waiting(answer) == ["Otto Brandt requests Benevity", "Rita Lindqvist requests Salesforce"]
@@ -34,12 +34,12 @@ def test_only_what_is_live_and_in_time_waits(login_as, rita, ana, ben, company, 
     apps = {name: factories.app(name, ana) for name in ("Open", "Late", "Swept", "Gone", "Done")}
     made = {name: factories.request(rita, app) for name, app in apps.items()}
     factories.overdue(made["Swept"])
-    stage.sweep()
+    changes.sweep()
     factories.overdue(made["Late"])
-    stage.cancel(made["Gone"], rita)
+    changes.cancel(made["Gone"], rita)
     factories.decide(made["Done"], ana)
     factories.request(rita, factories.app("Left", company.finance))
-    stage.leave(company.finance, ben, adam)
+    changes.leave(company.finance, ben, adam)
     assert waiting(login_as(ana).get("/approvals")) == ["Rita Lindqvist requests Open"]
     assert "1 request waiting for your decision." in words(login_as(ana).get("/approvals"))
     assert waiting(login_as(ben).get("/approvals")) == []
@@ -56,7 +56,7 @@ def test_a_group_member_sees_for_whom_and_which_step(login_as, rita, ana, ben, c
 def test_a_stand_in_is_told_why(login_as, rita, ana, adam):
     factories.request(rita, factories.app("Benevity", ana, owner=adam))
     factories.request(rita, factories.app("Apptio", ana))
-    stage.deactivate(ana, adam)
+    changes.deactivate(ana, adam)
     told = words(login_as(adam).get("/approvals"))
     assert "as owner, instead of Ana Moreau" in told
     assert "as admin, instead of Ana Moreau" in told
@@ -82,7 +82,7 @@ def test_the_queue_pages_by_deadline_and_step_even_when_all_are_due_at_once(logi
     factories.db.session.commit()
     browser = login_as(ana)
     first = browser.get("/approvals")
-    more = re.search(r'href="(/approvals\?after=[^"]+)"', stage.source(first))
+    more = re.search(r'href="(/approvals\?after=[^"]+)"', pages.source(first))
     second = browser.get(more[1])
     assert (len(waiting(first)), len(waiting(second))) == (30, 5)
     assert len(set(waiting(first) + waiting(second))) == 35
@@ -105,9 +105,9 @@ def test_what_i_decided_says_what_came_of_it(login_as, rita, ana, ben, company):
         factories.decide(request, ana, Verdict.DENIED if name == "No" else Verdict.APPROVED)
     factories.decide(made["Yes"], ben)
     factories.decide(made["Overruled"], ben, Verdict.DENIED)
-    stage.cancel(made["Gone"], rita)
+    changes.cancel(made["Gone"], rita)
     factories.overdue(made["Late"])
-    stage.sweep()
+    changes.sweep()
     browser = login_as(ana)
     told = words(browser.get("/approvals/decided"))
     assert "Moving RL Rita Lindqvist Approved Waiting for Finance" in told
@@ -124,32 +124,32 @@ def test_what_i_decided_says_what_came_of_it(login_as, rita, ana, ben, company):
 def test_after_deciding_the_next_one_is_one_press_away(login_as, rita, otto, ana):
     for person, name in ((rita, "First"), (otto, "Second"), (rita, "Third")):
         made = factories.request(person, factories.app(name, ana))
-        stage.shift("steps", "due_at", timedelta(hours=-1), f"request_id <> {made.id}")
+        changes.shift("steps", "due_at", timedelta(hours=-1), f"request_id <> {made.id}")
     browser = login_as(ana)
     first = waiting_ids(browser)
     browser.post(f"/requests/{first[0]}/approval")
     page = browser.get(f"/approvals/{first[0]}")
     assert "2 more requests waiting for you" in words(page) and "Otto Brandt requests Second" in words(page)
-    assert f'href="/approvals/{first[1]}" aria-describedby="next-what"' in stage.source(page)
+    assert f'href="/approvals/{first[1]}" aria-describedby="next-what"' in pages.source(page)
     for one in first[1:]:
         browser.post(f"/requests/{one}/approval")
-    assert "next-what" not in stage.source(browser.get(f"/approvals/{first[2]}"))
+    assert "next-what" not in pages.source(browser.get(f"/approvals/{first[2]}"))
 
 
 def test_the_menu_stays_for_whoever_is_signed_in_and_a_link_shows_none(login_as, rita, ana):
     made, other = (factories.request(rita, factories.app(name, ana)) for name in ("Salesforce", "Figma"))
-    link = stage.link(made, ana)
+    link = lookups.link(made, ana)
     for decided in (False, True):
         if decided:
             factories.decide(made, ana)
         for address in (f"/approvals/{made.public_id}", link):
-            assert '<nav class="cs-nav" aria-label="Main">' in stage.source(login_as(ana).get(address))
-        by_link = stage.source(login_as(None).get(link))
+            assert '<nav class="cs-nav" aria-label="Main">' in pages.source(login_as(ana).get(address))
+        by_link = pages.source(login_as(None).get(link))
         assert "cs-nav" not in by_link and "Figma" not in by_link and other.public_id not in by_link
 
 
 def waiting_ids(browser):
-    return re.findall(r'<h3><a href="/approvals/(\w+)"', stage.source(browser.get("/approvals")))
+    return re.findall(r'<h3><a href="/approvals/(\w+)"', pages.source(browser.get("/approvals")))
 
 
 def test_decisions_page_by_key(login_as, ana):
@@ -158,7 +158,7 @@ def test_decisions_page_by_key(login_as, ana):
         factories.decide(factories.request(factories.person(f"Person{number:02d} Of Many"), app), ana)
     browser = login_as(ana)
     first = browser.get("/approvals/decided")
-    older = re.search(r'href="(/approvals/decided\?before=\d+)"', stage.source(first))
+    older = re.search(r'href="(/approvals/decided\?before=\d+)"', pages.source(first))
     assert words(first).count("Many Approved") == 30
     assert words(browser.get(older[1])).count("Many Approved") == 2
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, update
 
-from tests import factories
-from tests.factories import PASSWORD
+from tests.helpers import factories
+from tests.helpers.factories import PASSWORD
 from tests.views.test_auth_sign_in import Counting, sign_in
 from webapp import clock, passwords
 from webapp.database.transactions import choose

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from tests import factories
-from tests.valkey import start_valkey
+from tests.helpers import factories
+from tests.helpers.valkey import start_valkey
 from tests.views.test_auth_sign_in import sign_in
 from webapp import clock
 from webapp.auth import views

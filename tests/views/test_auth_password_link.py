@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests import factories
-from tests.factories import PASSWORD
+from tests.helpers import factories
+from tests.helpers.factories import PASSWORD
 from tests.views.test_auth_sign_in import Counting, sign_in
 from webapp import clock, links, passwords
 from webapp.auth import views

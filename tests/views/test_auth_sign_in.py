@@ -8,8 +8,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from sqlalchemy import update
 
-from tests import factories
-from tests.factories import PASSWORD
+from tests.helpers import factories
+from tests.helpers.factories import PASSWORD
 from webapp import clock, passwords
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

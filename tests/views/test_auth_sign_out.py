@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests import factories
+from tests.helpers import factories
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

@@ -8,9 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from tests import factories
-from tests.views import stage
-from tests.views.stage import words
+from tests.helpers import changes, factories, lookups, pages
+from tests.helpers.pages import words
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.extensions import db
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.both_engines
 
 def names(answer):
     """The apps on the page, in order."""
-    return re.findall(r'<h2 id="name-[^"]+">([^<]*)</h2>', stage.source(answer))
+    return re.findall(r'<h2 id="name-[^"]+">([^<]*)</h2>', pages.source(answer))
 
 
 def archive(app):
@@ -32,7 +31,7 @@ def archive(app):
 
 def test_one_finds_what_is_open_to_one_and_nothing_else(login_as, rita, ben, company):
     factories.app("For all")
-    stage.only_for(factories.app("For Finance"), company.finance)
+    changes.only_for(factories.app("For Finance"), company.finance)
     factories.app("Not requestable", requestable=False)
     archive(factories.app("Gone"))
     assert names(login_as(rita).get("/catalog")) == ["For all"]
@@ -43,8 +42,8 @@ def test_one_finds_what_is_open_to_one_and_nothing_else(login_as, rita, ben, com
 
 
 def test_an_app_outside_of_my_audience_is_found_by_no_path(login_as, rita, ana, company):
-    hidden = stage.only_for(factories.app("For Finance", ana), company.finance)
-    free = stage.only_for(factories.app("Free for Finance"), company.finance)
+    hidden = changes.only_for(factories.app("For Finance", ana), company.finance)
+    free = changes.only_for(factories.app("Free for Finance"), company.finance)
     browser = login_as(rita)
     assert names(browser.get("/catalog?q=finance")) == []
     assert browser.get(f"/catalog/{hidden.public_id}/request").status_code == 404
@@ -105,7 +104,7 @@ def test_search_goes_through_name_description_and_category(login_as, rita):
         page = browser.get("/catalog", query_string={"q": typed})
         fragment = browser.get("/catalog", query_string={"q": typed}, htmx=True)
         assert names(page) == names(fragment) == found, typed
-        assert stage.source(fragment).startswith('<div id="results">')
+        assert pages.source(fragment).startswith('<div id="results">')
         assert "HX-Request" in fragment.headers["Vary"]
         if not found:
             assert f"No apps match “{typed}”" in words(page)
@@ -133,7 +132,7 @@ def test_thirty_cards_a_page_and_every_app_once(login_as, rita):
         seen, answer = [], browser.get("/catalog?category=Many&q=app")
         while True:
             seen.append(names(answer))
-            more = re.search(r'hx-get="(/catalog\?[^"]+)"[^>]*>Show more apps', stage.source(answer))
+            more = re.search(r'hx-get="(/catalog\?[^"]+)"[^>]*>Show more apps', pages.source(answer))
             if more is None:
                 break
             answer = browser.get(more[1].replace("&amp;", "&"), htmx=htmx)
@@ -166,7 +165,7 @@ def test_the_button_says_how_it_stands_with_me(login_as, rita, otto, ana, compan
     assert "Approval by Ana Request" in told
     assert "Ana, then Finance Request" in told
     assert re.search(r"Waiting for Ana, due \w{3} \d+ \w{3}(?: \d{4})?, \d\d:\d\d Requested", told)
-    assert f'href="/requests/{made.public_id}"' in stage.source(page)
+    assert f'href="/requests/{made.public_id}"' in pages.source(page)
     assert "Added just now Added" in told
     other = words(login_as(otto).get("/catalog"))
     assert "Requested" not in other
@@ -177,11 +176,11 @@ def test_a_request_that_waits_says_with_whom_and_until_when(login_as, rita, ana,
     factories.request(rita, factories.app("Grouped", company.finance))
     owned = factories.request(rita, factories.app("Owned", ana, owner=adam))
     ours = factories.request(rita, factories.app("Ours", ana))
-    stage.shift("steps", "due_at", timedelta(days=60), f"request_id = {ours.id}")
+    changes.shift("steps", "due_at", timedelta(days=60), f"request_id = {ours.id}")
     page = words(login_as(rita).get("/catalog"))
     assert re.search(r"Waiting for Finance, due \w{3} \d+ \w{3}(?: \d{4})?, \d\d:\d\d Requested", page)
     assert re.search(r"Waiting for Ana, due \w{3} \d+ \w{3}(?: \d{4})?, \d\d:\d\d Requested", page)
-    stage.deactivate(ana, adam)
+    changes.deactivate(ana, adam)
     page = words(login_as(rita).get("/catalog"))
     assert re.search(r"Waiting for the app owner, due \w{3} \d+ [\w ,:]+ Requested", page)
     assert re.search(r"Waiting for the admins, due \w{3} \d+ [\w ,:]+ Requested", page)
@@ -211,7 +210,7 @@ def test_an_app_without_approval_is_mine_at_once(login_as, rita):
     app = factories.app("Apptio")
     answer = login_as(rita).post(f"/catalog/{app.public_id}/grant")
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/catalog#app-{app.public_id}")
-    assert stage.mails() == [("app-added", "Rita")]
+    assert lookups.mailed() == [("app-added", "Rita")]
     assert "Apptio" in words(login_as(rita).get("/"))
 
 
@@ -219,7 +218,7 @@ def test_the_fragment_is_the_card_and_a_toast(login_as, rita):
     app = factories.app("Apptio")
     answer = login_as(rita).post(f"/catalog/{app.public_id}/grant", htmx=True)
     assert answer.status_code == 200
-    assert stage.source(answer).startswith(f'<li class="cs-card" id="app-{app.public_id}">')
+    assert pages.source(answer).startswith(f'<li class="cs-card" id="app-{app.public_id}">')
     assert "Added" in words(answer)
     assert "Apptio added to your dashboard." in words(answer)
 
@@ -227,17 +226,17 @@ def test_the_fragment_is_the_card_and_a_toast(login_as, rita):
 def test_adding_refuses_get_and_a_second_time(login_as, rita, ana):
     app = factories.app("Apptio")
     browser = login_as(rita)
-    stage.assert_refuses_get(browser, f"/catalog/{app.public_id}/grant")
+    pages.assert_refuses_get(browser, f"/catalog/{app.public_id}/grant")
     browser.post(f"/catalog/{app.public_id}/grant")
-    before = stage.everything()
+    before = lookups.everything()
     for htmx in (False, True):
         answer = browser.post(f"/catalog/{app.public_id}/grant", htmx=htmx)
         assert answer.status_code == 409
         assert "You already have Apptio." in words(answer)
         if htmx:
-            assert f'id="app-{app.public_id}" hx-swap-oob="true"' in stage.source(answer)
+            assert f'id="app-{app.public_id}" hx-swap-oob="true"' in pages.source(answer)
             assert "Added just now" in words(answer), "the card as it is now"
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_an_app_that_needs_approval_cannot_be_just_added(login_as, rita, ana):
@@ -256,7 +255,7 @@ def test_the_icon_of_an_app_without_a_picture_is_not_there(login_as, rita):
 
 def test_who_opened_an_app_is_told_whom_to_ask_and_the_only_admin_that_it_is_marked(login_as, adam, otto, ana):
     app = factories.app("Figma", ana, owner=otto)
-    stage.off(app, otto)
+    changes.turn_approval_off(app, otto)
     browser = login_as(otto)
     for htmx in (False, True):
         answer = browser.post(f"/catalog/{app.public_id}/grant", htmx=htmx)
@@ -265,7 +264,7 @@ def test_who_opened_an_app_is_told_whom_to_ask_and_the_only_admin_that_it_is_mar
             answer
         )
     own = factories.app("Zoom", ana)
-    stage.off(own, adam)
+    changes.turn_approval_off(own, adam)
     answer = login_as(adam).post(f"/catalog/{own.public_id}/grant", htmx=True)
     assert answer.status_code == 200
     assert "there is no other owner or admin, so this is marked in the audit log." in words(answer)

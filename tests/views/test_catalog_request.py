@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests import factories
 from tests.conftest import Browser
-from tests.views import stage
-from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
+from tests.helpers import changes, factories, lookups, pages
+from tests.helpers.pages import words
+from tests.helpers.rules import HIDDEN, READ, WRITE, rule, text_field
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery.outbox import commit
@@ -64,9 +64,9 @@ def test_the_dialog_says_who_decides_and_by_when_before_one_asks(login_as, rita,
         assert "Why do you need it?" in told
         assert "0 of 1,000" in told
         assert "Request app" in told
-    assert "<dialog" in stage.source(page) and " open aria-modal" in stage.source(page)
-    assert stage.source(fragment).lstrip().startswith("<dialog")
-    assert "<html" not in stage.source(fragment)
+    assert "<dialog" in pages.source(page) and " open aria-modal" in pages.source(page)
+    assert pages.source(fragment).lstrip().startswith("<dialog")
+    assert "<html" not in pages.source(fragment)
 
 
 def test_the_dialog_names_every_step_and_how_long_it_takes(login_as, rita, company):
@@ -80,7 +80,7 @@ def test_the_dialog_names_every_step_and_how_long_it_takes(login_as, rita, compa
 def test_the_dialog_says_how_long_it_usually_takes(login_as, rita, otto, ben, chloe, ana, benevity):
     for person in (otto, ben, chloe):
         made = factories.request(person, benevity)
-        stage.shift("steps", "opened_at", timedelta(hours=-5), f"request_id = {made.id}")
+        changes.shift("steps", "opened_at", timedelta(hours=-5), f"request_id = {made.id}")
         factories.decide(made, ana)
     assert "Ana usually decides within 5 hours." in words(login_as(rita).get(f"/catalog/{benevity.public_id}/request"))
 
@@ -90,7 +90,7 @@ def test_how_long_a_group_takes_is_not_what_its_members_take_alone(login_as, rit
     for hours, app in ((5, shared), (1, factories.app("Jira", ben))):
         for person in (otto, ana, company.adam):
             made = factories.request(person, app)
-            stage.shift("steps", "opened_at", timedelta(hours=-hours), f"request_id = {made.id}")
+            changes.shift("steps", "opened_at", timedelta(hours=-hours), f"request_id = {made.id}")
             factories.decide(made, ben)
     assert "Finance usually decides within 5 hours." in words(
         login_as(rita).get(f"/catalog/{shared.public_id}/request")
@@ -101,7 +101,7 @@ def test_the_dialog_tells_a_stand_in(login_as, rita, ana, adam, company):
     app = factories.app("Apptio", rita, owner=adam)
     assert "The app owner Due " in words(login_as(rita).get(f"/catalog/{app.public_id}/request"))
     app = factories.app("Benevity", ana)
-    stage.deactivate(ana, adam)
+    changes.deactivate(ana, adam)
     assert "The admins Due " in words(login_as(rita).get(f"/catalog/{app.public_id}/request"))
 
 
@@ -110,58 +110,58 @@ def test_asking_opens_the_first_step_and_goes_to_the_request(login_as, rita, ben
     made = only_request()
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/requests/{made.public_id}")
     assert (made.state, made.message) == ("pending", "For the drive.")
-    assert stage.mails() == [("approval-asked", "Ana")]
+    assert lookups.mailed() == [("approval-asked", "Ana")]
 
 
 def test_asking_by_htmx_answers_the_card_and_a_toast(login_as, rita, benevity):
     answer = login_as(rita).post(f"/catalog/{benevity.public_id}/request", {"message": "For it."}, htmx=True)
     assert answer.status_code == 200
-    assert stage.source(answer).startswith(f'<li class="cs-card" id="app-{benevity.public_id}">')
+    assert pages.source(answer).startswith(f'<li class="cs-card" id="app-{benevity.public_id}">')
     assert "Requested" in words(answer)
     assert "Request for Benevity sent." in words(answer)
-    assert f'href="/requests/{only_request().public_id}"' in stage.source(answer)
+    assert f'href="/requests/{only_request().public_id}"' in pages.source(answer)
 
 
 @pytest.mark.parametrize("htmx", [False, True])
 def test_a_second_time_hears_how_it_stands(login_as, rita, benevity, htmx):
     browser = login_as(rita)
     browser.post(f"/catalog/{benevity.public_id}/request", {"message": "For the drive."})
-    before = stage.everything()
+    before = lookups.everything()
     answer = browser.post(f"/catalog/{benevity.public_id}/request", {"message": "Once more."}, htmx=htmx)
     assert answer.status_code == 409
     assert "You already have a pending request for Benevity." in words(answer)
     assert "View your request" in words(answer)
-    assert f"/requests/{only_request().public_id}" in stage.source(answer)
+    assert f"/requests/{only_request().public_id}" in pages.source(answer)
     if htmx:
         assert answer.headers["HX-Retarget"] == "#toasts", "the dialog keeps what was typed"
-        assert f'id="app-{benevity.public_id}" hx-swap-oob="true"' in stage.source(answer)
+        assert f'id="app-{benevity.public_id}" hx-swap-oob="true"' in pages.source(answer)
         assert "Requested" in words(answer)
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_what_is_overdue_ends_when_one_asks_again(login_as, rita, benevity):
     late = factories.request(rita, benevity)
     factories.overdue(late)
-    browser, before = login_as(rita), len(stage.mails())
+    browser, before = login_as(rita), len(lookups.mailed())
     assert browser.get(f"/catalog/{benevity.public_id}/request?again={late.public_id}").status_code == 200
-    assert stage.state(late) == "pending", "opening the dialog changes nothing"
+    assert lookups.state(late) == "pending", "opening the dialog changes nothing"
     answer = browser.post(f"/catalog/{benevity.public_id}/request", {"message": "Once more."})
     assert answer.status_code == 303
-    assert stage.state(late) == "expired"
+    assert lookups.state(late) == "expired"
     assert factories.rows("requests", "state = 'pending'") == 1
     assert factories.rows("events", "kind = 'request.expired'") == 1
     told = [("approval-asked", "Ana"), ("request-expired", "Ana"), ("request-expired", "Rita")]
-    assert sorted(stage.mails()[before:]) == told
+    assert sorted(lookups.mailed()[before:]) == told
 
 
 def test_a_refusal_leaves_what_is_overdue_as_it_was(login_as, adam):
     app = factories.app("Benevity", adam, owner=factories.person("Olga Petrova"))
     late = factories.request(adam, app)
     factories.overdue(late)
-    stage.deactivate(db.session.query(Person).filter_by(name="Olga Petrova").one(), adam)
+    changes.deactivate(db.session.query(Person).filter_by(name="Olga Petrova").one(), adam)
     factories.overdue(late)
     assert login_as(adam).post(f"/catalog/{app.public_id}/request", {"message": "For me."}).status_code == 409
-    assert stage.state(late) == "pending"
+    assert lookups.state(late) == "pending"
 
 
 def test_who_has_it_cannot_ask(login_as, rita, ana, benevity):
@@ -194,7 +194,7 @@ def test_what_is_missing_is_said_and_what_was_typed_stays(login_as, rita, rich, 
     }
     browser = login_as(rita)
     answer = browser.post(path, {**sent, "message": "Because <b>I</b> need it"}, htmx=htmx)
-    page = stage.source(answer)
+    page = pages.source(answer)
     assert answer.status_code == 422
     assert "“Emperor” is not an option for Role." in words(answer)
     assert "Enter a number for Seats, for example 5 or 2.5." in words(answer)
@@ -234,7 +234,7 @@ def test_a_thousand_characters_as_stored_not_as_sent(login_as, rita, benevity):
     answer = browser.post(path, {"message": "x" * 1001})
     assert answer.status_code == 422
     assert "Use 1,000 characters or fewer. You entered 1,001." in words(answer)
-    assert "x" * 1001 in stage.source(answer)
+    assert "x" * 1001 in pages.source(answer)
     # Two signs that are one, and line ends of two: 1,000 as people count.
     message = "e\u0301" * 500 + "\r\n" * 250 + "x" * 250
     assert browser.post(path, {"message": message}).status_code == 303
@@ -252,11 +252,11 @@ def test_when_nobody_is_left_to_decide_asking_is_refused_with_a_sentence(login_a
     answer = login_as(adam).post(f"/catalog/{app.public_id}/request", {"message": "For <me>."}, htmx=htmx)
     assert answer.status_code == 409
     assert "This app has no approver who can decide your request" in words(answer)
-    assert "For &lt;me&gt;.</textarea>" in stage.source(answer)
+    assert "For &lt;me&gt;.</textarea>" in pages.source(answer)
     assert factories.rows("requests") == 0
     if htmx:
-        assert stage.source(answer).lstrip().startswith("<dialog")
-        assert 'hx-status:409="target:#dialog swap:innerHTML"' in stage.source(answer), "not in place of the card"
+        assert pages.source(answer).lstrip().startswith("<dialog")
+        assert 'hx-status:409="target:#dialog swap:innerHTML"' in pages.source(answer), "not in place of the card"
         assert "HX-Retarget" not in answer.headers
 
 
@@ -268,7 +268,7 @@ def test_that_nobody_can_decide_is_said_before_one_writes_and_what_to_do(login_a
     assert "This app has no approver who can decide your request" in told
     assert "Ask an admin to set another approver." in told
     assert "You are an admin. Open the rules of Benevity" in told
-    assert f'href="/admin/apps/{app.public_id}"' in stage.source(answer)
+    assert f'href="/admin/apps/{app.public_id}"' in pages.source(answer)
     assert "No approver available An admin must set an approver" in told
     assert "reads this in the mail" not in told
     assert "gets a mail at once" not in told
@@ -286,7 +286,7 @@ def test_whether_words_are_needed_is_said(login_as, rita, benevity, rich):
 def test_the_first_field_has_the_focus(login_as, rita, benevity, rich):
     browser = login_as(rita)
     for app, field in ((benevity, "message"), (rich, "field-role")):
-        page = stage.source(browser.get(f"/catalog/{app.public_id}/request"))
+        page = pages.source(browser.get(f"/catalog/{app.public_id}/request"))
         assert re.findall(r'id="([^"]+)"[^>]* autofocus', page) == [field]
 
 
@@ -294,12 +294,12 @@ def test_asking_again_takes_over_ones_own_words_and_choices(login_as, rita, otto
     made = factories.request(rita, rich, message="First try", given={"role": ["Writer"], "team": ["Ops"]})
     factories.decide(made, ana, Verdict.DENIED, given={})
     browser = login_as(rita)
-    page = stage.source(browser.get(f"/catalog/{rich.public_id}/request?again={made.public_id}"))
+    page = pages.source(browser.get(f"/catalog/{rich.public_id}/request?again={made.public_id}"))
     assert "First try</textarea>" in page
     assert 'value="Ops"' in page
     assert "Cost centre" not in page
     other = browser.get(f"/catalog/{benevity.public_id}/request?again={made.public_id}")
-    assert "First try" not in stage.source(other), "words for one app are not for another"
+    assert "First try" not in pages.source(other), "words for one app are not for another"
     assert login_as(otto).get(f"/catalog/{rich.public_id}/request?again={made.public_id}").status_code == 404
     assert login_as(ana).get(f"/catalog/{rich.public_id}/request?again={made.public_id}").status_code == 403
     assert browser.get(f"/catalog/{rich.public_id}/request?again=%00").status_code == 200
@@ -315,7 +315,7 @@ def test_the_rule_in_force_counts_not_the_one_of_the_open_form(login_as, rita, b
     commit()
     assert browser.post(f"/catalog/{benevity.public_id}/request", {"message": ""}).status_code == 422
     assert browser.post(f"/catalog/{benevity.public_id}/request", {"message": "Why"}).status_code == 303
-    assert stage.mails() == [("approval-asked", "Ben")]
+    assert lookups.mailed() == [("approval-asked", "Ben")]
 
 
 def test_fifty_posts_at_once_end_in_one_request(app, rita, benevity):
@@ -341,7 +341,7 @@ def test_fifty_posts_at_once_end_in_one_request(app, rita, benevity):
         thread.join()
     assert sorted(statuses) == [303] + [409] * 49
     assert factories.rows("requests") == factories.rows("steps") == factories.rows("invitations") == 1
-    assert stage.mails() == [("approval-asked", "Ana")]
+    assert lookups.mailed() == [("approval-asked", "Ana")]
     assert factories.rows("events", "kind = 'request.submitted'") == 1
 
 
@@ -349,7 +349,7 @@ def test_fifty_posts_at_once_end_in_one_request(app, rita, benevity):
 def test_who_asks_too_often_is_told_when_it_goes_on_and_keeps_what_was_typed(login_as, rita, ana, htmx):
     app = factories.app("Figma", ana)
     for _ in range(5):
-        stage.cancel(factories.request(rita, app), rita)
+        changes.cancel(factories.request(rita, app), rita)
     answer = login_as(rita).post(f"/catalog/{app.public_id}/request", {"message": "Once more."}, htmx=htmx)
     assert answer.status_code == 409
     assert "You can request it again in 24 hours." in words(answer) and "Once more." in words(answer)

@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests import factories
-from tests.views import stage
-from tests.views.stage import words
+from tests.helpers import changes, factories, lookups, pages
+from tests.helpers.pages import words
 
 
 @pytest.fixture
@@ -18,11 +17,11 @@ def made(company):
 
 def test_rita_withdraws_and_everybody_who_was_asked_is_told(login_as, rita, ana, made):
     factories.decide(made, ana)
-    before = len(stage.mails())
+    before = len(lookups.mailed())
     answer = login_as(rita).post(f"/requests/{made.public_id}/cancellation")
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/requests/{made.public_id}")
-    assert stage.state(made) == "cancelled"
-    told = stage.mails()[before:]
+    assert lookups.state(made) == "cancelled"
+    told = lookups.mailed()[before:]
     assert sorted(told) == [("request-cancelled", who) for who in ("Ana", "Ben", "Chloe")]
     browser = login_as(rita)
     assert "Cancelled by you" in words(browser.get(f"/requests/{made.public_id}"))
@@ -32,7 +31,7 @@ def test_the_fragment_is_the_request_as_it_is_now_and_a_toast(login_as, rita, ma
     answer = login_as(rita).post(f"/requests/{made.public_id}/cancellation", htmx=True)
     assert answer.status_code == 200
     assert answer.headers["HX-Retarget"] == f"#request-{made.public_id}"
-    assert stage.source(answer).startswith(f'<article class="cs-req" id="request-{made.public_id}">')
+    assert pages.source(answer).startswith(f'<article class="cs-req" id="request-{made.public_id}">')
     assert "Cancelled" in words(answer)
     assert "Cancel request" not in words(answer)
     assert "Request for Salesforce cancelled. The approvers have been notified." in words(answer)
@@ -40,22 +39,22 @@ def test_the_fragment_is_the_request_as_it_is_now_and_a_toast(login_as, rita, ma
 
 
 def test_a_reminder_refuses_get(login_as, rita, made):
-    stage.assert_refuses_get(login_as(rita), f"/requests/{made.public_id}/reminder")
+    pages.assert_refuses_get(login_as(rita), f"/requests/{made.public_id}/reminder")
 
 
 def test_cancel_asks_first_and_takes_a_reason(login_as, rita, ana, made):
     browser, path = login_as(rita), f"/requests/{made.public_id}/cancellation"
-    before = stage.everything()
+    before = lookups.everything()
     for address in ("/", f"/requests/{made.public_id}"):
-        assert f'href="{path}" hx-get="{path}"' in stage.source(browser.get(address))
+        assert f'href="{path}" hx-get="{path}"' in pages.source(browser.get(address))
     told = browser.get(path)
     assert "Cancel the request for Salesforce?" in words(told) and "Keep request Cancel request" in words(told)
-    assert " open aria-modal" in stage.source(told)
-    assert stage.source(browser.get(path, htmx=True)).lstrip().startswith("<dialog")
-    assert stage.everything() == before, "the question changes nothing"
+    assert " open aria-modal" in pages.source(told)
+    assert pages.source(browser.get(path, htmx=True)).lstrip().startswith("<dialog")
+    assert lookups.everything() == before, "the question changes nothing"
     assert browser.post(path, {"reason": " Ines makes them\r\nfor me. "}).status_code == 303
     assert "Reason: “Ines makes them for me.”" in words(browser.get(f"/requests/{made.public_id}"))
-    assert "Reason from Rita Lindqvist: “Ines" in words(login_as(None).get(stage.link(made, ana)))
+    assert "Reason from Rita Lindqvist: “Ines" in words(login_as(None).get(lookups.link(made, ana)))
     answer = browser.get(path)
     assert answer.status_code == 409 and "This request is cancelled." in words(answer)
 
@@ -64,33 +63,33 @@ def test_cancel_asks_first_and_takes_a_reason(login_as, rita, ana, made):
 def test_a_reason_that_is_too_long_is_kept_and_nothing_is_cut(login_as, rita, made, htmx):
     long = "x" * 501
     answer = login_as(rita).post(f"/requests/{made.public_id}/cancellation", {"reason": long}, htmx=htmx)
-    assert answer.status_code == 422 and stage.typed(answer, long)
+    assert answer.status_code == 422 and pages.typed(answer, long)
     assert "Use 500 characters or fewer. You entered 501." in words(answer)
-    assert stage.state(made) == "pending"
+    assert lookups.state(made) == "pending"
 
 
 @pytest.mark.parametrize("path", ["cancellation", "reminder"])
 def test_an_outsider_does_not_find_it_and_others_may_not(login_as, otto, ana, adam, made, path):
-    stage.shift("requests", "created_at", timedelta(hours=-25))
-    before = stage.everything()
+    changes.shift("requests", "created_at", timedelta(hours=-25))
+    before = lookups.everything()
     assert login_as(otto).client.get("/healthz").status_code == 200
     for person, status in ((otto, 404), (ana, 403), (adam, 403)):
         browser = login_as(person)
-        before = stage.everything()
+        before = lookups.everything()
         answer = browser.post(f"/requests/{made.public_id}/{path}")
         assert answer.status_code == status
-        assert stage.everything() == before
+        assert lookups.everything() == before
     assert "Only the requester can do this." in words(answer)
 
 
 def test_a_second_press_hears_how_it_stands(login_as, rita, made):
     browser = login_as(rita)
     browser.post(f"/requests/{made.public_id}/cancellation")
-    before = stage.everything()
+    before = lookups.everything()
     answer = browser.post(f"/requests/{made.public_id}/cancellation")
     assert answer.status_code == 409
     assert "This request is cancelled." in words(answer)
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def test_too_late_says_how_it_ended(login_as, rita, ana):
@@ -108,24 +107,24 @@ def test_rita_asks_ana_again_once_a_day(login_as, rita, made):
     answer = browser.post(path)
     assert answer.status_code == 409
     assert "You can send one reminder a day." in words(answer)
-    stage.shift("requests", "created_at", timedelta(hours=-25))
+    changes.shift("requests", "created_at", timedelta(hours=-25))
     answer = browser.post(path)
     assert answer.status_code == 303
-    assert stage.mails()[-1] == ("approval-asked", "Ana")
-    count = len(stage.mails())
+    assert lookups.mailed()[-1] == ("approval-asked", "Ana")
+    count = len(lookups.mailed())
     assert browser.post(path).status_code == 409
-    assert len(stage.mails()) == count
-    stage.shift("requests", "asked_again_at", timedelta(hours=-25))
+    assert len(lookups.mailed()) == count
+    changes.shift("requests", "asked_again_at", timedelta(hours=-25))
     answer = browser.post(path, htmx=True)
     assert answer.status_code == 200
-    assert stage.source(answer).startswith("<article")
+    assert pages.source(answer).startswith("<article")
     assert "Reminder sent." in words(answer)
     assert "Send reminder to Ana" not in words(answer)
-    assert len(stage.mails()) == count + 1
+    assert len(lookups.mailed()) == count + 1
 
 
 def test_nobody_is_reminded_of_what_is_over(login_as, rita, made):
-    stage.shift("requests", "created_at", timedelta(hours=-25))
+    changes.shift("requests", "created_at", timedelta(hours=-25))
     factories.overdue(made)
     answer = login_as(rita).post(f"/requests/{made.public_id}/reminder")
     assert answer.status_code == 409
@@ -134,7 +133,7 @@ def test_nobody_is_reminded_of_what_is_over(login_as, rita, made):
 
 def test_only_who_has_it_now_is_reminded(login_as, rita, ana, made):
     factories.decide(made, ana)
-    stage.shift("requests", "created_at", timedelta(hours=-25))
-    count = len(stage.mails())
+    changes.shift("requests", "created_at", timedelta(hours=-25))
+    count = len(lookups.mailed())
     login_as(rita).post(f"/requests/{made.public_id}/reminder")
-    assert stage.mails()[count:] == [("approval-asked", "Ben"), ("approval-asked", "Chloe")]
+    assert lookups.mailed()[count:] == [("approval-asked", "Ben"), ("approval-asked", "Chloe")]

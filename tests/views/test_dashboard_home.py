@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests import factories
-from tests.views import stage
-from tests.views.stage import READ, text_field, words
+from tests.helpers import changes, factories, pages
+from tests.helpers.pages import words
+from tests.helpers.rules import READ, text_field
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import Verdict
 
@@ -36,9 +36,9 @@ def test_an_app_of_mine_is_a_tile_that_launches_with_what_i_may_see_of_it(login_
     apptio = factories.app("Apptio", policy=policy, launch_url="https://apptio.example/")
     browser = login_as(rita)
     assert browser.post(f"/catalog/{apptio.public_id}/grant").status_code == 303
-    stage.shift("grants", "created_at", timedelta(days=-2))
+    changes.shift("grants", "created_at", timedelta(days=-2))
     page = browser.get("/")
-    assert 'href="https://apptio.example/"' in stage.source(page)
+    assert 'href="https://apptio.example/"' in pages.source(page)
     assert "Role: Reader" in words(page)
     assert "4711" not in words(page)
 
@@ -67,13 +67,13 @@ def test_a_group_step_names_those_who_may_answer(login_as, rita, company):
 
 def test_after_a_day_the_requester_can_send_a_reminder(login_as, rita, ana):
     factories.request(rita, factories.app("Benevity", ana))
-    stage.shift("requests", "created_at", timedelta(hours=-25))
+    changes.shift("requests", "created_at", timedelta(hours=-25))
     assert "Send reminder to Ana" in words(login_as(rita).get("/"))
 
 
 def test_a_group_is_reminded_not_asked_by_name(login_as, rita, company):
     factories.request(rita, factories.app("Benevity", company.finance))
-    stage.shift("requests", "created_at", timedelta(hours=-25))
+    changes.shift("requests", "created_at", timedelta(hours=-25))
     assert "Send reminder" in words(login_as(rita).get("/"))
 
 
@@ -99,8 +99,8 @@ def test_every_outcome_is_told_in_words_with_the_reason(login_as, rita, ana, ada
     factories.decide(made["Yes"], ana)
     factories.decide(made["No"], ana, Verdict.DENIED, "Use the shared licence.")
     factories.overdue(made["Late"])
-    stage.sweep()
-    stage.cancel(made["Gone"], rita)
+    changes.sweep()
+    changes.cancel(made["Gone"], rita)
     page = words(login_as(rita).get("/"))
     assert "Closed in the last 7 days" in page
     assert "Approved by Ana Moreau, just now" in page
@@ -116,10 +116,10 @@ def test_every_outcome_is_told_in_words_with_the_reason(login_as, rita, ana, ada
 def test_what_was_settled_more_than_seven_days_ago_is_not_on_the_dashboard_but_in_the_list(login_as, rita, ana):
     made = factories.request(rita, factories.app("Benevity", ana))
     factories.decide(made, ana, Verdict.DENIED)
-    stage.shift("requests", "settled_at", timedelta(days=-7, minutes=1))
+    changes.shift("requests", "settled_at", timedelta(days=-7, minutes=1))
     browser = login_as(rita)
     assert "Benevity" in words(browser.get("/"))
-    stage.shift("requests", "settled_at", timedelta(minutes=-2))
+    changes.shift("requests", "settled_at", timedelta(minutes=-2))
     assert "Benevity" not in words(browser.get("/"))
     assert "Benevity" in words(browser.get("/requests"))
 
@@ -145,7 +145,7 @@ def test_all_my_requests_page_by_key(login_as, rita, ana):
     browser = login_as(rita)
     first = browser.get("/requests")
     assert words(first).count("Waiting for Ana") == 20
-    older = next(part for part in stage.source(first).split('"') if part.startswith("/requests?before="))
+    older = next(part for part in pages.source(first).split('"') if part.startswith("/requests?before="))
     second = words(browser.get(older))
     assert second.count("Waiting for Ana") == 3
     assert "App 00" in second

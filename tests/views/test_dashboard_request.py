@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from tests import factories
-from tests.views import stage
-from tests.views.stage import HIDDEN, READ, WRITE, rule, text_field, words
+from tests.helpers import changes, factories, lookups, pages, rules
+from tests.helpers.pages import words
+from tests.helpers.rules import HIDDEN, READ, WRITE, rule, text_field
 from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.operations import _often
@@ -37,7 +37,7 @@ def made(company):
             {"wish": HIDDEN, "role": HIDDEN, "cost": READ, "secret": WRITE},
         ),
         entitlements=FIELDS,
-        outcomes=stage.outcomes(denied=OutcomeRule(others=("boss@partner.example",), approvers=True)),
+        outcomes=rules.outcomes(denied=OutcomeRule(others=("boss@partner.example",), approvers=True)),
     )
     app = factories.app("Salesforce", policy=policy, owner=olga)
     request = factories.request(company.rita, app, given={"wish": ["a red one"]})
@@ -112,7 +112,7 @@ def test_the_owner_and_an_admin_see_every_field(login_as, adam, made):
 
 def test_only_the_requester_reminds_and_withdraws(login_as, rita, adam, ana):
     made = factories.request(rita, factories.app("Apptio", ana, owner=adam))
-    stage.shift("requests", "created_at", timedelta(hours=-25))
+    changes.shift("requests", "created_at", timedelta(hours=-25))
     offered = {"Cancel request", "Send reminder to Ana"}
     for person, theirs in ((rita, offered), (ana, set()), (adam, set())):
         told = page(login_as, person, made)
@@ -178,9 +178,9 @@ def test_mails_to_a_large_group_are_counted_after_twenty(login_as, rita):
 
 def test_the_story_is_told_newest_first_under_days(login_as, rita, ana):
     made = factories.request(rita, factories.app("Benevity", ana), message="For the fund-raiser.")
-    stage.shift("requests", "created_at", timedelta(days=-1))
-    stage.shift("notices", "created_at", timedelta(days=-1))
-    stage.comment(made, rita, "It is urgent now.")
+    changes.shift("requests", "created_at", timedelta(days=-1))
+    changes.shift("notices", "created_at", timedelta(days=-1))
+    changes.comment(made, rita, "It is urgent now.")
     factories.decide(made, ana, Verdict.DENIED, "Use the shared one.")
     told = page(login_as, rita, made)
     in_order = ["Today, ", "Ana Moreau denied.", "Use the shared one.", "You commented.", "It is urgent now.",
@@ -194,10 +194,10 @@ def test_the_story_is_told_newest_first_under_days(login_as, rita, ana):
 def test_each_ending_has_its_own_words(login_as, rita, ana):
     late = factories.request(rita, factories.app("Late", ana))
     factories.overdue(late)
-    stage.sweep()
+    changes.sweep()
     assert "The request expired: no decision by the deadline." in page(login_as, rita, late)
     gone = factories.request(rita, factories.app("Gone", ana))
-    stage.cancel(gone, rita)
+    changes.cancel(gone, rita)
     told = page(login_as, rita, gone)
     assert "You cancelled the request." in told
     assert "Not needed" in told
@@ -229,7 +229,7 @@ def test_the_rule_it_started_under_and_the_owner_are_named(login_as, rita, made)
 def test_a_fallback_is_told_to_the_requester(login_as, rita, ana, adam):
     factories_app = factories.app("Benevity", ana, owner=adam)
     made = factories.request(rita, factories_app)
-    stage.deactivate(ana, adam)
+    changes.deactivate(ana, adam)
     told = page(login_as, rita, made)
     assert "Waiting for the app owner" in told
     assert "instead of Ana Moreau" in told
@@ -240,18 +240,18 @@ def test_a_cancellation_says_who_and_quotes_why(login_as, rita, ana, adam, compa
     why = "Ines makes them for me."
     made = {name: factories.request(rita, factories.app(name, company.finance, ana)) for name in ("Mine", "Theirs")}
     factories.decide(made["Mine"], company.ben)
-    stage.cancel(made["Mine"], rita, why)
-    stage.cancel(made["Theirs"], adam, why)
+    changes.cancel(made["Mine"], rita, why)
+    changes.cancel(made["Theirs"], adam, why)
     for name, own, others in (
         ("Mine", "You cancelled the request.", "Rita Lindqvist cancelled the request."),
         ("Theirs", "Adam Weiss cancelled the request.", "Adam Weiss cancelled the request."),
     ):
         answer = login_as(rita).get(f"/requests/{made[name].public_id}")
         assert own in words(answer) and others in page(login_as, company.ben, made[name])
-        assert f'<blockquote class="cs-quote cs-lines">{why}</blockquote>' in stage.source(answer)
+        assert f'<blockquote class="cs-quote cs-lines">{why}</blockquote>' in pages.source(answer)
     home = login_as(rita).get("/")
     assert "Cancelled by you, just now" in words(home) and "Cancelled by Adam Weiss, just now" in words(home)
-    assert stage.source(home).count(f'<blockquote class="cs-quote cs-lines">“{why}”</blockquote>') == 2
+    assert pages.source(home).count(f'<blockquote class="cs-quote cs-lines">“{why}”</blockquote>') == 2
     listed = words(login_as(adam).get("/admin/requests"))
     assert f"Cancelled by Rita Lindqvist “{why}”" in listed and f"Cancelled by Adam Weiss “{why}”" in listed
 
@@ -259,12 +259,12 @@ def test_a_cancellation_says_who_and_quotes_why(login_as, rita, ana, adam, compa
 def test_a_reminder_and_a_new_code_are_told_as_what_they_are(login_as, rita, ana, made_for_ana):
     """Each is an approval email again; none of them is the request itself."""
     nobody, browser = login_as(None), login_as(rita)
-    stage.shift("requests", "created_at", timedelta(hours=-25))
-    stage.shift("notices", "created_at", timedelta(hours=-25))
+    changes.shift("requests", "created_at", timedelta(hours=-25))
+    changes.shift("notices", "created_at", timedelta(hours=-25))
     assert browser.post(f"/requests/{made_for_ana.public_id}/reminder").status_code == 303
-    stage.shift("notices", "created_at", timedelta(minutes=-20), "data_json <> '{}'")
-    assert nobody.post(f"{stage.link(made_for_ana, ana)}/code").status_code == 200
-    stage.new_round(nobody, made_for_ana, ana)
+    changes.shift("notices", "created_at", timedelta(minutes=-20), "data_json <> '{}'")
+    assert nobody.post(f"{lookups.link(made_for_ana, ana)}/code").status_code == 200
+    changes.new_round(nobody, made_for_ana, ana)
     told = page(login_as, rita, made_for_ana)
     in_order = ["A new approval code was sent.", "Email to Ana Moreau: new approval code",
                 "The approval email was sent again.", "You sent a reminder.", "Email to Ana Moreau: reminder",
@@ -280,7 +280,7 @@ def test_an_email_that_was_sent_looks_like_no_approval(login_as, rita, ana, made
     choose("write")
     db.session.execute(text("UPDATE notices SET state = 'sent'"))
     db.session.commit()
-    source = stage.source(login_as(rita).get(f"/requests/{made_for_ana.public_id}"))
+    source = pages.source(login_as(rita).get(f"/requests/{made_for_ana.public_id}"))
     mails = source[source.index('class="cs-mails"') :]
     assert "Sent " in mails and "cs-ok" not in mails
 
@@ -315,8 +315,8 @@ def test_whoever_may_see_it_may_write_on_it(login_as, rita, ben, adam, made):
 def test_a_comment_answers_the_story_to_htmx(login_as, rita, made):
     answer = login_as(rita).post(f"/requests/{made.public_id}/comments", {"comment": "Is it coming?"}, htmx=True)
     assert answer.status_code == 200
-    assert stage.source(answer).lstrip().startswith("<div")
-    assert 'id="story"' in stage.source(answer)
+    assert pages.source(answer).lstrip().startswith("<div")
+    assert 'id="story"' in pages.source(answer)
     assert "Is it coming?" in words(answer)
     assert "4711" not in words(answer), "a fragment hides what the page hides"
 
@@ -324,14 +324,14 @@ def test_a_comment_answers_the_story_to_htmx(login_as, rita, made):
 def test_a_long_talk_is_read_in_parts_and_nothing_of_it_is_lost(login_as, rita, made, monkeypatch):
     monkeypatch.setattr(_often, "COMMENTS_AN_HOUR", 1000)
     for number in range(1, 251):
-        stage.comment(made, rita, f"comment number {number};")
+        changes.comment(made, rita, f"comment number {number};")
     browser, path, seen, parts = login_as(rita), f"/requests/{made.public_id}", [], []
     while path:
         answer = browser.get(path)
         told = words(answer)
         parts.append(told)
         seen.append([int(number) for number in re.findall(r"comment number (\d+);", told)])
-        earlier = re.search(r'href="([^"#]+)#story">Earlier<', stage.source(answer))
+        earlier = re.search(r'href="([^"#]+)#story">Earlier<', pages.source(answer))
         path = earlier and earlier[1]
     assert [number for part in seen for number in part] == list(range(250, 0, -1))
     assert [len(part) for part in seen] == [100, 100, 50]
@@ -342,7 +342,7 @@ def test_a_long_talk_is_read_in_parts_and_nothing_of_it_is_lost(login_as, rita, 
 
 
 def test_a_part_that_is_not_there_is_no_error(login_as, rita, made):
-    stage.comment(made, rita, "Is it coming?")
+    changes.comment(made, rita, "Is it coming?")
     for odd in ("0", "-1", "x", "9" * 19, "9" * 18):
         answer = login_as(rita).get(f"/requests/{made.public_id}?before={odd}")
         assert answer.status_code == 200 and "Is it coming?" in words(answer)
@@ -355,13 +355,13 @@ def test_a_comment_that_is_sent_twice_stands_once(login_as, rita, ben, made):
     login_as(ben).post(f"/requests/{made.public_id}/comments", {"comment": "Is it coming?"})
     assert factories.rows("comments") == 3
     assert factories.rows("events", "kind = 'request.commented'") == 3
-    stage.shift("comments", "created_at", factories.timedelta(minutes=-2))
+    changes.shift("comments", "created_at", factories.timedelta(minutes=-2))
     login_as(rita).post(f"/requests/{made.public_id}/comments", {"comment": "Is it coming?"})
     assert factories.rows("comments") == 4, "later it is meant"
 
 
 def test_comments_refuse_get_and_outsiders(login_as, rita, otto, made):
-    stage.assert_refuses_get(login_as(rita), f"/requests/{made.public_id}/comments")
+    pages.assert_refuses_get(login_as(rita), f"/requests/{made.public_id}/comments")
     answer = login_as(otto).post(f"/requests/{made.public_id}/comments", {"comment": "Hello?"})
     assert answer.status_code == 404
     assert factories.rows("comments") == 0
@@ -377,5 +377,5 @@ def test_an_empty_or_too_long_comment_comes_back_as_typed(login_as, rita, made, 
     answer = browser.post(f"/requests/{made.public_id}/comments", {"comment": long}, htmx=htmx)
     assert answer.status_code == 422
     assert "You entered 1,001" in words(answer)
-    assert f">\n{long}</textarea>" in stage.source(answer)
+    assert f">\n{long}</textarea>" in pages.source(answer)
     assert factories.rows("comments") == 0

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from tests.helpers import factories, pages
+from tests.helpers.pages import is_fragment, markup
+from tests.helpers.statements import counting
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.operations import groups
 
-from .. import factories
-from . import stage
-from .admin_helpers import is_fragment, statements, words
-
 
 def found(browser, q):
-    return stage.words(browser.get("/search", query_string={"q": q}))
+    return pages.words(browser.get("/search", query_string={"q": q}))
 
 
 @pytest.mark.both_engines
@@ -45,11 +44,11 @@ def test_apps_lead_to_where_the_reader_can_do_something(login_as, company, rita,
     hidden = factories.app("Secret Salesforce", company.ana, owner=otto, requestable=False)
     mine = factories.app("Salesloft")
     factories.grant(rita, mine)
-    page = words(login_as(rita).get("/search?q=sales"))
+    page = markup(login_as(rita).get("/search?q=sales"))
     assert 'href="/catalog?q=Salesforce"' in page and f'href="/apps/{mine.public_id}"' in page
     assert "Secret" not in page
     for reader in (otto, adam):
-        page = words(login_as(reader).get("/search?q=sales"))
+        page = markup(login_as(reader).get("/search?q=sales"))
         assert all(f'href="/admin/apps/{one.public_id}"' in page for one in (app, hidden))
 
 
@@ -57,13 +56,13 @@ def test_the_dialog_its_list_and_the_page_without_script(login_as, rita):
     factories.app("Salesforce", rita)
     hers = login_as(rita)
     dialog = hers.get("/search", htmx=True)
-    assert is_fragment(dialog) and "<dialog" in words(dialog) and "autofocus" in words(dialog)
+    assert is_fragment(dialog) and "<dialog" in markup(dialog) and "autofocus" in markup(dialog)
     some = hers.get("/search?q=sales", htmx=True)
-    assert is_fragment(some) and "<dialog" not in words(some) and "Salesforce" in words(some)
-    assert "Nothing matches “zebra”" in words(hers.get("/search?q=zebra"))
+    assert is_fragment(some) and "<dialog" not in markup(some) and "Salesforce" in markup(some)
+    assert "Nothing matches “zebra”" in markup(hers.get("/search?q=zebra"))
     page = hers.get("/search?q=sales")
-    assert not is_fragment(page) and "Salesforce" in words(page) and 'value="sales"' in words(page)
-    assert 'aria-keyshortcuts="Control+K Meta+K"' in words(hers.get("/"))
+    assert not is_fragment(page) and "Salesforce" in markup(page) and 'value="sales"' in markup(page)
+    assert 'aria-keyshortcuts="Control+K Meta+K"' in markup(hers.get("/"))
     assert login_as(None).get("/search").headers["Location"].startswith("/sign-in")
     assert hers.post("/search").status_code == 405
 
@@ -77,7 +76,7 @@ def test_it_takes_the_same_statements_with_few_and_with_many(login_as, company, 
         seen = []
         for reader in (rita, adam):
             browser = login_as(reader)
-            with statements() as counted:
+            with counting() as counted:
                 assert browser.get("/search?q=app").status_code == 200
             seen.append(len(counted))
         counts.append(seen)

@@ -9,14 +9,13 @@ from datetime import timedelta
 import pytest
 from markupsafe import escape
 
+from tests.helpers import changes, factories, lookups
+from tests.helpers.lookups import app_called, facts, now
+from tests.helpers.pages import flat, is_fragment, markup
 from webapp.database import transactions
 from webapp.extensions import db
 from webapp.models import PersonSession
 from webapp.web import reauth
-
-from .. import factories
-from . import stage
-from .admin_helpers import app_called, events, flat, is_fragment, now, words
 
 MINUTE = timedelta(minutes=1)
 AGAIN = "Confirm your password"
@@ -33,7 +32,7 @@ def admin(login_as, adam):
 @pytest.fixture
 def stale(admin):
     """Adam's browser, 16 minutes later."""
-    stage.shift("sessions", "proved_at", -16 * MINUTE)
+    changes.shift("sessions", "proved_at", -16 * MINUTE)
     return admin
 
 
@@ -60,14 +59,14 @@ def carried(answer):
 @pytest.mark.parametrize("htmx", [False, True])
 def test_it_asks_with_all_that_was_sent_and_changes_nothing(stale, wanted, htmx):
     form, address = note_of(wanted)
-    before = stage.everything()
+    before = lookups.everything()
     answer = stale.post(address, form, htmx=htmx)
-    assert answer.status_code == 401 and AGAIN in words(answer)
+    assert answer.status_code == 401 and AGAIN in markup(answer)
     assert carried(answer) == [(name, str(escape(value))) for name, value in form.items()]
-    assert (f'action="{address}"' in flat(answer) and "data-again" in words(answer)) or not htmx
+    assert (f'action="{address}"' in flat(answer) and "data-again" in markup(answer)) or not htmx
     assert is_fragment(answer) is htmx
     assert answer.headers.get("HX-Retarget") == ("#dialog" if htmx else None)
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 @pytest.mark.parametrize("htmx", [False, True])
@@ -76,7 +75,7 @@ def test_the_right_password_makes_the_change_in_one_go(stale, wanted, adam, htmx
     answer = stale.post(address, form | {"your_password": factories.PASSWORD}, htmx=htmx)
     assert answer.status_code == (200 if htmx else 303)
     assert now(wanted).note == NOTE
-    assert events("session.proved")[-1]["actor"] == adam.id
+    assert facts("session.proved")[-1]["actor"] == adam.id
     # And the next one is not asked again.
     was = {"was": json.dumps({"note": NOTE}), "note": ""}
     assert stale.post(address, was).status_code == 303
@@ -86,18 +85,18 @@ def test_the_right_password_makes_the_change_in_one_go(stale, wanted, adam, htmx
 @pytest.mark.parametrize("htmx", [False, True])
 def test_a_wrong_password_changes_nothing_and_keeps_what_was_sent(stale, wanted, htmx):
     form, address = note_of(wanted)
-    before = stage.everything()
+    before = lookups.everything()
     answer = stale.post(address, form | {"your_password": "wrong"}, htmx=htmx)
-    assert answer.status_code == 401 and WRONG in words(answer) and 'aria-invalid="true"' in words(answer)
+    assert answer.status_code == 401 and WRONG in markup(answer) and 'aria-invalid="true"' in markup(answer)
     assert carried(answer) == [(name, str(escape(value))) for name, value in form.items()]
-    assert "wrong" not in [value for _, value in carried(answer)] and 'value="wrong"' not in words(answer)
-    assert stage.everything() == before
+    assert "wrong" not in [value for _, value in carried(answer)] and 'value="wrong"' not in markup(answer)
+    assert lookups.everything() == before
 
 
 def test_an_empty_password_is_asked_for(stale, wanted):
     form, address = note_of(wanted)
     answer = stale.post(address, form | {"your_password": ""})
-    assert answer.status_code == 401 and "Enter your password." in words(answer)
+    assert answer.status_code == 401 and "Enter your password." in markup(answer)
 
 
 @pytest.mark.parametrize("htmx", [False, True])
@@ -106,7 +105,7 @@ def test_after_ten_wrong_passwords_the_session_has_to_wait(stale, wanted, login_
     tries = [stale.post(address, form | {"your_password": "wrong"}, htmx=htmx) for _ in range(11)]
     assert [one.status_code for one in tries] == [401] * 10 + [429]
     answer = stale.post(address, form | {"your_password": factories.PASSWORD}, htmx=htmx)
-    assert answer.status_code == 429 and "Too many attempts. Try again in 15 minutes." in words(answer)
+    assert answer.status_code == 429 and "Too many attempts. Try again in 15 minutes." in markup(answer)
     assert 880 <= int(answer.headers["Retry-After"]) <= 900
     assert ("note", str(escape(NOTE))) in carried(answer)
     assert now(wanted).note == ""
@@ -118,7 +117,7 @@ def test_after_ten_wrong_passwords_the_session_has_to_wait(stale, wanted, login_
 
 def test_a_recent_sign_in_is_not_asked_whatever_was_tried(admin, wanted):
     form, address = note_of(wanted)
-    stage.shift("sessions", "proved_at", -14 * MINUTE)
+    changes.shift("sessions", "proved_at", -14 * MINUTE)
     assert admin.post(address, form | {"your_password": "wrong"}).status_code == 303
     assert now(wanted).note == NOTE
 
@@ -133,7 +132,7 @@ def test_who_refuses_the_change_is_asked_for_no_password_again(stale, wanted):
     """The password is right and the name is not: the proof stays, and only the name has to be mended."""
     factories.app("Zoom")
     answer = stale.post("/admin/apps", {"name": "Zoom", "your_password": factories.PASSWORD}, htmx=True)
-    assert answer.status_code == 422 and "An app with the name Zoom already exists." in words(answer)
+    assert answer.status_code == 422 and "An app with the name Zoom already exists." in markup(answer)
     assert stale.post("/admin/apps", {"name": "Zoom two"}).status_code == 303
     assert app_called("Zoom two") is not None
 
@@ -177,15 +176,15 @@ def test_the_carried_form_needs_its_token_and_this_site(stale, wanted):
         address, data=form | {"csrf_token": stale.token()}, headers={"Sec-Fetch-Site": "cross-site"}
     )
     assert answer.status_code == 403
-    assert now(wanted).note == "" and events("session.proved") == []
+    assert now(wanted).note == "" and facts("session.proved") == []
 
 
 def test_an_export_asks_on_a_page_that_leads_to_the_download(stale):
     answer = stale.get("/admin/audit.csv?what=apps")
-    assert answer.status_code == 401 and "The download then starts." in words(answer)
+    assert answer.status_code == 401 and "The download then starts." in markup(answer)
     assert carried(answer) == [("next", "/admin/audit.csv?what=apps")]
     wrong = stale.post("/account/proof", {"next": "/admin/audit.csv?what=apps", "your_password": "wrong"})
-    assert wrong.status_code == 401 and WRONG in words(wrong)
+    assert wrong.status_code == 401 and WRONG in markup(wrong)
     assert carried(wrong) == [("next", "/admin/audit.csv?what=apps")]
     right = stale.post("/account/proof", {"next": "/admin/audit.csv?what=apps", "your_password": factories.PASSWORD})
     assert (right.status_code, right.headers["Location"]) == (303, "/admin/audit.csv?what=apps")

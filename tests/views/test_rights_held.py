@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import select, text, update
 from werkzeug.datastructures import FileStorage
 
-from tests import factories
+from tests.helpers import factories, lookups
 from tests.test_routes import TABLE, UNSAFE, World, asks_for_password
 from webapp import clock, passwords
 from webapp.admin import icons
@@ -22,8 +22,6 @@ from webapp.extensions import db
 from webapp.models import App, Membership, Person, PersonSession
 from webapp.operations import people
 from webapp.record import audit
-
-from . import stage
 
 pytestmark = pytest.mark.both_engines
 
@@ -108,14 +106,14 @@ def test_who_loses_the_right_while_the_password_is_hashed_changes_nothing(world,
     assert len(rows) > 15
     if loss not in (demoted, lost_the_app):
         rows = rows[::6]  # each route once for the two roles; of the other ways a few will do
-    before = stage.everything()
+    before = lookups.everything()
     for row in rows:
         right = type(row)(row.method, row.rule, "", row.at, {**row.form, "your_password": factories.PASSWORD})
         answer = world.ask(right, f"stale {role}")
         assert answer.status_code == status, (row.name, answer.status_code, answer.text)
         assert status == LOST or answer.headers["Location"].startswith("/sign-in"), row.name
         runs(gives)
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 @pytest.mark.parametrize(("loss", "status"), [(signed_out, SIGN_IN), (deactivated, SIGN_IN)])
@@ -124,11 +122,11 @@ def test_who_is_signed_out_while_a_new_password_is_hashed_keeps_the_old_one(worl
     real = passwords.hash_password
     monkeypatch.setattr(passwords, "hash_password", lambda given: runs(takes) or real(given))
     browser = login_as(db.session.query(Person).filter(Person.name.startswith("Adam")).one())
-    before = stage.everything()
+    before = lookups.everything()
     given = {"current": factories.PASSWORD} | dict.fromkeys(("password", "again"), "three words in a row")
     assert browser.post("/account/password", given).status_code == status
     runs(gives)
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 def upload(browser, wanted):
@@ -147,10 +145,10 @@ def test_who_loses_the_app_while_their_picture_is_decoded_uploads_none(world, mo
     browser = login_as(olga)
     real = icons.pictures.square
     monkeypatch.setattr(icons.pictures, "square", lambda given: runs(takes) or real(given))
-    before = stage.everything()
+    before = lookups.everything()
     assert upload(browser, world.ids["wanted"]).status_code == LOST
     runs(gives)
-    assert stage.everything() == before
+    assert lookups.everything() == before
     monkeypatch.setattr(icons.pictures, "square", real)
     assert upload(browser, world.ids["wanted"]).status_code == 303
 
@@ -158,9 +156,9 @@ def test_who_loses_the_app_while_their_picture_is_decoded_uploads_none(world, mo
 def test_a_view_that_forgets_to_check_the_right_again_commits_nothing(world, monkeypatch, login_as):
     monkeypatch.setattr(icons.pictures, "recheck_right", lambda: None)
     browser = login_as(db.session.query(Person).filter(Person.name.startswith("Adam")).one())
-    before = stage.everything()
+    before = lookups.everything()
     assert upload(browser, world.ids["wanted"]).status_code == 500
-    assert stage.everything() == before
+    assert lookups.everything() == before
 
 
 @pytest.mark.parametrize("way", ["demotes", "signs out"])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests import factories
-from tests.views import stage
-from tests.views.stage import words
+from tests.helpers import changes, factories, lookups
+from tests.helpers.pages import words
 from webapp import clock, links
 from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox
@@ -72,24 +71,24 @@ def act(operation, **values):
 @pytest.mark.parametrize("end", ["pending", "approved", "denied", "cancelled"])
 def test_who_left_the_group(login_as, made, ben, chloe, ana, rita, adam, company, end):
     assert told(made, ben) == ["approval-asked"] and sees(login_as, ben, made)
-    stage.leave(company.finance, ben, adam)
+    changes.leave(company.finance, ben, adam)
     before = told(made, ben)
     if end == "cancelled":
-        stage.cancel(made, rita)
+        changes.cancel(made, rita)
     elif end != "pending":
         factories.decide(made, chloe, Verdict.DENIED if end == "denied" else Verdict.APPROVED)
         if end == "approved":
             factories.decide(made, ana)
     assert not sees(login_as, ben, made)
     assert sees(login_as, chloe, made) and sees(login_as, rita, made)
-    stage.comment(made, rita, "One more thing.")
+    changes.comment(made, rita, "One more thing.")
     assert told(made, ben) == before
     assert "Salesforce" not in words(login_as(ben).get("/approvals"))
 
 
 def test_who_decided_sees_it_still(login_as, made, ben, adam, company, ana):
     factories.decide(made, ben)
-    stage.leave(company.finance, ben, adam)
+    changes.leave(company.finance, ben, adam)
     assert sees(login_as, ben, made)
     factories.decide(made, ana)
     assert sees(login_as, ben, made)
@@ -104,7 +103,7 @@ def test_who_stayed_and_did_not_decide_sees_it_still(login_as, made, ben, chloe)
 def test_a_mail_that_waits_is_not_sent_to_who_has_left_meanwhile(made, ben, chloe, adam, company, ana):
     assert told(made, ben) == ["approval-asked"]
     factories.decide(made, chloe, Verdict.DENIED)  # a word for Ben is due
-    stage.leave(company.finance, ben, adam)
+    changes.leave(company.finance, ben, adam)
     assert told(made, ben) == ["approval-asked"]
 
 
@@ -115,7 +114,7 @@ def test_whoever_it_was_taken_from(login_as, made, ben, chloe, ana, adam, rita):
     outbox.commit()
     assert not sees(login_as, ben, made) and sees(login_as, ana, made)
     before = told(made, ben)
-    stage.cancel(made, rita)
+    changes.cancel(made, rita)
     assert told(made, ben) == before
 
 
@@ -138,14 +137,14 @@ def test_a_stand_in_sees_it_while_it_stands_in(login_as, rita, ana, otto, adam):
 
 
 def test_who_comes_back_sees_it_again(login_as, made, ben, adam, company):
-    stage.leave(company.finance, ben, adam)
+    changes.leave(company.finance, ben, adam)
     act(groups.add_member, group=db.session.merge(company.finance), person=db.session.merge(ben), actor=adam)
     assert sees(login_as, ben, made)
 
 
 @pytest.mark.parametrize("end", [False, True])
 def test_links_that_went_to_a_replaced_address_show_nothing(login_as, made, ben, adam, end):
-    old = stage.link(made, ben)
+    old = lookups.link(made, ben)
     if end:
         factories.decide(made, ben, Verdict.DENIED)
     assert login_as(None).get(old).status_code == 200
@@ -155,5 +154,5 @@ def test_links_that_went_to_a_replaced_address_show_nothing(login_as, made, ben,
     for action in ("approval", "denial", "code"):
         assert login_as(None).post(f"{old}/{action}", {"code": "123456"}).status_code == 404
     if not end:
-        assert login_as(None).get(stage.link(made, ben)).status_code == 200
+        assert login_as(None).get(lookups.link(made, ben)).status_code == 200
     assert login_as(ben).get(f"/requests/{made.public_id}").status_code == 200

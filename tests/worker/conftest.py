@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tests.helpers.smtp_server import SmtpServer
 from tests.mail.conftest import smtp
-from tests.smtp_server import SmtpServer
 from tests.worker.running import RunningWorker
 
 __all__ = ["smtp", "worker"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from tests.smtp_server import SmtpServer
+from tests.helpers.smtp_server import SmtpServer
 
 PROJECT = Path(__file__).resolve().parents[2]
 

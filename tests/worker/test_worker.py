@@ -17,9 +17,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tests import factories
-from tests.factories import Company, rows
-from tests.smtp_server import SmtpServer
+from tests.helpers import factories
+from tests.helpers.factories import Company, rows
+from tests.helpers.smtp_server import SmtpServer
 from tests.worker.running import PROJECT, RunningWorker, until
 from webapp.extensions import broker, db
 

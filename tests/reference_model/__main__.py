@@ -1,6 +1,6 @@
 """Thousands of random stories, told to the naive model and to Countersign; any difference ends it.
 
-    python -m tests.model --engine postgresql --runs 2000 --steps 50
+    python -m tests.reference_model --engine postgresql --runs 2000 --steps 50
 
 Each batch has a seed of its own (--seed and what follows it) and is written down when it is done: stopped and
 started again it goes on with other seeds, until as many runs are together. The engines are core, sqlite and postgresql.
@@ -24,10 +24,10 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.alone import emptied
-from tests.model.core import Core
-from tests.model.database import Database
-from tests.model.story import Decisions, Operations
+from tests.helpers.separate_process import emptied
+from tests.reference_model.core import Core
+from tests.reference_model.database import Database
+from tests.reference_model.story import Decisions, Operations
 
 BATCH = 10
 
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _options() -> Any:
-    parser = argparse.ArgumentParser(prog="python -m tests.model", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.reference_model", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--engine", choices=("core", "sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--steps", type=int, default=50)

@@ -10,8 +10,8 @@ from pathlib import Path
 from flask import Flask
 
 from tests.conftest import Engines
-from tests.postgres import shared_folder, start_postgres
-from tests.valkey import start_valkey
+from tests.helpers.postgres import shared_folder, start_postgres
+from tests.helpers.valkey import start_valkey
 
 
 @contextlib.contextmanager

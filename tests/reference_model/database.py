@@ -10,9 +10,9 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
-from tests import factories
-from tests.model import replay
-from tests.model.book import Book, Who
+from tests.helpers import factories
+from tests.reference_model import replay
+from tests.reference_model.reference import Book, Who
 from webapp import clock, notices
 from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox

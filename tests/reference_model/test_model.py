@@ -1,4 +1,4 @@
-"""Some stories of each kind; `python -m tests.model` tells thousands."""
+"""Some stories of each kind; `python -m tests.reference_model` tells thousands."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import Engines
-from tests.model.core import Core
-from tests.model.database import Database
-from tests.model.story import Decisions, Operations
+from tests.reference_model.core import Core
+from tests.reference_model.database import Database
+from tests.reference_model.story import Decisions, Operations
 
 # The same stories each time: what is new is found by the command, and a red test can be run again.
 FEW = settings(
