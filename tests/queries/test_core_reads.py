@@ -206,7 +206,7 @@ def test_chains_of_many_lengths_are_few_statements_for_the_drivers_to_keep(compa
     with statements.counting() as texts:
         for number in range(1, 10):
             assert list(chains.of_requests(ids[:number])) == ids[:number]
-    assert len(set(texts)) == 2 * len((1, 2, 4, 8, 16))
+    assert len(set(texts.statements)) == 2 * len((1, 2, 4, 8, 16))
 
 
 def test_batches_of_many_lengths_are_few_statements_for_the_drivers_to_keep(company: Company) -> None:
@@ -219,7 +219,7 @@ def test_batches_of_many_lengths_are_few_statements_for_the_drivers_to_keep(comp
             assert set(mail_context.load(ids[:number])) == set(ids[:number])
     # notices, comments, people, and two for the chains, of six lengths at most; and the organisation
     assert 16 < len(ids) <= 32
-    assert len(set(texts)) <= 5 * len((1, 2, 4, 8, 16, 32)) + 1
+    assert len(set(texts.statements)) <= 5 * len((1, 2, 4, 8, 16, 32)) + 1
 
 
 def test_a_step_that_fell_to_the_admins_says_so_in_its_chain(made: AccessRequest, company: Company) -> None:
