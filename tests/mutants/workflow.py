@@ -44,6 +44,18 @@ MUTANTS = [
         [Change("webapp/workflow/state_machine.py::decide", "if not waiting:", "if len(waiting) <= 1:")],
     ),
     Mutant(
+        "one-approval-is-enough",
+        "A step closes with the first approval, however many it needs.",
+        "tests/workflow",
+        [Change("webapp/workflow/state_machine.py::decide", "step.approvals + 1 < step.needed", "step.approvals < 0")],
+    ),
+    Mutant(
+        "one-person-approves-twice",
+        "A person's second approval of a step counts like another person's.",
+        "tests/workflow",
+        [Change("webapp/workflow/state_machine.py::decide", "actor in step.verdicts", "actor in ()")],
+    ),
+    Mutant(
         "anybody-decides",
         "Anybody who sees a request may decide it, as long as the step has an approver.",
         "tests/workflow",

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, insert, select, update
 
 from tests.conftest import POSTGRESQL
 from tests.helpers import changes, factories, statements
@@ -18,7 +18,7 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, Decision, Group, Notice, Person
+from webapp.models import AccessRequest, Decision, Group, Notice, Person, Step
 from webapp.operations import groups, people
 from webapp.queries import approvals, cases, chains, directory, mail_context, story
 from webapp.workflow.policy import Approver
@@ -85,6 +85,25 @@ def test_a_case_that_is_settled_between_its_two_statements_is_read_again(app: Fl
         event.remove(db.engine, "after_cursor_execute", settle)
     assert case is not None and ended
     assert (case.request.state, case.open_step) == ("cancelled", None)
+
+
+def test_a_case_has_the_verdicts_so_far_on_its_open_step(made: AccessRequest, company: Company) -> None:
+    assert [one.verdicts for one in factories.case_of(made).snapshot().steps] == [{}, {}]
+    factories.decide(made, company.ben)
+    case = factories.case_of(made)
+    assert [one.verdicts for one in case.snapshot().steps] == [{}, {}]
+    # Rows as a step that needs two approvals has them.
+    db.session.execute(update(Step).where(Step.id == case.steps[1].id).values(needed=3))
+    for person, verdict in ((company.ben, Verdict.APPROVED), (company.otto, Verdict.APPROVED)):
+        db.session.add(Decision(step_id=case.steps[1].id, person_id=person.id, verdict=verdict.value, channel="browser",
+                                created_at=clock.now()))  # fmt: skip
+    db.session.flush()
+    case = factories.case_of(made)
+    assert len(case.steps) == 2
+    first, second = case.snapshot().steps
+    assert (first.needed, dict(first.verdicts)) == (1, {})
+    assert (second.needed, second.approvals) == (3, 2)
+    assert second.verdicts == {company.ben.id: Verdict.APPROVED, company.otto.id: Verdict.APPROVED}
 
 
 def test_a_case_is_read_anew_each_time(made: AccessRequest, company: Company) -> None:

@@ -1,6 +1,7 @@
 """Every state of a request times every event, without an app, a database or a clock."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -146,6 +147,43 @@ def test_a_verdict_meant_for_another_step_is_refused(event: str) -> None:
         happen(event, request, step_id=0)
 
 
+def waiting_for(needed: int, **verdicts: Verdict) -> Request:
+    """A request of two steps whose open one needs so many approvals and has these verdicts."""
+    people = {"ana": ANA, "otto": OTTO, "adam": ADAM}
+    request = pending(2, 0)
+    first = replace(request.steps[0], needed=needed, verdicts={people[name]: one for name, one in verdicts.items()})
+    return replace(request, steps=(first, request.steps[1]))
+
+
+@pytest.mark.parametrize("channel", [Channel.BROWSER, Channel.CODE, Channel.API])
+def test_a_step_stays_open_until_it_has_all_the_approvals_it_needs(channel: Channel) -> None:
+    for request in (waiting_for(2), waiting_for(3, otto=Verdict.APPROVED)):
+        outcome = happen("approve", request, channel=channel)
+        assert (outcome.state, outcome.moves, outcome.settled_step) == (RequestState.PENDING, (), None)
+    two = {"otto": Verdict.APPROVED, "adam": Verdict.APPROVED}
+    for request in (waiting_for(1), waiting_for(2, otto=Verdict.APPROVED), waiting_for(3, **two)):
+        outcome = happen("approve", request, channel=channel)
+        assert (outcome.settled_step, outcome.opened) == (100, 107)
+
+
+def test_one_denial_ends_the_request_however_many_approved() -> None:
+    outcome = happen("deny", waiting_for(3, otto=Verdict.APPROVED, adam=Verdict.APPROVED))
+    assert outcome.state is RequestState.DENIED
+    assert dict(outcome.moves) == {100: StepState.DENIED, 107: StepState.SKIPPED}
+
+
+@pytest.mark.parametrize("channel", list(Channel))
+@pytest.mark.parametrize("event", ["approve", "deny"])
+def test_nobody_decides_a_step_twice(event: str, channel: Channel) -> None:
+    with pytest.raises(Settled, match="You have already decided"):
+        happen(event, waiting_for(2, ana=Verdict.APPROVED), channel=channel, reason="Once more.")
+
+
+def test_an_admins_override_stands_for_all_the_approvals() -> None:
+    outcome = happen("approve", waiting_for(3), actor=ADAM, channel=Channel.ADMIN, reason="They are away.")
+    assert (outcome.settled_step, outcome.opened) == (100, 107)
+
+
 @pytest.mark.parametrize("reason", ["", " ", "\n\t", " "])
 def test_a_denial_needs_a_reason_and_an_approval_does_not(reason: str) -> None:
     with pytest.raises(ReasonMissing):
@@ -187,26 +225,37 @@ def rank(state: StepState) -> int:
     return _ORDER.get(state, 2)
 
 
-def after(request: Request, outcome: state_machine.Outcome) -> Request:
+def after(request: Request, outcome: state_machine.Outcome, verdicts: dict[int, Verdict]) -> Request:
+    """The request after the outcome; `verdicts` are those so far on the step that was open."""
     moves = dict(outcome.moves)
     assert len(moves) == len(outcome.moves), "no step moves twice"
-    steps = tuple(Step(one.id, one.position, moves.get(one.id, one.state)) for one in request.steps)
+    steps = tuple(
+        replace(
+            one,
+            state=moves.get(one.id, one.state),
+            overdue=False,
+            verdicts=verdicts if one.state is StepState.OPEN else one.verdicts,
+        )
+        for one in request.steps
+    )
     return Request(request.id, request.version + 1, outcome.state, request.asked_by, request.for_person, steps)
 
 
 @settings(max_examples=400, deadline=None)
-@given(of=st.integers(1, 4), events=st.lists(_EVENT, max_size=25))
+@given(of=st.integers(1, 4), needed=st.integers(1, 2), events=st.lists(_EVENT, max_size=25))
 def test_any_sequence_of_events_keeps_the_books_straight(
-    of: int, events: list[tuple[str, int, int | None, str, Channel]]
+    of: int, needed: int, events: list[tuple[str, int, int | None, str, Channel]]
 ) -> None:
     request = pending(of, 0)
-    decisions: dict[int, int] = {}
+    request = replace(request, steps=tuple(replace(one, needed=needed) for one in request.steps))
+    closed: set[int] = set()
     ends = 0
     for event, actor, step_id, reason, channel in events:
         before = request
         if event == "late":
-            steps = tuple(Step(one.id, one.position, one.state, one.state is StepState.OPEN) for one in request.steps)
-            request = Request(request.id, request.version, request.state, RITA, FOR, steps)
+            request = replace(
+                request, steps=tuple(replace(one, overdue=one.state is StepState.OPEN) for one in request.steps)
+            )
             continue
         try:
             if event in ("cancel", "expire"):
@@ -217,11 +266,20 @@ def test_any_sequence_of_events_keeps_the_books_straight(
                 )
         except WorkflowError:
             continue
+        verdicts: dict[int, Verdict] = {}
         if event in ("approve", "deny"):
-            assert outcome.settled_step is not None
             assert actor not in (RITA, FOR)
-            decisions[outcome.settled_step] = decisions.get(outcome.settled_step, 0) + 1
-        request = after(before, outcome)
+            step = before.open_step
+            assert step is not None and actor not in step.verdicts
+            verdicts = {**step.verdicts, actor: Verdict.APPROVED if event == "approve" else Verdict.DENIED}
+            if outcome.settled_step is None:
+                assert (outcome.state, outcome.moves) == (RequestState.PENDING, ())
+                assert len(verdicts) < needed
+            else:
+                assert outcome.settled_step == step.id and step.id not in closed
+                assert event == "deny" or channel is Channel.ADMIN or len(verdicts) == needed
+                closed.add(step.id)
+        request = after(before, outcome, verdicts)
         ends += request.state.is_final
         for old, new in zip(before.steps, request.steps, strict=True):
             assert rank(new.state) >= rank(old.state)
@@ -231,4 +289,3 @@ def test_any_sequence_of_events_keeps_the_books_straight(
         if request.state.is_final:
             assert all(rank(one.state) == 2 for one in request.steps)
     assert ends <= 1
-    assert all(count == 1 for count in decisions.values())

@@ -2,20 +2,21 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Person, PolicyRevision, Step, db_now
+from webapp.models import AccessRequest, App, Decision, Person, PolicyRevision, Step, db_now
 from webapp.workflow import state_machine
 from webapp.workflow.policy import Policy
 from webapp.workflow.policy_codec import loads
-from webapp.workflow.states import RequestState, StepState
+from webapp.workflow.states import RequestState, StepState, Verdict
 
 
 @dataclass(slots=True)
 class Case:
-    """Rows as loaded; `overdue` are the ids of open steps whose due instant is past on the database's clock."""
+    """Rows as loaded; `overdue` are the ids of open steps whose due instant is past on the database's clock, `verdicts`
+    those so far on the open step, by person."""
 
     request: AccessRequest
     app: App
@@ -24,6 +25,7 @@ class Case:
     overdue: frozenset[int]
     asked_by: Person
     for_person: Person
+    verdicts: dict[int, Verdict]
 
     def snapshot(self) -> state_machine.Request:
         """The same as values for the workflow."""
@@ -34,10 +36,13 @@ class Case:
             asked_by=self.request.asked_by_id,
             for_person=self.request.for_person_id,
             steps=tuple(
-                state_machine.Step(step.id, step.position, StepState(step.state), step.id in self.overdue)
+                state_machine.Step(
+                    step.id, step.position, StepState(step.state), step.id in self.overdue, step.needed,
+                    self.verdicts if step is self.open_step else {},
+                )
                 for step in self.steps
             ),
-        )
+        )  # fmt: skip
 
     @property
     def open_step(self) -> Step | None:
@@ -62,10 +67,12 @@ _REQUEST = (
 )
 _BY_PUBLIC_ID = _REQUEST.where(AccessRequest.public_id == bindparam("public_id"))
 _BY_ID = _REQUEST.where(AccessRequest.id == bindparam("id"))
+# A row for each verdict on the open step, and one for every step without.
 _STEPS = (
-    select(Step, (Step.due_at <= db_now()).label("overdue"))
+    select(Step, (Step.due_at <= db_now()).label("overdue"), Decision.person_id, Decision.verdict)
+    .outerjoin(Decision, and_(Decision.step_id == Step.id, Step.state == StepState.OPEN.value))
     .where(Step.request_id == bindparam("request"))
-    .order_by(Step.position, Step.id)
+    .order_by(Step.position, Step.id, Decision.id)
     .execution_options(populate_existing=True)
 )
 
@@ -94,10 +101,11 @@ def _load(public_id: str | None, id: int | None) -> Case | None:
         request=row[0],
         app=row[1],
         policy=loads(row[2]),
-        steps=[one.Step for one in steps],
+        steps=list(dict.fromkeys(one.Step for one in steps)),
         overdue=frozenset(one.Step.id for one in steps if one.overdue and one.Step.state == StepState.OPEN.value),
         asked_by=row[3],
         for_person=row[4],
+        verdicts={one.person_id: Verdict(one.verdict) for one in steps if one.verdict is not None},
     )
 
 

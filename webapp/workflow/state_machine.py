@@ -9,8 +9,8 @@
 | cancelled| Settled            | Settled| Settled   | Settled           |
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from .errors import NotYourTurn, ReasonMissing, SelfApproval, Settled
 from .states import Channel, RequestState, StepState, Verdict
@@ -18,12 +18,21 @@ from .states import Channel, RequestState, StepState, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a request. `overdue` is the database's answer to "is the due instant past?"."""
+    """A step of a request. `overdue` is the database's answer to "is the due instant past?".
+
+    An open step closes with `needed` approvals, or with one denial; `verdicts` are those so far, by person.
+    """
 
     id: int
     position: int
     state: StepState
     overdue: bool = False
+    needed: int = 1
+    verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+
+    @property
+    def approvals(self) -> int:
+        return sum(verdict is Verdict.APPROVED for verdict in self.verdicts.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one event does: the request's next state, and each step that moves (step id, to state)."""
+    """What one event does: the request's next state, each step that moves (step id, to state), and the step that
+    closes (None while it waits for further approvals)."""
 
     state: RequestState
     moves: tuple[tuple[int, StepState], ...]
@@ -93,8 +103,8 @@ def decide(
     """One person's verdict on the open step.
 
     `deciders` are the people who may decide it now; with channel `admin` (the named override) they are not
-    asked, but a reason is. `step_id` is the step the person was looking at: if the request has moved on since,
-    the verdict was not meant for the step that is open now.
+    asked, but a reason is, and the one approval stands for all that the step needs. `step_id` is the step the
+    person was looking at: if the request has moved on since, the verdict was not meant for the step that is open now.
     Raises SelfApproval, Settled, NotYourTurn or ReasonMissing.
     """
     _refuse_requester(request, actor)
@@ -103,12 +113,16 @@ def decide(
         raise Settled("This step has already been decided.")
     if step.overdue:
         raise Settled("The deadline for this decision has passed.")
+    if actor in step.verdicts:
+        raise Settled("You have already decided this step.")
     if channel is not Channel.ADMIN and actor not in deciders:
         raise NotYourTurn("You are not an approver for this step.")
     if (verdict is Verdict.DENIED or channel is Channel.ADMIN) and not reason.strip():
         raise ReasonMissing("Enter a reason. The requester will see it.")
     if verdict is Verdict.DENIED:
         return _end(request, RequestState.DENIED, step, StepState.DENIED)
+    if channel is not Channel.ADMIN and step.approvals + 1 < step.needed:
+        return Outcome(RequestState.PENDING, ())
     waiting = [one for one in request.steps if one.state is StepState.WAITING]
     if not waiting:
         return _end(request, RequestState.APPROVED, step, StepState.APPROVED)
