@@ -51,7 +51,6 @@ STEADY = (
 )
 # These wait for an email that a worker sends, and there is none.
 SENT_BY_A_WORKER = {"mailbox", "mail-reset"}
-SEARCH = Screen("search-page", "Adam", "/search?q=ana")
 LETTERS = [
     Screen("mailbox-letters", None, "/mailbox"),
     Screen("mailbox-letters-of-ana", None, "/mailbox?to=ana@example.com"),
@@ -83,7 +82,7 @@ PICTURES = [
     Screen("admin-app-picture", "Adam", app_with_a_picture, script=False),
     Screen("own-logo", "Adam", own_logo, script=False),
 ]
-PAGES = [*LETTERS, *(screen for screen in SCREENS if screen.name not in SENT_BY_A_WORKER), SEARCH, *PICTURES]
+PAGES = [*LETTERS, *(screen for screen in SCREENS if screen.name not in SENT_BY_A_WORKER), *PICTURES]
 EMPTY_PAGES = [Screen(f"empty{address.replace('/', '-')}-{who}", who, address) for who, address in EMPTY]
 
 

@@ -205,6 +205,7 @@ SCREENS = [
     Screen("admin-group-archive-refused", "Adam", group_dialog("#archive", "Archive")),
     Screen("admin-people-nobody", "Adam", "/admin/people?state=deactivated&q=zebra"),
     Screen("search", "Adam", search_dialog),
+    Screen("search-page", "Adam", "/search?q=ana"),
     Screen("search-nothing-found", "Rita", "/search?q=zebra"),
     Screen("admin-grant-person", "Adam", at(lambda cases: f"/admin/apps/{cases.app_id('Figma')}/grants/new")),
     Screen("admin-grant-refused", "Adam", direct_grant),

@@ -37,8 +37,8 @@ class EventKind(StrEnum):
     MAIL_TESTED = "mail.tested"
     MAIL_TRIED_NOW = "mail.tried_now"
     ORGANISATION_CHANGED = "organisation.changed"
-    PASSWORD_LINK_MAILED = "password.link_mailed"
-    PASSWORD_SET = "password.set"
+    PASSWORD_LINK_MAILED = "password.link_mailed"  # nosec
+    PASSWORD_SET = "password.set"  # nosec
     PERSON_CHANGED = "person.changed"
     PERSON_CREATED = "person.created"
     PERSON_DEACTIVATED = "person.deactivated"
