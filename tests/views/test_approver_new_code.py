@@ -149,7 +149,7 @@ def test_without_javascript_the_top_of_the_page_leads_to_the_answer(nobody, ana,
         answer = nobody.post(f"{address}/code")
     (place,) = focused(answer)
     assert place == ("code" if told == "a wrong code" else "said")
-    assert f'Your decision was not saved. <a class="cs-u" href="#{place}">' in pages.source(answer)
+    assert f'Your decision was not saved. <a class="cs-u" href="#{place}">' in pages.flat(answer)
     assert "Nothing is decided yet" not in words(nobody.get(address))
     assert focused(nobody.get(address)) == []
 
