@@ -229,7 +229,7 @@ def test_a_refused_operation_leaves_no_line_even_if_somebody_commits_after_it(co
     count = rows("events")
     with pytest.raises(Conflict):
         requests.submit(
-            wanted, factories.revision_of(wanted), person=company.otto, message="", given={}, now=clock.now()
+            wanted, factories.revision_of(wanted), actor=company.otto, message="", given={}, now=clock.now()
         )
     outbox.commit()
     assert rows("events") == count

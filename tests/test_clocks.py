@@ -28,7 +28,7 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Heartbeat, Notice, Person, PersonSession, db_now
 from webapp.operations import decisions, expiry, requests
 from webapp.operations.errors import Conflict
-from webapp.operations.proofs import SESSION
+from webapp.operations.proofs import SIGNED_IN
 from webapp.queries import mail_context
 from webapp.times import Times, zone
 from webapp.workflow.errors import Settled
@@ -140,7 +140,7 @@ def test_a_decision_that_was_begun_in_time_and_comes_too_late_is_refused(company
         else {"due": database_now_inside() - timedelta(seconds=1), "id": step.id},
     )
     with pytest.raises(Conflict):
-        decisions.decide(case, actor=ana, verdict=Verdict.APPROVED, proof=SESSION, now=clock.now())
+        decisions.decide(case, actor=ana, verdict=Verdict.APPROVED, proof=SIGNED_IN, now=clock.now())
     db.session.rollback()
     assert state(made) == "pending"
 

@@ -26,6 +26,7 @@ from webapp.models import AccessRequest, App, Comment, Group, Person
 from webapp.operations import _often, apps
 from webapp.runtime import jsonlog
 from webapp.text import clean, one_line, storable
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import Verdict
@@ -181,7 +182,7 @@ class Scene:
                 for one in self.policy.entitlements
             ),
         )  # fmt: skip
-        apps.save_policy(db.session.merge(self.app), policy, actor=None, now=factories.clock.now())
+        apps.save_policy(db.session.merge(self.app), policy, actor=SYSTEM, now=factories.clock.now())
         db.session.commit()
 
 

@@ -26,6 +26,7 @@ from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
 from webapp.queries.stops import EXPLAINED
 from webapp.record import anchors, audit
+from webapp.workflow.actor import SYSTEM
 
 audit_commands = AppGroup("audit", help="The append-only audit log.")
 
@@ -46,7 +47,7 @@ def create_admin(email: str, name: str, password: str) -> None:
     hash = hash_password(password)
     now = clock.now()
     try:
-        person = people.create(email=email, name=name, actor=None, now=now, is_admin=True)
+        person = people.create(email=email, name=name, actor=SYSTEM, now=now, is_admin=True)
         people.set_password(person.id, hash=hash, round=0, now=now)
     except Invalid as error:
         raise click.ClickException(str(error)) from None

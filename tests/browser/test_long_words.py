@@ -24,6 +24,7 @@ from webapp.extensions import db
 from webapp.models import Notice, Organisation, Person
 from webapp.operations import comments, grants, people, requests
 from webapp.passwords import hash_password
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy, StepRule
 from webapp.workflow.states import Verdict, Visibility
@@ -54,8 +55,8 @@ class Long:
         now = clock.now()
         # The first word is what pages call them by; it is as long.
         person = people.create(email=f"{first}@{'d' * 60}.example.com" if first == "otto" else f"{first}@example.com",
-                               name=f"{first.capitalize()}{W}"[:80] + f" {LONG}"[:40], about=LONG, actor=None, now=now,
-                               is_admin=admin)  # fmt: skip
+                               name=f"{first.capitalize()}{W}"[:80] + f" {LONG}"[:40], about=LONG, actor=SYSTEM,
+                               now=now, is_admin=admin)  # fmt: skip
         people.set_password(person.id, hash=hash_password(PASSWORD), round=0, now=now)
         outbox.commit()
         return person

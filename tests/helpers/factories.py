@@ -14,11 +14,12 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, EntitlementField, Grant, Group, Icon, Person, PolicyRevision, Step
 from webapp.operations import apps, decisions, entitlements, grants, groups, people, requests
-from webapp.operations.proofs import SESSION
+from webapp.operations.proofs import SIGNED_IN
 from webapp.operations.proofs import STEP_IN as STEP_IN
 from webapp.queries import cases
 from webapp.queries.cases import Case
 from webapp.text import fold
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.policy import Approver, Policy, StepRule
 from webapp.workflow.states import Verdict, Visibility
 
@@ -44,7 +45,7 @@ def person(name: str, *, admin: bool = False, email: str = "") -> Person:
     made = people.create(
         email=email or f"{fold(name.split()[0])}@example.com",
         name=name,
-        actor=None,
+        actor=SYSTEM,
         now=clock.now(),
         is_admin=admin,
     )
@@ -72,9 +73,9 @@ def company() -> Company:
 
 def group(name: str, *members: Person) -> Group:
     choose("write")
-    made = groups.create(name=name, actor=None, now=clock.now())
+    made = groups.create(name=name, actor=SYSTEM, now=clock.now())
     for member in members:
-        groups.add_member(made, member, actor=None, now=clock.now())
+        groups.add_member(made, member, actor=SYSTEM, now=clock.now())
     outbox.commit()
     return made
 
@@ -87,7 +88,7 @@ def app(name: str, *approvers: Person | Group, owner: Person | Group | None = No
     )
     made = apps.create(
         name=name,
-        actor=None,
+        actor=SYSTEM,
         now=clock.now(),
         policy=policy,
         owner=approver(owner) if owner else None,
@@ -131,7 +132,7 @@ def request(asker: Person, wanted: App, *, message: str = "I need it for my work
     """A submitted request."""
     choose("write")
     made = requests.submit(
-        wanted, revision_of(wanted), person=asker, message=message, given=given or {}, now=clock.now()
+        wanted, revision_of(wanted), actor=asker, message=message, given=given or {}, now=clock.now()
     )
     outbox.commit()
     return made
@@ -151,7 +152,7 @@ def with_icon(app: App, *, body: bytes, sha256: str) -> None:
 def grant(person: Person, wanted: App) -> Grant:
     """An app without approval, added by the person."""
     choose("write")
-    made = grants.add_directly(wanted, revision_of(wanted), person=person, now=clock.now())
+    made = grants.add_directly(wanted, revision_of(wanted), actor=person, now=clock.now())
     outbox.commit()
     return made
 
@@ -173,7 +174,7 @@ def decide(
         verdict=verdict,
         comment=comment or ("No." if verdict is Verdict.DENIED else ""),
         given=given,
-        proof=SESSION,
+        proof=SIGNED_IN,
         now=clock.now(),
     )
     outbox.commit()

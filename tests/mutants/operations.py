@@ -20,11 +20,7 @@ MUTANTS = [
         "An admin changes the rule of an app while their own request for it is pending.",
         "tests/views/test_admin_owners.py",
         [
-            Change(
-                "webapp/operations/apps.py::save_policy",
-                "if actor is not None:\n    refuse_own(app, actor)",
-                "pass",
-            ),
+            Change("webapp/operations/apps.py::save_policy", "refuse_own(app, actor)", "pass"),
         ],
     ),
     Mutant(
@@ -169,6 +165,24 @@ MUTANTS = [
                 "webapp/operations/_sql.py::unless_taken",
                 "raise refusal from None",
                 "db.session.rollback()\nraise refusal from None",
+            ),
+        ],
+    ),
+    Mutant(
+        "the-token-is-not-recorded",
+        "The audit log does not tell what a program did from what its person did.",
+        "tests/operations/test_actor.py",
+        [Change("webapp/record/audit.py::canonical", "draft.token is not None", "False")],
+    ),
+    Mutant(
+        "a-token-decides-as-a-browser",
+        "A decision by a program is recorded as one from the browser.",
+        "tests/operations/test_actor.py",
+        [
+            Change(
+                "webapp/operations/proofs.py::channel_of",
+                "proof.channel or actor.channel",
+                "proof.channel or Channel.BROWSER",
             ),
         ],
     ),

@@ -18,7 +18,7 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, Decision, Grant, Person
 from webapp.operations import apps, comments, decisions, groups, people, requests
 from webapp.operations.errors import Conflict, Invalid
-from webapp.operations.proofs import SESSION, STEP_IN
+from webapp.operations.proofs import SIGNED_IN, STEP_IN
 from webapp.queries import cases
 from webapp.text import sha256
 from webapp.workflow.errors import BadValues, NotYourTurn, ReasonMissing, SelfApproval, Settled
@@ -30,7 +30,7 @@ APPROVED, DENIED = Verdict.APPROVED, Verdict.DENIED
 
 def decide(made: AccessRequest, actor: Person, verdict: Verdict = APPROVED, **words: object) -> None:
     choose("write")
-    options = {"proof": SESSION, "now": clock.now(), "comment": "No." if verdict is DENIED else ""} | words
+    options = {"proof": SIGNED_IN, "now": clock.now(), "comment": "No." if verdict is DENIED else ""} | words
     decisions.decide(factories.case_of(made), actor=actor, verdict=verdict, **options)  # type: ignore[arg-type]
     outbox.commit()
 
@@ -261,7 +261,7 @@ def test_a_removed_grant_does_not_come_back_a_new_one_does(company: Company) -> 
 def test_the_requester_cannot_decide_not_even_as_an_admin_or_in_the_group(company: Company) -> None:
     app = factories.app("Salesforce", company.finance)
     made = factories.request(company.ben, app)
-    for proof in (SESSION, STEP_IN):
+    for proof in (SIGNED_IN, STEP_IN):
         with pytest.raises(SelfApproval):
             decide(made, company.ben, proof=proof, comment="Mine.")
     db.session.rollback()
@@ -316,7 +316,7 @@ def test_the_due_instant_decides_inside_the_statement_too(company: Company) -> N
     db.session.rollback()
     factories.overdue(made)
     with pytest.raises(Conflict, match="someone else has decided, or the deadline has passed"):
-        decisions.decide(case, actor=company.ana, verdict=APPROVED, proof=SESSION, now=clock.now())
+        decisions.decide(case, actor=company.ana, verdict=APPROVED, proof=SIGNED_IN, now=clock.now())
     db.session.rollback()
     assert state(made) == "pending"
 
@@ -330,7 +330,7 @@ def test_a_verdict_is_applied_again_when_only_a_reminder_came_between(company: C
     choose("write")
     requests.remind(factories.case_of(made), actor=company.rita, now=clock.now() + timedelta(hours=30))
     outbox.commit()
-    decisions.decide(case, actor=company.ana, verdict=APPROVED, proof=SESSION, now=clock.now())
+    decisions.decide(case, actor=company.ana, verdict=APPROVED, proof=SIGNED_IN, now=clock.now())
     outbox.commit()
     assert state(made) == "approved"
 
@@ -343,7 +343,7 @@ def test_a_case_read_before_somebody_else_decided_is_refused(company: Company) -
     decide(made, company.chloe)
     lines = len(events())
     with pytest.raises(Conflict):
-        decisions.decide(case, actor=company.ben, verdict=DENIED, comment="No.", proof=SESSION, now=clock.now())
+        decisions.decide(case, actor=company.ben, verdict=DENIED, comment="No.", proof=SIGNED_IN, now=clock.now())
     db.session.rollback()
     outbox.commit()
     assert len(events()) == lines

@@ -17,6 +17,7 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, Step
 from webapp.operations import apps, expiry, people, requests
 from webapp.operations.errors import Conflict
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.policy import OutcomeRule, Policy
 from webapp.workflow.states import Verdict
 
@@ -116,7 +117,7 @@ def test_a_request_that_nobody_can_decide_waits_and_expires(company: Company) ->
     app = factories.app("Salesforce", company.ana, owner=company.ana)
     made = factories.request(company.adam, app)
     choose("write")
-    second = people.create(email="eve@example.com", name="Eve", actor=None, now=clock.now(), is_admin=True)
+    second = people.create(email="eve@example.com", name="Eve", actor=SYSTEM, now=clock.now(), is_admin=True)
     outbox.commit()
     people.deactivate(company.ana, actor=second, now=clock.now())
     outbox.commit()
@@ -191,7 +192,7 @@ def test_an_app_that_needs_no_approval_any_more_is_added_past_what_is_overdue(co
     late = factories.request(company.rita, app)
     choose("write")
     app = db.session.merge(app)
-    apps.save_policy(app, Policy(approval_required=False), actor=None, now=clock.now())
+    apps.save_policy(app, Policy(approval_required=False), actor=SYSTEM, now=clock.now())
     outbox.commit()
     with pytest.raises(Conflict, match="You already have a pending request for Salesforce"):
         factories.grant(company.rita, app)

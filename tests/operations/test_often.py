@@ -30,7 +30,7 @@ def add_and_remove(of: Company, app: App, *, give: bool) -> None:
         grant = grants.give(app, factories.revision_of(app), person=of.rita, actor=of.adam, given={}, reason="So.",
                             now=clock.now())  # fmt: skip
     else:
-        grant = grants.add_directly(app, factories.revision_of(app), person=of.rita, now=clock.now())
+        grant = grants.add_directly(app, factories.revision_of(app), actor=of.rita, now=clock.now())
     outbox.commit()
     grants.remove(grant, actor=of.adam, reason="So.", now=clock.now())
     outbox.commit()

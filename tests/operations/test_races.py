@@ -20,7 +20,7 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, App, Group, Icon, Person
 from webapp.operations import apps, decisions, expiry, grants, groups, icons, people, requests
 from webapp.operations.errors import Conflict
-from webapp.operations.proofs import SESSION
+from webapp.operations.proofs import SIGNED_IN
 from webapp.queries import cases
 from webapp.record import audit
 from webapp.workflow.errors import NotYourTurn, Settled, WorkflowError
@@ -72,7 +72,7 @@ def deciding(request_id: int, person_id: int, verdict: Verdict) -> Act:
         actor = db.session.get_one(Person, person_id)
         assert case is not None
         decisions.decide(
-            case, actor=actor, verdict=verdict, comment="So.", proof=SESSION, now=clock.now()
+            case, actor=actor, verdict=verdict, comment="So.", proof=SIGNED_IN, now=clock.now()
         )  # fmt: skip
         outbox.commit()
         return verdict.value
@@ -208,7 +208,7 @@ def asking(app_id: int, person_id: int) -> Act:
         wanted = db.session.get_one(App, app_id)
         person = db.session.get_one(Person, person_id)
         requests.submit(
-            wanted, factories.revision_of(wanted), person=person, message="Why.", given={}, now=clock.now()
+            wanted, factories.revision_of(wanted), actor=person, message="Why.", given={}, now=clock.now()
         )  # fmt: skip
         outbox.commit()
         return "asked"
@@ -220,7 +220,7 @@ def adding(app_id: int, person_id: int) -> Act:
     def act() -> str:
         wanted = db.session.get_one(App, app_id)
         person = db.session.get_one(Person, person_id)
-        grants.add_directly(wanted, factories.revision_of(wanted), person=person, now=clock.now())
+        grants.add_directly(wanted, factories.revision_of(wanted), actor=person, now=clock.now())
         outbox.commit()
         return "added"
 

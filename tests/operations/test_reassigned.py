@@ -20,7 +20,7 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, App, Invitation, Membership, Organisation, Person
 from webapp.operations import apps, decisions, groups, people
 from webapp.operations.errors import Conflict
-from webapp.operations.proofs import SESSION
+from webapp.operations.proofs import SIGNED_IN
 from webapp.queries import invitation_check
 from webapp.workflow.states import Verdict
 
@@ -98,7 +98,7 @@ def test_a_group_that_goes_takes_no_decision_with_it(company: Company, monkeypat
     assert invitation_check.find_wrong().wrong == []
     assert mails(told) == [("approval-asked", "approver", "adam")]
     made = case_of(db.session.query(AccessRequest).one())
-    decisions.decide(made, actor=company.adam, verdict=Verdict.APPROVED, proof=SESSION, now=clock.now())
+    decisions.decide(made, actor=company.adam, verdict=Verdict.APPROVED, proof=SIGNED_IN, now=clock.now())
     outbox.commit()
 
 

@@ -155,7 +155,7 @@ def life_of_requests(of: Company) -> None:
     now = clock.now
     free, asked = factories.app("Free"), factories.app("Salesforce", of.ana, of.finance)
     with line("grant.added", of.rita, app=free, person=of.rita):
-        grant = grants.add_directly(free, factories.revision_of(free), person=of.rita, now=now())
+        grant = grants.add_directly(free, factories.revision_of(free), actor=of.rita, now=now())
     with line("grant.removed", of.adam, app=free, person=of.rita):
         grants.remove(grant, actor=of.adam, reason="No longer needed.", now=now())
     again = factories.grant(of.rita, free)
@@ -168,7 +168,7 @@ def life_of_requests(of: Company) -> None:
     with line("grant.removed", of.adam, app=free, person=of.otto):
         grants.remove_all(of.otto, shown=held, actor=of.adam, reason="Gone.", now=now())
     with line("request.submitted", of.rita, app=asked, person=of.rita):
-        made = requests.submit(asked, factories.revision_of(asked), person=of.rita, message="Hi", given={}, now=now())
+        made = requests.submit(asked, factories.revision_of(asked), actor=of.rita, message="Hi", given={}, now=now())
     about: dict[str, Any] = {"request": made, "app": asked}
     with line("request.commented", of.ana, **about):
         comments.add(case_of(made), actor=of.ana, body="What for?", now=now())

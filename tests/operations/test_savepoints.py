@@ -20,8 +20,9 @@ from webapp.extensions import db
 from webapp.models import Grant, Icon, Person
 from webapp.operations import _eligibility, apps, decisions, grants, groups, icons, people, requests
 from webapp.operations.errors import Conflict, Invalid
-from webapp.operations.proofs import SESSION
+from webapp.operations.proofs import SIGNED_IN
 from webapp.record import audit
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.states import Verdict
 
 Patch = pytest.MonkeyPatch
@@ -80,7 +81,7 @@ def a_rule(of: Company, patch: Patch) -> Act:
     def act() -> None:
         with patch.context() as late:
             late.setattr(db.session, "scalar", lambda *_: 0)  # as if no revision had been there when it looked
-            apps.save_policy(figma, rule, actor=None, now=clock.now())
+            apps.save_policy(figma, rule, actor=SYSTEM, now=clock.now())
 
     return act
 
@@ -89,7 +90,7 @@ def an_added_app(of: Company, patch: Patch) -> Act:
     figma = factories.app("Figma")
     factories.grant(of.rita, figma)
     patch.setattr(_eligibility, "check_request", nothing_there)
-    return lambda: grants.add_directly(figma, factories.revision_of(figma), person=of.rita, now=clock.now())
+    return lambda: grants.add_directly(figma, factories.revision_of(figma), actor=of.rita, now=clock.now())
 
 
 def a_request(of: Company, patch: Patch) -> Act:
@@ -97,7 +98,7 @@ def a_request(of: Company, patch: Patch) -> Act:
     factories.request(of.rita, figma)
     patch.setattr(_eligibility, "check_request", nothing_there)
     return lambda: requests.submit(
-        figma, factories.revision_of(figma), person=of.rita, message="", given={}, now=clock.now()
+        figma, factories.revision_of(figma), actor=of.rita, message="", given={}, now=clock.now()
     )
 
 
@@ -197,7 +198,7 @@ def test_a_refused_decision_of_a_batch_leaves_the_others(company: Company) -> No
         try:
             with db.session.begin_nested():
                 decisions.decide(case_of(one), actor=company.ana, verdict=verdict, comment="No.",
-                                proof=SESSION, now=clock.now())  # fmt: skip
+                                proof=SIGNED_IN, now=clock.now())  # fmt: skip
                 if verdict is Verdict.DENIED:
                     raise Conflict("Refused late.")
         except Conflict:

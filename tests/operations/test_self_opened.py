@@ -19,6 +19,7 @@ from webapp.models import App, Grant, Person
 from webapp.operations import apps, grants, groups, people
 from webapp.operations.errors import Conflict
 from webapp.queries import self_opened
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.entitlements import Entitlement
 
 EMPTY = Entitlement("role", "Role", "choice", ("Reader", "Writer"), default="Reader")
@@ -26,7 +27,7 @@ EMPTY = Entitlement("role", "Role", "choice", ("Reader", "Writer"), default="Rea
 
 def add(person: Person, app: App) -> Grant:
     choose("write")
-    made = grants.add_directly(app, factories.revision_of(app), person=person, now=clock.now())
+    made = grants.add_directly(app, factories.revision_of(app), actor=person, now=clock.now())
     outbox.commit()
     return made
 
@@ -34,7 +35,7 @@ def add(person: Person, app: App) -> Grant:
 def refused(person: Person, app: App) -> str:
     choose("write")
     with pytest.raises(Conflict) as caught:
-        grants.add_directly(app, factories.revision_of(app), person=person, now=clock.now())
+        grants.add_directly(app, factories.revision_of(app), actor=person, now=clock.now())
     db.session.rollback()
     assert rows("grants") == 0
     return str(caught.value)
@@ -70,7 +71,7 @@ def requestable(of: Company) -> App:
 
 def audience(of: Company) -> App:
     figma = factories.app("Figma", owner=of.otto)
-    apps.set_audience(figma, groups=[of.finance.id], actor=None, now=clock.now())
+    apps.set_audience(figma, groups=[of.finance.id], actor=SYSTEM, now=clock.now())
     apps.set_audience(figma, groups=[], actor=of.otto, now=clock.now())
     outbox.commit()
     return figma
@@ -143,7 +144,7 @@ def test_who_saw_it_before_may_change_the_audience(company: Company) -> None:
 
 def test_who_puts_themselves_into_the_group_that_sees_it(company: Company) -> None:
     figma, ada = factories.app("Figma", owner=company.otto), factories.person("Ada Berg", admin=True)
-    apps.set_audience(figma, groups=[company.finance.id], actor=None, now=clock.now())
+    apps.set_audience(figma, groups=[company.finance.id], actor=SYSTEM, now=clock.now())
     groups.add_member(company.finance, company.adam, actor=company.adam, now=clock.now())
     outbox.commit()
     said = "You put yourself into the group that sees Figma, so someone else has to give you access. "
@@ -187,7 +188,7 @@ def vouched(of: Company, how: str) -> Person:
     if how == "invited":
         eve = people.invite(email="eve@example.com", name="Eve New", actor=of.adam, now=clock.now())
     else:
-        eve = people.create(email="eve@example.com", name="Eve New", actor=None, now=clock.now())
+        eve = people.create(email="eve@example.com", name="Eve New", actor=SYSTEM, now=clock.now())
     if how == "address":
         people.change_details(eve, name="Eve New", email="e@example.com", about="", actor=of.adam, now=clock.now())
     people.set_password(eve.id, hash="x", round=eve.password_round, now=clock.now())

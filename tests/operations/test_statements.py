@@ -12,7 +12,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Person
 from webapp.operations import decisions, pending, people, requests
-from webapp.operations.proofs import SESSION
+from webapp.operations.proofs import SIGNED_IN
 from webapp.queries import cases
 from webapp.workflow.states import Verdict
 
@@ -45,7 +45,7 @@ def submit(app: App, person: Person) -> int:
     revision = factories.revision_of(app)
     choose("write")
     with counting() as counted:
-        requests.submit(app, revision, person=person, message="Why.", given={"seat": ["1"]}, now=clock.now())
+        requests.submit(app, revision, actor=person, message="Why.", given={"seat": ["1"]}, now=clock.now())
         outbox.commit()
     return len(counted)
 
@@ -57,7 +57,7 @@ def decide(made: AccessRequest, person: Person, verdict: Verdict) -> int:
         assert case is not None
         decisions.decide(
             case, actor=person, verdict=verdict, comment="So.", given={"role": ["Reader"], "seat": ["2"]},
-            proof=SESSION, now=clock.now(),
+            proof=SIGNED_IN, now=clock.now(),
         )  # fmt: skip
         outbox.commit()
     return len(counted)

@@ -186,9 +186,9 @@ def test_what_changed_under_the_form_is_said(
     behind_the_back(**changes)
     with pytest.raises(Conflict, match=sentence):
         if needs_approval:
-            requests.submit(app, revision, person=company.rita, message="", given={}, now=clock.now())
+            requests.submit(app, revision, actor=company.rita, message="", given={}, now=clock.now())
         else:
-            grant_operations.add_directly(app, revision, person=company.rita, now=clock.now())
+            grant_operations.add_directly(app, revision, actor=company.rita, now=clock.now())
 
 
 def test_whoever_was_deactivated_meanwhile_cannot_ask_or_add(company: Company) -> None:
@@ -198,7 +198,7 @@ def test_whoever_was_deactivated_meanwhile_cannot_ask_or_add(company: Company) -
     with pytest.raises(Conflict, match="deactivated"):
         factories.request(company.rita, asking)
     with pytest.raises(Conflict, match="deactivated"):
-        grant_operations.add_directly(adding, factories.revision_of(adding), person=company.rita, now=clock.now())
+        grant_operations.add_directly(adding, factories.revision_of(adding), actor=company.rita, now=clock.now())
 
 
 def test_the_owner_is_looked_up_anew_at_submission(company: Company) -> None:
@@ -219,7 +219,7 @@ def test_a_request_keeps_the_rule_it_started_under(company: Company) -> None:
 
 def add(app: App, person: Person) -> None:
     choose("write")
-    grant_operations.add_directly(app, factories.revision_of(app), person=person, now=clock.now())
+    grant_operations.add_directly(app, factories.revision_of(app), actor=person, now=clock.now())
     outbox.commit()
 
 

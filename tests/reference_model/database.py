@@ -32,9 +32,10 @@ from webapp.operations import (
     step_in,
 )
 from webapp.operations.errors import Conflict, Invalid
-from webapp.operations.proofs import SESSION
+from webapp.operations.proofs import SIGNED_IN
 from webapp.queries import cases, holdings, invitation_check, notice_status
 from webapp.record import audit
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import (
     BadValues,
@@ -84,20 +85,20 @@ class Database:
         now = clock.now()
         made: dict[str, Person] = {}
         for name, one in book.people.items():
-            made[name] = people.create(email=f"{name}@example.com", name=name, actor=None, now=now,
+            made[name] = people.create(email=f"{name}@example.com", name=name, actor=SYSTEM, now=now,
                                        is_admin=one["admin"])  # fmt: skip
         self.people = {name: one.id for name, one in made.items()}
         self.groups: dict[str, int] = {}
         for name, members in book.groups.items():
-            group = groups.create(name=name, actor=None, now=now)
+            group = groups.create(name=name, actor=SYSTEM, now=now)
             for member in sorted(members):
-                groups.add_member(group, made[member], actor=None, now=now)
+                groups.add_member(group, made[member], actor=SYSTEM, now=now)
             self.groups[name] = group.id
         self.apps: dict[str, int] = {}
         for name, app in book.apps.items():
             owner = self.approver(app["owner"]) if app["owner"] else None
-            self.apps[name] = apps.create(name=name, actor=None, now=now, policy=self.policy(app["rule"]), owner=owner,
-                                          requestable=True).id  # fmt: skip
+            self.apps[name] = apps.create(name=name, actor=SYSTEM, now=now, policy=self.policy(app["rule"]),
+                                          owner=owner, requestable=True).id  # fmt: skip
         self._names = {id: name for name, id in self.people.items()}
 
     def approver(self, who: Who) -> Approver:
@@ -144,7 +145,7 @@ class Database:
 
     def add(self, person: str, app: str) -> None:
         row, revision = self._form(app)
-        grants.add_directly(row, revision, person=self._person(person), now=clock.now())
+        grants.add_directly(row, revision, actor=self._person(person), now=clock.now())
 
     def submit(self, person: str, app: str, seat: str, stale: bool) -> None:
         row, revision = self._form(app)
@@ -154,7 +155,7 @@ class Database:
             ).first()  # fmt: skip
             if revision is None or not revision.snapshot().approval_required:
                 raise Conflict("There is no older form.")
-        requests.submit(row, revision, person=self._person(person), message="Please.", given={SEAT: [seat]},
+        requests.submit(row, revision, actor=self._person(person), message="Please.", given={SEAT: [seat]},
                         now=clock.now())  # fmt: skip
 
     def approve(self, person: str, number: int, seen: int, seat: str) -> None:
@@ -167,7 +168,7 @@ class Database:
         case = self._case(number)
         decisions.decide(
             case, actor=self._person(person), verdict=verdict, comment=comment, given={SEAT: [seat]},
-            step_id=case.steps[seen].id, proof=SESSION, now=clock.now(),
+            step_id=case.steps[seen].id, proof=SIGNED_IN, now=clock.now(),
         )  # fmt: skip
 
     def cancel(self, person: str, number: int) -> None:

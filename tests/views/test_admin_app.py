@@ -18,6 +18,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Audience
 from webapp.operations import groups, people
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import Assurance
 
@@ -92,9 +93,9 @@ def test_the_page_takes_the_same_statements_with_few_and_many_people(admin, app_
     for more in (0, 30, 300):
         choose("write")
         for index in range(more):
-            people.create(email=f"p{more}-{index}@example.com", name=f"P {index}", actor=None, now=clock.now())
+            people.create(email=f"p{more}-{index}@example.com", name=f"P {index}", actor=SYSTEM, now=clock.now())
             if index < 40:
-                groups.create(name=f"G {more}-{index}", actor=None, now=clock.now())
+                groups.create(name=f"G {more}-{index}", actor=SYSTEM, now=clock.now())
         outbox.commit()
         with counting() as seen:
             assert admin.get(f"/admin/apps/{app_.public_id}").status_code == 200

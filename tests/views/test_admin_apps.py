@@ -17,6 +17,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App
 from webapp.operations import apps
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.policy import Policy
 
 
@@ -29,7 +30,7 @@ def many_apps(number, first=0):
     choose("write")
     for index in range(first, first + number):
         apps.create(
-            name=f"Tool {index:04d}", actor=None, now=clock.now(), policy=Policy(approval_required=False),
+            name=f"Tool {index:04d}", actor=SYSTEM, now=clock.now(), policy=Policy(approval_required=False),
             requestable=True,
         )  # fmt: skip
     outbox.commit()

@@ -21,6 +21,7 @@ from webapp.record import audit, sentences
 from webapp.record import events as events_module
 from webapp.record.events import EventKind
 from webapp.record.sentences import ENTRY_KINDS, GROUPS
+from webapp.workflow.actor import SYSTEM, Actor
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy, StepRule
 from webapp.workflow.states import Verdict, Visibility
@@ -69,8 +70,8 @@ def test_each_sentence_is_said_even_of_what_is_gone(admin):
     choose("write")
     facts = {"group": 99, "step": 0, "asked": [98, 97], "before": None, "after": None}
     for kind in EventKind:
-        audit.record(kind, at=clock.now(), actor=99, request=99, app=99, person=98, **facts)
-        audit.record(kind, at=clock.now(), actor=None)
+        audit.record(kind, at=clock.now(), actor=Actor(99), request=99, app=99, person=98, **facts)
+        audit.record(kind, at=clock.now(), actor=SYSTEM)
     outbox.commit()
     rows = table(admin.get("/admin/audit.csv", buffered=True))
     assert len(rows) > 2 * len(EventKind)
@@ -79,7 +80,7 @@ def test_each_sentence_is_said_even_of_what_is_gone(admin):
 
 def test_a_kind_of_a_newer_version_is_told_as_that(admin):
     choose("write")
-    audit.record("moon.landed", at=clock.now(), actor=None)
+    audit.record("moon.landed", at=clock.now(), actor=SYSTEM)
     outbox.commit()
     assert "Countersign: unknown action (moon.landed)" in plain(admin.get("/admin/audit"))
 

@@ -22,6 +22,7 @@ from webapp.keys import KeyRing, key_id
 from webapp.operations import people
 from webapp.record import anchors, audit, entries
 from webapp.times import Times, zone
+from webapp.workflow.actor import SYSTEM
 
 from ..test_audit import tamper
 from .audit_helpers import plain, table
@@ -37,7 +38,7 @@ def admin(login_as, adam):
 def lines(number):
     choose("write")
     for _ in range(number):
-        audit.record("session.started", at=clock.now(), actor=None, person=None)
+        audit.record("session.started", at=clock.now(), actor=SYSTEM, person=None)
     outbox.commit()
 
 
@@ -68,7 +69,7 @@ def test_the_record_is_filtered_by_days_in_the_readers_zone(admin, adam):
 
     choose("write")
     people.change_settings(db.session.merge(adam), time_zone="Pacific/Auckland", now=clock.now())
-    audit.record("mail.tested", at=datetime(2026, 3, 1, 12, 30, tzinfo=UTC), actor=adam.id)  # 2 March, 01:30 there
+    audit.record("mail.tested", at=datetime(2026, 3, 1, 12, 30, tzinfo=UTC), actor=adam)  # 2 March, 01:30 there
     outbox.commit()
 
     def seen(query):
@@ -103,7 +104,7 @@ def test_the_page_takes_the_same_statements_with_1_30_and_300_lines(admin, rita,
     for more in (1, 29, 270):
         choose("write")
         for _ in range(more):
-            audit.record("request.commented", at=clock.now(), actor=ana.id, request=one.id)
+            audit.record("request.commented", at=clock.now(), actor=ana, request=one.id)
         outbox.commit()
         with counting() as seen:
             assert admin.get("/admin/audit?who=Ana&person=&what=requests").status_code == 200

@@ -15,6 +15,7 @@ from webapp.extensions import db
 from webapp.models import Group, Person
 from webapp.operations import apps, groups, people
 from webapp.text import sha256
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.policy import StepRule
 
 
@@ -35,15 +36,17 @@ def url(group):
 def many_groups(number, first=0):
     choose("write")
     for index in range(first, first + number):
-        groups.create(name=f"Team {index:04d}", actor=None, now=clock.now())
+        groups.create(name=f"Team {index:04d}", actor=SYSTEM, now=clock.now())
     outbox.commit()
 
 
 def fill(group, number):
     choose("write")
     for index in range(number):
-        someone = people.create(email=f"m{index}@example.com", name=f"Member {index:03d}", actor=None, now=clock.now())
-        groups.add_member(db.session.get(Group, group.id), someone, actor=None, now=clock.now())
+        someone = people.create(
+            email=f"m{index}@example.com", name=f"Member {index:03d}", actor=SYSTEM, now=clock.now()
+        )
+        groups.add_member(db.session.get(Group, group.id), someone, actor=SYSTEM, now=clock.now())
     outbox.commit()
 
 
@@ -336,7 +339,7 @@ def test_a_group_that_pending_requests_wait_for_stays(admin, finance, rita, ana)
     app = factories.app("Salesforce", ana, finance)
     factories.request(rita, app)
     choose("write")
-    apps.change_policy(db.session.merge(app), steps=(StepRule(factories.approver(ana)),), actor=None, now=clock.now())
+    apps.change_policy(db.session.merge(app), steps=(StepRule(factories.approver(ana)),), actor=SYSTEM, now=clock.now())
     outbox.commit()
     answer = admin.post(f"{url(finance)}/archive")
     assert answer.status_code == 409 and "it has 1 pending request. Change this first." in markup(answer)

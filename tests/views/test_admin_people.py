@@ -16,6 +16,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Person
 from webapp.operations import people
+from webapp.workflow.actor import SYSTEM
 
 from .people_helpers import notices, url
 
@@ -28,7 +29,7 @@ def admin(login_as, adam):
 def many_people(number, first=0):
     choose("write")
     for index in range(first, first + number):
-        people.create(email=f"p{index}@example.com", name=f"Person {index:04d}", actor=None, now=clock.now())
+        people.create(email=f"p{index}@example.com", name=f"Person {index:04d}", actor=SYSTEM, now=clock.now())
     outbox.commit()
 
 

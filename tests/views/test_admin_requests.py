@@ -23,6 +23,7 @@ from webapp.models import AccessRequest, Comment, Invitation, Notice, Step
 from webapp.operations import people
 from webapp.queries import request_lines
 from webapp.record import audit
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.states import Verdict
 
 pytestmark = pytest.mark.both_engines
@@ -85,7 +86,7 @@ def many(number, app, first=0):
     choose("write")
     revision = factories.revision_of(app).id
     for index in range(first, first + number):
-        person = people.create(email=f"p{index}@example.com", name=f"P {index}", actor=None, now=clock.now())
+        person = people.create(email=f"p{index}@example.com", name=f"P {index}", actor=SYSTEM, now=clock.now())
         db.session.add(
             AccessRequest(app_id=app.id, asked_by_id=person.id, for_person_id=person.id, policy_revision_id=revision,
                           state="cancelled", created_at=clock.now(), settled_at=clock.now())

@@ -16,6 +16,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import EntitlementField
 from webapp.operations import apps, people
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Assurance, RequestState, Visibility
 
@@ -89,7 +90,7 @@ def test_an_app_that_cannot_be_asked_for_says_so(admin, ana, rita, company):
     free = factories.app("Slack")
     assert "Rita adds the app" in flat(ask(admin, free, rita))
     choose("write")
-    apps.set_audience(db.session.merge(free), groups=[company.finance.id], actor=None, now=clock.now())
+    apps.set_audience(db.session.merge(free), groups=[company.finance.id], actor=SYSTEM, now=clock.now())
     outbox.commit()
     page = flat(ask(admin, free, rita))
     assert "Rita cannot see Slack,</b> because they are not in any of its groups." in page

@@ -18,6 +18,7 @@ from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.models import AccessRequest, Person
 from webapp.operations import apps
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import Verdict
@@ -311,7 +312,7 @@ def test_the_rule_in_force_counts_not_the_one_of_the_open_form(login_as, rita, b
     browser.get(f"/catalog/{benevity.public_id}/request")
     choose("write")
     policy = Policy(steps=rule(ben).steps, comment_required=True)
-    apps.save_policy(db.session.merge(benevity), policy, actor=None, now=clock.now())
+    apps.save_policy(db.session.merge(benevity), policy, actor=SYSTEM, now=clock.now())
     commit()
     assert browser.post(f"/catalog/{benevity.public_id}/request", {"message": ""}).status_code == 422
     assert browser.post(f"/catalog/{benevity.public_id}/request", {"message": "Why"}).status_code == 303

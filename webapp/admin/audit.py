@@ -99,7 +99,7 @@ def _day(line: Entry) -> str:
 def verify_audit() -> AnyResponse:
     """Verify the log and report whether it is intact; the verification is recorded, too. Of a long log only the newest
     entries are checked, in a second or two; the command `audit verify` checks all of it."""
-    actor, when = me().id, times().full
+    actor, when = me(), times().full
     with reading():  # a million entries take a while, and no other writer should wait
         known, removed, unusable = _anchors()
         report = record.examine(anchors.compare(known, when), newest=BY_BUTTON)

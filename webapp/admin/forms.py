@@ -12,7 +12,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from webapp.models import App, EntitlementField, Person
+from webapp.models import App, EntitlementField
 from webapp.operations import apps as operations
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
@@ -23,6 +23,7 @@ from webapp.queries.rules import Members
 from webapp.text import clean, one_line
 from webapp.web.assets import APP_ICONS
 from webapp.wording import count
+from webapp.workflow.actor import AnyActor
 from webapp.workflow.policy import DAYS_LIMIT, Approver, OutcomeRule, StepRule
 from webapp.workflow.states import Assurance, RequestState
 
@@ -73,7 +74,7 @@ class Setting:
     name: str
     current: Callable[[AppPage], Values]
     typed: Callable[[Form], Values]
-    save: Callable[[App, AppPage, Values, Person, datetime], None]
+    save: Callable[[App, AppPage, Values, AnyActor, datetime], None]
     is_switch: bool = False
     is_picked: bool = False
 
@@ -94,7 +95,7 @@ def stamp(values: Values) -> str:
     return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
 
-def save(setting: Setting, page: AppPage, app: App, form: Form, *, actor: Person, now: datetime) -> None:
+def save(setting: Setting, page: AppPage, app: App, form: Form, *, actor: AnyActor, now: datetime) -> None:
     """Save the submitted values. Raises Invalid, or Conflict when someone else has changed them since."""
     current = setting.current(page)
     wanted = current | setting.typed(form)
@@ -130,7 +131,7 @@ def approver_of(value: str, *, field: str) -> Approver | None:
 def _detail(key: str, clean: Callable[[str], str] = one_line) -> Setting:
     """The setting of a text about the app."""
 
-    def save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+    def save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
         operations.change_details(app, **values, actor=actor, now=now)
 
     return Setting(
@@ -138,25 +139,25 @@ def _detail(key: str, clean: Callable[[str], str] = one_line) -> Setting:
     )
 
 
-def _icon_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+def _icon_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
     if values["icon"] and values["icon"] not in APP_ICONS:
         raise Invalid(icon="Choose one of these pictures.")
     icons.choose(app, values["icon"], actor=actor, now=now)
 
 
-def _requestable_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+def _requestable_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
     operations.set_requestable(app, requestable=values["on"], actor=actor, now=now)
 
 
-def _required_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+def _required_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
     operations.set_approval_required(app, required=values["on"], actor=actor, now=now)
 
 
-def _comment_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+def _comment_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
     operations.change_policy(app, comment_required=values["on"], actor=actor, now=now)
 
 
-def _assurance_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+def _assurance_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
     try:
         assurance = Assurance(values["assurance"])
     except ValueError:
@@ -169,7 +170,7 @@ def _audience_typed(form: Form) -> Values:
     return {"audience": sorted({*form.getlist("audience")} - {form.get("without", "")})}
 
 
-def _audience_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+def _audience_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
     keys = [one.removeprefix("group:") for one in values["audience"]]
     groups = principals.group_ids(keys)
     if len(groups) != len(keys):
@@ -177,15 +178,15 @@ def _audience_save(app: App, page: AppPage, values: Values, actor: Person, now: 
     operations.set_audience(app, groups=groups, actor=actor, now=now)
 
 
-def _note_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+def _note_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
     operations.set_note(app, note=values["note"], actor=actor, now=now)
 
 
-def _owner_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+def _owner_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
     operations.set_owner(app, owner=approver_of(values["owner"], field="owner"), actor=actor, now=now)
 
 
-def _days_save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+def _days_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
     given, days = values["days"], page.row.policy.days
     if not (given.isascii() and given.isdigit() and len(given) < 4 and 1 <= int(given) <= DAYS_LIMIT):
         raise Invalid(days=f"Enter a number from 1 to {DAYS_LIMIT}. The limit is still {count(days, 'day')}.")
@@ -201,7 +202,7 @@ def _outcome(
         rule = page.row.policy.outcomes.get(state, OutcomeRule())
         return {key: getattr(rule, key) for key in keys}
 
-    def save(app: App, page: AppPage, values: Values, actor: Person, now: datetime) -> None:
+    def save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
         operations.set_outcome(app, state, **values, actor=actor, now=now)
 
     return Setting(f"{state.value}-{part}", current, typed, save, is_picked=is_picked)

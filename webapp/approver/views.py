@@ -231,7 +231,7 @@ def _decide_by_link(token: str, verdict: Verdict) -> AnyResponse:
 def _proof(reader: Reader) -> Proof:
     """The proof for the decision: the session, or the link with its code or trusted browser."""
     if reader.has_session or reader.invited is None:
-        return proofs.SESSION
+        return proofs.SIGNED_IN
     code = None if reader.remembered else request.form.get("code", "")
     return proofs.of_link(reader.invited.invitation, reader.invited.link.round, code=code)
 

@@ -310,7 +310,7 @@ def end_session(public_id: str) -> AnyResponse:
 @people
 def end_sessions() -> AnyResponse:
     """Ends all sessions of the person, this one included."""
-    people_operations.end_sessions(me().id, actor_id=me().id, now=clock.now())
+    people_operations.end_sessions(me().id, actor=me(), now=clock.now())
     return _signed_out("You have signed out of all sessions.")
 
 

@@ -65,7 +65,7 @@ def add(public_id: str) -> AnyResponse | str:
     # Others than admins always have an admin to ask, so they are refused.
     opened = self_opened.find(app, revision, me().id) if me().is_admin else None
     try:
-        grants.add_directly(app, revision, person=me(), now=now())
+        grants.add_directly(app, revision, actor=me(), now=now())
     except Conflict as error:
         return _conflict(app, str(error))
     outbox.commit()
@@ -100,7 +100,7 @@ def submit(public_id: str) -> AnyResponse | str:
     message = request.form.get("message", "")
     given = {one.id: request.form.getlist(f"field-{one.id}") for one in revision.snapshot().entitlements}
     try:
-        made = requests.submit(app, revision, person=me(), message=message, given=given, now=now())
+        made = requests.submit(app, revision, actor=me(), message=message, given=given, now=now())
     except Invalid as error:
         return _refused(app, revision, message, given, error.fields)
     except BadValues as error:

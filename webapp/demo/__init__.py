@@ -32,6 +32,7 @@ from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import sha256
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
@@ -93,11 +94,11 @@ class _Story:
         organisation = db.session.get_one(Organisation, 1)
         before = {"time_zone": organisation.time_zone}
         organisation.name, organisation.time_zone = company.NAME, company.TIME_ZONE
-        audit.record(EventKind.ORGANISATION_CHANGED, at=now, actor=None, before=before,
+        audit.record(EventKind.ORGANISATION_CHANGED, at=now, actor=SYSTEM, before=before,
                      after={"time_zone": company.TIME_ZONE})  # fmt: skip
         for first_name, (name, about) in company.PEOPLE.items():
             is_admin = first_name == company.ADMIN
-            admin = self.people.get(company.ADMIN)
+            admin = self.people.get(company.ADMIN, SYSTEM)
             person = people.create(
                 email=_email(first_name), name=name, actor=admin, now=now, is_admin=is_admin, about=about
             )
@@ -150,7 +151,7 @@ class _Story:
             approved = OutcomeRule(words=product.welcome, others=("crm-licences@example.com",))
             policy = replace(policy, outcomes={**policy.outcomes, RequestState.APPROVED: approved})
         # The admin has the open apps, too, which he could not add if he had opened them himself.
-        by = admin if product.approvers else None
+        by = admin if product.approvers else SYSTEM
         apps.save_policy(app, policy, actor=by, now=now)
         if product.audience:
             apps.set_audience(app, groups=[self.groups[name].id for name in product.audience], actor=by, now=now)
@@ -211,7 +212,7 @@ class _Story:
         app = self.apps[asked.app]
         revision = db.session.get_one(PolicyRevision, app.policy_revision_id)
         given = _given(revision.snapshot(), asked.values)
-        request = requests.submit(app, revision, person=self.people[asked.who], message=asked.why, given=given, now=now)
+        request = requests.submit(app, revision, actor=self.people[asked.who], message=asked.why, given=given, now=now)
         self.requests.append(request)
         self._note_opened(request, now)
         return request
@@ -275,7 +276,7 @@ class _Story:
         def add(now: datetime) -> None:
             app = self.apps[name]
             revision = db.session.get_one(PolicyRevision, app.policy_revision_id)
-            grants.add_directly(app, revision, person=self.people[who], now=now)
+            grants.add_directly(app, revision, actor=self.people[who], now=now)
 
         return add
 
@@ -296,7 +297,7 @@ class _Story:
             audit.record(
                 EventKind.GRANT_REMOVED,
                 at=now,
-                actor=admin.id,
+                actor=admin,
                 app=grant.app_id,
                 person=grant.person_id,
                 reason=sha256(loss.reason),
@@ -309,7 +310,7 @@ class _Story:
             grant = self._grant(trouble.who, trouble.app)
             grant.state = trouble.state
             kind = EventKind.GRANT_FAILED if trouble.state == "failed" else EventKind.GRANT_PROVISIONING
-            audit.record(kind, at=now, actor=None, request=grant.request_id, app=grant.app_id,
+            audit.record(kind, at=now, actor=SYSTEM, request=grant.request_id, app=grant.app_id,
                          person=grant.person_id)  # fmt: skip
 
         return stick

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.bidi import named
 from webapp.text import hue, initials, public_id, search_text, sort_key
+from webapp.workflow.states import Channel
 
 from .base import PUBLIC_ID, Base, Id, NameText, Sorted, id_column
 
@@ -39,6 +40,15 @@ class Person(Base):
         self.name = named(name)
         self.sort_key = sort_key(name)
         self.search_text = search_text(name, self.email)
+
+    @property
+    def channel(self) -> Channel:
+        """Where a person acts who is signed in: see workflow/actor.py."""
+        return Channel.BROWSER
+
+    @property
+    def token(self) -> None:
+        return None
 
     @property
     def first_name(self) -> str:

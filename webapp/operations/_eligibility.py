@@ -60,13 +60,13 @@ class Eligibility:
     lately: Any
 
 
-def check_request(app: App, revision: PolicyRevision, person: Person, *, now: datetime) -> Eligibility:
+def check_request(app: App, revision: PolicyRevision, person_id: int, *, now: datetime) -> Eligibility:
     """What may have changed since the form was shown, looked up again under the lock.
 
     An earlier request whose time is over ends here, where no sweep has come by yet: it is in nobody's way.
     Raises Conflict when the person has the app, has asked for it, is deactivated, or the app or its rule changed.
     """
-    row = run(_TO_REQUEST, {"app": app.id, "person": person.id, "since": now - _often.DAY}).one()
+    row = run(_TO_REQUEST, {"app": app.id, "person": person_id, "since": now - _often.DAY}).one()
     if row.has:
         raise Conflict(f"You already have {app.name}.")
     if row.asked is not None and not expire_overdue(now=now, only=row.asked):

@@ -15,6 +15,7 @@ from webapp.queries import visibility
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import public_id
+from webapp.workflow.actor import SYSTEM, AnyActor
 from webapp.workflow.approvers import Deciders
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import StepState, Tier
@@ -103,7 +104,7 @@ def _ask_for(request_id: int, step_id: int, position: int, deciders: Deciders, *
     audit.record(
         EventKind.STEP_OPENED,
         at=now,
-        actor=None,
+        actor=SYSTEM,
         request=request_id,
         step=position,
         tier=deciders.tier.value,
@@ -154,10 +155,10 @@ def ask(
 
 
 def renew(
-    conditions: Iterable[Any], *, now: datetime, limit: int | None = None, asked_by: int | None = None, **counted: Any
+    conditions: Iterable[Any], *, now: datetime, limit: int | None = None, asked_by: AnyActor = SYSTEM, **counted: Any
 ) -> int:
     """A new round, with the present key, for the open invitations that these conditions choose: their link and code
-    are dead, and a mail with new ones follows. `asked_by`: the person who asked for it; `counted`: further columns
+    are dead, and a mail with new ones follows. `asked_by`: who asked for it; `counted`: further columns
     to set. Returns how many were renewed."""
     conditions = list(conditions)
     chosen = db.session.execute(

@@ -72,9 +72,9 @@ def check_grant(app: App, row: Any, *, now: datetime) -> None:
         )
 
 
-def comments(request_id: int, person: Person, *, now: datetime) -> tuple[Any, Any]:
+def comments(request_id: int, person_id: int, *, now: datetime) -> tuple[Any, Any]:
     """Two scalar subqueries: how many comments the person wrote on the request within an hour, and when the first."""
-    mine = (Comment.request_id == request_id, Comment.person_id == person.id, Comment.created_at > now - HOUR)
+    mine = (Comment.request_id == request_id, Comment.person_id == person_id, Comment.created_at > now - HOUR)
     return (
         select(func.count()).select_from(Comment).where(*mine).scalar_subquery(),
         select(func.min(Comment.created_at)).where(*mine).scalar_subquery(),

@@ -15,6 +15,7 @@ from webapp.models import AccessRequest, App, Invitation, Step
 from webapp.queries import directory
 from webapp.record import audit
 from webapp.record.events import EventKind
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import StepState, Tier
@@ -108,7 +109,7 @@ def _invite_anew(row: Any, deciders: Deciders, invited: dict[int, Invitation], *
     audit.record(
         EventKind.STEP_REASSIGNED,
         at=now,
-        actor=None,
+        actor=SYSTEM,
         request=row.request_id,
         step=row.position,
         before={"tier": row.tier, "asked": before},

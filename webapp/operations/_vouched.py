@@ -15,18 +15,19 @@ from webapp.extensions import db
 from webapp.models import Decision, Person, Step
 from webapp.notices import NoticeKind, notice
 from webapp.queries.cases import Case
+from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.states import Verdict
 
 KIND = NoticeKind.ACCESS_TO_CHECK
 _DECIDER = aliased(Person)
 
 
-def is_vouched(case: Case, actor: Person) -> bool:
+def is_vouched(case: Case, actor: AnyActor) -> bool:
     """The requester had the link sent with which this person's password is set."""
     return actor.vouched_by_id in case.request.requesters
 
 
-def notices(case: Case, *, actor: Person, now: datetime) -> list[dict[str, Any]]:
+def notices(case: Case, *, actor: AnyActor, now: datetime) -> list[dict[str, Any]]:
     """To the other admins, when every approval of this request came from such accounts; `actor` gave the last one."""
     requesters = case.request.requesters
     if not is_vouched(case, actor):
@@ -42,7 +43,7 @@ def notices(case: Case, *, actor: Person, now: datetime) -> list[dict[str, Any]]
         return []
     return [
         notice(KIND, "other", now=now, person_id=person, request_id=case.request.id)
-        for person in other_admins({*requesters, actor.id})
+        for person in other_admins({*requesters, require_person(actor)})
     ]
 
 

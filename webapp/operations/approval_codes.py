@@ -13,7 +13,9 @@ from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.workflow import state_machine
+from webapp.workflow.actor import SYSTEM, Actor
 from webapp.workflow.errors import NotYourTurn, Settled
+from webapp.workflow.states import Channel
 
 from . import _invitations
 from .errors import TOO_LATE, Conflict
@@ -42,7 +44,7 @@ def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> No
         execution_options={"synchronize_session": False},
     )  # fmt: skip
     if count == WRONG_CODES:
-        audit.record(EventKind.CODE_CLOSED, at=now, actor=None, request=case.request.id, person=invitation.person_id,
+        audit.record(EventKind.CODE_CLOSED, at=now, actor=SYSTEM, request=case.request.id, person=invitation.person_id,
                      round=invitation.round)  # fmt: skip
         outbox.post(
             [
@@ -89,7 +91,12 @@ def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None
             f"We have sent this email {SAME_MAILS_A_DAY} more times today, which is the limit. Use the code from any "
             "of them or sign in."
         )
-    audit.record(EventKind.CODE_MAILED_AGAIN, at=now, actor=invitation.person_id, request=case.request.id)
+    audit.record(
+        EventKind.CODE_MAILED_AGAIN,
+        at=now,
+        actor=Actor(invitation.person_id, channel=Channel.CODE),
+        request=case.request.id,
+    )
     _invitations.ask([(invitation.id, invitation.person_id, invitation.round)], case.request.id, step.id, now=now,
                      data_json=SAME_MAIL)  # fmt: skip
 
@@ -108,7 +115,7 @@ def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
             (Invitation.codes_day != today) | (Invitation.codes_mailed < CODES_A_DAY),
         ],
         now=now,
-        asked_by=invitation.person_id,
+        asked_by=Actor(invitation.person_id, channel=Channel.CODE),
         codes_mailed=sql_case((Invitation.codes_day == today, Invitation.codes_mailed + 1), else_=1),
         codes_day=today,
     ):

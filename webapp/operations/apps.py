@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from webapp.extensions import db
-from webapp.models import App, Audience, Membership, Person, PolicyRevision
+from webapp.models import App, Audience, Membership, PolicyRevision
 from webapp.queries import directory, domains, rules
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.text import clean, one_line, sha256
+from webapp.workflow.actor import AnyActor
 from webapp.workflow.errors import BadPolicy
 from webapp.workflow.policy import WORDS_LIMIT, Approver, OutcomeRule, Policy
 from webapp.workflow.policy_codec import FORM, digest, dumps
@@ -36,7 +37,7 @@ REASON_LIMIT = 200
 def create(
     *,
     name: str,
-    actor: Person | None,
+    actor: AnyActor,
     now: datetime,
     description: str = "",
     category: str = "",
@@ -52,15 +53,15 @@ def create(
     app = App(icon=icon, launch_url=web_address(launch_url), note=clean(note)[:500], requestable=requestable,
               created_at=now)  # fmt: skip
     app.describe(name=name, description=clean(description)[:500], category=one_line(category)[:60])
-    if requestable and actor is not None:
+    if requestable:
         app.requestable_by_id = actor.id
-    if owner is None and actor is not None:
+    if owner is None and actor.id is not None:
         owner = Approver(person=actor.id)
     if owner is not None:
         app.owner_person_id, app.owner_group_id = owner.person, owner.group
     with unless_taken(Invalid(name=f"An app with the name {name} already exists.")):
         db.session.add(app)
-    audit.record(EventKind.APP_CREATED, at=now, actor=actor.id if actor else None, app=app.id, requestable=requestable,
+    audit.record(EventKind.APP_CREATED, at=now, actor=actor, app=app.id, requestable=requestable,
                  owner=_plain(owner))  # fmt: skip
     save_policy(app, policy or Policy(), actor=actor, now=now)
     return app
@@ -73,7 +74,7 @@ def change_details(
     description: str | None = None,
     category: str | None = None,
     launch_url: str | None = None,
-    actor: Person,
+    actor: AnyActor,
     now: datetime,
 ) -> None:
     """What people read of the app and where it opens; None: as it is. Raises Invalid with all that is wrong.
@@ -110,31 +111,30 @@ def change_details(
     audit.record(
         EventKind.APP_CHANGED,
         at=now,
-        actor=actor.id,
+        actor=actor,
         app=app.id,
         before={key: before[key] for key in differs},
         after={key: after[key] for key in differs},
     )
 
 
-def set_note(app: App, *, note: str, actor: Person, now: datetime) -> None:
+def set_note(app: App, *, note: str, actor: AnyActor, now: datetime) -> None:
     """What the requester reads before asking. Raises Invalid or Conflict."""
     refuse_own(app, actor)
     note = clean(note)
     if len(note) > NOTE_LIMIT:
         raise Invalid(note=f"Use {NOTE_LIMIT} characters or fewer. You entered {len(note):,}.")
     before, app.note = app.note, note
-    audit.record(EventKind.APP_CHANGED, at=now, actor=actor.id, app=app.id,
+    audit.record(EventKind.APP_CHANGED, at=now, actor=actor, app=app.id,
                  before={"note": sha256(before)}, after={"note": sha256(note)})  # fmt: skip
 
 
-def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime) -> PolicyRevision:
+def save_policy(app: App, policy: Policy, *, actor: AnyActor, now: datetime) -> PolicyRevision:
     """Appends a revision and puts it in force; pending requests keep theirs. Raises Invalid or Conflict.
 
     The record names who is asked in more than one step, by name and through a group.
     """
-    if actor is not None:
-        refuse_own(app, actor)
+    refuse_own(app, actor)
     try:
         policy.check()
     except BadPolicy as error:
@@ -152,7 +152,7 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
         schema=FORM,
         body=body,
         hash=digest(body),
-        created_by_id=actor.id if actor else None,
+        created_by_id=actor.id,
         created_at=now,
     )
     with unless_taken(Conflict("Someone else saved these rules at the same time. Check them and save again.")):
@@ -162,13 +162,12 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
     app.policy_revision_id = revision.id
     if before_it is not None and not policy.approval_required and before_it.snapshot().approval_required:
         # It is this person's word that those who see the app get it, whoever made it seen.
-        by = actor.id if actor is not None else None
-        app.requestable_by_id = by if app.requestable_by_id == by else None
-        app.audience_by_id = by if app.audience_by_id == by else None
+        app.requestable_by_id = actor.id if app.requestable_by_id == actor.id else None
+        app.audience_by_id = actor.id if app.audience_by_id == actor.id else None
     audit.record(
         EventKind.POLICY_SAVED,
         at=now,
-        actor=actor.id if actor else None,
+        actor=actor,
         app=app.id,
         before={"number": before.number, "hash": before.hash} if before else None,
         after={"number": number, "hash": revision.hash},
@@ -180,13 +179,13 @@ def save_policy(app: App, policy: Policy, *, actor: Person | None, now: datetime
     return revision
 
 
-def refuse_own(app: App, actor: Person) -> None:
+def refuse_own(app: App, actor: AnyActor) -> None:
     """Raises Conflict while the actor has an open request for the app: nobody makes the rule of their own case."""
-    if rules.has_pending_request(app.id, actor.id):
+    if actor.id is not None and rules.has_pending_request(app.id, actor.id):
         raise Conflict(f"You have a pending request for {app.name}, so you cannot change its rules.")
 
 
-def change_policy(app: App, *, actor: Person, now: datetime, **changes: Any) -> PolicyRevision:
+def change_policy(app: App, *, actor: AnyActor, now: datetime, **changes: Any) -> PolicyRevision:
     """`save_policy` of the present rule with some fields changed."""
     return save_policy(app, replace(rule_to_change(app), **changes), actor=actor, now=now)
 
@@ -203,10 +202,9 @@ def hold(app: App) -> None:
     db.session.refresh(app, with_for_update={"key_share": True})
 
 
-def set_requestable(app: App, *, requestable: bool, actor: Person | None, now: datetime) -> None:
+def set_requestable(app: App, *, requestable: bool, actor: AnyActor, now: datetime) -> None:
     """Whether people find it in the catalog. Raises Conflict if it needs approval and has no step."""
-    if actor is not None:
-        refuse_own(app, actor)
+    refuse_own(app, actor)
     policy = rule_to_change(app)
     if app.requestable is requestable:
         return
@@ -214,13 +212,12 @@ def set_requestable(app: App, *, requestable: bool, actor: Person | None, now: d
         raise Conflict(f"Choose an approver for {app.name} first or turn off Approval required.")
     before, app.requestable = app.requestable, requestable
     # Who opened it, where no approver has a word in it: see queries/self_opened.py.
-    by = actor.id if actor is not None else None
-    app.requestable_by_id = by if requestable and not policy.approval_required else None
-    audit.record(EventKind.APP_CHANGED, at=now, actor=by, app=app.id,
+    app.requestable_by_id = actor.id if requestable and not policy.approval_required else None
+    audit.record(EventKind.APP_CHANGED, at=now, actor=actor, app=app.id,
                  before={"requestable": before}, after={"requestable": requestable})  # fmt: skip
 
 
-def set_approval_required(app: App, *, required: bool, actor: Person, now: datetime) -> None:
+def set_approval_required(app: App, *, required: bool, actor: AnyActor, now: datetime) -> None:
     """Turning it on without a step takes the app out of the catalog until an approver is named."""
     policy = rule_to_change(app)
     if policy.approval_required is required:
@@ -233,7 +230,7 @@ def set_approval_required(app: App, *, required: bool, actor: Person, now: datet
 def set_outcome(
     app: App, state: RequestState, *, requester: bool | None = None, approvers: bool | None = None,
     others: Sequence[str] | None = None, words: str | None = None, reasons: Sequence[str] | None = None,
-    actor: Person, now: datetime,
+    actor: AnyActor, now: datetime,
 ) -> None:  # fmt: skip
     """Whom to mail when a request ends this way, with which words; `reasons` to pick from. None: as it is.
 
@@ -286,51 +283,50 @@ def set_outcome(
         save_policy(app, replace(policy, outcomes={**policy.outcomes, state: rule}), actor=actor, now=now)
 
 
-def archive(app: App, *, actor: Person, now: datetime) -> None:
+def archive(app: App, *, actor: AnyActor, now: datetime) -> None:
     """Out of the catalog and the lists; grants, requests and the record stay. Raises Conflict."""
     refuse_own(app, actor)
     hold(app)
     app.archived_at, app.requestable = now, False
-    audit.record(EventKind.APP_ARCHIVED, at=now, actor=actor.id, app=app.id)
+    audit.record(EventKind.APP_ARCHIVED, at=now, actor=actor, app=app.id)
 
 
-def restore(app: App, *, actor: Person, now: datetime) -> None:
+def restore(app: App, *, actor: AnyActor, now: datetime) -> None:
     """In use again, not requestable yet. Raises Conflict, as when another app has its name now."""
     refuse_own(app, actor)
     with unless_taken(Conflict("Another app now has this name. Rename that app first.")):
         app.archived_at = None
-    audit.record(EventKind.APP_RESTORED, at=now, actor=actor.id, app=app.id)
+    audit.record(EventKind.APP_RESTORED, at=now, actor=actor, app=app.id)
 
 
-def set_owner(app: App, *, owner: Approver | None, actor: Person, now: datetime) -> None:
+def set_owner(app: App, *, owner: Approver | None, actor: AnyActor, now: datetime) -> None:
     """Sets the owner, who decides instead of an approver who cannot. Raises Conflict."""
     refuse_own(app, actor)
     directory.lock(exclusive=True)
     hold(app)
     before = app.owner
     app.owner_person_id, app.owner_group_id = (owner.person, owner.group) if owner else (None, None)
-    audit.record(EventKind.APP_CHANGED, at=now, actor=actor.id, app=app.id,
+    audit.record(EventKind.APP_CHANGED, at=now, actor=actor, app=app.id,
                  before={"owner": _plain(before)}, after={"owner": _plain(owner)})  # fmt: skip
     reassign_open_steps(apps=[app.id], now=now)
 
 
-def set_audience(app: App, *, groups: Iterable[int], actor: Person | None, now: datetime) -> None:
+def set_audience(app: App, *, groups: Iterable[int], actor: AnyActor, now: datetime) -> None:
     """The groups that see the app; none: everyone. Raises Conflict."""
-    if actor is not None:
-        refuse_own(app, actor)
+    refuse_own(app, actor)
     hold(app)
     groups = sorted(set(groups))
     before = sorted(db.session.scalars(select(Audience.group_id).where(Audience.app_id == app.id)))
-    if actor is not None:
+    if actor.id is not None:
         _note_who_opened(app, before, groups, actor)
     app.for_everyone = not groups
     db.session.execute(Audience.__table__.delete().where(Audience.__table__.c.app_id == app.id))  # type: ignore[attr-defined]
     db.session.add_all(Audience(app_id=app.id, group_id=group) for group in groups)
-    audit.record(EventKind.APP_CHANGED, at=now, actor=actor.id if actor else None, app=app.id,
+    audit.record(EventKind.APP_CHANGED, at=now, actor=actor, app=app.id,
                  before={"audience": before}, after={"audience": groups})  # fmt: skip
 
 
-def _note_who_opened(app: App, before: Collection[int], after: Collection[int], actor: Person) -> None:
+def _note_who_opened(app: App, before: Collection[int], after: Collection[int], actor: AnyActor) -> None:
     """That the audience let in the very person who chose it, where no approver has a word in it. Chosen by another one
     after that, it is theirs. See queries/self_opened.py."""
     mine = set(db.session.scalars(select(Membership.group_id).where(Membership.person_id == actor.id)))

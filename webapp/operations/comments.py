@@ -8,12 +8,13 @@ from sqlalchemy import exists, select
 
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, Comment, Decision, Invitation, Person, Step
+from webapp.models import AccessRequest, Comment, Decision, Invitation, Step
 from webapp.notices import NoticeKind, notice
 from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256
+from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.policy import MESSAGE_LIMIT
 
 from . import _often
@@ -22,11 +23,12 @@ from .errors import Invalid, too_long
 SENT_TWICE_WITHIN = timedelta(minutes=1)
 
 
-def add(case: Case, *, actor: Person, body: str, now: datetime) -> None:
+def add(case: Case, *, actor: AnyActor, body: str, now: datetime) -> None:
     """Writes a comment on a request and mails it to those concerned. Raises Invalid.
 
     The same words of the same person within a minute are a form that was sent twice: they stand once.
     """
+    person_id = require_person(actor)
     body = clean(body)
     if not body:
         raise Invalid(comment="Enter a comment.")
@@ -36,21 +38,22 @@ def add(case: Case, *, actor: Person, body: str, now: datetime) -> None:
     db.session.execute(select(AccessRequest.id).where(AccessRequest.id == case.request.id).with_for_update())
     same = exists().where(
         Comment.request_id == case.request.id,
-        Comment.person_id == actor.id,
+        Comment.person_id == person_id,
         Comment.body == body,
         Comment.created_at > now - SENT_TWICE_WITHIN,
     )
-    is_same, number, first = db.session.execute(select(same, *_often.comments(case.request.id, actor, now=now))).one()
+    counted = _often.comments(case.request.id, person_id, now=now)
+    is_same, number, first = db.session.execute(select(same, *counted)).one()
     if is_same:
         return
     _often.check_comment(number, first, now=now)
-    said = Comment(request_id=case.request.id, person_id=actor.id, body=body, created_at=now)
+    said = Comment(request_id=case.request.id, person_id=person_id, body=body, created_at=now)
     db.session.add(said)
     db.session.flush()
     audit.record(
         EventKind.REQUEST_COMMENTED,
         at=now,
-        actor=actor.id,
+        actor=actor,
         request=case.request.id,
         app=case.app.id,
         comment=sha256(body),
@@ -71,7 +74,7 @@ def add(case: Case, *, actor: Person, body: str, now: datetime) -> None:
                 data_json=json.dumps({"comment": said.id}),
             )
             for person, role in people.items()
-            if person != actor.id
+            if person != person_id
         ]
     )
 

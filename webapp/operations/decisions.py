@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from webapp.delivery import outbox
-from webapp.models import Decision, Person, Step
+from webapp.models import Decision, Step
 from webapp.notices import NoticeKind, notice
 from webapp.queries import cases, directory, domains
 from webapp.queries.cases import Case
@@ -15,6 +15,7 @@ from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256
 from webapp.workflow import state_machine
+from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.approvers import Deciders, who_decides
 from webapp.workflow.entitlements import SetValue, Sheet, fill, shown
 from webapp.workflow.entitlements import missing as missing_words
@@ -37,7 +38,7 @@ TRIES = 3
 def decide(
     case: Case,
     *,
-    actor: Person,
+    actor: AnyActor,
     proof: Proof,
     verdict: Verdict,
     comment: str = "",
@@ -73,7 +74,7 @@ def decide(
 def _decide(
     case: Case,
     *,
-    actor: Person,
+    actor: AnyActor,
     proof: Proof,
     verdict: Verdict,
     comment: str,
@@ -81,6 +82,7 @@ def _decide(
     step_id: int | None,
     now: datetime,
 ) -> None:
+    person_id, channel = require_person(actor), proofs.channel_of(proof, actor)
     step = case.open_step
     following = next((one for one in case.steps if one.state == StepState.WAITING.value), None)
     found = directory.look_up([one.approver for one in (step, following) if one is not None] + [case.app.owner])
@@ -91,15 +93,15 @@ def _decide(
 
     outcome = state_machine.decide(
         case.snapshot(),
-        actor=actor.id,
+        actor=person_id,
         verdict=verdict,
         deciders=deciders_of(step).people if step else (),
         step_id=step_id,
         reason=comment,
-        channel=proof.channel,
+        channel=channel,
     )
     assert step is not None  # state_machine.decide refuses a request without an open step
-    if proof.channel is Channel.ADMIN and actor.id not in found.directory.admins:
+    if channel is Channel.ADMIN and person_id not in found.directory.admins:
         raise NotYourTurn("Only an admin can decide for the approvers.")
     values = case.request.values
     if verdict is Verdict.APPROVED:
@@ -107,7 +109,7 @@ def _decide(
         if given is None:
             _require_complete(sheet)
         else:
-            filled = fill(sheet.fields, cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds"))
+            filled = fill(sheet.fields, cleaned(given), by=person_id, at=now.isoformat(timespec="seconds"))
             values = taken(sheet, values, filled)
     _apply_outcome(case, outcome, step, actor=actor, proof=proof, verdict=verdict, comment=comment, values=values,
                    now=now)  # fmt: skip
@@ -115,11 +117,11 @@ def _decide(
         _invitations.open_step(case.request.id, following, deciders_of(following), now=now)
 
 
-def approve_remaining_steps(case: Case, *, actor: Person, reason: str, now: datetime) -> None:
+def approve_remaining_steps(case: Case, *, actor: AnyActor, reason: str, now: datetime) -> None:
     """An admin approves the request in place of everybody who has not decided yet. Raises the workflow's errors, or
     Conflict when somebody else was faster."""
     directory.lock()
-    outcome = state_machine.approve_remaining_steps(case.snapshot(), actor=actor.id, reason=reason)
+    outcome = state_machine.approve_remaining_steps(case.snapshot(), actor=require_person(actor), reason=reason)
     step = case.open_step
     assert step is not None  # the state machine refuses a request without an open step
     _apply_outcome(case, outcome, step, actor=actor, proof=proofs.STEP_IN, verdict=Verdict.APPROVED, comment=reason,
@@ -131,7 +133,7 @@ def _apply_outcome(
     outcome: state_machine.Outcome,
     step: Step,
     *,
-    actor: Person,
+    actor: AnyActor,
     verdict: Verdict,
     comment: str,
     proof: Proof,
@@ -142,8 +144,8 @@ def _apply_outcome(
     people. Raises Outrun when somebody else was faster."""
     transition(case, outcome, actor=actor.id, now=now, values=values, step=step)
     proofs.hold(proof)
-    _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, channel=proof.channel,
-                     values=values, now=now)  # fmt: skip
+    _record_decision(case, step, outcome, actor=actor, verdict=verdict, comment=comment, values=values,
+                     channel=proofs.channel_of(proof, actor), now=now)  # fmt: skip
     asked = _invitations.asked_people([case.request.id]).get(case.request.id, []) if outcome.state.is_final else []
     freed = _invitations.close_invitations([step.id])
     notices: list[dict[str, Any]] = []
@@ -185,7 +187,7 @@ def _record_decision(
     step: Step,
     outcome: state_machine.Outcome,
     *,
-    actor: Person,
+    actor: AnyActor,
     verdict: Verdict,
     comment: str,
     channel: Channel,
@@ -209,7 +211,7 @@ def _record_decision(
     audit.record(
         EventKind.STEP_APPROVED if verdict is Verdict.APPROVED else EventKind.STEP_DENIED,
         at=now,
-        actor=actor.id,
+        actor=actor,
         request=case.request.id,
         app=case.app.id,
         person=case.request.for_person_id,

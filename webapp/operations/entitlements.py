@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import select
 
 from webapp.extensions import db
-from webapp.models import App, EntitlementField, Person
+from webapp.models import App, EntitlementField
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, one_line, sha256, sort_key
+from webapp.workflow.actor import AnyActor
 from webapp.workflow.entitlements import KINDS, Entitlement, Value, parse, shown
 from webapp.workflow.policy import Policy
 from webapp.workflow.states import Visibility
@@ -33,7 +34,7 @@ OPTIONS_LIMIT = 50
 
 def create(
     app: App, *, name: str, kind: str, options: Sequence[str], required: bool = False, default: Sequence[str] = (),
-    help: str = "", requester: str = Visibility.WRITE, actor: Person, now: datetime,
+    help: str = "", requester: str = Visibility.WRITE, actor: AnyActor, now: datetime,
 ) -> EntitlementField:  # fmt: skip
     """A new field at the end, set by the requester unless said otherwise.
 
@@ -49,14 +50,12 @@ def create(
     _fill(row, rows, name=name, options=options, required=required, default=default, help=help, requester=requester)
     db.session.add(row)
     db.session.flush()
-    audit.record(
-        EventKind.FIELD_CREATED, at=now, actor=actor.id, app=app.id, field=row.id, before=None, after=_plain(row)
-    )
+    audit.record(EventKind.FIELD_CREATED, at=now, actor=actor, app=app.id, field=row.id, before=None, after=_plain(row))
     _freeze(app, policy, [*rows, row], actor=actor, now=now)
     return row
 
 
-def edit(app: App, public_id: str, *, actor: Person, now: datetime, **changes: Any) -> None:
+def edit(app: App, public_id: str, *, actor: AnyActor, now: datetime, **changes: Any) -> None:
     """Changes some of a field in use: its name, options, required, default, help or requester.
 
     Its kind stays, because values of it are kept. Raises Invalid or Conflict.
@@ -69,7 +68,7 @@ def edit(app: App, public_id: str, *, actor: Person, now: datetime, **changes: A
 
 def _edit(
     app: App, rows: Sequence[EntitlementField], row: EntitlementField, changes: Mapping[str, Any], *,
-    actor: Person, now: datetime,
+    actor: AnyActor, now: datetime,
 ) -> bool:  # fmt: skip
     """Whether the field is another one now; its line is in the record, the rule is not changed yet."""
     before = _plain(row)
@@ -79,13 +78,13 @@ def _edit(
     after = _plain(row)
     if before == after:
         return False
-    audit.record(EventKind.FIELD_CHANGED, at=now, actor=actor.id, app=app.id, field=row.id, before=before, after=after)
+    audit.record(EventKind.FIELD_CHANGED, at=now, actor=actor, app=app.id, field=row.id, before=before, after=after)
     return True
 
 
 def see(
     app: App, *, steps: Mapping[tuple[str, str], Change] = MappingProxyType({}),
-    requester: Mapping[str, Change] = MappingProxyType({}), actor: Person, now: datetime,
+    requester: Mapping[str, Change] = MappingProxyType({}), actor: AnyActor, now: datetime,
 ) -> None:  # fmt: skip
     """What steps and the requester may do with fields: (step id, field) or field → (as the page showed it, as wanted).
 
@@ -113,17 +112,17 @@ def see(
         _freeze(app, replace(policy, steps=seen), rows, actor=actor, now=now)
 
 
-def archive(app: App, public_id: str, *, actor: Person, now: datetime) -> None:
+def archive(app: App, public_id: str, *, actor: AnyActor, now: datetime) -> None:
     """Nobody is asked for it any more; values that people have are kept. Raises Invalid or Conflict."""
     policy = rule_to_change(app)
     rows = _rows(app)
     row = _find(rows, public_id)
     row.archived_at = now
-    audit.record(EventKind.FIELD_ARCHIVED, at=now, actor=actor.id, app=app.id, field=row.id)
+    audit.record(EventKind.FIELD_ARCHIVED, at=now, actor=actor, app=app.id, field=row.id)
     _freeze(app, policy, rows, actor=actor, now=now)
 
 
-def restore(app: App, public_id: str, *, actor: Person, now: datetime) -> None:
+def restore(app: App, public_id: str, *, actor: AnyActor, now: datetime) -> None:
     """An archived field is in use again, at the end, seen by no step yet. Raises Invalid or Conflict."""
     policy = rule_to_change(app)
     rows = _rows(app)
@@ -135,11 +134,11 @@ def restore(app: App, public_id: str, *, actor: Person, now: datetime) -> None:
         raise Conflict(f"Another field now has the name {row.name}. Rename that field first.")
     row.archived_at = None
     row.position = max(one.position for one in rows) + 1
-    audit.record(EventKind.FIELD_RESTORED, at=now, actor=actor.id, app=app.id, field=row.id)
+    audit.record(EventKind.FIELD_RESTORED, at=now, actor=actor, app=app.id, field=row.id)
     _freeze(app, policy, rows, actor=actor, now=now)
 
 
-def order(app: App, public_ids: Sequence[str], *, actor: Person, now: datetime) -> None:
+def order(app: App, public_ids: Sequence[str], *, actor: AnyActor, now: datetime) -> None:
     """The order in which people see the fields. Raises Conflict unless each field in use is named once."""
     policy = rule_to_change(app)
     rows = _rows(app)
@@ -152,7 +151,7 @@ def order(app: App, public_ids: Sequence[str], *, actor: Person, now: datetime) 
         in_use[public_id].position = position
     for position, row in enumerate(row for row in rows if row.archived_at is not None):
         row.position = len(in_use) + position
-    audit.record(EventKind.FIELDS_ORDERED, at=now, actor=actor.id, app=app.id,
+    audit.record(EventKind.FIELDS_ORDERED, at=now, actor=actor, app=app.id,
                  before=[row.id for row in in_use.values()], after=[in_use[one].id for one in public_ids])  # fmt: skip
     _freeze(app, policy, rows, actor=actor, now=now)
 
@@ -180,7 +179,7 @@ def typed(field: Entitlement) -> list[str]:
     return [*field.default] if isinstance(field.default, list) else [shown(field.default)]
 
 
-def copy_rules(app: App, source: App, rule: Policy, *, with_fields: bool, actor: Person, now: datetime) -> None:
+def copy_rules(app: App, source: App, rule: Policy, *, with_fields: bool, actor: AnyActor, now: datetime) -> None:
     """Steps, limits, assurance, comment and outcomes of `source`, whose rule is `rule`, in place of the app's own.
 
     With fields, those take the place of the app's, which are archived; else the app keeps its own, and steps see
@@ -213,7 +212,7 @@ def copy_rules(app: App, source: App, rule: Policy, *, with_fields: bool, actor:
         )
         for step in rule.steps
     )
-    audit.record(EventKind.POLICY_COPIED, at=now, actor=actor.id, app=app.id, source=source.id, with_fields=with_fields)
+    audit.record(EventKind.POLICY_COPIED, at=now, actor=actor, app=app.id, source=source.id, with_fields=with_fields)
     policy = replace(policy, steps=steps, days=rule.days, assurance=rule.assurance, outcomes=rule.outcomes,
                      comment_required=rule.comment_required)  # fmt: skip
     _freeze(app, policy, rows, actor=actor, now=now)
@@ -278,7 +277,7 @@ def _fill(
     row.default = None if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _freeze(app: App, policy: Policy, rows: Sequence[EntitlementField], *, actor: Person, now: datetime) -> None:
+def _freeze(app: App, policy: Policy, rows: Sequence[EntitlementField], *, actor: AnyActor, now: datetime) -> None:
     """Puts the fields in use into the rule; steps forget what is in use no more."""
     in_use = sorted((row for row in rows if row.archived_at is None), key=lambda row: row.position)
     ids = {row.public_id for row in in_use}

@@ -15,6 +15,7 @@ from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.workflow import state_machine
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.errors import Settled
 from webapp.workflow.policy_codec import loads
 from webapp.workflow.states import RequestState, StepState
@@ -87,7 +88,7 @@ def _tell_expired(rows: Sequence[Any], steps: Mapping[int, state_machine.Step], 
         audit.record(
             EventKind.REQUEST_EXPIRED,
             at=now,
-            actor=None,
+            actor=SYSTEM,
             request=row.id,
             app=row.app_id,
             person=row.for_person_id,

@@ -18,6 +18,7 @@ from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256
+from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.entitlements import SetValue, fill
 from webapp.workflow.policy import Approver, Policy
 
@@ -29,9 +30,10 @@ from .errors import Conflict, Invalid
 REASON_LIMIT = 500
 
 
-def add_directly(app: App, revision: PolicyRevision, *, person: Person, now: datetime) -> Grant:
-    """Gives an app that needs no approval; raises Conflict when the person has it, the rule has changed, or it was they
-    who opened the app to themselves and somebody else could give it to them."""
+def add_directly(app: App, revision: PolicyRevision, *, actor: AnyActor, now: datetime) -> Grant:
+    """Gives the person who acts an app that needs no approval; raises Conflict when they have it, the rule has changed,
+    or it was they who opened the app to themselves and somebody else could give it to them."""
+    person_id = require_person(actor)
     policy = revision.snapshot()
     if policy.approval_required:
         raise Conflict(f"{app.name} now needs approval. Select Request instead.")
@@ -42,22 +44,22 @@ def add_directly(app: App, revision: PolicyRevision, *, person: Person, now: dat
             f"{app.name} cannot be added: the field {missing[0].name} has no default. Ask an admin to set one."
         )
     directory.lock()
-    eligibility = _eligibility.check_request(app, revision, person, now=now)
-    own = self_opened.find(app, revision, person.id) if eligibility.may_have_opened else None
+    eligibility = _eligibility.check_request(app, revision, person_id, now=now)
+    own = self_opened.find(app, revision, person_id) if eligibility.may_have_opened else None
     if own is not None and not own.is_alone:
         raise Conflict(own.refusal)
     _often.check_grant(app, eligibility.lately, now=now)
-    grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active")
+    grant = Grant(app_id=app.id, person_id=person_id, created_at=now, state="active")
     grant.values = values
     with unless_taken(Conflict(f"You already have {app.name}.")):
         db.session.add(grant)
-    audit.record(EventKind.GRANT_ADDED, at=now, actor=person.id, app=app.id, person=person.id, before=None,
+    audit.record(EventKind.GRANT_ADDED, at=now, actor=actor, app=app.id, person=person_id, before=None,
                  after=for_the_record(policy, grant.values), **({"alone": True} if own else {}))  # fmt: skip
-    outbox.post([notice(NoticeKind.APP_ADDED, "requester", now=now, person_id=person.id, grant_id=grant.id)])
+    outbox.post([notice(NoticeKind.APP_ADDED, "requester", now=now, person_id=person_id, grant_id=grant.id)])
     return grant
 
 
-def grant_from_request(case: Case, values: dict[str, SetValue], *, actor: Person, now: datetime) -> None:
+def grant_from_request(case: Case, values: dict[str, SetValue], *, actor: AnyActor, now: datetime) -> None:
     """The person has the app now; if a grant appeared meanwhile, its entitlements are brought up to date."""
     person, app = case.request.for_person_id, case.app.id
     existing = db.session.scalars(
@@ -76,39 +78,40 @@ def grant_from_request(case: Case, values: dict[str, SetValue], *, actor: Person
         before = for_the_record(case.policy, existing.values)
         existing.values = values
         kind = EventKind.GRANT_UPDATED
-    audit.record(kind, at=now, actor=actor.id, request=case.request.id, app=app, person=person,
+    audit.record(kind, at=now, actor=actor, request=case.request.id, app=app, person=person,
                  before=before, after=for_the_record(case.policy, values))  # fmt: skip
 
 
 def give(
-    app: App, revision: PolicyRevision, *, person: Person, actor: Person, given: Given, reason: str, now: datetime
+    app: App, revision: PolicyRevision, *, person: Person, actor: AnyActor, given: Given, reason: str, now: datetime
 ) -> Grant:
     """Access without a request. The person is told, and so are the owners and whoever would have approved it.
 
     Raises Invalid or BadValues for input, and Conflict when the app or its rules have changed.
     """
+    actor_id = require_person(actor)
     if person.id == actor.id:
         raise Invalid(person="You cannot grant yourself access. Request the app, or ask another owner or an admin.")
     policy = revision.snapshot()
     values = policy.defaults()
     sheet = policy.sheet_for_grant(values)
-    values = taken(sheet, values, fill(sheet.fields, cleaned(given), by=actor.id, at=now.isoformat(timespec="seconds")))
+    values = taken(sheet, values, fill(sheet.fields, cleaned(given), by=actor_id, at=now.isoformat(timespec="seconds")))
     reason = _reason(reason, "Enter a reason. The person and the owner of the app get it by email.")
     directory.lock()
     owner = _eligibility.check_grant(app, revision, person, now=now)
     _often.check_grant(app, _often.lately(app, person, now=now), now=now)
-    grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active", given_by_id=actor.id,
+    grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active", given_by_id=actor_id,
                   given_reason=reason)  # fmt: skip
     grant.values = values
     with unless_taken(Invalid(person=f"{person.name} already has access to {app.name}.")):
         db.session.add(grant)
-    audit.record(EventKind.GRANT_ADDED, at=now, actor=actor.id, app=app.id, person=person.id, grant=grant.id,
+    audit.record(EventKind.GRANT_ADDED, at=now, actor=actor, app=app.id, person=person.id, grant=grant.id,
                  reason=sha256(reason), before=None, after=for_the_record(policy, values),
                  **({"vouched": True} if actor.vouched_by_id == person.id else {}))  # fmt: skip
-    roles = dict.fromkeys(sorted(_concerned(policy, owner) - {person.id, actor.id}), "other")
+    roles = dict.fromkeys(sorted(_concerned(policy, owner) - {person.id, actor_id}), "other")
     roles[person.id] = "requester"
     # Whose sign-in link the person had sent, may be the person themselves: the other admins look at it.
-    admins = _vouched.other_admins({person.id, actor.id}) if actor.vouched_by_id == person.id else []
+    admins = _vouched.other_admins({person.id, actor_id}) if actor.vouched_by_id == person.id else []
     outbox.post(
         [notice(NoticeKind.GRANT_ADDED, role, now=now, person_id=one, grant_id=grant.id) for one, role in roles.items()]
         + [
@@ -129,7 +132,7 @@ def _concerned(policy: Policy, owner: Approver | None) -> frozenset[int]:
     return directory.look_up(wanted, admins=False).directory.active if wanted else frozenset()
 
 
-def remove(grant: Grant, *, actor: Person, reason: str, now: datetime) -> None:
+def remove(grant: Grant, *, actor: AnyActor, reason: str, now: datetime) -> None:
     """Ends one person's access to one app; they and the owners of the app are told why. It can be requested again.
 
     Raises Invalid without a reason, and Conflict when it was removed before.
@@ -143,7 +146,7 @@ def remove(grant: Grant, *, actor: Person, reason: str, now: datetime) -> None:
 
 
 def remove_all(
-    person: Person, *, shown: Sequence[str], actor: Person, reason: str, now: datetime, deactivated: bool = False
+    person: Person, *, shown: Sequence[str], actor: AnyActor, reason: str, now: datetime, deactivated: bool = False
 ) -> int:
     """Ends a person's access to all their apps for one reason; returns to how many.
 
@@ -171,17 +174,17 @@ def _live(where: list[Any]) -> Any:
     return update(Grant).where(*where, Grant.state.in_(LIVE_GRANT))
 
 
-def _removed(actor: Person, reason: str, now: datetime) -> dict[str, Any]:
+def _removed(actor: AnyActor, reason: str, now: datetime) -> dict[str, Any]:
     return {"state": "removed", "removed_at": now, "removed_by_id": actor.id, "removed_reason": reason}
 
 
-def _record_removed(grants: Iterable[Grant], *, actor: Person, reason: str, now: datetime) -> None:
+def _record_removed(grants: Iterable[Grant], *, actor: AnyActor, reason: str, now: datetime) -> None:
     for one in grants:
-        audit.record(EventKind.GRANT_REMOVED, at=now, actor=actor.id, request=one.request_id, app=one.app_id,
+        audit.record(EventKind.GRANT_REMOVED, at=now, actor=actor, request=one.request_id, app=one.app_id,
                      person=one.person_id, grant=one.id, reason=sha256(reason))  # fmt: skip
 
 
-def _tell(person: int | None, grants: Sequence[Grant], *, actor: Person, now: datetime) -> None:
+def _tell(person: int | None, grants: Sequence[Grant], *, actor: AnyActor, now: datetime) -> None:
     """One email to the person, and one to each owner about the apps that they own."""
     about: dict[int, list[int]] = defaultdict(list)
     if person is not None:

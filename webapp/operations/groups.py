@@ -11,6 +11,7 @@ from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import one_line, sha256
 from webapp.wording import first_few
+from webapp.workflow.actor import AnyActor
 from webapp.workflow.states import RequestState, StepState
 
 from ._reassign import reassign_open_steps
@@ -20,11 +21,11 @@ from .errors import Conflict, Invalid
 MEMBERS_LIMIT = 100
 
 
-def create(*, name: str, actor: Person | None, now: datetime) -> Group:
+def create(*, name: str, actor: AnyActor, now: datetime) -> Group:
     """Raises Invalid."""
     group = Group(created_at=now)
     _call(group, name)
-    audit.record(EventKind.GROUP_CREATED, at=now, actor=actor.id if actor else None, group=group.id)
+    audit.record(EventKind.GROUP_CREATED, at=now, actor=actor, group=group.id)
     return group
 
 
@@ -39,16 +40,16 @@ def _call(group: Group, name: str) -> None:
         db.session.add(group)
 
 
-def rename(group: Group, *, name: str, actor: Person, now: datetime) -> None:
+def rename(group: Group, *, name: str, actor: AnyActor, now: datetime) -> None:
     """Raises Invalid. The record has hashes only."""
     before = group.name
     _call(group, name)
     if group.name != before:
-        audit.record(EventKind.GROUP_CHANGED, at=now, actor=actor.id, group=group.id,
+        audit.record(EventKind.GROUP_CHANGED, at=now, actor=actor, group=group.id,
                      before={"name": sha256(before)}, after={"name": sha256(group.name)})  # fmt: skip
 
 
-def archive(group: Group, *, actor: Person, now: datetime) -> None:
+def archive(group: Group, *, actor: AnyActor, now: datetime) -> None:
     """The group is empty and can be chosen for nothing any more; what it decided stays. Raises Conflict while
     something uses it, saying what."""
     directory.lock(exclusive=True)
@@ -63,7 +64,7 @@ def archive(group: Group, *, actor: Person, now: datetime) -> None:
     members = db.session.scalars(
         delete(Membership).where(Membership.group_id == group.id).returning(Membership.person_id)
     ).all()
-    audit.record(EventKind.GROUP_ARCHIVED, at=now, actor=actor.id, group=group.id, members=sorted(members))
+    audit.record(EventKind.GROUP_ARCHIVED, at=now, actor=actor, group=group.id, members=sorted(members))
     reassign_open_steps(people=members, groups=[group.id], now=now)
 
 
@@ -99,7 +100,7 @@ def _users(group: int) -> list[str]:
     return found
 
 
-def add_member(group: Group, person: Person, *, actor: Person | None, now: datetime) -> None:
+def add_member(group: Group, person: Person, *, actor: AnyActor, now: datetime) -> None:
     """The person is asked for every step that is open for the group. Raises Conflict."""
     directory.lock(exclusive=True)
     if group.archived_at is not None:
@@ -111,14 +112,12 @@ def add_member(group: Group, person: Person, *, actor: Person | None, now: datet
         raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
     if db.session.get(Membership, (group.id, person.id)) is not None:
         raise Conflict(f"{person.name} is already in {group.name}.")
-    db.session.add(Membership(group_id=group.id, person_id=person.id, added_by_id=actor.id if actor else None))
-    audit.record(
-        EventKind.GROUP_MEMBER_ADDED, at=now, actor=actor.id if actor else None, person=person.id, group=group.id
-    )
+    db.session.add(Membership(group_id=group.id, person_id=person.id, added_by_id=actor.id))
+    audit.record(EventKind.GROUP_MEMBER_ADDED, at=now, actor=actor, person=person.id, group=group.id)
     reassign_open_steps(people=[person.id], groups=[group.id], now=now)
 
 
-def remove_member(group: Group, person: Person, *, actor: Person, now: datetime) -> None:
+def remove_member(group: Group, person: Person, *, actor: AnyActor, now: datetime) -> None:
     """The person can no longer decide for the group. Raises Conflict."""
     directory.lock(exclusive=True)
     removed = db.session.execute(
@@ -128,5 +127,5 @@ def remove_member(group: Group, person: Person, *, actor: Person, now: datetime)
     ).first()
     if removed is None:
         raise Conflict(f"{person.name} is no longer in {group.name}.")
-    audit.record(EventKind.GROUP_MEMBER_REMOVED, at=now, actor=actor.id, person=person.id, group=group.id)
+    audit.record(EventKind.GROUP_MEMBER_REMOVED, at=now, actor=actor, person=person.id, group=group.id)
     reassign_open_steps(people=[person.id], groups=[group.id], now=now)

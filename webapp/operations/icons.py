@@ -6,22 +6,23 @@ from datetime import datetime
 from sqlalchemy import delete, exists, or_, select
 
 from webapp.extensions import db
-from webapp.models import App, Icon, Person
+from webapp.models import App, Icon
 from webapp.record import audit
 from webapp.record.events import EventKind
+from webapp.workflow.actor import AnyActor
 
 from ._sql import unless_taken
 from .apps import hold
 from .errors import Conflict
 
 
-def choose(app: App, icon: str, *, actor: Person, now: datetime) -> None:
+def choose(app: App, icon: str, *, actor: AnyActor, now: datetime) -> None:
     """One of the set by its name, "" for the first letters. An uploaded picture is dropped."""
     hold(app)
     _change(app, icon=icon, picture=None, actor=actor, now=now)
 
 
-def upload(app: App, body: bytes, content_type: str, *, actor: Person, now: datetime) -> None:
+def upload(app: App, body: bytes, content_type: str, *, actor: AnyActor, now: datetime) -> None:
     """A picture that was made by `pictures.square`. The choice from the set stays, for when the picture goes.
 
     Raises Conflict.
@@ -40,7 +41,7 @@ def upload(app: App, body: bytes, content_type: str, *, actor: Person, now: date
     _change(app, icon=app.icon, picture=picture, actor=actor, now=now)
 
 
-def _change(app: App, *, icon: str, picture: Icon | None, actor: Person, now: datetime) -> None:
+def _change(app: App, *, icon: str, picture: Icon | None, actor: AnyActor, now: datetime) -> None:
     before, old = _plain(app), app.icon_id
     app.icon = icon
     app.icon_id, app.icon_hash = (picture.id, picture.sha256) if picture is not None else (None, "")
@@ -52,7 +53,7 @@ def _change(app: App, *, icon: str, picture: Icon | None, actor: Person, now: da
     audit.record(
         EventKind.APP_CHANGED,
         at=now,
-        actor=actor.id,
+        actor=actor,
         app=app.id,
         before={key: before[key] for key in before if before[key] != after[key]},
         after={key: after[key] for key in after if before[key] != after[key]},

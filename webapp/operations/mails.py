@@ -7,10 +7,11 @@ from sqlalchemy import Select, and_, exists, or_, select, update
 
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import MailStop, Notice, Person, db_now
+from webapp.models import MailStop, Notice, db_now
 from webapp.notices import NoticeKind, notice
 from webapp.record import audit
 from webapp.record.events import EventKind
+from webapp.workflow.actor import SYSTEM, AnyActor, require_person
 
 from ._sql import changed
 from .errors import Conflict
@@ -37,20 +38,20 @@ def hold(*, now: datetime) -> int:
         .where(Notice.state.in_(("due", "leased")))
         .values(state="held", error=_HELD, settled_at=now, lease=None, lease_until=None)
     )
-    audit.record(EventKind.MAIL_HELD, at=now, actor=None, mails=held)
+    audit.record(EventKind.MAIL_HELD, at=now, actor=SYSTEM, mails=held)
     return held
 
 
-def let_go(*, actor: Person, now: datetime) -> int:
+def let_go(*, actor: AnyActor, now: datetime) -> int:
     """All that is held is due; what is no longer so is still not sent. Returns how many."""
     number = changed(update(Notice).where(Notice.state == "held").values(**_DUE_AGAIN))
     if number:
-        audit.record(EventKind.MAIL_LET_GO, at=now, actor=actor.id, mails=number)
+        audit.record(EventKind.MAIL_LET_GO, at=now, actor=actor, mails=number)
         outbox.wake()
     return number
 
 
-def drop(notice: Notice | None, *, actor: Person, now: datetime) -> int:
+def drop(notice: Notice | None, *, actor: AnyActor, now: datetime) -> int:
     """A held mail, or with None all of them, is never sent. Returns how many; raises Conflict when that one is not
     held."""
     which = Notice.state == "held" if notice is None else and_(Notice.state == "held", Notice.id == notice.id)
@@ -62,23 +63,23 @@ def drop(notice: Notice | None, *, actor: Person, now: datetime) -> int:
     if notice is not None and number != 1:
         raise Conflict("This email is no longer on hold. Its current status is shown.")
     if number:
-        audit.record(EventKind.MAIL_DROPPED, at=now, actor=actor.id, mails=number,
+        audit.record(EventKind.MAIL_DROPPED, at=now, actor=actor, mails=number,
                      mail=notice.id if notice is not None else None)  # fmt: skip
     return number
 
 
-def send_again(notice: Notice, *, actor: Person, now: datetime) -> None:
+def send_again(notice: Notice, *, actor: AnyActor, now: datetime) -> None:
     """A dead or held mail is due again, with all its tries. Raises Conflict for any other."""
     again = update(Notice).where(Notice.id == notice.id, Notice.state.in_(("dead", "held"))).values(**_DUE_AGAIN)
     if changed(again) != 1:
         state = db.session.scalar(select(Notice.state).where(Notice.id == notice.id))
         raise Conflict(_NOT_AGAIN.get(state or "", "This email no longer exists."))
-    audit.record(EventKind.MAIL_SENT_AGAIN, at=now, actor=actor.id, request=notice.request_id, person=notice.person_id,
+    audit.record(EventKind.MAIL_SENT_AGAIN, at=now, actor=actor, request=notice.request_id, person=notice.person_id,
                  mail=notice.id, mail_kind=notice.kind)  # fmt: skip
     outbox.wake()
 
 
-def try_now(notice: Notice, *, actor: Person, now: datetime) -> None:
+def try_now(notice: Notice, *, actor: AnyActor, now: datetime) -> None:
     """What waits for its next attempt, or for the mail server, is tried now. Raises Conflict for any other."""
     waits = or_(Notice.due_at > db_now(), exists(select(MailStop.id)))
     again = update(Notice).where(Notice.id == notice.id, Notice.state == "due", waits).values(due_at=db_now())
@@ -86,12 +87,12 @@ def try_now(notice: Notice, *, actor: Person, now: datetime) -> None:
         state = db.session.scalar(select(Notice.state).where(Notice.id == notice.id))
         raise Conflict(_NOT_AGAIN.get(state or "", "This email no longer exists."))
     changed(update(MailStop).values(next_try_at=db_now()))
-    audit.record(EventKind.MAIL_TRIED_NOW, at=now, actor=actor.id, request=notice.request_id, person=notice.person_id,
+    audit.record(EventKind.MAIL_TRIED_NOW, at=now, actor=actor, request=notice.request_id, person=notice.person_id,
                  mail=notice.id, mail_kind=notice.kind)  # fmt: skip
     outbox.wake()
 
 
-def try_all_again(ids: Select[Any], *, actor: Person, now: datetime) -> int:
+def try_all_again(ids: Select[Any], *, actor: AnyActor, now: datetime) -> int:
     """Of these (ids), those that failed are due with all their attempts, and those that wait for their next attempt
     are due now. Returns how many."""
     chosen = Notice.id.in_(ids)
@@ -100,12 +101,13 @@ def try_all_again(ids: Select[Any], *, actor: Person, now: datetime) -> int:
     number += changed(update(Notice).where(chosen, waiting).values(due_at=db_now()))
     changed(update(MailStop).values(next_try_at=db_now()))
     if number:
-        audit.record(EventKind.MAIL_ALL_TRIED_AGAIN, at=now, actor=actor.id, mails=number)
+        audit.record(EventKind.MAIL_ALL_TRIED_AGAIN, at=now, actor=actor, mails=number)
         outbox.wake()
     return number
 
 
-def send_test(*, actor: Person, now: datetime) -> None:
+def send_test(*, actor: AnyActor, now: datetime) -> None:
     """A mail to whoever asks for it, the way every mail goes."""
-    outbox.post([notice(NoticeKind.TEST, "requester", now=now, person_id=actor.id)])
-    audit.record(EventKind.MAIL_TESTED, at=now, actor=actor.id, person=actor.id)
+    person_id = require_person(actor)
+    outbox.post([notice(NoticeKind.TEST, "requester", now=now, person_id=person_id)])
+    audit.record(EventKind.MAIL_TESTED, at=now, actor=actor, person=person_id)

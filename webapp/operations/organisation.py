@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
-from webapp.models import Organisation, Person
+from webapp.models import Organisation
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import one_line, sha256
+from webapp.workflow.actor import SYSTEM, AnyActor
 
 from .errors import Invalid
 from .people import address
@@ -18,12 +19,12 @@ DOMAINS_LIMIT = 50
 
 def change(
     organisation: Organisation, *, name: str | None, time_zone: str | None, sender: str | None,
-    outcome_domains: str | None = None, actor: Person | None = None, now: datetime,
+    outcome_domains: str | None = None, actor: AnyActor = SYSTEM, now: datetime,
 ) -> None:  # fmt: skip
     """Changes what is not None; raises Invalid. The record has hashes of names; the time zone and the domains as they
     are.
 
-    `outcome_domains`: as typed, parted by commas or spaces. `actor` None: from the command line.
+    `outcome_domains`: as typed, parted by commas or spaces.
     """
     before = _plain(organisation)
     if name is not None:
@@ -43,20 +44,18 @@ def change(
     _record(before, _plain(organisation), actor=actor, now=now)
 
 
-def change_logo(organisation: Organisation, logo: bytes | None, *, actor: Person, now: datetime) -> None:
+def change_logo(organisation: Organisation, logo: bytes | None, *, actor: AnyActor, now: datetime) -> None:
     """A picture that was made by `pictures.square`; None for none."""
     before = _plain(organisation)
     organisation.logo, organisation.logo_hash = logo, hashlib.sha256(logo).hexdigest() if logo else ""
     _record(before, _plain(organisation), actor=actor, now=now)
 
 
-def _record(before: dict[str, Any], after: dict[str, Any], *, actor: Person | None, now: datetime) -> None:
+def _record(before: dict[str, Any], after: dict[str, Any], *, actor: AnyActor, now: datetime) -> None:
     changed = [key for key in before if before[key] != after[key]]
     if changed:
         before, after = ({key: side[key] for key in changed} for side in (before, after))
-        audit.record(
-            EventKind.ORGANISATION_CHANGED, at=now, actor=actor.id if actor else None, before=before, after=after
-        )
+        audit.record(EventKind.ORGANISATION_CHANGED, at=now, actor=actor, before=before, after=after)
 
 
 def _plain(organisation: Organisation) -> dict[str, Any]:
@@ -85,9 +84,9 @@ def _domains(given: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def hide_first_steps(organisation: Organisation, *, actor: Person, now: datetime) -> None:
+def hide_first_steps(organisation: Organisation, *, actor: AnyActor, now: datetime) -> None:
     """Admins are no longer led through the first steps; again changes nothing."""
     if organisation.first_steps_hidden_at is None:
         organisation.first_steps_hidden_at = now
-        audit.record(EventKind.ORGANISATION_CHANGED, at=now, actor=actor.id,
+        audit.record(EventKind.ORGANISATION_CHANGED, at=now, actor=actor,
                      before={"first_steps": True}, after={"first_steps": False})  # fmt: skip

@@ -7,9 +7,10 @@ from datetime import datetime
 from sqlalchemy import select
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Person
+from webapp.models import AccessRequest, App
 from webapp.queries import cases, directory
 from webapp.text import clean
+from webapp.workflow.actor import AnyActor
 from webapp.workflow.errors import Settled
 from webapp.workflow.states import RequestState
 
@@ -22,7 +23,7 @@ REASON_LIMIT = 200
 
 
 def resolve_pending(
-    app: App, action: str, *, seen: Collection[int] | None = None, reason: str, actor: Person, now: datetime
+    app: App, action: str, *, seen: Collection[int] | None = None, reason: str, actor: AnyActor, now: datetime
 ) -> int:
     """Does with the app's pending requests what `action` says; returns how many it touched.
 

@@ -17,7 +17,8 @@ from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.text import one_line, sha256
-from webapp.workflow.states import RequestState
+from webapp.workflow.actor import Actor, AnyActor
+from webapp.workflow.states import Channel, RequestState
 
 from . import _invitations, _often, requests
 from ._reassign import reassign_open_steps
@@ -44,19 +45,19 @@ def _name(given: str) -> str:
     return name
 
 
-def create(*, email: str, name: str, actor: Person | None, now: datetime, is_admin: bool = False,
+def create(*, email: str, name: str, actor: AnyActor, now: datetime, is_admin: bool = False,
            about: str = "") -> Person:  # fmt: skip
     """A new person, without a password yet. Raises Invalid."""
     name = _name(name)
     person = Person(email=address(email), is_admin=is_admin, about=one_line(about)[:120], created_at=now)
-    person.vouched_by_id = actor.id if actor else None
+    person.vouched_by_id = actor.id
     person.rename(name)
     with unless_taken(Invalid(email=f"A person with the email {person.email} already exists.")):
         db.session.add(person)
     audit.record(
         EventKind.PERSON_CREATED,
         at=now,
-        actor=actor.id if actor else None,
+        actor=actor,
         person=person.id,
         email=sha256(person.email),
         is_admin=is_admin,
@@ -67,7 +68,7 @@ def create(*, email: str, name: str, actor: Person | None, now: datetime, is_adm
     return person
 
 
-def invite(*, email: str, name: str, actor: Person, now: datetime, about: str = "", is_admin: bool = False) -> Person:
+def invite(*, email: str, name: str, actor: AnyActor, now: datetime, about: str = "", is_admin: bool = False) -> Person:
     """A new person who gets a mail with a link to set a password. Raises Invalid."""
     person = create(email=email, name=name, actor=actor, now=now, about=about, is_admin=is_admin)
     mail_invitation(person, now=now)
@@ -79,7 +80,7 @@ def mail_invitation(person: Person, *, now: datetime) -> None:
     outbox.post([notice(NoticeKind.INVITATION, "requester", now=now, person_id=person.id, round=person.password_round)])
 
 
-def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> None:
+def send_invitation_again(person: Person, *, actor: AnyActor, now: datetime) -> None:
     """One more mail "set your password", for somebody who has none yet. Raises Conflict."""
     if not person.active:
         raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
@@ -87,13 +88,13 @@ def send_invitation_again(person: Person, *, actor: Person, now: datetime) -> No
         raise Conflict(f"{person.name} already has a password. They can reset it on the sign-in page.")
     _refuse_more_links(person, NoticeKind.INVITATION, now=now)
     person.vouched_by_id = actor.id
-    audit.record(EventKind.PERSON_INVITED, at=now, actor=actor.id, person=person.id)
+    audit.record(EventKind.PERSON_INVITED, at=now, actor=actor, person=person.id)
     mail_invitation(person, now=now)
 
 
-def mail_password_reset(person: Person, *, now: datetime, by: Person | None = None) -> None:
+def mail_password_reset(person: Person, *, now: datetime, by: int | None = None) -> None:
     """The mail "reset your password"; it says who sent it when that was an admin."""
-    data = json.dumps({"by": by.id}) if by is not None and by.id != person.id else "{}"
+    data = json.dumps({"by": by}) if by is not None and by != person.id else "{}"
     outbox.post(
         [
             notice(
@@ -119,7 +120,7 @@ def _refuse_more_links(person: Person, kind: str, *, now: datetime) -> None:
         )
 
 
-def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
+def reset_password(person: Person, *, actor: AnyActor, now: datetime) -> None:
     """Mails somebody a link to set a new password; the one they have stays until then. Raises Conflict."""
     if not person.active:
         raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
@@ -135,11 +136,11 @@ def reset_password(person: Person, *, actor: Person, now: datetime) -> None:
         raise Conflict(f"An email with a link is already on its way to {person.name}.")
     _refuse_more_links(person, NoticeKind.PASSWORD_RESET, now=now)
     person.vouched_by_id = actor.id
-    audit.record(EventKind.PASSWORD_LINK_MAILED, at=now, actor=actor.id, person=person.id)
-    mail_password_reset(person, now=now, by=actor)
+    audit.record(EventKind.PASSWORD_LINK_MAILED, at=now, actor=actor, person=person.id)
+    mail_password_reset(person, now=now, by=actor.id)
 
 
-def change_details(person: Person, *, name: str, email: str, about: str, actor: Person, now: datetime) -> None:
+def change_details(person: Person, *, name: str, email: str, about: str, actor: AnyActor, now: datetime) -> None:
     """Another name, address or description. Raises Invalid.
 
     With another address every link that went to the old one dies: those to set a password, and those to decide,
@@ -164,7 +165,7 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
     audit.record(
         EventKind.PERSON_CHANGED,
         at=now,
-        actor=actor.id,
+        actor=actor,
         person=person.id,
         before={key: sha256(before[key]) for key in wanted if before[key] != wanted[key]},
         after={key: sha256(wanted[key]) for key in wanted if before[key] != wanted[key]},
@@ -178,6 +179,11 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
             mail_invitation(person, now=now)
 
 
+def _themselves(person_id: int) -> Actor:
+    """The person as the actor of what only a browser does: passwords and sessions."""
+    return Actor(person_id, channel=Channel.BROWSER)
+
+
 def set_password(person_id: int, *, hash: str, round: int, now: datetime) -> None:
     """Stores the hash if `round` is still the person's; ends all their sessions. Raises Conflict.
 
@@ -189,8 +195,8 @@ def set_password(person_id: int, *, hash: str, round: int, now: datetime) -> Non
         .values(password_hash=hash, password_round=Person.password_round + 1)
     ) != 1:  # fmt: skip
         raise Conflict("This link has already been used. Request a new one.")
-    audit.record(EventKind.PASSWORD_SET, at=now, actor=person_id, person=person_id)
-    end_sessions(person_id, actor_id=person_id, now=now)
+    audit.record(EventKind.PASSWORD_SET, at=now, actor=_themselves(person_id), person=person_id)
+    end_sessions(person_id, actor=_themselves(person_id), now=now)
 
 
 def confirm_password(person_id: int, *, round: int, hash: str) -> None:
@@ -223,7 +229,13 @@ def start_session(
         reauthenticated_at=now if kind == "sign_in" else None,
     )
     db.session.add(session)
-    audit.record(EventKind.SESSION_STARTED, at=now, actor=person_id, person=person_id, session_kind=kind)
+    audit.record(
+        EventKind.SESSION_STARTED,
+        at=now,
+        actor=_themselves(person_id),
+        person=person_id,
+        session_kind=kind,
+    )
     return session
 
 
@@ -239,7 +251,7 @@ def reauthenticate(public_id: str, *, person_id: int, now: datetime) -> None:
         .values(reauthenticated_at=now)
     ) != 1:  # fmt: skip
         raise Conflict("You were signed out. Sign in again.")
-    audit.record(EventKind.SESSION_PROVED, at=now, actor=person_id, person=person_id)
+    audit.record(EventKind.SESSION_PROVED, at=now, actor=_themselves(person_id), person=person_id)
 
 
 def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
@@ -255,11 +267,17 @@ def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
         .values(ended_at=now)
     )
     if ended:
-        audit.record(EventKind.SESSION_ENDED, at=now, actor=person_id, person=person_id, sessions=1)
+        audit.record(
+            EventKind.SESSION_ENDED,
+            at=now,
+            actor=_themselves(person_id),
+            person=person_id,
+            sessions=1,
+        )
     return bool(ended)
 
 
-def end_sessions(person_id: int, *, actor_id: int, now: datetime) -> int:
+def end_sessions(person_id: int, *, actor: AnyActor, now: datetime) -> int:
     """Signs a person out everywhere, remembered browsers included; returns how many sessions ended."""
     sessions.lock_person(person_id)
     ended = changed(
@@ -267,17 +285,17 @@ def end_sessions(person_id: int, *, actor_id: int, now: datetime) -> int:
         .where(PersonSession.person_id == person_id, PersonSession.ended_at.is_(None))
         .values(ended_at=now)
     )
-    audit.record(EventKind.SESSION_ENDED, at=now, actor=actor_id, person=person_id, sessions=ended)
+    audit.record(EventKind.SESSION_ENDED, at=now, actor=actor, person=person_id, sessions=ended)
     return ended
 
 
-def sign_out(person: Person, *, actor: Person, now: datetime) -> None:
+def sign_out(person: Person, *, actor: AnyActor, now: datetime) -> None:
     """Ends all sessions of somebody, remembered browsers included. Raises Conflict when there is none."""
-    if not end_sessions(person.id, actor_id=actor.id, now=now):
+    if not end_sessions(person.id, actor=actor, now=now):
         raise Conflict(f"{person.name} has no active sessions.")
 
 
-def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
+def deactivate(person: Person, *, actor: AnyActor, now: datetime) -> None:
     """Sessions end, their requests are cancelled, their open steps move on. Raises Conflict."""
     if person.id == actor.id:
         raise Conflict("You cannot deactivate yourself. Ask another admin.")
@@ -287,8 +305,8 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
         update(Person).where(Person.id == person.id, Person.active).values(active=False, deactivated_at=now)
     ) != 1:  # fmt: skip
         raise Conflict(f"{person.name} is already deactivated.")
-    audit.record(EventKind.PERSON_DEACTIVATED, at=now, actor=actor.id, person=person.id)
-    end_sessions(person.id, actor_id=actor.id, now=now)
+    audit.record(EventKind.PERSON_DEACTIVATED, at=now, actor=actor, person=person.id)
+    end_sessions(person.id, actor=actor, now=now)
     failpoints.at("person.in-deactivation")
     asked = db.session.scalars(
         select(AccessRequest.id).where(
@@ -300,7 +318,7 @@ def deactivate(person: Person, *, actor: Person, now: datetime) -> None:
     reassign_open_steps(people=[person.id], groups=_groups_of(person), now=now)
 
 
-def set_admin(person: Person, *, is_admin: bool, actor: Person, now: datetime) -> None:
+def set_admin(person: Person, *, is_admin: bool, actor: AnyActor, now: datetime) -> None:
     """Makes a person an admin, or no longer one; the last admin stays. Raises Conflict."""
     directory.lock(exclusive=True)
     if is_admin and not person.active:
@@ -311,7 +329,7 @@ def set_admin(person: Person, *, is_admin: bool, actor: Person, now: datetime) -
         update(Person).where(Person.id == person.id, Person.is_admin.is_(not is_admin)).values(is_admin=is_admin)
     ) != 1:  # fmt: skip
         raise Conflict(f"{person.name} is {'already' if is_admin else 'no longer'} an admin.")
-    audit.record(EventKind.PERSON_CHANGED, at=now, actor=actor.id, person=person.id,
+    audit.record(EventKind.PERSON_CHANGED, at=now, actor=actor, person=person.id,
                  before={"is_admin": not is_admin}, after={"is_admin": is_admin})  # fmt: skip
     reassign_open_steps(people=[person.id], now=now)
 
@@ -325,14 +343,14 @@ def _refuse_if_only_admin(person: Person) -> None:
         raise Conflict(f"{person.name} is the only admin. Make another person an admin first.")
 
 
-def reactivate(person: Person, *, actor: Person, now: datetime) -> None:
+def reactivate(person: Person, *, actor: AnyActor, now: datetime) -> None:
     """The person may sign in again and stands in the groups as before. Raises Conflict."""
     directory.lock(exclusive=True)
     if changed(
         update(Person).where(Person.id == person.id, Person.active.is_(False)).values(active=True, deactivated_at=None)
     ) != 1:  # fmt: skip
         raise Conflict(f"{person.name} is already active.")
-    audit.record(EventKind.PERSON_REACTIVATED, at=now, actor=actor.id, person=person.id)
+    audit.record(EventKind.PERSON_REACTIVATED, at=now, actor=actor, person=person.id)
     reassign_open_steps(people=[person.id], groups=_groups_of(person), now=now)
 
 
@@ -345,7 +363,7 @@ def change_settings(person: Person, *, time_zone: str, now: datetime) -> None:
     if time_zone and time_zone not in available_timezones():
         raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a known time zone. Example: Europe/Berlin.")
     before, person.time_zone = person.time_zone, time_zone or None
-    audit.record(EventKind.PERSON_CHANGED, at=now, actor=person.id, person=person.id,
+    audit.record(EventKind.PERSON_CHANGED, at=now, actor=person, person=person.id,
                  before={"time_zone": before}, after={"time_zone": person.time_zone})  # fmt: skip
 
 
@@ -354,5 +372,5 @@ def change_theme(person: Person, *, theme: str, now: datetime) -> None:
     if theme not in THEMES:
         raise Invalid(theme="Choose System, Light or Dark.")
     before, person.theme = person.theme, theme
-    audit.record(EventKind.PERSON_CHANGED, at=now, actor=person.id, person=person.id,
+    audit.record(EventKind.PERSON_CHANGED, at=now, actor=person, person=person.id,
                  before={"theme": before}, after={"theme": theme})  # fmt: skip

@@ -1,4 +1,5 @@
-"""What shows that a decision is its person's own: a session, the code of an approval mail, or a remembered browser."""
+"""What shows that a decision is its person's own: a session or token, the code of an approval mail, or a
+remembered browser."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,8 @@ from webapp import links
 from webapp.extensions import db
 from webapp.models import Invitation
 from webapp.queries.cases import Case
+from webapp.workflow.actor import AnyActor
+from webapp.workflow.errors import NotYourTurn
 from webapp.workflow.states import Assurance, Channel
 
 from .approval_codes import WRONG_CODES, count_wrong_code
@@ -17,16 +20,17 @@ from .errors import CodeRefused, Conflict, LinkClosed, SignInRequired
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`channel` is recorded with the decision. Behind a link: its `invitation`, its `round`, and the `code` as it was
-    typed; None where the browser is remembered."""
+    """`channel` is recorded with the decision, None: the actor's. Behind a link: its `invitation`, its `round`, and the
+    `code` as it was typed; None where the browser is remembered."""
 
-    channel: Channel
+    channel: Channel | None = None
     invitation: Invitation | None = None
     round: int = 0
     code: str | None = None
 
 
-SESSION = Proof(Channel.BROWSER)
+# The session or the token that the view has checked before it calls for the actor.
+SIGNED_IN = Proof()
 # An admin's session, to decide in place of the approvers.
 STEP_IN = Proof(Channel.ADMIN)
 
@@ -34,6 +38,14 @@ STEP_IN = Proof(Channel.ADMIN)
 def of_link(invitation: Invitation, round: int, *, code: str | None) -> Proof:
     """The proof of somebody who followed a link of that round."""
     return Proof(Channel.CODE, invitation, round, code)
+
+
+def channel_of(proof: Proof, actor: AnyActor) -> Channel:
+    """How the decision reaches us; recorded with it. Raises NotYourTurn for who has no channel."""
+    channel = proof.channel or actor.channel
+    if channel is None:
+        raise NotYourTurn("Only a person can decide.")
+    return channel
 
 
 def check(proof: Proof, case: Case, *, now: datetime) -> None:

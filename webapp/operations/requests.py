@@ -16,6 +16,7 @@ from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256, word_list
 from webapp.workflow import state_machine
+from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.approvers import require_deciders
 from webapp.workflow.entitlements import fill
 from webapp.workflow.errors import Settled
@@ -33,13 +34,14 @@ REASON_LIMIT = 500
 
 
 def submit(
-    app: App, revision: PolicyRevision, *, person: Person, message: str, given: Given, now: datetime
+    app: App, revision: PolicyRevision, *, actor: AnyActor, message: str, given: Given, now: datetime
 ) -> AccessRequest:
-    """Asks for an app. The rule in force is frozen into the request.
+    """Asks for an app for the person who acts. The rule in force is frozen into the request.
 
     Raises Invalid or BadValues for input, NobodyCanDecide, and Conflict when the person has the app, has asked
     for it already, or the rule has changed under the form.
     """
+    person_id = require_person(actor)
     policy = revision.snapshot()
     if not policy.approval_required:
         raise Conflict(f"{app.name} no longer needs approval. Select Add to get access.")
@@ -50,10 +52,10 @@ def submit(
         raise Invalid(message="Enter a reason. The approver needs it to decide.")
     values = policy.defaults()
     sheet = policy.sheet_for_requester(values)
-    filled = fill(sheet.fields, cleaned(given), by=person.id, at=now.isoformat(timespec="seconds"))
+    filled = fill(sheet.fields, cleaned(given), by=person_id, at=now.isoformat(timespec="seconds"))
     values = taken(sheet, values, filled)
     directory.lock()
-    eligibility = _eligibility.check_request(app, revision, person, now=now)
+    eligibility = _eligibility.check_request(app, revision, person_id, now=now)
     _often.check_request(app, eligibility.lately, now=now)
     owner = eligibility.owner
     found = directory.look_up([*(step.approver for step in policy.steps), owner])
@@ -61,12 +63,12 @@ def submit(
         tuple(step.approver for step in policy.steps),
         owner=owner,
         directory=found.directory,
-        without=frozenset({person.id}),
+        without=frozenset({person_id}),
     )
     request = AccessRequest(
         app_id=app.id,
-        asked_by_id=person.id,
-        for_person_id=person.id,
+        asked_by_id=person_id,
+        for_person_id=person_id,
         policy_revision_id=revision.id,
         message=message,
         words=word_list(message),
@@ -78,10 +80,10 @@ def submit(
     audit.record(
         EventKind.REQUEST_SUBMITTED,
         at=now,
-        actor=person.id,
+        actor=actor,
         request=request.id,
         app=app.id,
-        person=person.id,
+        person=person_id,
         revision=revision.id,
         message=sha256(message) if message else None,
         before=None,
@@ -91,7 +93,7 @@ def submit(
     return request
 
 
-def cancel(case: Case, *, actor: Person, reason: str = "", now: datetime) -> None:
+def cancel(case: Case, *, actor: AnyActor, reason: str = "", now: datetime) -> None:
     """Ends a pending request; everyone who was asked is told. Raises Invalid, Settled or Conflict."""
     outcome = state_machine.cancel(case.snapshot())
     reason = clean(reason)
@@ -102,7 +104,7 @@ def cancel(case: Case, *, actor: Person, reason: str = "", now: datetime) -> Non
     _tell_cancelled(ended, [one.id for one in case.steps], actor=actor, reason=reason, now=now)
 
 
-def cancel_all(ids: Iterable[int], *, actor: Person, reason: str, now: datetime) -> int:
+def cancel_all(ids: Iterable[int], *, actor: AnyActor, reason: str, now: datetime) -> int:
     """`cancel` for many at once, in as many statements as for one. Returns how many were pending still."""
     reason = clean(reason)[:500]
     rows = db.session.execute(
@@ -126,14 +128,14 @@ def cancel_all(ids: Iterable[int], *, actor: Person, reason: str, now: datetime)
 
 
 def _tell_cancelled(
-    ended: Mapping[int, tuple[int, Person]], steps: Iterable[int], *, actor: Person, reason: str, now: datetime
+    ended: Mapping[int, tuple[int, Person]], steps: Iterable[int], *, actor: AnyActor, reason: str, now: datetime
 ) -> None:
     """Events, mails and closed invitations for requests that were cancelled: id → (app id, who it was for)."""
     asked = _invitations.asked_people(ended)
     _invitations.close_invitations(steps)
     notices: list[dict[str, Any]] = []
     for id, (app_id, person) in ended.items():
-        audit.record(EventKind.REQUEST_CANCELLED, at=now, actor=actor.id, request=id, app=app_id, person=person.id,
+        audit.record(EventKind.REQUEST_CANCELLED, at=now, actor=actor, request=id, app=app_id, person=person.id,
                      reason=sha256(reason) if reason else None)  # fmt: skip
         told = dict.fromkeys(who for who, _, _ in asked.get(id, ()))
         if person.active:
@@ -147,7 +149,7 @@ def _tell_cancelled(
     outbox.post(notices)
 
 
-def remind(case: Case, *, actor: Person, now: datetime) -> None:
+def remind(case: Case, *, actor: AnyActor, now: datetime) -> None:
     """ "Ask again": mails those who are asked once more, at most once a day. Raises Settled or Conflict."""
     step = case.open_step
     if state_machine.require_open(case.snapshot()).overdue or step is None:
@@ -157,7 +159,7 @@ def remind(case: Case, *, actor: Person, now: datetime) -> None:
             "A reminder or the request itself was sent less than 24 hours ago. You can send one reminder a day."
         )
     hold(case, step, reminded_at=now)
-    audit.record(EventKind.REQUEST_REMINDED, at=now, actor=actor.id, request=case.request.id, app=case.app.id)
+    audit.record(EventKind.REQUEST_REMINDED, at=now, actor=actor, request=case.request.id, app=case.app.id)
     live = db.session.execute(
         select(Invitation.id, Invitation.person_id, Invitation.round).where(
             Invitation.step_id == step.id, Invitation.live

@@ -6,12 +6,13 @@ from sqlalchemy import func, select, update
 
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import LIVE_GRANT, App, Grant, Person
+from webapp.models import LIVE_GRANT, App, Grant
 from webapp.notices import NoticeKind, notice
 from webapp.queries import directory
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256
+from webapp.workflow.actor import AnyActor
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.errors import NotYourTurn
 from webapp.workflow.states import Tier
@@ -24,7 +25,7 @@ REASON_LIMIT = 500
 RETURNS_A_DAY = 3
 
 
-def give_back(grant: Grant, *, actor: Person, reason: str = "", now: datetime) -> None:
+def give_back(grant: Grant, *, actor: AnyActor, reason: str = "", now: datetime) -> None:
     """The person no longer has the app; its owner, else the admins, are mailed. It can be added or requested again.
 
     Raises NotYourTurn for anybody else's app, Invalid, and Conflict when they no longer have it or have given it back
@@ -48,12 +49,12 @@ def give_back(grant: Grant, *, actor: Person, reason: str = "", now: datetime) -
             f"You have given {app.name} back {RETURNS_A_DAY} times in the last 24 hours, which is the limit. "
             "Try again tomorrow or ask an admin to remove it."
         )
-    audit.record(EventKind.GRANT_REMOVED, at=now, actor=actor.id, request=grant.request_id, app=app.id, person=actor.id,
+    audit.record(EventKind.GRANT_REMOVED, at=now, actor=actor, request=grant.request_id, app=app.id, person=actor.id,
                  grant=grant.id, reason=sha256(reason) if reason else None)  # fmt: skip
     found = directory.look_up([app.owner]).directory
     people, tier = tuple(one for one in found.admins if one != actor.id), Tier.ADMINS
     if app.owner is not None:
-        told = who_decides(app.owner, owner=None, directory=found, without=frozenset({actor.id}))
+        told = who_decides(app.owner, owner=None, directory=found, without=frozenset({grant.person_id}))
         people, tier = told.people, told.tier
     outbox.post(
         [

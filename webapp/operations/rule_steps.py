@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from webapp.models import App, Person
+from webapp.models import App
 from webapp.text import public_id
+from webapp.workflow.actor import AnyActor
 from webapp.workflow.policy import Approver, Policy, StepRule
 
 from .apps import rule_to_change, save_policy
 from .errors import Conflict, Invalid
 
 
-def add(app: App, *, approver: Approver, actor: Person, now: datetime) -> str:
+def add(app: App, *, approver: Approver, actor: AnyActor, now: datetime) -> str:
     """Adds a step at the end of the chain; returns its id. Raises Invalid or Conflict."""
     policy = rule_to_change(app)
     if any(step.approver == approver for step in policy.steps):
@@ -22,7 +23,7 @@ def add(app: App, *, approver: Approver, actor: Person, now: datetime) -> str:
     return step.id
 
 
-def change_approver(app: App, step_id: str, *, to: Approver, actor: Person, now: datetime) -> None:
+def change_approver(app: App, step_id: str, *, to: Approver, actor: AnyActor, now: datetime) -> None:
     """Sets another approver for a step, which keeps its time limit and its visibility. Raises Invalid or Conflict."""
     policy = rule_to_change(app)
     step = _find(policy, step_id)
@@ -31,13 +32,13 @@ def change_approver(app: App, step_id: str, *, to: Approver, actor: Person, now:
     _save(app, policy, _with(policy, replace(step, approver=to)), actor=actor, now=now)
 
 
-def set_days(app: App, step_id: str, *, days: int | None, actor: Person, now: datetime) -> None:
+def set_days(app: App, step_id: str, *, days: int | None, actor: AnyActor, now: datetime) -> None:
     """Sets the time limit of one step in days of 24 hours; None: the app's. Raises Invalid or Conflict."""
     policy = rule_to_change(app)
     _save(app, policy, _with(policy, replace(_find(policy, step_id), days=days)), actor=actor, now=now)
 
 
-def remove(app: App, step_id: str, *, actor: Person, now: datetime) -> None:
+def remove(app: App, step_id: str, *, actor: AnyActor, now: datetime) -> None:
     """Raises Invalid, or Conflict when it is gone already or the last of a requestable app."""
     policy = rule_to_change(app)
     step = _find(policy, step_id)
@@ -47,7 +48,7 @@ def remove(app: App, step_id: str, *, actor: Person, now: datetime) -> None:
     _save(app, policy, left, actor=actor, now=now)
 
 
-def order(app: App, step_ids: Sequence[str], *, actor: Person, now: datetime) -> None:
+def order(app: App, step_ids: Sequence[str], *, actor: AnyActor, now: datetime) -> None:
     """Sets who decides first, and so on. Raises Conflict unless `step_ids` names each step once."""
     policy = rule_to_change(app)
     steps = {step.id: step for step in policy.steps}
@@ -67,6 +68,6 @@ def _with(policy: Policy, changed: StepRule) -> tuple[StepRule, ...]:
     return tuple(changed if one.id == changed.id else one for one in policy.steps)
 
 
-def _save(app: App, policy: Policy, steps: tuple[StepRule, ...], *, actor: Person, now: datetime) -> None:
+def _save(app: App, policy: Policy, steps: tuple[StepRule, ...], *, actor: AnyActor, now: datetime) -> None:
     if steps != policy.steps:
         save_policy(app, replace(policy, steps=steps), actor=actor, now=now)

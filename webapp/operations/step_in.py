@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import select, update
 
 from webapp.extensions import db, keyring
-from webapp.models import Comment, Invitation, Person, Step, db_now
+from webapp.models import Comment, Invitation, Step, db_now
 from webapp.queries import directory
 from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256
 from webapp.workflow import state_machine
+from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.approvers import who_decides
 from webapp.workflow.errors import NotYourTurn, SelfApproval, Settled
 from webapp.workflow.policy import Approver
@@ -31,7 +32,7 @@ DAYS_LIMIT = 90
 DAY = 24 * 3600
 
 
-def cancel(case: Case, *, actor: Person, reason: str, now: datetime) -> None:
+def cancel(case: Case, *, actor: AnyActor, reason: str, now: datetime) -> None:
     """Ends the request; the requester and everybody who was asked are told why. Raises Invalid, Conflict or the
     workflow's errors."""
     _check(case, actor)
@@ -39,7 +40,7 @@ def cancel(case: Case, *, actor: Person, reason: str, now: datetime) -> None:
     requests.cancel(case, actor=actor, reason=reason, now=now)
 
 
-def reassign(case: Case, *, to: Approver, name: str, actor: Person, reason: str, now: datetime) -> None:
+def reassign(case: Case, *, to: Approver, name: str, actor: AnyActor, reason: str, now: datetime) -> None:
     """The open step is decided by `to` (called `name`) from now on. Everybody who can decide it gets a new mail;
     all links that were sent for it are dead. The deadline stays.
 
@@ -65,13 +66,13 @@ def reassign(case: Case, *, to: Approver, name: str, actor: Person, reason: str,
     )
     _invite_all(case.request.id, step.id, deciders.people, now=now)
     after = {"approver": _plain(to), "tier": deciders.tier.value, "asked": sorted(deciders.people)}
-    audit.record(EventKind.STEP_REASSIGNED, at=now, actor=actor.id, request=case.request.id, app=case.app.id,
+    audit.record(EventKind.STEP_REASSIGNED, at=now, actor=actor, request=case.request.id, app=case.app.id,
                  person=case.request.for_person_id, step=step.position, reason=sha256(reason),
                  before=before, after=after)  # fmt: skip
     _tell(case, actor, f"Reassigned to {name}. Reason: {reason}", now=now)
 
 
-def extend(case: Case, *, days: str, actor: Person, reason: str, now: datetime) -> None:
+def extend(case: Case, *, days: str, actor: AnyActor, reason: str, now: datetime) -> None:
     """The open step is due in so many times 24 hours from now, by the database's clock; never earlier than before.
     Raises Invalid, Conflict or the workflow's errors."""
     _check(case, actor)
@@ -97,15 +98,15 @@ def extend(case: Case, *, days: str, actor: Person, reason: str, now: datetime) 
     if due is None:
         raise Invalid(days="The current deadline is later. Enter more days.")
     before = step.due_at.isoformat(timespec="seconds") if step.due_at else None
-    audit.record(EventKind.STEP_EXTENDED, at=now, actor=actor.id, request=case.request.id, app=case.app.id,
+    audit.record(EventKind.STEP_EXTENDED, at=now, actor=actor, request=case.request.id, app=case.app.id,
                  person=case.request.for_person_id, step=step.position, days=number, reason=sha256(reason),
                  before={"due_at": before}, after={"due_at": due.isoformat(timespec="seconds")})  # fmt: skip
     words = "1 day" if number == 1 else f"{number} days"
     _tell(case, actor, f"Deadline extended to {words} from this comment. Reason: {reason}", now=now)
 
 
-def _check(case: Case, actor: Person) -> None:
-    if actor.id in case.request.requesters:
+def _check(case: Case, actor: AnyActor) -> None:
+    if require_person(actor) in case.request.requesters:
         raise SelfApproval("You cannot change your own request. Ask another admin.")
     if not actor.is_admin:
         raise NotYourTurn("Only an admin can do that.")
@@ -154,7 +155,7 @@ def _invite_all(request_id: int, step_id: int, people: tuple[int, ...], *, now: 
     _invitations.invite(request_id, step_id, [one for one in people if one not in seen], now=now)
 
 
-def _tell(case: Case, actor: Person, words: str, *, now: datetime) -> None:
+def _tell(case: Case, actor: AnyActor, words: str, *, now: datetime) -> None:
     """In the request's story, where everybody on it reads it."""
     db.session.add(Comment(request_id=case.request.id, person_id=actor.id, body=words, created_at=now))
 

@@ -19,6 +19,7 @@ from webapp.extensions import db, keyring
 from webapp.models import Event, EventHead
 from webapp.record.events import EventKind
 from webapp.runtime import failpoints
+from webapp.workflow.actor import AnyActor
 
 PURPOSE = "audit"
 GENESIS = "0" * 64
@@ -40,21 +41,22 @@ class Draft:
     app: int | None
     person: int | None
     facts: dict[str, Any]
+    token: int | None = None
 
 
 def record(
     kind: EventKind,
     *,
     at: datetime,
-    actor: int | None,
+    actor: AnyActor,
     request: int | None = None,
     app: int | None = None,
     person: int | None = None,
     **facts: Any,
 ) -> None:
-    """Records one change in the current transaction. `actor` None is Countersign itself; `facts` is plain JSON,
-    with `before` and `after` where a setting changed."""
-    uncommitted.add(Draft(str(kind), at, actor, request, app, person, facts))
+    """Records one change in the current transaction. `facts` is plain JSON, with `before` and `after` where a
+    setting changed."""
+    uncommitted.add(Draft(str(kind), at, actor.id, request, app, person, facts, actor.token))
 
 
 # Built once and run without the session: they are part of every change.
@@ -99,21 +101,19 @@ def seal(drafts: Sequence[Draft]) -> None:
 
 
 def canonical(seq: int, draft: Draft) -> str:
-    return json.dumps(
-        {
-            "seq": seq,
-            "at": draft.at.isoformat(),
-            "kind": draft.kind,
-            "actor": draft.actor,
-            "request": draft.request,
-            "app": draft.app,
-            "person": draft.person,
-            "facts": draft.facts,
-        },
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
+    entry = {
+        "seq": seq,
+        "at": draft.at.isoformat(),
+        "kind": draft.kind,
+        "actor": draft.actor,
+        "request": draft.request,
+        "app": draft.app,
+        "person": draft.person,
+        "facts": draft.facts,
+    }
+    if draft.token is not None:
+        entry["token"] = draft.token
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def chain(key: bytes, previous: str, body: str) -> str:
