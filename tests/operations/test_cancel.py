@@ -85,7 +85,8 @@ def remind(made: AccessRequest, *, hours: float) -> None:
     choose("write")
     now = clock.now() + timedelta(hours=hours)
     try:
-        requests.remind(factories.case_of(made), actor=db.session.get_one(type(made), made.id), now=now)  # type: ignore[arg-type]
+        case = factories.case_of(made)
+        requests.remind(case, actor=case.for_person, now=now)
     finally:
         outbox.commit()
 
