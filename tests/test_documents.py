@@ -1,4 +1,4 @@
-"""What the developers' documents name exists: files, folders, commands and functions."""
+"""What the documents name exists: files, folders, commands and functions."""
 
 import ast
 import importlib.util
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs/dev").glob("*.md"))]
+DOCUMENTS = [*sorted(PROJECT.glob("[A-Z]*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
 # Where a path may begin; so `templates/<kind>/` and URLs are told from paths.
 ROOTS = ("bin", "bench", "docs", "migrations", "static", "templates", "tests", "webapp")
 # In code spans a path may stand without its folder only for these files at the top.
