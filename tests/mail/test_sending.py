@@ -328,7 +328,7 @@ def test_what_is_no_longer_so_takes_no_turn_for_each(company: Company, smtp: Smt
         "This person had not received an earlier email about this request.",
     )  # fmt: skip
     # Two claims, and a mark for each reason; a look before, between and after.
-    assert counted["UPDATE"] + counted["WITH"] <= 4 and counted["SELECT"] <= 3, counted
+    assert counted.by_verb["UPDATE"] + counted.by_verb["WITH"] <= 4 and counted.by_verb["SELECT"] <= 3, counted
 
 
 def test_nobody_is_asked_what_was_decided(company: Company, smtp: SmtpServer, drain: Drain) -> None:

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import event, insert, select, update
 
 from tests.conftest import POSTGRESQL
-from tests.helpers import changes, factories, statements
+from tests.helpers import changes, factories
 from tests.helpers.factories import Company
 from tests.helpers.lookups import open_step
 from tests.helpers.rules import rule as policy
@@ -222,7 +222,7 @@ def test_chains_of_many_lengths_are_few_statements_for_the_drivers_to_keep(compa
     rule = policy(company.finance, company.ana)
     made = [factories.request(company.rita, factories.app(f"App {number}", policy=rule)) for number in range(9)]
     ids = [one.id for one in made]
-    with statements.counting() as texts:
+    with counting() as texts:
         for number in range(1, 10):
             assert list(chains.of_requests(ids[:number])) == ids[:number]
     assert len(set(texts.statements)) == 2 * len((1, 2, 4, 8, 16))
@@ -233,7 +233,7 @@ def test_batches_of_many_lengths_are_few_statements_for_the_drivers_to_keep(comp
         made = factories.request(company.rita, factories.app(f"App {number}", company.ana, owner=company.ben))
         changes.comment(made, company.rita, "It is for the fair.")
     ids = list(db.session.scalars(select(Notice.id)))
-    with statements.counting() as texts:
+    with counting() as texts:
         for number in range(1, len(ids) + 1):
             assert set(mail_context.load(ids[:number])) == set(ids[:number])
     # notices, comments, people, and two for the chains, of six lengths at most; and the organisation
