@@ -179,6 +179,13 @@ def test_nobody_decides_a_step_twice(event: str, channel: Channel) -> None:
         happen(event, waiting_for(2, ana=Verdict.APPROVED), channel=channel, reason="Once more.")
 
 
+def test_an_admin_who_approved_the_step_does_not_approve_the_rest_too() -> None:
+    with pytest.raises(NotYourTurn, match="Another admin"):
+        state_machine.approve_remaining_steps(waiting_for(2, adam=Verdict.APPROVED), actor=ADAM, reason="All.")
+    outcome = state_machine.approve_remaining_steps(waiting_for(2, ana=Verdict.APPROVED), actor=ADAM, reason="All.")
+    assert outcome.state is RequestState.APPROVED
+
+
 def test_an_admins_override_stands_for_all_the_approvals() -> None:
     outcome = happen("approve", waiting_for(3), actor=ADAM, channel=Channel.ADMIN, reason="They are away.")
     assert (outcome.settled_step, outcome.opened) == (100, 107)

@@ -6,18 +6,16 @@ tests/operations/test_reassigned.py looks through the operations for one that do
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import or_, select, update
 
 from webapp.extensions import db, keyring
 from webapp.models import AccessRequest, App, Invitation, Step
-from webapp.queries import directory
+from webapp.queries import open_steps
+from webapp.queries.open_steps import OpenStep
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.workflow.actor import SYSTEM
-from webapp.workflow.approvers import Deciders, who_decides
-from webapp.workflow.policy import Approver
 from webapp.workflow.states import StepState, Tier
 
 from . import _invitations
@@ -55,45 +53,32 @@ def reassign_open_steps(*, people: Collection[int] = (), groups: Collection[int]
 def ask_again(requests: Collection[int], *, now: datetime) -> int:
     """Works out again who decides the open step of these requests; returns of how many that was not who is asked.
 
-    The caller has taken `directory.lock(exclusive=True)`.
+    The caller has taken `directory.lock()`, exclusive if it changed who is who.
     """
     if not requests:
         return 0
     held = hold_all(requests)
-    rows = db.session.execute(
-        select(Step.id, Step.request_id, Step.position, Step.tier, Step.approver_person_id, Step.approver_group_id,
-               AccessRequest.asked_by_id, AccessRequest.for_person_id, App.owner_person_id, App.owner_group_id)
-        .join(AccessRequest, AccessRequest.id == Step.request_id)
-        .join(App, App.id == AccessRequest.app_id)
-        .where(Step.request_id.in_(held), Step.state == StepState.OPEN.value)
-    ).all()  # fmt: skip
-    found = directory.look_up([*(_approver(row) for row in rows), *(_owner(row) for row in rows)])
+    steps = open_steps.find(Step.request_id.in_(held))
     invited: dict[int, dict[int, Invitation]] = {}
     for invitation in db.session.scalars(
         select(Invitation)
-        .where(Invitation.step_id.in_([row.id for row in rows]))
+        .where(Invitation.step_id.in_([step.id for step in steps]))
         .execution_options(populate_existing=True)
     ):
         invited.setdefault(invitation.step_id, {})[invitation.person_id] = invitation
     found_wrong = 0
-    for row in rows:
-        deciders = who_decides(
-            _approver(row),
-            owner=_owner(row),
-            directory=found.directory,
-            without=frozenset({row.asked_by_id, row.for_person_id}),
-        )
-        found_wrong += _invite_anew(row, deciders, invited.get(row.id, {}), now=now)
+    for step in steps:
+        found_wrong += _invite_anew(step, invited.get(step.id, {}), now=now)
     return found_wrong
 
 
-def _invite_anew(row: Any, deciders: Deciders, invited: dict[int, Invitation], *, now: datetime) -> bool:
+def _invite_anew(step: OpenStep, invited: dict[int, Invitation], *, now: datetime) -> bool:
     """Whether anything was to be changed."""
     before = sorted(person for person, invitation in invited.items() if invitation.live)
-    after = sorted(deciders.people)
-    if before == after and row.tier == deciders.tier.value:
+    after = sorted(step.deciders.people)
+    if before == after and step.tier == step.deciders.tier.value:
         return False
-    changed(update(Step).where(Step.id == row.id).values(tier=deciders.tier.value))
+    changed(update(Step).where(Step.id == step.id).values(tier=step.deciders.tier.value))
     returning: list[tuple[int, int, int]] = []
     for person, invitation in invited.items():
         if invitation.live and person not in after:
@@ -104,25 +89,15 @@ def _invite_anew(row: Any, deciders: Deciders, invited: dict[int, Invitation], *
             invitation.key_id = keyring().current
             returning.append((invitation.id, person, invitation.round))
     db.session.flush()
-    _invitations.invite(row.request_id, row.id, [person for person in after if person not in invited], now=now)
-    _invitations.ask(returning, row.request_id, row.id, now=now)
+    _invitations.invite(step.request_id, step.id, [person for person in after if person not in invited], now=now)
+    _invitations.ask(returning, step.request_id, step.id, now=now)
     audit.record(
         EventKind.STEP_REASSIGNED,
         at=now,
         actor=SYSTEM,
-        request=row.request_id,
-        step=row.position,
-        before={"tier": row.tier, "asked": before},
-        after={"tier": deciders.tier.value, "asked": after},
+        request=step.request_id,
+        step=step.position,
+        before={"tier": step.tier, "asked": before},
+        after={"tier": step.deciders.tier.value, "asked": after},
     )
     return True
-
-
-def _approver(row: Any) -> Approver:
-    return Approver(row.approver_person_id, row.approver_group_id)
-
-
-def _owner(row: Any) -> Approver | None:
-    if row.owner_person_id is None and row.owner_group_id is None:
-        return None
-    return Approver(row.owner_person_id, row.owner_group_id)

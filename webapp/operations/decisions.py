@@ -86,16 +86,15 @@ def _decide(
     step = case.open_step
     following = next((one for one in case.steps if one.state == StepState.WAITING.value), None)
     found = directory.look_up([one.approver for one in (step, following) if one is not None] + [case.app.owner])
-    without = case.request.requesters
 
-    def deciders_of(one: Step) -> Deciders:
+    def deciders_of(one: Step, without: frozenset[int] = case.request.requesters) -> Deciders:
         return who_decides(one.approver, owner=case.app.owner, directory=found.directory, without=without)
 
     outcome = state_machine.decide(
         case.snapshot(),
         actor=person_id,
         verdict=verdict,
-        deciders=deciders_of(step).people if step else (),
+        deciders=deciders_of(step, case.excluded).people if step else (),
         step_id=step_id,
         reason=comment,
         channel=channel,

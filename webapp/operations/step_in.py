@@ -53,8 +53,7 @@ def reassign(case: Case, *, to: Approver, name: str, actor: AnyActor, reason: st
     if to == step.approver and step.tier == Tier.APPROVER.value:
         raise Invalid(approver=f"{name} is already the approver.")
     found = directory.look_up([to])
-    without = case.request.requesters
-    deciders = who_decides(to, owner=None, directory=found.directory, without=without)
+    deciders = who_decides(to, owner=None, directory=found.directory, without=case.excluded)
     if deciders.tier is not Tier.APPROVER:
         raise Invalid(approver=f"{name} cannot decide this: it has no active member other than the requester.")
     hold(case, step)

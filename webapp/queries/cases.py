@@ -49,6 +49,11 @@ class Case:
         return next((step for step in self.steps if step.state == StepState.OPEN.value), None)
 
     @property
+    def excluded(self) -> frozenset[int]:
+        """Who does not decide the open step: the requester, and who has decided it already."""
+        return self.request.requesters | self.verdicts.keys()
+
+    @property
     def is_overdue(self) -> bool:
         """Whether the deadline has passed while the request is still stored as pending; the next sweep expires it."""
         step = self.open_step

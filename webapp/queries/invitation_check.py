@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Invitation, Step, db_now
-from webapp.queries import directory
-from webapp.workflow.approvers import who_decides
-from webapp.workflow.policy import Approver
-from webapp.workflow.states import RequestState, StepState
+from webapp.models import AccessRequest, Invitation, Step, db_now
+from webapp.queries import open_steps
+from webapp.workflow.states import RequestState
 
 PAGE = 500
 
@@ -29,39 +27,23 @@ def find_wrong(*, after: int = 0, only: Collection[int] | None = None) -> WrongI
 
     Takes no lock, so a request that is decided at this moment may be reported as wrong: check those again.
     """
-    query = (
-        select(Step.id, Step.request_id, Step.tier, Step.approver_person_id, Step.approver_group_id,
-               AccessRequest.asked_by_id, AccessRequest.for_person_id, App.owner_person_id, App.owner_group_id)
-        .join(AccessRequest, AccessRequest.id == Step.request_id)
-        .join(App, App.id == AccessRequest.app_id)
-        .where(
-            Step.state == StepState.OPEN.value,
-            Step.due_at > db_now(),
-            AccessRequest.state == RequestState.PENDING.value,
-            AccessRequest.id > after,
-        )
-        .order_by(AccessRequest.id)
-        .limit(PAGE)
-    )  # fmt: skip
-    rows = db.session.execute(query if only is None else query.where(AccessRequest.id.in_(only))).all()
+    steps = open_steps.find(
+        Step.due_at > db_now(),
+        AccessRequest.state == RequestState.PENDING.value,
+        AccessRequest.id > after,
+        *(() if only is None else (AccessRequest.id.in_(only),)),
+        limit=PAGE,
+    )
     asked: dict[int, set[int]] = {}
-    for step, person in db.session.execute(
+    for step_id, person in db.session.execute(
         select(Invitation.step_id, Invitation.person_id).where(
-            Invitation.step_id.in_([row.id for row in rows]), Invitation.live
+            Invitation.step_id.in_([step.id for step in steps]), Invitation.live
         )
     ):
-        asked.setdefault(step, set()).add(person)
-    owners = {
-        row.id: Approver(row.owner_person_id, row.owner_group_id)
-        for row in rows
-        if row.owner_person_id is not None or row.owner_group_id is not None
-    }
-    approvers = {row.id: Approver(row.approver_person_id, row.approver_group_id) for row in rows}
-    found = directory.look_up([*approvers.values(), *owners.values()])
-    wrong = []
-    for row in rows:
-        deciders = who_decides(approvers[row.id], owner=owners.get(row.id), directory=found.directory,
-                               without=frozenset({row.asked_by_id, row.for_person_id}))  # fmt: skip
-        if set(deciders.people) != asked.get(row.id, set()) or deciders.tier.value != row.tier:
-            wrong.append(row.request_id)
-    return WrongInvitations(wrong, rows[-1].request_id if len(rows) == PAGE else None)
+        asked.setdefault(step_id, set()).add(person)
+    wrong = [
+        step.request_id
+        for step in steps
+        if set(step.deciders.people) != asked.get(step.id, set()) or step.deciders.tier.value != step.tier
+    ]
+    return WrongInvitations(wrong, steps[-1].request_id if len(steps) == PAGE else None)

@@ -135,11 +135,14 @@ def decide(
 
 
 def approve_remaining_steps(request: Request, *, actor: int, reason: str) -> Outcome:
-    """The open step is approved, those that wait are skipped. Raises SelfApproval, Settled or ReasonMissing."""
+    """The open step is approved, those that wait are skipped. Raises SelfApproval, Settled, NotYourTurn
+    or ReasonMissing."""
     _refuse_requester(request, actor)
     step = require_open(request)
     if step.overdue:
         raise Settled("The deadline for this decision has passed.")
+    if actor in step.verdicts:
+        raise NotYourTurn("You have already approved a pending request. Another admin has to approve the rest.")
     if not reason.strip():
         raise ReasonMissing("Enter a reason. It is saved in the request history with your name.")
     skipped = tuple((one.id, StepState.SKIPPED) for one in request.steps if one.state is StepState.WAITING)
