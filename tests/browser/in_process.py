@@ -18,6 +18,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.operations import people
 from webapp.passwords import hash_password
+from webapp.workflow.actor import SYSTEM
 
 from .site import PASSWORD, Site
 
@@ -54,7 +55,7 @@ def first_day() -> None:
     admin = None
     for name, address in (("Adam Weiss", "adam@example.com"), ("Rita Lindqvist", "rita@example.com")):
         now = clock.now()
-        person = people.create(email=address, name=name, actor=admin, now=now, is_admin=admin is None)
+        person = people.create(email=address, name=name, actor=admin or SYSTEM, now=now, is_admin=admin is None)
         people.set_password(person.id, hash=hash_password(PASSWORD), round=0, now=now)
         admin = admin or person
     outbox.commit()

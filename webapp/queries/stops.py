@@ -33,11 +33,12 @@ EXPLAINED = {
         "Wait until the limit is reset, or ask the provider for a higher one.",
     ),
     Cause.POLICY: (
-        "The mail server refuses emails from this installation.", "Its answer says why. Ask whoever runs the server.",
+        "The mail server refuses emails from this installation.",
+        "Its answer says why. Contact the administrator of that server.",
     ),
     Cause.BUSY: (
         "The mail server does not accept emails at the moment.",
-        "This often passes without help. If it does not, ask whoever runs the server.",
+        "This often passes without help. If it does not, contact the administrator of that server.",
     ),
 }  # fmt: skip
 
