@@ -314,7 +314,7 @@ def test_a_press_before_the_code_leads_to_the_code_on_a_phone(window, cases):
     code = page.get_by_label("Code from the email", exact=True)
     expect(code).to_be_focused()
     expect(code).to_be_in_viewport()
-    expect(page.get_by_text("Enter the code to confirm your decision.")).to_be_visible()
+    expect(page.locator("main").get_by_text("Enter the code to confirm your decision.")).to_be_visible()
     expect(page.locator("[aria-invalid=true]")).to_have_count(0)
 
 
