@@ -152,7 +152,8 @@ def test_on_a_phone_who_what_why_and_both_buttons_are_in_sight(window, cases, sc
 
 def test_control_k_searches_from_anywhere_and_escape_goes_back(window):
     page = window("Rita")
-    page.goto("/requests")
+    # Before htmx has taken over the link, it leads to the page of the search.
+    page.goto("/requests", wait_until="networkidle")
     page.keyboard.press("Control+k")
     field = page.get_by_role("searchbox", name="Search apps and requests")
     expect(field).to_be_focused()
