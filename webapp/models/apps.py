@@ -56,9 +56,7 @@ class App(Base):
 
     @property
     def owner(self) -> Approver | None:
-        if self.owner_person_id is None and self.owner_group_id is None:
-            return None
-        return Approver(self.owner_person_id, self.owner_group_id)
+        return Approver.if_any(self.owner_person_id, self.owner_group_id)
 
     @property
     def hue(self) -> int:

@@ -77,8 +77,7 @@ def check_request(app: App, revision: PolicyRevision, person_id: int, *, now: da
         raise Conflict(f"{app.name} can no longer be requested.")
     if row.policy_revision_id != revision.id:
         raise Conflict(f"The rules of {app.name} have just changed. Check your request and send it again.")
-    is_owned = row.owner_person_id is not None or row.owner_group_id is not None
-    owner = Approver(row.owner_person_id, row.owner_group_id) if is_owned else None
+    owner = Approver.if_any(row.owner_person_id, row.owner_group_id)
     return Eligibility(owner, bool(row.may_have_opened), row)
 
 
@@ -125,6 +124,4 @@ def check_grant(app: App, revision: PolicyRevision, person: Person, *, now: date
             person=f"{person.name} has a pending request for {app.name} ({reference(row.request)}). "
             "It has to be approved, denied or cancelled first."
         )
-    if row.owner_person_id is None and row.owner_group_id is None:
-        return None
-    return Approver(row.owner_person_id, row.owner_group_id)
+    return Approver.if_any(row.owner_person_id, row.owner_group_id)

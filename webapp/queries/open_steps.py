@@ -66,6 +66,4 @@ def _approver(row: Any) -> Approver:
 
 
 def _owner(row: Any) -> Approver | None:
-    if row.owner_person_id is None and row.owner_group_id is None:
-        return None
-    return Approver(row.owner_person_id, row.owner_group_id)
+    return Approver.if_any(row.owner_person_id, row.owner_group_id)

@@ -26,6 +26,11 @@ class Approver:
         if (self.person is None) == (self.group is None):
             raise BadPolicy("A step needs exactly one approver: a person or a group.")
 
+    @classmethod
+    def if_any(cls, person: int | None, group: int | None) -> "Approver | None":
+        """None where neither is set, as for an app without an owner."""
+        return None if person is None and group is None else cls(person, group)
+
 
 @dataclass(frozen=True, slots=True)
 class StepRule:
