@@ -32,13 +32,6 @@ def admin(login_as, adam):
     return login_as(adam)
 
 
-@pytest.fixture
-def mail(rita, ana):
-    """The mail that asks Ana."""
-    made = factories.request(rita, factories.app("Figma", ana))
-    return db.session.scalars(select(Notice).where(Notice.request_id == made.id)).one()
-
-
 def many(number, person):
     choose("write")
     moment = clock.now()

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from tests.helpers import factories
 from tests.helpers.lookups import facts, now
 from tests.helpers.pages import flat, markup
 from tests.helpers.statements import counting
@@ -30,13 +29,6 @@ pytestmark = pytest.mark.both_engines
 @pytest.fixture
 def admin(login_as, adam):
     return login_as(adam)
-
-
-@pytest.fixture
-def mail(rita, ana):
-    """The mail that asks Ana."""
-    made = factories.request(rita, factories.app("Figma", ana))
-    return db.session.scalars(select(Notice).where(Notice.request_id == made.id)).one()
 
 
 # One email
