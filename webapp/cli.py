@@ -1,4 +1,5 @@
-"""countersign …: check, test-mail, create-admin, organisation, demo, upgrade, restored, audit verify, audit anchor."""
+"""flask …: check, test-mail, create-admin, create-token, organisation, demo, upgrade, restored, audit verify and
+anchor."""
 
 import sqlite3
 import sys
@@ -10,6 +11,7 @@ from flask import Flask
 from flask.cli import AppGroup
 from flask_mail import Message
 from flask_migrate import upgrade as migrate_upgrade
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from webapp import checks, clock
@@ -19,20 +21,31 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.delivery.mail import mime, smtp
 from webapp.extensions import db, settings
-from webapp.models import Organisation
-from webapp.operations import expiry, mails, people
+from webapp.models import Organisation, Person
+from webapp.operations import expiry, mails, people, tokens
 from webapp.operations import organisation as company
 from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
 from webapp.queries.stops import EXPLAINED
 from webapp.record import anchors, audit
 from webapp.workflow.actor import SYSTEM
+from webapp.workflow.errors import WorkflowError
 
 audit_commands = AppGroup("audit", help="The append-only audit log.")
 
 
 def init(app: Flask) -> None:
-    for command in (check, test_mail, create_admin, demo, organisation, restored, upgrade, audit_commands):
+    for command in (
+        check,
+        test_mail,
+        create_admin,
+        create_token,
+        demo,
+        organisation,
+        restored,
+        upgrade,
+        audit_commands,
+    ):
         app.cli.add_command(command)
 
 
@@ -53,6 +66,29 @@ def create_admin(email: str, name: str, password: str) -> None:
         raise click.ClickException(str(error)) from None
     outbox.commit()
     click.echo(f"Admin created. {person.name} can sign in at {settings().base_url}/sign-in.")
+
+
+@click.command("create-token")
+@click.argument("email", required=False, default="")
+@click.option("--scopes", required=True, help="What it may do, parted by commas: requests:read,requests:write.")
+@click.option("--name", default="command line", help="Which program it is for.")
+@click.option("--days", default=30, help="How long it lasts, up to 365.")
+@click.option("--service", help="Make a service token of this name, which acts for no person.")
+def create_token(email: str, scopes: str, name: str, days: int, service: str | None) -> None:
+    """Prints a new API token: of the person with EMAIL, or of a service. It is shown once."""
+    if bool(email) is bool(service):
+        raise click.UsageError("Give the email address of a person, or --service NAME.")
+    person = db.session.scalar(select(Person).where(Person.email == email.strip().lower(), Person.active))
+    if email and person is None:
+        raise click.ClickException(f"There is no active person with the email address {email}.")
+    wanted = [one.strip() for one in scopes.split(",") if one.strip()]
+    try:
+        _, secret = tokens.create(name=service or name, scopes=wanted, days=days, actor=SYSTEM, now=clock.now(),
+                                  person=person)  # fmt: skip
+    except (Invalid, WorkflowError) as error:
+        raise click.ClickException(str(error)) from None
+    outbox.commit()
+    click.echo(secret)
 
 
 @click.command("organisation")

@@ -33,6 +33,7 @@ class NoticeKind(StrEnum):
     GRANT_RETURNED = "grant-returned"
     INVITATION = "invitation"
     PASSWORD_RESET = "password-reset"  # nosec
+    API_TOKEN = "api-token"  # nosec
     TEST = "test"
 
 
@@ -199,6 +200,7 @@ NOTICE_KINDS: dict[NoticeKind, KindOfNotice] = {
     NoticeKind.PASSWORD_RESET: KindOfNotice(
         "Password reset", "Password reset", ("requester",), _why_password_link_obsolete,
     ),
+    NoticeKind.API_TOKEN: KindOfNotice("API token", "API token", ("requester",), _never_obsolete),
     NoticeKind.TEST: KindOfNotice("Test email", "Test email", ("requester",), _never_obsolete),
 }  # fmt: skip
 

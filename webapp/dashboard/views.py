@@ -22,7 +22,6 @@ from webapp.web.access import RequestAccess
 from webapp.web.presentation import now, times
 from webapp.web.signin import me, people, signed_in
 from webapp.workflow import state_machine
-from webapp.workflow.entitlements import Sheet
 from webapp.workflow.states import RequestState
 
 bp = Blueprint("dashboard", __name__)
@@ -162,7 +161,7 @@ def _story(case: Case, rights: RequestAccess, *, comment: str = "", error: str =
 
 
 def _story_context(case: Case, rights: RequestAccess, before: int = 0) -> dict[str, Any]:
-    sheet = _sheet(case, rights)
+    sheet = access.sheet_for(case, rights, me())
     part = story.of(case, reader=me(), sheet=sheet, sees_everything=rights.sees_everything, before=before)
     return {
         "case": case,
@@ -173,16 +172,6 @@ def _story_context(case: Case, rights: RequestAccess, before: int = 0) -> dict[s
         "comment": "",
         "comment_error": "",
     }
-
-
-def _sheet(case: Case, rights: RequestAccess) -> Sheet:
-    """The fields as this reader sees them: the requester's view, an approver's, or all of them."""
-    values = case.request.values
-    if rights.sees_everything:
-        return case.policy.sheet_for_owner(values)
-    if rights.is_requester:
-        return case.policy.sheet_for_requester(values)
-    return case.policy.sheet_for_steps(story.positions_of(case, me().id), values)
 
 
 def _people_in(case: Case, steps: list[chains.ChainStep]) -> list[Who]:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from webapp import clock, notices
 from webapp.database.transactions import reading
-from webapp.delivery import mail, outbox, stops
+from webapp.delivery import mail, outbox, stops, token_use
 from webapp.delivery.lease import LEASE_SECONDS, Claim
 from webapp.delivery.mail import smtp
 from webapp.delivery.mail.answers import Fault
@@ -19,7 +19,7 @@ from webapp.delivery.outbox import Channel
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.models.notices import Cause
-from webapp.operations import expiry, invitation_repair, keys
+from webapp.operations import expiry, invitation_repair, keys, tokens
 from webapp.queries import invitation_check, mail_context, notice_status
 from webapp.queries.mail_context import MailContext
 from webapp.record import anchors
@@ -87,6 +87,9 @@ def sweep() -> None:
     )
     db.session.commit()
     anchor()
+    token_use.store()
+    tokens.forget_replays(now=clock.now())
+    db.session.commit()
     if _is_check_due():
         check_asked()
     # A drain that is under way finds what this sweep would; waiting for it would hold up the next expiry.

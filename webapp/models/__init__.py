@@ -7,10 +7,13 @@ from .grants import LIVE_GRANT, Grant
 from .notices import MailAttempt, MailStop, Notice
 from .people import Group, Heartbeat, Membership, Organisation, Person, PersonSession
 from .requests import AccessRequest, Comment, Decision, Invitation, Step
+from .tokens import ApiReplay, ApiToken
 
 __all__ = [
     "LIVE_GRANT",
     "AccessRequest",
+    "ApiReplay",
+    "ApiToken",
     "App",
     "Audience",
     "Base",

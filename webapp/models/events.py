@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .base import Base, Id
 
 VERIFIED = "kind = 'audit.verified'"
+BY_TOKEN = "token_id IS NOT NULL"
 
 
 class Event(Base):
@@ -23,6 +24,7 @@ class Event(Base):
         Index("ix_events_app", "app_id", "seq"),
         Index("ix_events_person", "person_id", "seq"),
         Index("ix_events_actor", "actor_id", "seq"),
+        Index("ix_events_token", "token_id", "seq", sqlite_where=text(BY_TOKEN), postgresql_where=text(BY_TOKEN)),
         Index("ix_events_at", "at"),
         # Few entries: the checks of the record.
         Index("ix_events_verified", "seq", sqlite_where=text(VERIFIED), postgresql_where=text(VERIFIED)),
@@ -35,6 +37,8 @@ class Event(Base):
     request_id: Mapped[int | None] = mapped_column(Id)
     app_id: Mapped[int | None] = mapped_column(Id)
     person_id: Mapped[int | None] = mapped_column(Id)
+    # The token by which it was done; None in a browser, and for Countersign itself.
+    token_id: Mapped[int | None] = mapped_column(Id)
     body: Mapped[str]
     key_id: Mapped[str] = mapped_column(String(8))
     mac: Mapped[str] = mapped_column(String(64))

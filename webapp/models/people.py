@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.bidi import named
@@ -49,6 +49,10 @@ class Person(Base):
     @property
     def token(self) -> None:
         return None
+
+    @property
+    def responsible_id(self) -> int:
+        return self.id
 
     @property
     def first_name(self) -> str:
@@ -139,6 +143,11 @@ class Organisation(Base):
     logo_hash: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))
     # An admin does not want to be led through the first steps any more.
     first_steps_hidden_at: Mapped[datetime | None]
+    # Whether people may make API tokens (those of services are made by admins), for how many days at most, and whether
+    # a token may decide where the app's rule asks for a session.
+    tokens_allowed: Mapped[bool] = mapped_column(default=True, server_default=true())
+    token_days: Mapped[int] = mapped_column(default=90, server_default=text("90"))
+    tokens_decide_signed_in: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     @property
     def logo_url(self) -> str:

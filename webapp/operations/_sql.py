@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, Table, Update
+from sqlalchemy import CursorResult, Delete, Executable, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -18,8 +18,8 @@ def run(statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str,
     return db.session.connection().execute(statement, values)
 
 
-def changed(statement: Update, **values: Any) -> int:
-    """The row count of a conditional UPDATE, which every caller looks at or may ignore.
+def changed(statement: Update | Delete, **values: Any) -> int:
+    """The row count of a conditional UPDATE or DELETE, which every caller looks at or may ignore.
     `values` are for the statement's own parameters."""
     return run(statement, values).rowcount
 

@@ -54,7 +54,7 @@ def create(
               created_at=now)  # fmt: skip
     app.describe(name=name, description=clean(description)[:500], category=one_line(category)[:60])
     if requestable:
-        app.requestable_by_id = actor.id
+        app.requestable_by_id = actor.responsible_id
     if owner is None and actor.id is not None:
         owner = Approver(person=actor.id)
     if owner is not None:
@@ -152,7 +152,7 @@ def save_policy(app: App, policy: Policy, *, actor: AnyActor, now: datetime) -> 
         schema=FORM,
         body=body,
         hash=digest(body),
-        created_by_id=actor.id,
+        created_by_id=actor.responsible_id,
         created_at=now,
     )
     with unless_taken(Conflict("Someone else saved these rules at the same time. Check them and save again.")):
@@ -162,8 +162,8 @@ def save_policy(app: App, policy: Policy, *, actor: AnyActor, now: datetime) -> 
     app.policy_revision_id = revision.id
     if before_it is not None and not policy.approval_required and before_it.snapshot().approval_required:
         # It is this person's word that those who see the app get it, whoever made it seen.
-        app.requestable_by_id = actor.id if app.requestable_by_id == actor.id else None
-        app.audience_by_id = actor.id if app.audience_by_id == actor.id else None
+        app.requestable_by_id = actor.responsible_id if app.requestable_by_id == actor.responsible_id else None
+        app.audience_by_id = actor.responsible_id if app.audience_by_id == actor.responsible_id else None
     audit.record(
         EventKind.POLICY_SAVED,
         at=now,
@@ -212,7 +212,7 @@ def set_requestable(app: App, *, requestable: bool, actor: AnyActor, now: dateti
         raise Conflict(f"Choose an approver for {app.name} first or turn off Approval required.")
     before, app.requestable = app.requestable, requestable
     # Who opened it, where no approver has a word in it: see queries/self_opened.py.
-    app.requestable_by_id = actor.id if requestable and not policy.approval_required else None
+    app.requestable_by_id = actor.responsible_id if requestable and not policy.approval_required else None
     audit.record(EventKind.APP_CHANGED, at=now, actor=actor, app=app.id,
                  before={"requestable": before}, after={"requestable": requestable})  # fmt: skip
 
@@ -333,8 +333,8 @@ def _note_who_opened(app: App, before: Collection[int], after: Collection[int], 
     saw, sees = (not groups or not mine.isdisjoint(groups) for groups in (before, after))
     policy = db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
     if sees and not saw and not policy.approval_required:
-        app.audience_by_id = actor.id
-    elif app.audience_by_id != actor.id:
+        app.audience_by_id = actor.responsible_id
+    elif app.audience_by_id != actor.responsible_id:
         app.audience_by_id = None
 
 

@@ -18,7 +18,7 @@ from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256
-from webapp.workflow.actor import AnyActor, require_person
+from webapp.workflow.actor import AnyActor, require_person, require_responsible
 from webapp.workflow.entitlements import SetValue, fill
 from webapp.workflow.policy import Approver, Policy
 
@@ -89,8 +89,8 @@ def give(
 
     Raises Invalid or BadValues for input, and Conflict when the app or its rules have changed.
     """
-    actor_id = require_person(actor)
-    if person.id == actor.id:
+    actor_id = require_responsible(actor)
+    if person.id == actor_id:
         raise Invalid(person="You cannot grant yourself access. Request the app, or ask another owner or an admin.")
     policy = revision.snapshot()
     values = policy.defaults()
@@ -175,7 +175,7 @@ def _live(where: list[Any]) -> Any:
 
 
 def _removed(actor: AnyActor, reason: str, now: datetime) -> dict[str, Any]:
-    return {"state": "removed", "removed_at": now, "removed_by_id": actor.id, "removed_reason": reason}
+    return {"state": "removed", "removed_at": now, "removed_by_id": actor.responsible_id, "removed_reason": reason}
 
 
 def _record_removed(grants: Iterable[Grant], *, actor: AnyActor, reason: str, now: datetime) -> None:

@@ -112,7 +112,7 @@ def add_member(group: Group, person: Person, *, actor: AnyActor, now: datetime) 
         raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
     if db.session.get(Membership, (group.id, person.id)) is not None:
         raise Conflict(f"{person.name} is already in {group.name}.")
-    db.session.add(Membership(group_id=group.id, person_id=person.id, added_by_id=actor.id))
+    db.session.add(Membership(group_id=group.id, person_id=person.id, added_by_id=actor.responsible_id))
     audit.record(EventKind.GROUP_MEMBER_ADDED, at=now, actor=actor, person=person.id, group=group.id)
     reassign_open_steps(people=[person.id], groups=[group.id], now=now)
 

@@ -50,7 +50,7 @@ def create(*, email: str, name: str, actor: AnyActor, now: datetime, is_admin: b
     """A new person, without a password yet. Raises Invalid."""
     name = _name(name)
     person = Person(email=address(email), is_admin=is_admin, about=one_line(about)[:120], created_at=now)
-    person.vouched_by_id = actor.id
+    person.vouched_by_id = actor.responsible_id
     person.rename(name)
     with unless_taken(Invalid(email=f"A person with the email {person.email} already exists.")):
         db.session.add(person)
@@ -87,7 +87,7 @@ def send_invitation_again(person: Person, *, actor: AnyActor, now: datetime) -> 
     if person.password_hash is not None:
         raise Conflict(f"{person.name} already has a password. They can reset it on the sign-in page.")
     _refuse_more_links(person, NoticeKind.INVITATION, now=now)
-    person.vouched_by_id = actor.id
+    person.vouched_by_id = actor.responsible_id
     audit.record(EventKind.PERSON_INVITED, at=now, actor=actor, person=person.id)
     mail_invitation(person, now=now)
 
@@ -135,7 +135,7 @@ def reset_password(person: Person, *, actor: AnyActor, now: datetime) -> None:
     ):
         raise Conflict(f"An email with a link is already on its way to {person.name}.")
     _refuse_more_links(person, NoticeKind.PASSWORD_RESET, now=now)
-    person.vouched_by_id = actor.id
+    person.vouched_by_id = actor.responsible_id
     audit.record(EventKind.PASSWORD_LINK_MAILED, at=now, actor=actor, person=person.id)
     mail_password_reset(person, now=now, by=actor.id)
 
@@ -161,7 +161,7 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
         person.rename(name)
         if moved:
             person.password_round += 1
-            person.vouched_by_id = actor.id
+            person.vouched_by_id = actor.responsible_id
     audit.record(
         EventKind.PERSON_CHANGED,
         at=now,

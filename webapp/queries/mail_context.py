@@ -132,13 +132,17 @@ def _add_apps(found: dict[int, MailContext]) -> None:
             found[id].apps = [name for grant, name in names.items() if grant in set(grants)]
 
 
+# Kinds of notices whose data name the person who caused them.
+WITH_SENDER = (NoticeKind.PASSWORD_RESET, NoticeKind.API_TOKEN)
+
+
 def _named(facts: MailContext) -> list[int | None]:
     by = [one.by for one in facts.values.values()]
     settled = facts.request.settled_by_id if facts.request is not None else None
     grant = facts.grant
     taken = [grant.person_id, grant.given_by_id, grant.removed_by_id] if grant is not None else []
     owner = facts.app.owner_person_id if facts.app is not None else None
-    sender = facts.notice.data.get("by") if facts.notice.kind == NoticeKind.PASSWORD_RESET else None
+    sender = facts.notice.data.get("by") if facts.notice.kind in WITH_SENDER else None
     return [*by, *taken, settled, owner, sender, facts.comment.person_id if facts.comment is not None else None]
 
 

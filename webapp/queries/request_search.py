@@ -108,7 +108,7 @@ def _edge(id: int, *, up: bool, oldest: bool) -> _Edge:
 
 def _by_indices(wanted: Filter, edge: _Edge, limit: int) -> tuple[list[int], int]:
     """(so many ids, count). On SQLite words are looked for in the same way, request by request."""
-    text = [_about(one, AccessRequest, _in_list) for one in _terms(wanted.words)]
+    text = has_words(wanted.words)
     ids = list(db.session.scalars(_newest(wanted, edge, limit, text=text)))
     # Ordered, too, or PostgreSQL may read whole tables instead of stopping at the thousandth.
     counted = _newest(wanted, _Edge(), COUNTED + 1, text=text)
@@ -260,6 +260,11 @@ class _Term:
     def is_in(self, search_text: str) -> bool:
         name = search_text.partition("\n")[0]
         return self.key in name if len(self.key) > 1 else name.startswith(self.key)
+
+
+def has_words(typed: Sequence[str]) -> list[Any]:
+    """The conditions that a request has all of these words, for other lists of requests."""
+    return [_about(one, AccessRequest, _in_list) for one in _terms(typed)]
 
 
 def _terms(typed: Sequence[str]) -> list[_Term]:

@@ -90,6 +90,7 @@ def seal(drafts: Sequence[Draft]) -> None:
                 "request_id": draft.request,
                 "app_id": draft.app,
                 "person_id": draft.person,
+                "token_id": draft.token,
                 "body": body,
                 "key_id": key_id,
                 "mac": mac,
@@ -272,15 +273,16 @@ def _columns_agree(line: Any) -> bool:
         plain = json.loads(line.body)
     except ValueError:  # only where its HMAC cannot be checked
         return False
-    return (line.seq, line.kind, line.actor_id, line.request_id, line.app_id, line.person_id) == (
+    return (line.seq, line.kind, line.actor_id, line.request_id, line.app_id, line.person_id, line.token_id) == (
         plain["seq"], plain["kind"], plain["actor"], plain["request"], plain["app"], plain["person"],
+        plain.get("token"),
     ) and line.at == datetime.fromisoformat(plain["at"])  # fmt: skip
 
 
 def _all_events(after: int, page: int = 1000) -> Iterator[Any]:
     columns = (
         Event.seq, Event.at, Event.kind, Event.actor_id, Event.request_id, Event.app_id, Event.person_id,
-        Event.body, Event.key_id, Event.mac,
+        Event.token_id, Event.body, Event.key_id, Event.mac,
     )  # fmt: skip
     while True:
         rows = db.session.execute(select(*columns).where(Event.seq > after).order_by(Event.seq).limit(page)).all()

@@ -9,7 +9,17 @@ from typing import Any
 from sqlalchemy import Select, func, literal, select, text, tuple_, union_all
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, EntitlementField, Event, Group, Organisation, Person, PolicyRevision
+from webapp.models import (
+    AccessRequest,
+    ApiToken,
+    App,
+    EntitlementField,
+    Event,
+    Group,
+    Organisation,
+    Person,
+    PolicyRevision,
+)
 from webapp.models.events import VERIFIED
 from webapp.queries.chains import Who
 from webapp.record.events import EventKind
@@ -48,6 +58,7 @@ class Entry:
     person: int | None
     facts: dict[str, Any]
     body: str
+    token: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,7 @@ class Names:
     groups: dict[int, str] = field(default_factory=dict)
     apps: dict[int, str] = field(default_factory=dict)
     fields: dict[int, str] = field(default_factory=dict)
+    tokens: dict[int, str] = field(default_factory=dict)
     requests: dict[int, EntryRequest] = field(default_factory=dict)
     rules: dict[tuple[int, int], Policy] = field(default_factory=dict)
     # SHA-256 → text, of texts that have not changed since: the record has only their hashes.
@@ -99,6 +111,7 @@ def verified() -> tuple[datetime, bool, int] | None:
 
 _COLUMNS: tuple[Any, ...] = (
     Event.seq, Event.at, Event.kind, Event.actor_id, Event.request_id, Event.app_id, Event.person_id, Event.body,
+    Event.token_id,
 )  # fmt: skip
 _LINES: Select[Any] = select(*_COLUMNS)
 
@@ -161,7 +174,8 @@ def batches(wanted: Filter) -> Iterator[tuple[list[Entry], Names]]:
 
 def _line(row: Any) -> Entry:
     facts = json.loads(row.body)["facts"]
-    return Entry(row.seq, row.at, row.kind, row.actor_id, row.request_id, row.app_id, row.person_id, facts, row.body)
+    return Entry(row.seq, row.at, row.kind, row.actor_id, row.request_id, row.app_id, row.person_id, facts, row.body,
+                 row.token_id)  # fmt: skip
 
 
 def names(lines: Sequence[Entry]) -> Names:
@@ -180,7 +194,9 @@ def names(lines: Sequence[Entry]) -> Names:
         people |= {step.approver.person for step in rule.steps if step.approver.person is not None}
         groups |= {step.approver.group for step in rule.steps if step.approver.group is not None}
     fields = {line.facts["field"] for line in lines if isinstance(line.facts.get("field"), int)}
-    _add_names(found, people, groups, apps, fields)
+    tokens = {line.token for line in lines if line.token is not None}
+    tokens |= {line.facts["api_token"] for line in lines if isinstance(line.facts.get("api_token"), int)}
+    _add_names(found, people, groups, apps, fields, tokens)
     return found
 
 
@@ -236,8 +252,9 @@ def _add_rules(found: Names, lines: Sequence[Entry]) -> None:
 
 
 def _add_names(
-    found: Names, people: Iterable[int], groups: Iterable[int], apps: Iterable[int], fields: Iterable[int]
-) -> None:
+    found: Names, people: Iterable[int], groups: Iterable[int], apps: Iterable[int], fields: Iterable[int],
+    tokens: Iterable[int],
+) -> None:  # fmt: skip
     def row_of(what: str, row: Any, wanted: Iterable[int], *texts: Any) -> Select[Any]:
         """Selects its name and up to four more texts of it."""
         more = [*texts, *[literal("")] * (4 - len(texts))]
@@ -251,6 +268,7 @@ def _add_names(
             row_of("group", Group, groups),
             row_of("app", App, apps, App.description, App.category, App.launch_url, App.note),
             row_of("field", named, fields, named.help, named.options, func.coalesce(named.default, "")),
+            row_of("token", ApiToken, tokens),
             select(literal("organisation"), Organisation.id, literal(""), Organisation.name, Organisation.sender,
                    *[literal("")] * 3),
         )
@@ -263,6 +281,8 @@ def _add_names(
             found.groups[row.id] = row.name
         elif row.what == "field":
             found.fields[row.id] = row.name
+        elif row.what == "token":
+            found.tokens[row.id] = row.name
         elif row.what == "app":
             found.apps[row.id] = row.name
 

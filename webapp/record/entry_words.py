@@ -22,6 +22,7 @@ from webapp.workflow.states import Tier
 
 from .rule_changes import Change, rule_changes
 
+NAME = "Countersign"
 NOTHING = "nothing"
 # In place of texts that have changed since: before, after, and for both at once.
 EARLIER, CHANGED_SINCE, CHANGED = "(earlier text)", "(text changed since)", "(text changed)"
@@ -74,7 +75,8 @@ class Words:
     def say(self, pattern: str, **more: Any) -> Markup:
         """Fills in our own `pattern`; every value is escaped."""
         return Markup(pattern).format(  # nosec
-            who=self.person(self.line.actor) if self.line.actor is not None else Markup("<b>Countersign</b>"),
+            who=self.who(),
+            token=Markup("<b>{}</b>").format(self.token_name(self.facts.get("api_token"))),
             person=self.person(self.line.person),
             app=self.app(),
             group=self.group(),
@@ -84,6 +86,21 @@ class Words:
             step=self.step,
             **more,
         )
+
+    def who(self) -> Markup:
+        """Who did it, and by which token; a service by its token alone."""
+        by = self.line.token
+        if self.line.actor is None:
+            return (
+                Markup("<b>{}</b>").format(NAME)
+                if by is None
+                else Markup("<b>{}</b> (service token)").format(self.token_name(by))
+            )
+        person = self.person(self.line.actor)
+        return person if by is None else Markup("{} (token {})").format(person, self.token_name(by))
+
+    def token_name(self, id: int | None) -> str:
+        return self.names.tokens.get(id or 0, "a deleted token")
 
     def person(self, id: int | None) -> Markup:
         return Markup("<b>{}</b>").format(self.name(id))

@@ -59,3 +59,5 @@ class EventKind(StrEnum):
     STEP_EXTENDED = "step.extended"
     STEP_OPENED = "step.opened"
     STEP_REASSIGNED = "step.reassigned"
+    TOKEN_CREATED = "token.created"  # nosec
+    TOKEN_REVOKED = "token.revoked"  # nosec

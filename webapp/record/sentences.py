@@ -147,6 +147,26 @@ def _copied(words: Words) -> Markup:
     return words.say("{who} copied the rules of {source}{fields} to {app}.", source=source, fields=with_fields)
 
 
+def _token_created(words: Words) -> Markup:
+    if words.line.person is None:
+        return words.say("{who} made the service token {token}.")
+    return words.say(
+        "{who} made the API token {token}." if words.own else "{who} made the API token {token} of {person}."
+    )
+
+
+def _token_revoked(words: Words) -> Markup:
+    why = " because it leaked" if words.facts.get("leaked") else ""
+    if words.line.person is None:
+        return words.say("{who} ended the service token {token}{why}.", why=why)
+    pattern = (
+        "{who} ended the API token {token}{why}."
+        if words.own
+        else "{who} ended the API token {token} of {person}{why}."
+    )
+    return words.say(pattern, why=why)
+
+
 def _with_emails(pattern: str) -> Callable[[Words], Markup]:
     return lambda words: words.say(pattern, emails=words.number("mails", "email"))
 
@@ -224,6 +244,8 @@ ENTRY_KINDS: dict[EventKind, EntryKind] = {
     EventKind.SESSION_ENDED: EntryKind("sign-in", _sessions_ended),
     EventKind.SESSION_PROVED: EntryKind("sign-in", "{who} confirmed their password."),
     EventKind.SESSION_STARTED: EntryKind("sign-in", _session_started),
+    EventKind.TOKEN_CREATED: EntryKind("sign-in", _token_created, "key"),
+    EventKind.TOKEN_REVOKED: EntryKind("sign-in", _token_revoked, "key"),
     EventKind.AUDIT_VERIFIED: EntryKind("installation", _verified),
     EventKind.MAIL_DROPPED: EntryKind(
         "installation", _with_emails("{who} discarded {emails} that were on hold after a restore.")

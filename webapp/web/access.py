@@ -1,5 +1,7 @@
 """Access is part of the look-up: an outsider gets 404, a person who may see the row but not do this gets 403."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask import abort
@@ -9,9 +11,13 @@ from webapp import links
 from webapp.extensions import db
 from webapp.links import ApprovalLink
 from webapp.models import App, Grant, Invitation, Membership, Organisation, Person, PolicyRevision, Step
-from webapp.queries import cases, visibility
+from webapp.operations.errors import Conflict, Invalid
+from webapp.queries import cases, story, visibility
 from webapp.queries.cases import Case
 from webapp.queries.catalog import IN_CATALOG
+from webapp.workflow.actor import AnyActor, require_person
+from webapp.workflow.entitlements import Sheet
+from webapp.workflow.errors import WorkflowError
 
 _APP_IN_CATALOG = (
     select(App, PolicyRevision)
@@ -20,7 +26,7 @@ _APP_IN_CATALOG = (
 )
 
 
-def app_in_catalog(public_id: str, person: Person) -> tuple[App, PolicyRevision]:
+def app_in_catalog(public_id: str, person: AnyActor) -> tuple[App, PolicyRevision]:
     """An app that the person may add or request, with its rule in force; 404 for any other."""
     row = db.session.execute(_APP_IN_CATALOG, {"public_id": public_id, "person": person.id}).first()
     if row is None:
@@ -70,7 +76,7 @@ class RequestAccess:
         return (self.is_owner or self.is_admin) and not self.is_requester
 
 
-def access_to(case: Case, person: Person) -> RequestAccess:
+def access_to(case: Case, person: AnyActor) -> RequestAccess:
     """What this person is to the request, in one statement."""
     asked, in_owner_group = db.session.execute(
         select(
@@ -86,7 +92,17 @@ def access_to(case: Case, person: Person) -> RequestAccess:
     )
 
 
-def request_to_see(public_id: str, person: Person) -> tuple[Case, RequestAccess]:
+def sheet_for(case: Case, rights: RequestAccess, person: AnyActor) -> Sheet:
+    """The fields as this reader sees them: the requester's view, an approver's, or all of them."""
+    values = case.request.values
+    if rights.sees_everything:
+        return case.policy.sheet_for_owner(values)
+    if rights.is_requester:
+        return case.policy.sheet_for_requester(values)
+    return case.policy.sheet_for_steps(story.positions_of(case, require_person(person)), values)
+
+
+def request_to_see(public_id: str, person: AnyActor) -> tuple[Case, RequestAccess]:
     """For the requester, people who may (or did) decide it, the app's owners and admins; 404 for everyone else."""
     case = cases.load(public_id=public_id)
     if case is None:
@@ -97,7 +113,7 @@ def request_to_see(public_id: str, person: Person) -> tuple[Case, RequestAccess]
     return case, rights
 
 
-def own_request(public_id: str, person: Person) -> Case:
+def own_request(public_id: str, person: AnyActor) -> Case:
     """For the requester and the person it is for. Others who may see it get 403, everyone else 404."""
     case = cases.load(public_id=public_id)
     if case is None:
@@ -118,7 +134,7 @@ _OWN_GRANT = (
 )
 
 
-def own_grant(public_id: str, person: Person) -> tuple[Grant, App]:
+def own_grant(public_id: str, person: AnyActor) -> tuple[Grant, App]:
     """The person's newest grant of that app, also one that has ended, so that the page can say so; 404 when they never
     had the app."""
     row = db.session.execute(_OWN_GRANT, {"public_id": public_id, "person": person.id}).first()
@@ -135,10 +151,26 @@ def request_to_decide(public_id: str) -> Case:
     return case
 
 
-def refuse_to_decide(case: Case, person: Person) -> None:
+def refuse_to_decide(case: Case, person: AnyActor) -> None:
     """Raise 404 if the person may not see the request. Return if they may see it but not decide it."""
     if not access_to(case, person).may_see:
         abort(404)
+
+
+@contextmanager
+def refused_as(case: Case, person: AnyActor) -> Iterator[None]:
+    """A refusal to decide, as this person may hear it: who may not see the request hears that there is none."""
+    try:
+        yield
+    except (WorkflowError, Conflict, Invalid):
+        db.session.rollback()
+        refuse_to_decide(case, person)
+        raise
+
+
+def active_person(public_id: str) -> Person | None:
+    """The active person with this id."""
+    return db.session.scalar(select(Person).where(Person.public_id == public_id, Person.active))
 
 
 @dataclass(frozen=True, slots=True)

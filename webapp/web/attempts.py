@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 from flask import current_app
 from redis.exceptions import RedisError
 
+from webapp.delivery.token_use import TOKEN_USE
 from webapp.extensions import broker, limiter
 from webapp.times import span
 
@@ -62,6 +64,24 @@ def give_back(counts: Sequence[Count]) -> None:
         cast(Counters, current_app.extensions["attempts"]).give_back(keys)
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A count of calls: how many there may be, how many are left, and the seconds until it begins anew."""
+
+    limit: int
+    left: int
+    seconds: int
+
+
+def count_call(token: int, *, address: str, at: datetime, limit: int, seconds: int) -> Window:
+    """Count one call of a program; unlike `take`, calls beyond the limit count, too: `left` is negative for those.
+    Notes when and from where the token was used, which a worker stores (`webapp/delivery/token_use.py`)."""
+    made, milliseconds = cast(Counters, current_app.extensions["attempts"]).count_call(
+        f"countersign:calls:{token}", seconds, token, f"{at.isoformat(timespec='seconds')} {address}"
+    )
+    return Window(limit, limit - made, max(1, math.ceil(milliseconds / 1000)))
+
+
 # When one count is full, none is increased: a refused attempt must not use up the limits of others.
 _TAKE = """
 local wait = 0
@@ -84,6 +104,14 @@ end
 """
 
 
+_COUNT_CALL = """
+redis.call('hset', KEYS[2], ARGV[2], ARGV[3])
+local count = redis.call('incr', KEYS[1])
+if count == 1 then redis.call('pexpire', KEYS[1], ARGV[1]) end
+return {count, redis.call('pttl', KEYS[1])}
+"""
+
+
 class Counters:
     """The counts of one installation: in the broker, or in memory while it is unavailable."""
 
@@ -102,7 +130,7 @@ class Counters:
         """Milliseconds to wait; 0: counted."""
         values = [value for _, times, seconds in windows for value in (times, seconds * 1000)]
         answer = self._ask(_TAKE, [key for key, _, _ in windows], values)
-        return self._take_in_memory(windows) if answer is None else int(answer)
+        return self._take_in_memory(windows) if answer is None else int(cast(int, answer))
 
     def give_back(self, keys: Sequence[str]) -> None:
         self._ask(_GIVE_BACK, keys, [])
@@ -112,12 +140,26 @@ class Counters:
                 if count:
                     self._memory[key] = (count - 1, until)
 
-    def _ask(self, script: str, keys: Sequence[str], values: Sequence[int]) -> int | None:
-        """None: the broker is away."""
+    def count_call(self, key: str, seconds: int, token: int, use: str) -> tuple[int, int]:
+        """(calls in this window with this one, milliseconds until it ends)."""
+        answer = self._ask(_COUNT_CALL, [key, TOKEN_USE], [seconds * 1000, token, use])
+        if answer is not None:
+            count, milliseconds = cast(list[int], answer)
+            return count, milliseconds
+        now = time.monotonic()
+        with self._lock:
+            count, until = self._memory.get(key, (0, 0.0))
+            if until <= now:
+                count, until = 0, now + seconds
+            self._memory[key] = (count + 1, until)
+            return count + 1, math.ceil((until - now) * 1000)
+
+    def _ask(self, script: str, keys: Sequence[str], values: Sequence[int | str]) -> object | None:
+        """What the script returns; None: the broker is away."""
         if time.monotonic() < self._away_until:
             return None
         try:
-            return cast(int, broker().eval(script, len(keys), *keys, *values) or 0)
+            return broker().eval(script, len(keys), *keys, *values) or 0
         except (RedisError, OSError) as error:
             self._away_until = time.monotonic() + AWAY
             log.warning("The broker is away; attempts are counted in memory.", extra={"error": str(error)})

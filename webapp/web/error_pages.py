@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, SecurityErro
 from webapp.database import faults
 from webapp.extensions import db
 from webapp.operations.errors import Conflict, Invalid
-from webapp.web import htmx, signin
+from webapp.web import htmx, problems, signin
 from webapp.web.security import SAFE
 from webapp.workflow.errors import NotYourTurn, SelfApproval, WorkflowError
 
@@ -48,6 +48,9 @@ _SENTENCES = {
 }
 # SQLite raises the driver's own error when a transaction cannot begin.
 _GONE = (OperationalError, InterfaceError, PendingRollbackError, sqlite3.OperationalError)
+UNSURE_FOR_PROGRAMS = (
+    "The connection was lost while saving. Send the same call with the same Idempotency-Key: it is done once."
+)
 _UNSURE = "The connection was lost while saving. Check whether your change is there before you try again."
 
 
@@ -57,6 +60,7 @@ def init(app: Flask) -> None:
     app.register_error_handler(Conflict, _conflict)
     app.register_error_handler(WorkflowError, _conflict)
     app.register_error_handler(Invalid, _invalid)
+    app.register_error_handler(problems.Problem, _problem)
     for gone in _GONE:
         app.register_error_handler(gone, _database)
     app.register_error_handler(Exception, _broken)
@@ -70,6 +74,8 @@ def answer(
     """Render an error as a page, or for htmx as a toast, with a link unless it leads to the open page. `also` is
     swapped in with the toast. `typed` is shown on the page to be copied; with a toast the form still holds it."""
     _end_transaction()
+    if problems.is_for_a_program():
+        return problems.answer(status, sentence)
     if htmx.is_fragment():
         is_here = urlsplit(htmx.current_page() or "").path == urlsplit(next_url).path
         href = "" if is_here or not next_label else next_url
@@ -91,7 +97,11 @@ def _http(error: HTTPException) -> Response:
         _end_transaction()
         return make_response(error.response)
     status = error.code or 500
-    if status == 404 and not htmx.is_fragment():
+    if status != 500 and problems.is_for_a_program():
+        _end_transaction()
+        own = error.description if error.description != type(error).description else None
+        response = problems.of_status(status, own or "")
+    elif status == 404 and not htmx.is_fragment():
         _end_transaction()
         response = make_response(render_template("errors/404.html"), 404)
     elif status == 404:
@@ -123,12 +133,21 @@ def _csrf(error: CSRFError) -> Response:
     )
 
 
+def _problem(error: Exception) -> Response:
+    _end_transaction()
+    return problems.of_refusal(error)
+
+
 def _conflict(error: Exception) -> Response:
+    if problems.is_for_a_program():
+        return _problem(error)
     status = 403 if isinstance(error, SelfApproval | NotYourTurn) else 409
     return answer(status, str(error))
 
 
 def _invalid(error: Invalid) -> Response:
+    if problems.is_for_a_program():
+        return _problem(error)
     return answer(422, str(error))
 
 
@@ -138,7 +157,10 @@ def _database(error: Exception) -> Response:
     # The connection was lost between COMMIT and its answer.
     unsure = isinstance(error, DBAPIError) and error.connection_invalidated and error.statement is None
     _end_transaction()
-    return answer(503, _UNSURE if unsure else faults.for_people(error) or _SENTENCES[503])
+    sentence = _UNSURE if unsure else faults.for_people(error) or _SENTENCES[503]
+    if problems.is_for_a_program() and unsure:
+        return problems.answer(503, UNSURE_FOR_PROGRAMS, name="unsure")
+    return answer(503, sentence)
 
 
 def _broken(error: Exception) -> Response:
@@ -155,6 +177,9 @@ def _broken(error: Exception) -> Response:
     signin.forget()
     _end_transaction()
     reference = g.get("request_id", "")[:8]
+    if problems.is_for_a_program():
+        return problems.answer(500, f"Something went wrong. Give an admin this reference: {reference}.",
+                               reference=reference)  # fmt: skip
     if htmx.is_fragment():
         sentence = (
             f"Something went wrong. Your text is still here. Try again, or give an admin this reference: {reference}."

@@ -13,8 +13,7 @@ from urllib.parse import quote
 
 from flask import Flask, Response, abort, g, make_response, redirect, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
-from sqlalchemy import bindparam, event, select
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy import bindparam, select
 
 from webapp import clock
 from webapp.extensions import db, login
@@ -25,7 +24,7 @@ from webapp.queries import directory, ownership, sessions
 from webapp.queries.approvals import waiting_for
 from webapp.runtime import trace
 from webapp.runtime.jsonlog import mask
-from webapp.web import htmx
+from webapp.web import htmx, rights
 from webapp.web.security import SAFE, here, own_path
 
 REMEMBERED = timedelta(days=30)
@@ -140,9 +139,6 @@ def _end_row() -> None:
 
 # ---------- Who may use a view ----------
 
-# Flags of the database session: the view needs a right; it was checked in this transaction.
-_NEEDED, _HELD = "right needed", "right held"
-
 
 def lock_signed_in(*, alone: bool = False) -> None:
     """Lock and load the signed-in person in the transaction of the change, so that their rights stay valid until the
@@ -168,29 +164,16 @@ def recheck_right() -> None:
     g.check_audience()
 
 
-@event.listens_for(Session, "before_commit")
-def _refuse_without_right(session: Session) -> None:
-    # A view whose right was checked in an earlier transaction has to call `recheck_right`.
-    if session.info.get(_NEEDED) and not session.info.get(_HELD):
-        raise RuntimeError("Refused to commit: the right was not checked in this transaction. Call recheck_right().")
-
-
-@event.listens_for(Session, "after_transaction_end")
-def _let_go(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.parent is None:
-        session.info.pop(_HELD, None)
-
-
 def _audience(name: str, guard: Callable[[], Response | None] | None, *, alone: bool = False) -> Callable[[View], View]:
     def check_audience() -> None:
         writes = request.method not in SAFE
         if writes:
-            db.session().info[_NEEDED] = guard is not None
+            rights.need(guard is not None)
             lock_signed_in(alone=alone)
         if guard is not None and (answer := guard()) is not None:
             abort(answer)
         if writes:
-            db.session().info[_HELD] = True
+            rights.note_held()
 
     def mark(view: View) -> View:
         @wraps(view)

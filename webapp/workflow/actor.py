@@ -30,16 +30,26 @@ class AnyActor(Protocol):
     def token(self) -> int | None:
         """The id of the token that acts."""
 
+    @property
+    def responsible_id(self) -> int | None:
+        """The person who is responsible for what is done: who acts, or, where a service acts, who made its token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who acts in another way than a person in the browser. The fields are those of `AnyActor`."""
+    """Somebody who acts in another way than a person in the browser. The fields are those of `AnyActor`, and who made
+    the token of a service."""
 
     id: int | None
     is_admin: bool = False
     vouched_by_id: int | None = None
     channel: Channel | None = None
     token: int | None = None
+    made_by_id: int | None = None
+
+    @property
+    def responsible_id(self) -> int | None:
+        return self.id if self.id is not None else self.made_by_id
 
     @classmethod
     def of(cls, person: AnyActor, *, channel: Channel, token: int | None = None) -> Self:
@@ -56,3 +66,12 @@ def require_person(actor: AnyActor) -> int:
     if actor.id is None:
         raise NotYourTurn("Only a person can do that.")
     return actor.id
+
+
+def require_responsible(actor: AnyActor) -> int:
+    """The id of the person who is responsible: who acts, or who made the service's token. Raises NotYourTurn where
+    nobody is."""
+    if actor.responsible_id is None:
+        raise NotYourTurn("This token was made on the command line, so nobody is responsible for it. Use a token that "
+                          "an admin made.")  # fmt: skip
+    return actor.responsible_id

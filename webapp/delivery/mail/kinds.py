@@ -288,6 +288,36 @@ def password_reset(facts: MailContext) -> Mail:
     return _mail(facts, link=_password_link(facts), email=recipient(facts), by=sent_by(facts))
 
 
+def api_token(facts: MailContext) -> Mail:
+    """To the person who can act by a token: it was made, or somebody else ended it."""
+    data, times = facts.notice.data, times_of(facts)
+    by = sent_by(facts) or NAME
+    token, until = line(data["token"]), datetime.fromisoformat(data["until"])
+    heading, lead, last = {
+        "created": (
+            "You have a new API token",
+            "A program that has this token can act in your name, within what is listed here.",
+            "If you did not make it, end it, change your password and tell an admin.",
+        ),
+        "revoked": (
+            "Your API token has ended",
+            f"{by} ended your token {token}. Programs that use it are refused from now on.",
+            f"If you still need it, make a new one. Questions? Contact {by}.",
+        ),
+        "leaked": (
+            "Your API token leaked and has ended",
+            f"{by} reported that your token {token} was found where others can read it. It ended at once.",
+            "Check what it did: each change is in the audit log with the name of the token. Then make a new one, and "
+            "keep it where only the program can read it.",
+        ),
+    }[data["what"]]  # fmt: skip
+    rows = [Row("Name", token), Row("May", ", ".join(data["scopes"]))]
+    if data["what"] == "created":
+        rows.append(Row("Ends", times.full(until)))
+    return _mail(facts, link=links.url("/account/tokens"), what=data["what"], token=token, heading=heading, lead=lead,
+                 last=last, rows=rows)  # fmt: skip
+
+
 def test(facts: MailContext) -> Mail:
     """To the admin who tests the mail server."""
     return _mail(facts, link=links.url("/admin/mail"))
@@ -299,7 +329,7 @@ RENDERERS: dict[NoticeKind, Callable[[MailContext], Mail]] = {
     for function in (
         approval_asked, code_closed, request_approved, request_denied, request_expired, request_cancelled,
         request_settled, request_comment, access_to_check, app_added, grant_added, grant_removed, grants_removed,
-        grant_returned, invitation, password_reset, test,
+        grant_returned, invitation, password_reset, api_token, test,
     )
 }  # fmt: skip
 

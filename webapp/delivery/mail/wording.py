@@ -63,6 +63,8 @@ def _reason(facts: MailContext) -> tuple[str, bool]:
                 False,
             )
         return f"someone requested a password reset for {recipient(facts)}. {ignore}", False
+    if notice.kind == NoticeKind.API_TOKEN:
+        return f"it is about a token of your account at {organisation}.", False
     if notice.kind == NoticeKind.TEST:
         return "you sent a test email from Admin > Email.", False
     if notice.kind == NoticeKind.ACCESS_TO_CHECK:
@@ -105,7 +107,7 @@ def _tie(facts: MailContext, app: str) -> str:
 
 
 def sent_by(facts: MailContext) -> str:
-    """The admin who had a password link sent, "" when the reader asked for it."""
+    """Who caused the email, "" when the reader did."""
     by = facts.notice.data.get("by")
     return line(facts.names.get(by, "")) if by is not None else ""
 

@@ -1,0 +1,313 @@
+"""How a call becomes an operation: token, scope, rate, input, right, change, answer, in this order for every call.
+
+`operation` registers a view together with all that the document says of it, so that the two cannot differ.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, abort, g, request
+from pydantic import TypeAdapter, ValidationError
+
+from webapp import clock, tokens
+from webapp.database.transactions import reading
+from webapp.delivery import outbox
+from webapp.extensions import csrf
+from webapp.queries import directory, ownership
+from webapp.queries import tokens as token_queries
+from webapp.queries.tokens import Caller
+from webapp.runtime import trace
+from webapp.web import rights
+from webapp.web.attempts import Window, count_call
+from webapp.web.problems import Problem
+from webapp.web.security import SAFE
+from webapp.workflow.scopes import Scope
+
+from . import _replays
+from ._faults import fields_of
+from ._paging import Listed, PageQuery, cursor
+from ._types import Body, Query
+
+bp = Blueprint("api", __name__, url_prefix="/api/v1")
+csrf.exempt(bp)  # it never reads a cookie
+
+CALLS, SECONDS = 600, 60
+# Who may call: everyone with a token; people only (no service); owners of the app in the address; owners of any app;
+# admins. Services have the rights of an admin within their scopes.
+Audience = Literal["tokens", "people", "owners_of_app", "any_app_owner", "admins"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the document says of a call, and what the guard checks."""
+
+    method: str
+    path: str
+    name: str
+    tag: str
+    summary: str
+    description: str
+    scope: Scope | None
+    audience: Audience
+    query: type[Query] | None
+    body: type[Body] | None
+    answer: Any
+    status: int
+    is_list: bool
+    refuses: tuple[int, ...]
+    needs_match: bool
+    once: tuple[str, ...]
+
+    @property
+    def changes(self) -> bool:
+        return self.method not in SAFE
+
+    @property
+    def statuses(self) -> list[int]:
+        """Every status that it may answer, the good one first."""
+        found = {401, 403, 429, 500, 503, *self.refuses}
+        if "{" in self.path:
+            found.add(404)
+        if self.query is not None:
+            found |= {400, 422}
+        if self.body is not None:
+            found |= {400, 413, 415, 422}
+        if self.changes:
+            found |= {409, 422}
+        if self.needs_match:
+            found |= {412, 428}
+        return [self.status, *sorted(found)]
+
+
+OPERATIONS: list[Operation] = []
+
+
+def operation(
+    method: str, path: str, *, scope: Scope | None, audience: Audience = "tokens", query: type[Query] | None = None,
+    body: type[Body] | None = None, answer: Any = None, status: int = 0, is_list: bool = False,
+    refuses: Sequence[int] = (), needs_match: bool = False, alone: bool = False, once: Sequence[str] = (),
+) -> Callable[[View], View]:  # fmt: skip
+    """Registers a view. It gets the caller, the parts of the address, and `query` and `body` if it has them; it returns
+    its answer, which is committed with the change. Its docstring is what the document says.
+
+    `alone`: it may change people, groups and owners. `needs_match`: it calls `must_match`. `once`: fields of the
+    answer that are shown once, so that a repeated call gets None for them.
+    """
+
+    def register(view: View) -> View:
+        summary, _, description = (view.__doc__ or "").strip().partition("\n")
+        made = Operation(
+            method, path, f"{view.__module__.rpartition('.')[2]}.{view.__name__}", view.__module__.rpartition(".")[2],
+            summary.rstrip("."), " ".join(description.split()), scope, audience, query, body, answer,
+            status or (200 if answer is not None else 204), is_list, tuple(refuses), needs_match, tuple(once),
+        )  # fmt: skip
+        OPERATIONS.append(made)
+
+        def call(**parts: str) -> Response:
+            return _call(made, view, parts, alone=alone)
+
+        call.audience = "tokens"  # type: ignore[attr-defined]
+        address = path.replace("{", "<").replace("}", ">")
+        bp.add_url_rule(address, made.name.replace(".", "_"), call, methods=[method])
+        return view
+
+    return register
+
+
+def _call(of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alone: bool) -> Response:
+    secret = _token()
+    if of.changes:
+        # The limit is counted in the broker, which no write transaction waits for.
+        with reading():
+            caller = token_queries.find_caller(tokens.digest(secret), now=clock.now())
+    else:
+        caller = token_queries.find_caller(tokens.digest(secret), now=clock.now())
+    caller = _known(caller)
+    _check_scope(of, caller)
+    _count(caller)
+    given: dict[str, Any] = {}
+    if of.query is not None:
+        given["query"] = _read_query(of.query)
+    if of.body is not None:
+        given["body"] = _read_body(of.body)
+    if not of.changes:
+        _check_audience(of, caller, parts)
+        return _answer(of, view(caller, **parts, **given), given.get("query"))[0]
+    return _change(of, view, caller, parts, given, alone=alone)
+
+
+def _change(
+    of: Operation, view: Callable[..., Any], caller: Caller, parts: dict[str, str], given: dict[str, Any], *,
+    alone: bool,
+) -> Response:  # fmt: skip
+    """The right and the change in one transaction, with the answer that a repeated call gets."""
+    rights.need()
+    key = _replays.key() if of.method == "POST" else ""
+    if key and (repeated := _replays.begin(caller, key)) is not None:
+        return repeated
+    directory.lock(exclusive=alone)
+    caller = _known(token_queries.hold_caller(caller, now=clock.now()))
+    _check_scope(of, caller)
+    _check_audience(of, caller, parts)
+    rights.note_held()
+    result = view(caller, **parts, **given)
+    if of.needs_match and not g.pop("match_checked", False):
+        raise RuntimeError(f"{of.name} has to call must_match().")
+    response, body = _answer(of, result, None)
+    if key:
+        if of.once and result is not None:
+            body = adapter(of.answer).dump_json(replace(result, **dict.fromkeys(of.once)))
+        _replays.keep(caller, key, response, body)
+    outbox.commit()
+    return response
+
+
+# The steps
+
+
+def _token() -> str:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not secret:
+        raise Problem(401, "token", "Send a token: “Authorization: Bearer csn_…”. You make one in your account.")
+    if not tokens.is_well_formed(secret):
+        raise Problem(401, "token", "This is not a token of Countersign. Check that it was copied whole.")
+    return secret
+
+
+def _known(caller: Caller | None) -> Caller:
+    if caller is None:
+        raise Problem(401, "token", "This token is unknown, or has ended. Make a new one.")
+    if not caller.is_allowed_from(request.remote_addr or ""):
+        raise Problem(401, "token", "This token may not be used from this network.")
+    trace.about(actor=caller.key, token=caller.token_key)
+    return caller
+
+
+def _check_scope(of: Operation, caller: Caller) -> None:
+    if of.scope is not None and of.scope not in caller.scopes:
+        raise Problem(403, "scope", f"This token was not made for this. It needs the scope {of.scope.value}.")
+
+
+def _count(caller: Caller) -> None:
+    g.window = window = count_call(
+        caller.token or 0, address=request.remote_addr or "", at=clock.now(), limit=CALLS, seconds=SECONDS
+    )
+    if window.left < 0:
+        raise Problem(429, "slow-down", f"A token can make {CALLS} calls a minute. Try again in {window.seconds} s.")
+
+
+@bp.after_request
+def add_rate_limit(response: Response) -> Response:
+    """Says how many calls are left, in the draft standard's headers."""
+    window: Window | None = g.get("window")
+    if window is not None:
+        response.headers["RateLimit-Policy"] = f'"token";q={window.limit};w={SECONDS}'
+        response.headers["RateLimit"] = f'"token";r={max(0, window.left)};t={window.seconds}'
+        if response.status_code == 429:
+            response.headers["Retry-After"] = str(window.seconds)
+    return response
+
+
+def _check_audience(of: Operation, caller: Caller, parts: dict[str, str]) -> None:
+    """404 for who may not know of it, as on the screens."""
+    if of.audience == "tokens":
+        return
+    if of.audience == "people":
+        if caller.is_service:
+            raise Problem(403, "not-allowed", "Only a person can do this, not a service token.")
+    elif caller.is_admin:
+        return
+    elif of.audience == "admins":
+        abort(404)
+    elif of.audience == "any_app_owner":
+        if not caller.owns:
+            abort(404)
+    elif caller.id is None or not ownership.owns(parts["app"], caller.id):
+        abort(404)
+
+
+def _read_query(model: type[Query]) -> Query:
+    values = request.args.to_dict(flat=False)
+    twice = [name for name, given in values.items() if len(given) > 1]
+    if twice:
+        raise Problem(422, "invalid", f"Send {twice[0][:60]} once.", {twice[0][:60]: "Send this once."})
+    try:
+        return model.model_validate({name: given[0] for name, given in values.items()})
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _read_body(model: type[Body]) -> Body:
+    if request.mimetype != "application/json":
+        raise Problem(415, "malformed", "Send the body as JSON, with “Content-Type: application/json”.")
+    try:
+        return model.model_validate_json(request.get_data())
+    except ValidationError as error:
+        if any(one["type"] == "json_invalid" for one in error.errors(include_url=False, include_input=False)):
+            raise Problem(400, "malformed", "The body is not JSON.") from None
+        raise _invalid(error) from None
+
+
+def _invalid(error: ValidationError) -> Problem:
+    fields = fields_of(error)
+    return Problem(422, "invalid", " ".join(dict.fromkeys(fields.values())), fields)
+
+
+# The answer
+
+
+@cache
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """Writes answers of this kind as JSON; built once."""
+    return TypeAdapter(kind)
+
+
+def etag(body: bytes) -> str:
+    """Of an answer's bytes."""
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def _answer(of: Operation, result: Any, query: Any) -> tuple[Response, bytes]:
+    if isinstance(result, Response):  # a stream
+        return result, b""
+    if of.answer is None:
+        return Response(status=of.status), b""
+    following = ""
+    if of.is_list:
+        listed: Listed = result
+        following = cursor(query, listed.key) if listed.key is not None and isinstance(query, PageQuery) else ""
+        body = b'{"items":%b,"next":%b}' % (
+            adapter(list[of.answer]).dump_json(listed.items),  # type: ignore[name-defined]
+            b'"%b"' % following.encode() if following else b"null",
+        )
+    else:
+        body = adapter(of.answer).dump_json(result)
+    response = Response(body, of.status, content_type="application/json")
+    if following:
+        others = {name: value for name, value in request.args.items() if name != "cursor"}
+        response.headers["Link"] = f'<{request.base_url}?{urlencode({**others, "cursor": following})}>; rel="next"'
+    if not of.is_list:
+        response.set_etag(etag(body))
+    if of.method == "GET":
+        response.make_conditional(request)
+    if of.status == HTTPStatus.CREATED:
+        response.headers["Location"] = f"{request.path}/{result.id}"
+    return response, body
+
+
+def must_match(kind: Any, present: Any) -> None:
+    """Call it with the answer that a GET would give now, once its row is locked: refuses a change of what was changed
+    since the caller read it."""
+    g.match_checked = True
+    if not request.if_match:
+        raise Problem(428, "condition-missing", "Send the ETag that you read as If-Match, so that no change is lost.")
+    if not request.if_match.contains(etag(adapter(kind).dump_json(present))):
+        raise Problem(412, "changed", "This was changed since you read it. Read it again, then change it.")

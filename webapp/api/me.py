@@ -1,0 +1,55 @@
+"""Who the token stands for."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from webapp.queries.tokens import Caller
+from webapp.workflow.scopes import Scope
+
+from ._operation import operation
+from ._types import Email, Flag, Instant, Key, Name, one_of
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The token that was sent."""
+
+    id: Key
+    name: Annotated[str, Field(examples=["laptop"])]
+    kind: one_of(("person", "service"))  # type: ignore[valid-type]
+    scopes: list[one_of(Scope)]  # type: ignore[valid-type]
+    expires_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonMe:
+    """The person whose token it is."""
+
+    id: Key
+    name: Name
+    email: Email
+    is_admin: Flag
+    owns_apps: Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """Who acts: a person, or null for a service token, and what the token was made for."""
+
+    person: PersonMe | None
+    token: Token
+
+
+@operation("GET", "/me", scope=None, answer=Me)
+def read(caller: Caller) -> Me:
+    """Read who the token stands for.
+
+    It needs no scope, so it shows whether a token works."""
+    person = None
+    if not caller.is_service:
+        person = PersonMe(caller.key, str(caller.name), caller.email, caller.is_admin, caller.owns)
+    kind = "service" if caller.is_service else "person"
+    scopes = sorted(one.value for one in caller.scopes)
+    return Me(person, Token(caller.token_key, str(caller.token_name), kind, scopes, caller.expires_at))

@@ -1,0 +1,69 @@
+"""API tokens, and the answers that are kept for repeated calls."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.text import public_id
+from webapp.workflow.scopes import Scope, parse_scopes
+
+from .base import PUBLIC_ID, Base, Id, NameText, id_column
+
+
+class ApiToken(Base):
+    """Lets a program act: for its person, or (kind `service`) for the installation."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (
+        CheckConstraint("kind IN ('person', 'service')", name="kind"),
+        CheckConstraint("(kind = 'person') = (person_id IS NOT NULL)", name="person"),
+        Index("ix_api_tokens_person", "person_id", "id"),
+        Index("ix_api_tokens_created_by", "created_by_id"),
+    )
+
+    id: Mapped[int] = id_column()
+    public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
+    kind: Mapped[str] = mapped_column(String(7))
+    person_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+    name: Mapped[str] = mapped_column(NameText(80))
+    # What is shown of the token, and the SHA-256 that it is found by: webapp/tokens.py.
+    beginning: Mapped[str] = mapped_column(String(16))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scope_list: Mapped[str] = mapped_column("scopes")
+    # Networks that it may be used from, parted by spaces; "" for any.
+    networks: Mapped[str] = mapped_column(default="")
+    # Who made it; None: the command line.
+    created_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    last_used_address: Mapped[str] = mapped_column(String(45), default="")
+    revoked_at: Mapped[datetime | None]
+    revoked_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        return parse_scopes(self.scope_list)
+
+    @property
+    def is_service(self) -> bool:
+        return self.kind == "service"
+
+
+class ApiReplay(Base):
+    """The answer to a call with an Idempotency-Key, written with the change: the same call again gets it once more."""
+
+    __tablename__ = "api_replays"
+    __table_args__ = (Index("ix_api_replays_created", "created_at"),)
+
+    token_id: Mapped[int] = mapped_column(Id, ForeignKey("api_tokens.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    # SHA-256 of method, address and body: the same key with another call is refused.
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    # 0 until the change is made, which no other transaction sees.
+    status: Mapped[int] = mapped_column(default=0)
+    # JSON of headers: [[name, value], …].
+    headers: Mapped[str] = mapped_column(default="[]")
+    body: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
+    created_at: Mapped[datetime]

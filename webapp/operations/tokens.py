@@ -1,0 +1,166 @@
+"""API tokens: make, revoke, and end one that leaked."""
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from ipaddress import ip_network
+
+from sqlalchemy import func, select, update
+
+from webapp import tokens
+from webapp.delivery import outbox
+from webapp.extensions import db
+from webapp.models import ApiReplay, ApiToken, Organisation, Person
+from webapp.notices import NoticeKind, notice
+from webapp.queries import sessions
+from webapp.record import audit
+from webapp.record.events import EventKind
+from webapp.text import one_line, sha256
+from webapp.workflow.actor import AnyActor
+from webapp.workflow.errors import NotYourTurn
+from webapp.workflow.scopes import Scope, dump_scopes
+
+from ._sql import changed
+from .errors import Conflict, Invalid
+
+NAME_LIMIT = 80
+# The longest that a token lasts, whatever the organisation allows.
+LONGEST = timedelta(days=365)
+# Tokens in use that one person, or all services together, may have.
+COUNT_LIMIT = 50
+NETWORKS_LIMIT = 10
+# Answers to repeated calls are kept so long.
+REPLAYS_KEPT = timedelta(hours=24)
+
+
+def create(
+    *, name: str, scopes: Collection[str], days: int, actor: AnyActor, now: datetime, person: Person | None = None,
+    networks: str = "",
+) -> tuple[ApiToken, str]:  # fmt: skip
+    """A new token of this person, else of a service; returns it with its secret, which is stored nowhere.
+
+    `days` is how long it lasts, `networks` where it may be used from, as typed. Raises Invalid.
+    """
+    row = ApiToken(
+        kind="service" if person is None else "person",
+        person_id=person.id if person is not None else None,
+        name=_name(name),
+        networks=_networks(networks),
+        created_by_id=actor.id,
+        created_at=now,
+        expires_at=now + timedelta(days=_days(days, person)),
+    )
+    row.scope_list = dump_scopes(_scopes(scopes, person))
+    _refuse_too_many(person, now=now)
+    secret = tokens.make(service=row.is_service)
+    row.beginning, row.hash = tokens.beginning(secret), tokens.digest(secret)
+    db.session.add(row)
+    db.session.flush()
+    audit.record(
+        EventKind.TOKEN_CREATED, at=now, actor=actor, person=row.person_id, api_token=row.id, name=sha256(row.name),
+        scopes=row.scope_list.split(), until=row.expires_at.isoformat(),
+    )  # fmt: skip
+    if person is not None:
+        outbox.post([_told(row, "created", by=actor.id, now=now)])
+    return row, secret
+
+
+def revoke(token: ApiToken, *, actor: AnyActor, now: datetime, leaked: bool = False) -> None:
+    """Ends a token at once. Its person is told, unless it was they who ended it. Raises Conflict if it had ended."""
+    if token.person_id is not None:
+        # What its person is doing by it is done before, or is refused.
+        sessions.lock_person(token.person_id)
+    ended = changed(
+        update(ApiToken)
+        .where(ApiToken.id == token.id, ApiToken.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_by_id=actor.responsible_id)
+    )
+    if ended != 1:
+        raise Conflict(f"The token {token.name} had ended already.")
+    facts = {"leaked": True} if leaked else {}
+    audit.record(EventKind.TOKEN_REVOKED, at=now, actor=actor, person=token.person_id, api_token=token.id,
+                 name=sha256(token.name), **facts)  # fmt: skip
+    if token.person_id is not None and token.person_id != actor.id:
+        outbox.post([_told(token, "leaked" if leaked else "revoked", by=actor.responsible_id, now=now)])
+
+
+def note_use(uses: Mapping[int, tuple[datetime, str]]) -> None:
+    """Token id → when and from which address it was last used; one statement."""
+    if uses:
+        rows = [{"id": id, "last_used_at": at, "last_used_address": address} for id, (at, address) in uses.items()]
+        db.session.execute(update(ApiToken), rows)
+
+
+def forget_replays(*, now: datetime) -> int:
+    """Deletes answers that are no longer kept; returns how many."""
+    return changed(ApiReplay.metadata.tables["api_replays"].delete().where(ApiReplay.created_at < now - REPLAYS_KEPT))
+
+
+def _told(token: ApiToken, what: str, *, by: int | None, now: datetime) -> dict[str, object]:
+    data = {
+        "what": what,
+        "token": str(token.name),
+        "scopes": token.scope_list.split(),
+        "until": token.expires_at.isoformat(),
+        "by": by,
+    }
+    return notice(NoticeKind.API_TOKEN, "requester", now=now, person_id=token.person_id,
+                  data_json=json.dumps(data))  # fmt: skip
+
+
+def _name(given: str) -> str:
+    name = one_line(given)
+    if not name:
+        raise Invalid(name="Enter a name, so that you and the audit log know which program it is.")
+    if len(name) > NAME_LIMIT:
+        raise Invalid(name=f"Use {NAME_LIMIT} characters or fewer. You entered {len(name):,}.")
+    return name
+
+
+def _scopes(given: Collection[str], person: Person | None) -> frozenset[Scope]:
+    known = {one.value for one in Scope}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise Invalid(scopes=f"“{one_line(unknown[0])[:40]}” is not a scope. Choose from the list.")
+    scopes = frozenset(Scope(one) for one in given)
+    if not scopes:
+        raise Invalid(scopes="Choose at least one.")
+    if person is None and Scope.DECIDE in scopes:
+        raise Invalid(scopes="A service token cannot decide. Only people approve and deny.")
+    if person is not None and not person.is_admin and any(one.is_for_admins for one in scopes):
+        raise Invalid(scopes="Scopes for admins are not available to you, because you are not an admin.")
+    return scopes
+
+
+def _days(days: int, person: Person | None) -> int:
+    limit = LONGEST.days
+    if person is not None:
+        ours = db.session.get_one(Organisation, 1)
+        if not ours.tokens_allowed:
+            raise NotYourTurn("Your organisation does not allow API tokens. Ask an admin.")
+        limit = min(limit, ours.token_days)
+    if not 1 <= days <= limit:
+        raise Invalid(days=f"A token can last 1 to {limit} days.")
+    return days
+
+
+def _networks(given: str) -> str:
+    typed = given.replace(",", " ").split()
+    if len(typed) > NETWORKS_LIMIT:
+        raise Invalid(networks=f"Enter {NETWORKS_LIMIT} networks or fewer. You entered {len(typed)}.")
+    found = []
+    for one in typed:
+        try:
+            found.append(str(ip_network(one, strict=False)))
+        except ValueError:
+            raise Invalid(networks=f"“{one[:60]}” is not an address or a network. Example: 10.2.0.0/16.") from None
+    return " ".join(dict.fromkeys(found))
+
+
+def _refuse_too_many(person: Person | None, *, now: datetime) -> None:
+    whose = ApiToken.person_id == person.id if person is not None else ApiToken.kind == "service"
+    in_use = db.session.scalar(
+        select(func.count()).where(whose, ApiToken.revoked_at.is_(None), ApiToken.expires_at > now)
+    )
+    if (in_use or 0) >= COUNT_LIMIT:
+        raise Invalid(name=f"There are {COUNT_LIMIT} tokens in use. End one that is no longer needed first.")

@@ -1,0 +1,161 @@
+"""API tokens: who a token stands for, and the lists of tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select
+from sqlalchemy.orm import aliased
+
+from webapp.extensions import db
+from webapp.models import ApiToken, Organisation, Person
+from webapp.queries import ownership
+from webapp.queries.columns import read
+from webapp.workflow.actor import Actor
+from webapp.workflow.scopes import Scope, parse_scopes
+from webapp.workflow.states import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Caller(Actor):
+    """Who calls the API: a person by a token, or a service, which has no person (`id` None) and the rights of an admin
+    within its scopes."""
+
+    token_key: str = ""
+    token_name: str = ""
+    key: str = ""
+    name: str = ""
+    email: str = ""
+    scopes: frozenset[Scope] = frozenset()
+    networks: str = ""
+    expires_at: datetime | None = None
+    owns: bool = False  # whether the person owns an app
+    decides_signed_in: bool = False  # whether the organisation lets tokens decide where the rule asks for a session
+
+    @property
+    def is_service(self) -> bool:
+        return self.id is None
+
+    def is_allowed_from(self, address: str) -> bool:
+        """Whether the token may be used from this address."""
+        if not self.networks:
+            return True
+        try:
+            given = ip_address(address)
+        except ValueError:
+            return False
+        return any(given in ip_network(one) for one in self.networks.split())
+
+
+# Built once: SQLAlchemy takes twice as long to build a statement as to run it.
+_CALLER = (
+    select(
+        ApiToken.id.label("token"), ApiToken.public_id.label("token_key"), ApiToken.name.label("token_name"),
+        ApiToken.scope_list, ApiToken.networks, ApiToken.expires_at, ApiToken.created_by_id,
+        Person.id, Person.public_id.label("key"), Person.name, Person.email, Person.is_admin, Person.vouched_by_id,
+        ownership.owns_any(Person.id).label("owns"), Organisation.tokens_decide_signed_in,
+    )
+    .select_from(ApiToken)
+    .join(Organisation, Organisation.id == 1)
+    .outerjoin(Person, Person.id == ApiToken.person_id)
+    .where(
+        ApiToken.revoked_at.is_(None),
+        ApiToken.expires_at > bindparam("now"),
+        or_(ApiToken.kind == "service", and_(Person.active, Organisation.tokens_allowed)),
+    )
+)  # fmt: skip
+_BY_HASH = _CALLER.where(ApiToken.hash == bindparam("hash"))
+_BY_ID = _CALLER.where(ApiToken.id == bindparam("token_id"))
+
+
+def find_caller(hash: str, *, now: datetime) -> Caller | None:
+    """The caller behind a token; None for an unknown, ended or revoked one, and for one whose person is deactivated."""
+    return _caller(read(_BY_HASH, {"hash": hash, "now": now}).first())
+
+
+# Not FOR UPDATE: other transactions may insert rows that refer to the person.
+_HOLD_PERSON = select(Person.id).where(Person.id == bindparam("of")).with_for_update(key_share=True)
+# Several calls of one service run side by side; revoking its token waits for them.
+_HOLD_TOKEN = select(ApiToken.id).where(ApiToken.id == bindparam("of")).with_for_update(read=True)
+
+
+def hold_caller(caller: Caller, *, now: datetime) -> Caller | None:
+    """Locks what the caller's rights depend on until the end of the transaction, and reads them once more; None if the
+    token ended meanwhile. The directory has to be locked before."""
+    connection = db.session.connection()
+    if connection.dialect.name == "postgresql":
+        if caller.id is not None:
+            connection.execute(_HOLD_PERSON, {"of": caller.id})
+        else:
+            connection.execute(_HOLD_TOKEN, {"of": caller.token})
+    return _caller(read(_BY_ID, {"token_id": caller.token, "now": now}).first())
+
+
+def _caller(row: Any) -> Caller | None:
+    if row is None:
+        return None
+    service = row.id is None
+    return Caller(
+        row.id, service or row.is_admin, row.vouched_by_id, Channel.API, row.token, row.created_by_id,
+        row.token_key, row.token_name, row.key or "", row.name or row.token_name, row.email or "",
+        parse_scopes(row.scopes), row.networks, row.expires_at, bool(row.owns), row.tokens_decide_signed_in,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLine:
+    """A token in a list; `person` is whose it is, `ended_by` who revoked it."""
+
+    token: ApiToken
+    person: Person | None
+    ended_by: Person | None
+
+
+_OWNER, _ENDER = aliased(Person), aliased(Person)
+PAGE = 50
+
+
+def of_person(person_id: int, *, now: datetime) -> list[TokenLine]:
+    """The person's tokens in use, newest first."""
+    return _lines(ApiToken.person_id == person_id, ApiToken.revoked_at.is_(None), ApiToken.expires_at > now)
+
+
+def of_services(*, since: datetime) -> list[TokenLine]:
+    """The tokens of services: those in use, and those that ended since then; newest first."""
+    return _lines(
+        ApiToken.kind == "service",
+        ApiToken.expires_at > since,
+        or_(ApiToken.revoked_at.is_(None), ApiToken.revoked_at > since),
+    )
+
+
+def of_people(*, now: datetime, after: int = 0) -> list[TokenLine]:
+    """People's tokens in use, newest first: PAGE of them, and one more if there is another page. `after` is the id of
+    the last one seen."""
+    beyond = [ApiToken.id < after] if after else []
+    conditions = (ApiToken.kind == "person", ApiToken.revoked_at.is_(None), ApiToken.expires_at > now, *beyond)
+    return _lines(*conditions, limit=PAGE + 1)
+
+
+def in_use_of_people(*, now: datetime) -> Sequence[tuple[int, str]]:
+    """(person id, scopes) of people's tokens in use, for counting."""
+    rows = db.session.execute(
+        select(ApiToken.person_id, ApiToken.scope_list).where(
+            ApiToken.kind == "person", ApiToken.revoked_at.is_(None), ApiToken.expires_at > now
+        )
+    )
+    return [(row.person_id, row.scopes) for row in rows]
+
+
+def _lines(*conditions: ColumnElement[bool], limit: int | None = None) -> list[TokenLine]:
+    rows = db.session.execute(
+        select(ApiToken, _OWNER, _ENDER)
+        .outerjoin(_OWNER, _OWNER.id == ApiToken.person_id)
+        .outerjoin(_ENDER, _ENDER.id == ApiToken.revoked_by_id)
+        .where(*conditions)
+        .order_by(ApiToken.id.desc())
+        .limit(limit)
+    )
+    return [TokenLine(row[0], row[1], row[2]) for row in rows]

@@ -1,0 +1,131 @@
+"""Refusals for programs: RFC 9457 problems, with the sentences that people see on the screens."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from flask import Response, request
+
+from webapp.operations.errors import Conflict, Invalid, TooOften
+from webapp.workflow.errors import (
+    BadPolicy,
+    BadValues,
+    NobodyCanDecide,
+    NotYourTurn,
+    ReasonMissing,
+    SelfApproval,
+    Settled,
+    WorkflowError,
+)
+
+CONTENT_TYPE = "application/problem+json"
+# Name → (title, what a program does about it). The names are the anchors of the documentation's table.
+PROBLEMS = {
+    "malformed": ("The request could not be read", "Send JSON as the documentation says."),
+    "token": ("No valid token", "Make a new one: it is missing, unknown, ended, or used from another network."),
+    "scope": ("The token was not made for this", "Use a token that has the scope."),
+    "not-allowed": ("Not allowed", "Ask somebody who may do this."),
+    "not-yours": ("Not yours to decide", "It is not your turn, or it is your own request."),
+    "not-found": ("Not found", "It does not exist, or this token's person may not see it."),
+    "wrong-method": ("Wrong method", "Use one of the methods in the Allow header."),
+    "conflict": ("This has changed", "Read it again; the sentence says why it cannot be done now."),
+    "settled": ("Already decided", "Nothing is left to do; the sentence says who decided."),
+    "nobody-there": ("Nobody could decide it", "Ask an admin to set an approver."),
+    "changed": ("Changed since you read it", "Read it again, then change it."),
+    "condition-missing": ("If-Match is missing", "Send the ETag that you read as If-Match."),
+    "too-large": ("Too large", "Send less."),
+    "invalid": ("Some of it does not fit", "Correct the fields that are named."),
+    "slow-down": ("Too many calls", "Wait as long as Retry-After says."),
+    "broken": ("Something went wrong", "Try again, or give an admin the reference."),
+    "unavailable": ("Temporarily unavailable", "Nothing was saved. Try again in a minute."),
+    "unsure": ("It is not known whether it was saved", "Send the same call with the same Idempotency-Key."),
+}
+_BY_STATUS = {
+    400: "malformed",
+    401: "token",
+    403: "not-allowed",
+    404: "not-found",
+    405: "wrong-method",
+    409: "conflict",
+    412: "changed",
+    413: "too-large",
+    414: "too-large",
+    415: "malformed",
+    422: "invalid",
+    428: "condition-missing",
+    429: "slow-down",
+    500: "broken",
+    503: "unavailable",
+}
+
+
+class Problem(Exception):
+    """A refusal of the API that no screen has; `name` is one of PROBLEMS, `errors` field → sentence."""
+
+    def __init__(self, status: int, name: str, sentence: str, errors: Mapping[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.status, self.name, self.errors = status, name, errors
+
+
+def is_for_a_program() -> bool:
+    """Whether the answer goes to a program: errors included that belong to no view."""
+    return request.path.startswith("/api/v1")
+
+
+def answer(
+    status: int, sentence: str, *, name: str = "", errors: Mapping[str, str] | None = None, reference: str = "",
+) -> Response:  # fmt: skip
+    """A problem; `name` is told from the status unless it is given."""
+    name = name or _BY_STATUS.get(status, "malformed")
+    body: dict[str, object] = {
+        "type": f"/api/docs#{name}",
+        "title": PROBLEMS[name][0],
+        "status": status,
+        "detail": sentence,
+    }
+    if errors:
+        body["errors"] = [{"field": field, "detail": words} for field, words in errors.items()]
+    if reference:
+        body["reference"] = reference
+    response = Response(json.dumps(body, ensure_ascii=False), status, content_type=CONTENT_TYPE)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="Countersign"'
+    return response
+
+
+def of_status(status: int, sentence: str = "") -> Response:
+    """The problem for an error of HTTP; without a sentence it says what a program does about it."""
+    return answer(status, sentence or PROBLEMS[_BY_STATUS.get(status, "malformed")][1])
+
+
+# Kind of exception → status and name: the first that fits. Screens and programs get the same status and sentence.
+REFUSALS: Sequence[tuple[type[Exception], int, str]] = (
+    (SelfApproval, 403, "not-yours"),
+    (NotYourTurn, 403, "not-yours"),
+    (Settled, 409, "settled"),
+    (NobodyCanDecide, 409, "nobody-there"),
+    (ReasonMissing, 422, "invalid"),
+    (BadValues, 422, "invalid"),
+    (BadPolicy, 422, "invalid"),
+    (Invalid, 422, "invalid"),
+    (TooOften, 409, "conflict"),
+    (Conflict, 409, "conflict"),
+    (WorkflowError, 409, "conflict"),
+)
+
+
+def of_refusal(error: Exception) -> Response:
+    """The problem for what an operation, or the API itself, refused."""
+    if isinstance(error, Problem):
+        return answer(error.status, str(error), name=error.name, errors=error.errors)
+    status, name = next((status, name) for kind, status, name in REFUSALS if isinstance(error, kind))
+    return answer(status, str(error), name=name, errors=_fields(error))
+
+
+def _fields(error: Exception) -> dict[str, str]:
+    if isinstance(error, Invalid):
+        return dict(error.fields)
+    if isinstance(error, BadValues):
+        return {f"fields.{key}": words for key, words in error.fields.items()}
+    if isinstance(error, ReasonMissing):
+        return {"reason": str(error)}
+    return {}
