@@ -1,7 +1,7 @@
 """Kinds of notices: the one table of what is particular to each, when each is obsolete, and how one is written.
 
 A kind's value is what the database stores. It is also the name of its folder in templates/email/ and, with
-underscores, of the function in webapp/delivery/mail/kinds.py that renders it.
+underscores, of the function that renders it: webapp/delivery/mail/kinds.py.
 """
 
 from collections.abc import Callable

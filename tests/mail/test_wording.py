@@ -5,6 +5,7 @@ REWRITE_EMAILS=1 pytest tests/mail/test_wording.py    # after a change of the wo
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -43,6 +44,7 @@ POLICY = Policy(
     ),
 )
 WORDS = "Training is every Tuesday.\nBring your laptop."
+TOKEN = {"token": "laptop", "scopes": ["requests:read", "decide"], "until": "2027-01-31T12:00:00+00:00", "by": RITA}
 VALUES = {"role": SetValue("Sales user", RITA), "region": SetValue("EMEA", ANA)}
 
 
@@ -182,6 +184,13 @@ EMAILS = {
     "invitation": lambda: facts("invitation", RITA, "requester"),
     "reset": lambda: facts("password-reset", RITA, "requester"),
     "reset-by-an-admin": lambda: facts("password-reset", RITA, "requester", data='{"by": 1}'),
+    "api-token": lambda: facts("api-token", RITA, "requester", data=json.dumps(TOKEN | {"what": "created"})),
+    "api-token-by-the-command-line": lambda: facts("api-token", RITA, "requester",
+                                                   data=json.dumps(TOKEN | {"what": "created", "by": None})),
+    "api-token-revoked": lambda: facts("api-token", RITA, "requester",
+                                       data=json.dumps(TOKEN | {"what": "revoked", "by": ADAM})),
+    "api-token-leaked": lambda: facts("api-token", RITA, "requester",
+                                      data=json.dumps(TOKEN | {"what": "leaked", "by": ADAM})),
     "access-to-check": lambda: facts("access-to-check", ADAM, "other", "approved", APPROVED, about=2),
     "test": lambda: facts("test", ADAM, "requester"),
 }  # fmt: skip

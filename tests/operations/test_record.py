@@ -19,7 +19,7 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import Grant, Notice, Organisation, Person
+from webapp.models import ApiToken, Grant, Notice, Organisation, Person
 from webapp.operations import (
     approval_codes,
     apps,
@@ -36,8 +36,10 @@ from webapp.operations import (
     returns,
     rule_steps,
     step_in,
+    tokens,
 )
 from webapp.record.events import EventKind
+from webapp.workflow.actor import AnyActor
 from webapp.workflow.states import Verdict
 
 ELSEWHERE = {
@@ -243,7 +245,23 @@ def mails_and_the_company(of: Company) -> None:
         organisation.hide_first_steps(ours, actor=of.adam, now=now())
 
 
-@pytest.mark.parametrize("story", [changes_of_an_app, changes_of_people, life_of_requests, mails_and_the_company])
+def api_tokens(of: Company) -> None:
+    now = clock.now
+
+    def make(person: Person | None, by: AnyActor) -> ApiToken:
+        return tokens.create(name="laptop", scopes=["requests:read"], days=30, actor=by, now=now(), person=person)[0]
+
+    with line("token.created", of.rita, person=of.rita):
+        mine = make(of.rita, of.rita)
+    with line("token.revoked", of.adam, person=of.rita):
+        tokens.revoke(mine, actor=of.adam, now=now(), leaked=True)
+    with line("token.created", of.adam):
+        make(None, of.adam)
+
+
+@pytest.mark.parametrize(
+    "story", [changes_of_an_app, changes_of_people, life_of_requests, mails_and_the_company, api_tokens]
+)
 def test_each_change_leaves_its_line(company: Company, story: Callable[[Company], None]) -> None:
     story(company)
 

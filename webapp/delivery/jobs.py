@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from webapp import clock, notices
+from webapp import clock, notices, token_use
 from webapp.database.transactions import reading
-from webapp.delivery import mail, outbox, stops, token_use
+from webapp.delivery import mail, outbox, stops
 from webapp.delivery.lease import LEASE_SECONDS, Claim
 from webapp.delivery.mail import smtp
 from webapp.delivery.mail.answers import Fault
@@ -87,7 +87,7 @@ def sweep() -> None:
     )
     db.session.commit()
     anchor()
-    token_use.store()
+    tokens.note_use(token_use.take())
     tokens.forget_replays(now=clock.now())
     db.session.commit()
     if _is_check_due():

@@ -181,7 +181,7 @@ def save_policy(app: App, policy: Policy, *, actor: AnyActor, now: datetime) -> 
 
 def refuse_own(app: App, actor: AnyActor) -> None:
     """Raises Conflict while the actor has an open request for the app: nobody makes the rule of their own case."""
-    if actor.id is not None and rules.has_pending_request(app.id, actor.id):
+    if actor.responsible_id is not None and rules.has_pending_request(app.id, actor.responsible_id):
         raise Conflict(f"You have a pending request for {app.name}, so you cannot change its rules.")
 
 
@@ -317,7 +317,7 @@ def set_audience(app: App, *, groups: Iterable[int], actor: AnyActor, now: datet
     hold(app)
     groups = sorted(set(groups))
     before = sorted(db.session.scalars(select(Audience.group_id).where(Audience.app_id == app.id)))
-    if actor.id is not None:
+    if actor.responsible_id is not None:
         _note_who_opened(app, before, groups, actor)
     app.for_everyone = not groups
     db.session.execute(Audience.__table__.delete().where(Audience.__table__.c.app_id == app.id))  # type: ignore[attr-defined]
@@ -329,7 +329,7 @@ def set_audience(app: App, *, groups: Iterable[int], actor: AnyActor, now: datet
 def _note_who_opened(app: App, before: Collection[int], after: Collection[int], actor: AnyActor) -> None:
     """That the audience let in the very person who chose it, where no approver has a word in it. Chosen by another one
     after that, it is theirs. See queries/self_opened.py."""
-    mine = set(db.session.scalars(select(Membership.group_id).where(Membership.person_id == actor.id)))
+    mine = set(db.session.scalars(select(Membership.group_id).where(Membership.person_id == actor.responsible_id)))
     saw, sees = (not groups or not mine.isdisjoint(groups) for groups in (before, after))
     policy = db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
     if sees and not saw and not policy.approval_required:

@@ -15,9 +15,9 @@ from typing import cast
 from flask import current_app
 from redis.exceptions import RedisError
 
-from webapp.delivery.token_use import TOKEN_USE
 from webapp.extensions import broker, limiter
 from webapp.times import span
+from webapp.token_use import TOKEN_USE
 
 # Seconds to wait before asking a broker again that did not answer.
 AWAY = 5.0
@@ -75,7 +75,7 @@ class Window:
 
 def count_call(token: int, *, address: str, at: datetime, limit: int, seconds: int) -> Window:
     """Count one call of a program; unlike `take`, calls beyond the limit count, too: `left` is negative for those.
-    Notes when and from where the token was used, which a worker stores (`webapp/delivery/token_use.py`)."""
+    Notes when and from where the token was used, which a worker stores (`webapp/token_use.py`)."""
     made, milliseconds = cast(Counters, current_app.extensions["attempts"]).count_call(
         f"countersign:calls:{token}", seconds, token, f"{at.isoformat(timespec='seconds')} {address}"
     )

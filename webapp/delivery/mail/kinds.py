@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import current_app
-
 from webapp import links
 from webapp.models import Invitation
 from webapp.notices import NoticeKind
@@ -15,9 +13,10 @@ from webapp.queries.chains import ChainStep
 from webapp.queries.mail_context import MailContext
 from webapp.workflow.states import Assurance, RequestState
 
-from .mime import Mail, Unmailable, sender_address
+from .account_kinds import api_token, invitation, password_reset, test
+from .compose import compose
+from .mime import Mail, Unmailable
 from .wording import (
-    LABEL_WIDTH,
     NAME,
     Row,
     chain_of,
@@ -26,17 +25,11 @@ from .wording import (
     deciding_step,
     first_name,
     line,
-    lines,
     own_words,
-    recipient,
-    row,
-    sent_by,
     silent,
     times_of,
     values,
     who_decided,
-    why,
-    wrap,
 )
 
 
@@ -54,7 +47,7 @@ def approval_asked(facts: MailContext) -> Mail:
     request, app, rule, invitation, step = facts.request, facts.app, facts.policy, facts.invitation, facts.step
     assert request and app and rule and invitation and step and facts.person and step.due_at
     token, code = facts.stand_in or _link_and_code(facts.notice.round, invitation)
-    return _mail(
+    return compose(
         facts,
         link=links.url(f"/decide/{token}"),
         code=code if rule.assurance is Assurance.CODE else "",
@@ -98,7 +91,7 @@ def code_closed(facts: MailContext) -> Mail:
     invitation, step = facts.invitation, facts.step
     assert invitation and step and step.due_at
     token, _ = facts.stand_in or _link_and_code(facts.notice.round, invitation)
-    return _mail(
+    return compose(
         facts,
         link=links.url(f"/decide/{token}"),
         when=times_of(facts).due(facts.notice.created_at),
@@ -175,7 +168,7 @@ def request_settled(facts: MailContext) -> Mail:
     """To the other members of a group: one of them decided, so there is nothing left to do."""
     step = facts.step
     assert step and step.decided_by
-    return _mail(
+    return compose(
         facts,
         link=_request_link(facts),
         rows=[],
@@ -189,7 +182,7 @@ def request_comment(facts: MailContext) -> Mail:
     comment = facts.comment
     if comment is None:
         raise Unmailable("Not sent: the comment no longer exists.")
-    return _mail(
+    return compose(
         facts,
         link=_request_link(facts),
         writer=line(facts.names.get(comment.person_id, "")),
@@ -203,7 +196,7 @@ def access_to_check(facts: MailContext) -> Mail:
     """To the other admins: everyone who approved set their password with a link that the requester had sent."""
     last = deciding_step(facts)
     assert last and last.decided_by
-    return _mail(facts, link=_request_link(facts), **who_decided(facts, last))
+    return compose(facts, link=_request_link(facts), **who_decided(facts, last))
 
 
 def app_added(facts: MailContext) -> Mail:
@@ -211,7 +204,7 @@ def app_added(facts: MailContext) -> Mail:
     assert facts.app and facts.policy and facts.grant
     launch = _launch(facts.app.launch_url)
     rule = facts.policy.outcomes.get(RequestState.APPROVED)
-    return _mail(
+    return compose(
         facts,
         link=launch or links.url("/"),
         launch=launch,
@@ -224,7 +217,7 @@ def app_added(facts: MailContext) -> Mail:
 def grant_removed(facts: MailContext) -> Mail:
     """To the person who had access, and to the owner: it was removed, by whom and why."""
     assert facts.app and facts.grant and facts.grant.removed_at
-    return _mail(
+    return compose(
         facts,
         link=links.url("/catalog") if facts.notice.role == "requester" else "",
         by=line(facts.names.get(facts.grant.removed_by_id or 0, "")) or "An admin",
@@ -239,7 +232,7 @@ def grant_added(facts: MailContext) -> Mail:
     assert facts.app and facts.grant and facts.policy
     yours = facts.notice.role == "requester"
     launch = _launch(facts.app.launch_url) if yours else ""
-    return _mail(
+    return compose(
         facts,
         link=launch or links.url("/") if yours else "",
         launch=launch,
@@ -255,7 +248,7 @@ def grant_added(facts: MailContext) -> Mail:
 def grants_removed(facts: MailContext) -> Mail:
     """To a person who had several apps, and to an owner of several of them: they were removed, by whom and why."""
     assert facts.grant and facts.grant.removed_at
-    return _mail(
+    return compose(
         facts,
         link=links.url("/catalog") if facts.notice.role == "requester" else "",
         by=line(facts.names.get(facts.grant.removed_by_id or 0, "")) or "An admin",
@@ -269,58 +262,13 @@ def grants_removed(facts: MailContext) -> Mail:
 def grant_returned(facts: MailContext) -> Mail:
     """To the owner, or to the admins: someone gave the app back, with a reason if there is one."""
     assert facts.app and facts.grant and facts.grant.removed_at
-    return _mail(
+    return compose(
         facts,
         link=links.url(f"/admin/apps/{facts.app.public_id}/people"),
         holder=line(facts.names.get(facts.grant.person_id, "")),
         when=times_of(facts).due(facts.grant.removed_at),
         reason=facts.grant.removed_reason,
     )
-
-
-def invitation(facts: MailContext) -> Mail:
-    """Welcome: set your password."""
-    return _mail(facts, link=_password_link(facts), email=recipient(facts))
-
-
-def password_reset(facts: MailContext) -> Mail:
-    """Set a new password."""
-    return _mail(facts, link=_password_link(facts), email=recipient(facts), by=sent_by(facts))
-
-
-def api_token(facts: MailContext) -> Mail:
-    """To the person who can act by a token: it was made, or somebody else ended it."""
-    data, times = facts.notice.data, times_of(facts)
-    by = sent_by(facts) or NAME
-    token, until = line(data["token"]), datetime.fromisoformat(data["until"])
-    heading, lead, last = {
-        "created": (
-            "You have a new API token",
-            "A program that has this token can act in your name, within what is listed here.",
-            "If you did not make it, end it, change your password and tell an admin.",
-        ),
-        "revoked": (
-            "Your API token has ended",
-            f"{by} ended your token {token}. Programs that use it are refused from now on.",
-            f"If you still need it, make a new one. Questions? Contact {by}.",
-        ),
-        "leaked": (
-            "Your API token leaked and has ended",
-            f"{by} reported that your token {token} was found where others can read it. It ended at once.",
-            "Check what it did: each change is in the audit log with the name of the token. Then make a new one, and "
-            "keep it where only the program can read it.",
-        ),
-    }[data["what"]]  # fmt: skip
-    rows = [Row("Name", token), Row("May", ", ".join(data["scopes"]))]
-    if data["what"] == "created":
-        rows.append(Row("Ends", times.full(until)))
-    return _mail(facts, link=links.url("/account/tokens"), what=data["what"], token=token, heading=heading, lead=lead,
-                 last=last, rows=rows)  # fmt: skip
-
-
-def test(facts: MailContext) -> Mail:
-    """To the admin who tests the mail server."""
-    return _mail(facts, link=links.url("/admin/mail"))
 
 
 # Each function carries the name of its kind.
@@ -350,7 +298,7 @@ def _outcome(
     yours = role == "requester" and facts.person is not None and facts.person.id == facts.request.for_person_id
     if step is not None and step.decided_by is not None:
         context |= who_decided(facts, step)
-    return _mail(
+    return compose(
         facts,
         link=launch if launch and yours else "" if role == "other" else _request_link(facts),
         launch=launch,
@@ -361,51 +309,6 @@ def _outcome(
     )
 
 
-def _mail(facts: MailContext, **context: Any) -> Mail:
-    """Renders the three templates of the notice's kind and addresses the mail."""
-    notice, person, request = facts.notice, facts.person, facts.request
-    sender = line(facts.organisation.sender) or NAME
-    requester = facts.for_person
-    common: dict[str, Any] = {
-        "role": notice.role,
-        "sender": sender,
-        "why": why(facts),
-        "app": line(facts.app.name) if facts.app else "",
-        "reader": first_name(person.name) if person else "",
-        "reference": request.reference if request else "",
-        "asker": line(facts.asked_by.name) if facts.asked_by else "",
-        "asker_first": first_name(facts.asked_by.name) if facts.asked_by else "",
-        "requester": line(requester.name) if requester else "",
-        "requester_first": first_name(requester.name) if requester else "",
-        # True if the requester is also the person who gets access.
-        "own": request is None or request.asked_by_id == request.for_person_id,
-        # True if the reader is the person who gets access.
-        "yours": (yours := person is not None and requester is not None and person.id == requester.id),
-        "mine": yours and notice.role == "requester",
-        "wrap": wrap,
-        "row": row,
-        "width": LABEL_WIDTH,
-    }  # fmt: skip
-    context |= {key: lines(context[key]) for key in ("message", "comment", "words", "reason") if key in context}
-    environment = current_app.jinja_env
-
-    def part(name: str, **more: Any) -> str:
-        # Not render_template: its context processors need a signed-in user.
-        return environment.get_template(name).render(common | context | more)
-
-    # Each value is one line already, and isolated from the text around it (bidi).
-    subject = " ".join(part(f"email/{notice.kind}/subject.txt").split())
-    return Mail(
-        notice,
-        sender=(sender, sender_address()),
-        to=(line(person.name), person.email) if person else ("", notice.address or ""),
-        subject=subject,
-        body=part(f"email/{notice.kind}/body.txt").strip() + "\n",
-        html=part(f"email/{notice.kind}/body.html", subject=subject),
-        thread=request.public_id if request else "",
-    )
-
-
 def _launch(url: str) -> str:
     return url if urlsplit(url).scheme in ("https", "http") else ""
 
@@ -413,11 +316,3 @@ def _launch(url: str) -> str:
 def _request_link(facts: MailContext) -> str:
     assert facts.request
     return links.url(f"/requests/{facts.request.public_id}")
-
-
-def _password_link(facts: MailContext) -> str:
-    assert facts.person
-    if facts.stand_in:
-        return links.url(f"/password/{facts.stand_in[0]}")
-    token = links.password_token(facts.person.public_id, facts.notice.round, facts.notice.created_at)
-    return links.url(f"/password/{token}")

@@ -11,7 +11,6 @@ from typing import cast
 from redis.exceptions import RedisError
 
 from webapp.extensions import broker
-from webapp.operations import tokens as operations
 
 # Token id → "instant address", of what no worker has stored yet.
 TOKEN_USE = "countersign:token-use"  # nosec
@@ -19,8 +18,8 @@ TOKEN_USE = "countersign:token-use"  # nosec
 log = logging.getLogger("countersign.token_use")
 
 
-def store() -> None:
-    """Stores what was noted since the last time, in one statement. The caller commits."""
+def take() -> dict[int, tuple[datetime, str]]:
+    """Token id → when and from which address it was used last, of what was noted since the last time."""
     try:
         with broker().pipeline() as once:
             once.hgetall(TOKEN_USE)
@@ -28,9 +27,9 @@ def store() -> None:
             noted = cast(dict[bytes, bytes], once.execute()[0])
     except (RedisError, OSError) as error:
         log.warning("The broker is away; the last use of tokens is stored later.", extra={"error": str(error)})
-        return
+        return {}
     uses = {}
     for id, text in noted.items():
         at, _, address = text.decode().partition(" ")
         uses[int(id)] = (datetime.fromisoformat(at), address)
-    operations.note_use(uses)
+    return uses

@@ -1,0 +1,170 @@
+"""Every call of the API with every kind of token: what it may, and what is refused.
+
+The table fails when a call has no row or a row no call. Who may do what does not depend on the database engine, so this
+runs on SQLite, whose file is put back before each call.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from tests.api.conftest import Program, new_token
+from tests.conftest import SQLITE, Engines
+from tests.helpers import factories
+from webapp.api._operation import OPERATIONS
+from webapp.database.transactions import choose
+from webapp.extensions import broker, db
+from webapp.models import Notice
+
+# Whose token it is; "service" has no person, "unscoped" is the admin's with a scope that no call needs.
+ROLES = ("nobody", "unscoped", "outsider", "requester", "approver", "owner", "admin", "service")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One call: its operation ("GET /requests/{request}"), the address and body that are sent, with names of
+    `World.ids` in braces, and the status for each of ROLES in order."""
+
+    name: str
+    statuses: str
+    at: str = ""
+    body: Any = None
+
+    @property
+    def method(self) -> str:
+        return self.name.partition(" ")[0]
+
+
+ALL = "401 403 200 200 200 200 200 200"
+ADMINS = "401 403 404 404 404 404 200 200"
+OWNERS = "401 403 404 404 404 200 200 200"
+
+# ------------------------------------------------ nobody unscoped outsider requester approver owner admin service
+TABLE = (
+    Row("GET /me", "401 200 200 200 200 200 200 200"),
+    # Requests
+    Row("GET /requests", ALL),
+    Row("POST /requests", "401 403 201 201 201 201 201 422", body={"app": "{wanted}", "message": "Please."}),
+    Row("GET /requests/{request}", "401 403 404 200 200 200 200 200"),
+    Row("GET /requests/{request}/comments", "401 403 404 200 200 200 200 200"),
+    Row("POST /requests/{request}/comments", "401 403 404 200 200 200 200 403", body={"text": "Hm."}),
+    Row("POST /requests/{request}/cancellation", "401 403 404 200 403 403 403 403", body={}),
+    Row("POST /requests/{request}/reminders", "401 403 404 409 403 403 403 403"),
+    # Decisions
+    Row("POST /requests/{request}/approval", "401 403 404 403 200 403 403 403", body={}),
+    Row("POST /requests/{request}/denial", "401 403 404 403 200 403 403 403", body={"reason": "No."}),
+)
+
+
+class World:
+    """A company with one of each, kept as a database file, and a token for each role."""
+
+    def __init__(self, app: Flask, data: Path) -> None:
+        self.app, self.data = app, data
+        self.ids: dict[str, str] = {}
+        self.secrets: dict[str, str] = {}
+        with app.app_context():
+            choose("write")
+            self._build()
+            db.session.remove()
+            db.engine.dispose()
+        shutil.copy(data / "test.db", data / "api.db")
+
+    def _build(self) -> None:
+        company = factories.company()
+        owner = factories.person("Olga Petrova")
+        wanted = factories.app("Benevity", company.ana, owner=owner)
+        asked = factories.app("Salesforce", company.ana, owner=owner)
+        free = factories.app("Apptio", owner=owner)
+        held = factories.app("Workday", owner=owner)
+        grant = factories.grant(company.rita, held)
+        made = factories.request(company.rita, asked)
+        self.ids = {
+            "request": made.public_id,
+            "wanted": wanted.public_id,
+            "app": asked.public_id,
+            "free": free.public_id,
+            "held": held.public_id,
+            "grant": grant.public_id,
+            "group": company.finance.public_id,
+            "person": company.ben.public_id,
+            "outsider": company.otto.public_id,
+            "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
+        }
+        people = {
+            "outsider": company.otto,
+            "requester": company.rita,
+            "approver": company.ana,
+            "owner": owner,
+            "admin": company.adam,
+            "service": None,
+        }
+        made_tokens = {role: new_token(person) for role, person in people.items()}
+        self.secrets = made_tokens | {"nobody": "", "unscoped": new_token(company.adam, ["settings:admin"])}
+
+    def fresh(self) -> None:
+        """Puts everything back as it was built."""
+        with self.app.app_context():
+            db.engine.dispose()
+            broker().flushdb()
+        for leftover in self.data.glob("test.db*"):
+            leftover.unlink()
+        shutil.copy(self.data / "api.db", self.data / "test.db")
+
+    def filled(self, value: Any) -> Any:
+        """The value with the ids in place of their names."""
+        if isinstance(value, str):
+            return re.sub(r"{(\w+)}", lambda found: self.ids[found[1]], value)
+        if isinstance(value, dict):
+            return {key: self.filled(one) for key, one in value.items()}
+        return [self.filled(one) for one in value] if isinstance(value, list) else value
+
+    def call(self, row: Row, role: str, **headers: str) -> TestResponse:
+        path = row.at or row.name.partition(" ")[2]
+        program = Program(self.app, self.secrets[role])
+        return program.call(row.method, self.filled(path), self.filled(row.body), **headers)
+
+
+@pytest.fixture(scope="module")
+def built(engines: Engines) -> World:
+    app = engines.app(SQLITE)
+    return World(app, app.extensions["settings"].data)
+
+
+@pytest.fixture
+def world(built: World) -> World:
+    built.fresh()
+    return built
+
+
+def test_every_call_has_a_row_and_every_row_a_call() -> None:
+    there = [f"{one.method} {one.path}" for one in OPERATIONS]
+    written = [row.name for row in TABLE]
+    assert sorted(set(there) - set(written)) == [], "these calls have no row in TABLE"
+    assert sorted(set(written) - set(there)) == [], "these rows have no call"
+    assert len(there) == len(set(there)) and len(written) == len(set(written))
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_each_token_gets_what_the_table_says(world: World, row: Row) -> None:
+    got = []
+    for role in ROLES:
+        if row.method != "GET":
+            world.fresh()
+        answer = world.call(row, role)
+        got.append(str(answer.status_code))
+        if answer.status_code >= 400:
+            assert answer.content_type == "application/problem+json"
+            assert answer.json["detail"] and answer.json["status"] == answer.status_code
+        elif answer.content_length:
+            assert answer.content_type in ("application/json", "application/x-ndjson")
+    assert " ".join(got) == row.statuses

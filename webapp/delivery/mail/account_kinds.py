@@ -1,0 +1,63 @@
+"""The emails about a person's own account, and the test email: one function for each kind."""
+
+from datetime import datetime
+
+from webapp import links
+from webapp.queries.mail_context import MailContext
+
+from .compose import compose
+from .mime import Mail
+from .wording import NAME, Row, line, recipient, sent_by, times_of
+
+
+def invitation(facts: MailContext) -> Mail:
+    """Welcome: set your password."""
+    return compose(facts, link=_password_link(facts), email=recipient(facts))
+
+
+def password_reset(facts: MailContext) -> Mail:
+    """Set a new password."""
+    return compose(facts, link=_password_link(facts), email=recipient(facts), by=sent_by(facts))
+
+
+def api_token(facts: MailContext) -> Mail:
+    """To the person who can act by a token: it was made, or somebody else ended it."""
+    data, times = facts.notice.data, times_of(facts)
+    by = sent_by(facts) or NAME
+    token, until = line(data["token"]), datetime.fromisoformat(data["until"])
+    heading, lead, last = {
+        "created": (
+            "You have a new API token",
+            "A program that has this token can act in your name, within what is listed here.",
+            "If you did not make it, end it, change your password and tell an admin.",
+        ),
+        "revoked": (
+            "Your API token has ended",
+            f"{by} ended your token {token}. Programs that use it are refused from now on.",
+            f"If you still need it, make a new one. Questions? Contact {by}.",
+        ),
+        "leaked": (
+            "Your API token leaked and has ended",
+            f"{by} reported that your token {token} was found where others can read it. It ended at once.",
+            "Check what it did: each change is in the audit log with the name of the token. Then make a new one, and "
+            "keep it where only the program can read it.",
+        ),
+    }[data["what"]]  # fmt: skip
+    rows = [Row("Name", token), Row("May", ", ".join(data["scopes"]))]
+    if data["what"] == "created":
+        rows.append(Row("Ends", times.full(until)))
+    return compose(facts, link=links.url("/account/tokens"), what=data["what"], token=token, heading=heading, lead=lead,
+                 last=last, rows=rows)  # fmt: skip
+
+
+def test(facts: MailContext) -> Mail:
+    """To the admin who tests the mail server."""
+    return compose(facts, link=links.url("/admin/mail"))
+
+
+def _password_link(facts: MailContext) -> str:
+    assert facts.person
+    if facts.stand_in:
+        return links.url(f"/password/{facts.stand_in[0]}")
+    token = links.password_token(facts.person.public_id, facts.notice.round, facts.notice.created_at)
+    return links.url(f"/password/{token}")
