@@ -36,8 +36,8 @@ MUTANTS = [
         [
             Change(
                 "webapp/operations/grants.py::give",
-                "if person.id == actor.id:",
-                "if person.id == actor.id and not person.active:",
+                "if person.id == actor_id:",
+                "if person.id == actor_id and not person.active:",
             ),
         ],
     ),

@@ -70,7 +70,7 @@ MUTANTS = [
         [
             Change(
                 "webapp/web/attempts.py::Counters.take",
-                "self._take_in_memory(windows) if answer is None else int(answer)",
+                "self._take_in_memory(windows) if answer is None else int(cast(int, answer))",
                 "int(answer or 0)",
             ),
         ],
