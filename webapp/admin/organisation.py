@@ -1,5 +1,7 @@
 """The organisation's own settings: its name, time zone, how its emails are signed, and its logo."""
 
+from typing import Any
+
 from flask import Response, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -34,7 +36,7 @@ def organisation() -> Response:
 def change_organisation() -> AnyResponse:
     """`was` is what the form was drawn with."""
     form, ours = request.form, _load(hold=True)
-    values = {key: one_line(form.get(key, "")) for key in ("name", "time_zone", "sender")}
+    values: dict[str, Any] = {key: one_line(form.get(key, "")) for key in ("name", "time_zone", "sender")}
     values["outcome_domains"] = clean(form.get("outcome_domains", ""))
     if form.get("was") != stamp(dict(_values(ours))):
         return _page(values, {"name": CHANGED}, 409)

@@ -15,16 +15,19 @@ from .errors import Invalid
 from .people import address
 
 DOMAINS_LIMIT = 50
+# How many days a person's API token may last, at most: what an admin can choose.
+TOKEN_DAYS = (30, 90, 365)
 
 
 def change(
-    organisation: Organisation, *, name: str | None, time_zone: str | None, sender: str | None,
-    outcome_domains: str | None = None, actor: AnyActor = SYSTEM, now: datetime,
+    organisation: Organisation, *, name: str | None = None, time_zone: str | None = None, sender: str | None = None,
+    outcome_domains: str | None = None, tokens_allowed: bool | None = None, token_days: int | None = None,
+    tokens_decide_signed_in: bool | None = None, actor: AnyActor = SYSTEM, now: datetime,
 ) -> None:  # fmt: skip
-    """Changes what is not None; raises Invalid. The record has hashes of names; the time zone and the domains as they
-    are.
+    """Changes what is not None; raises Invalid. The record has hashes of names, and the other settings as they are.
 
-    `outcome_domains`: as typed, parted by commas or spaces.
+    `outcome_domains`: as typed, parted by commas or spaces. `token_days`: one of TOKEN_DAYS, for tokens made from now
+    on. Without `tokens_allowed` those that people have are refused, and kept.
     """
     before = _plain(organisation)
     if name is not None:
@@ -41,6 +44,14 @@ def change(
         if time_zone not in available_timezones():
             raise Invalid(time_zone=f"“{one_line(time_zone)}” is not a known time zone. Example: Europe/Berlin.")
         organisation.time_zone = time_zone
+    if token_days is not None:
+        if token_days not in TOKEN_DAYS:
+            raise Invalid(token_days=f"Choose {TOKEN_DAYS[0]}, {TOKEN_DAYS[1]} or {TOKEN_DAYS[2]} days.")
+        organisation.token_days = token_days
+    if tokens_allowed is not None:
+        organisation.tokens_allowed = tokens_allowed
+    if tokens_decide_signed_in is not None:
+        organisation.tokens_decide_signed_in = tokens_decide_signed_in
     _record(before, _plain(organisation), actor=actor, now=now)
 
 
@@ -65,6 +76,9 @@ def _plain(organisation: Organisation) -> dict[str, Any]:
         "time_zone": organisation.time_zone,
         "outcome_domains": organisation.outcome_domains.split(),
         "logo": organisation.logo_hash,
+        "tokens_allowed": organisation.tokens_allowed,
+        "token_days": organisation.token_days,
+        "tokens_decide_signed_in": organisation.tokens_decide_signed_in,
     }
 
 

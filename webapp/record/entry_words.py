@@ -52,14 +52,18 @@ LABELS = {
     "first_steps": "Setup guide shown",
     "outcome_domains": "More domains for outcome emails",
     "sender": "Sender name",
+    "tokens_allowed": "People may make API tokens",
+    "token_days": "Longest time of an API token",
+    "tokens_decide_signed_in": "API tokens may decide where the rules ask to sign in",
     "help": "Help text",
     "options": "Choices",
     "requester": "For the requester",
 }
 # Stored values → the words of the screens.
-VALUES = {
+VALUES: dict[str, dict[Any, str]] = {
     "requester": {"hidden": "hidden", "read": "view", "write": "edit"},
     "kind": {"choices": "several choices", "yes_no": "yes or no"},
+    "token_days": {30: "30 days", 90: "90 days", 365: "365 days"},
 }
 # The order in which the settings of something new are shown; other settings follow, but not its position in a list.
 _ORDER = ("name", "kind", "options", "default", "help", "required", "requester")
