@@ -309,3 +309,17 @@ def test_the_broker_is_reached_in_a_folder_of_any_name(tmp_path: Path) -> None:
             assert client.ping()
     finally:
         broker.stop()
+
+
+def test_networks_of_our_own_that_may_be_called(tmp_path: Path) -> None:
+    found = outside(tmp_path, OUTGOING_NETWORKS=" 10.2.0.0/16, 192.168.7.9 ,fd12::/32,").outgoing_networks
+    assert [str(one) for one in found] == ["10.2.0.0/16", "192.168.7.9/32", "fd12::/32"]
+    assert outside(tmp_path).outgoing_networks == ()
+
+
+@pytest.mark.parametrize(
+    "bad", ["10.2.0.1/16", "intranet", "0.0.0.0/0", "127.0.0.1", "169.254.169.254", "::1", "::/0", "1,2"]
+)
+def test_networks_that_cannot_be_allowed(tmp_path: Path, bad: str) -> None:
+    with pytest.raises(SettingsError, match="OUTGOING_NETWORKS"):
+        outside(tmp_path, OUTGOING_NETWORKS=bad)

@@ -23,7 +23,7 @@ NAMES = (
     "TRUSTED_HOSTS", "TRUSTED_PROXIES", "MAIL_SERVER", "MAIL_PORT", "MAIL_USE_TLS", "MAIL_USE_SSL", "MAIL_USERNAME",
     "MAIL_PASSWORD", "MAIL_DEFAULT_SENDER", "MAIL_TIMEOUT", "COUNTERSIGN_DATA", "COUNTERSIGN_DEMO",
     "COUNTERSIGN_EMBEDDED", "PORT", "WEB_CONCURRENCY", "WEB_THREADS", "WEB_CONNECTIONS", "WEB_HEADER_TIMEOUT",
-    "WEB_BODY_TIMEOUT", "ACCESS_LOG", "AUDIT_ANCHOR", "LOG_LEVEL",
+    "WEB_BODY_TIMEOUT", "ACCESS_LOG", "AUDIT_ANCHOR", "LOG_LEVEL", "OUTGOING_NETWORKS",
 )  # fmt: skip
 
 
@@ -81,6 +81,7 @@ class Settings:
     log_level: str = "INFO"
     audit_anchor: Path | None = None  # in the data folder unless set
     failpoints: str = ""
+    outgoing_networks: tuple[values.Network, ...] = ()  # of ours that webhooks and chat may reach
 
     @property
     def secure(self) -> bool:
@@ -171,6 +172,7 @@ def _read(env: Mapping[str, str]) -> Settings:
         log_level=_log_level(env, "WARNING" if embedded else "INFO"),
         audit_anchor=values.anchor_file(env.get("AUDIT_ANCHOR", "")),
         failpoints=_failpoints(env, loopback),
+        outgoing_networks=values.networks(env.get("OUTGOING_NETWORKS", "")),
     )
 
 

@@ -5,6 +5,7 @@ sentence that says what to set. No sentence holds a password.
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,12 @@ _SENDER = re.compile(r"[^<>,;:]*<([^<>]+)>")
 # Whose values may be anything, even what looks like a slip.
 SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "MAIL_PASSWORD")
 LONGEST = 4000
+Network = IPv4Network | IPv6Network
+# Networks that no installation can allow: this machine, its neighbours (and the metadata of a cloud), many at once.
+NEVER = tuple(
+    ip_network(one)
+    for one in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/96", "fe80::/10", "ff00::/8")
+)
 
 
 class SettingsError(Exception):
@@ -222,3 +229,22 @@ def anchor_file(given: str) -> Path | None:
             f"AUDIT_ANCHOR is a file in the folder {path.parent}, which does not exist. Create it, or set another one."
         )
     return path
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Networks of the installation that it may call: addresses or networks, parted by commas."""
+    found = []
+    for one in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            network = ip_network(one)
+        except ValueError:
+            raise SettingsError(
+                f"OUTGOING_NETWORKS has {one[:60]!r} in it, which is no network. Example: 10.2.0.0/16,192.168.7.9"
+            ) from None
+        if any(network.version == never.version and network.overlaps(never) for never in NEVER):
+            raise SettingsError(
+                f"OUTGOING_NETWORKS has {one[:60]!r} in it. Loopback, link-local and multicast addresses cannot be "
+                "allowed, because what listens there is this machine or its cloud."
+            )
+        found.append(network)
+    return tuple(found)
