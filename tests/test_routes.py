@@ -20,11 +20,12 @@ from sqlalchemy import select
 
 from tests.conftest import SQLITE, Browser, Engines
 from tests.helpers import changes, factories, lookups
-from webapp import links
+from webapp import clock, links
 from webapp.database.transactions import choose
 from webapp.embedded import mailstore
 from webapp.extensions import broker, db
 from webapp.models import Notice, PersonSession
+from webapp.operations import device_codes
 
 ROLES = ("nobody", "outsider", "requester", "approver", "owner", "admin")
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
@@ -84,6 +85,11 @@ TABLE = (
     post("/account/proof", "303 401 401 401 401 401"),
     post("/account/sessions/<public_id>/ending", "303 404 303 404 404 404", "/account/sessions/{session}/ending"),
     post("/account/sessions/ending", "303 303 303 303 303 303"),
+    # Terminals that sign in
+    get("/device", PEOPLE),
+    get("/device/done", PEOPLE),
+    post("/device/<code>/approval", "303 303 303 303 303 303", "/device/{device}/approval", scope="requests:read"),
+    post("/device/<code>/denial", "303 303 303 303 303 303", "/device/{device}/denial"),
     # The dashboard
     get("/", PEOPLE),
     get("/requests", PEOPLE),
@@ -288,6 +294,9 @@ class World:
         changes.shift("requests", "created_at", timedelta(hours=-25))
         changes.shift("notices", "created_at", timedelta(hours=-25))
         factories.with_icon(wanted, body=b"png", sha256="0" * 64)
+        device, _ = device_codes.ask(name="laptop", scopes=["requests:read"], days=30, address="127.0.0.1",
+                                     now=clock.now())  # fmt: skip
+        db.session.commit()
         people = {
             "nobody": None,
             "outsider": company.otto,
@@ -310,6 +319,7 @@ class World:
             "grant": grant.public_id,
             "session": factories.session_of(company.rita),
             "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
+            "device": device.shown_code,
             "link": lookups.link(made, company.ana).removeprefix("/decide/"),
             "password": links.password_token(company.otto.public_id, company.otto.password_round),
         }
@@ -428,7 +438,9 @@ def test_each_unsafe_route_refuses_a_missing_token_and_another_site(world: World
 
 def needs_recent_password(row: Row) -> bool:
     below = row.rule == "/admin" or row.rule.startswith("/admin/")
-    return row.name not in WITHOUT_PASSWORD and ((below and row.method in UNSAFE) or row.rule.endswith(".csv"))
+    gives_a_token = row.rule.startswith("/device/") and row.rule.endswith("/approval")
+    changes = (below and row.method in UNSAFE) or gives_a_token
+    return row.name not in WITHOUT_PASSWORD and (changes or row.rule.endswith(".csv"))
 
 
 def asks_for_password(view: Any) -> bool:

@@ -20,10 +20,12 @@ from werkzeug.test import TestResponse
 from tests.api.conftest import Program, new_token
 from tests.conftest import SQLITE, Engines
 from tests.helpers import factories
+from webapp import clock
 from webapp.api._operation import OPERATIONS
 from webapp.database.transactions import choose
 from webapp.extensions import broker, db
 from webapp.models import Notice
+from webapp.operations import device_codes
 
 # Whose token it is; "service" has no person, "unscoped" is the admin's with a scope that no call needs.
 ROLES = ("nobody", "unscoped", "outsider", "requester", "approver", "owner", "admin", "service")
@@ -51,6 +53,14 @@ OWNERS = "401 403 404 404 404 200 200 200"
 # ------------------------------------------------ nobody unscoped outsider requester approver owner admin service
 TABLE = (
     Row("GET /me", "401 200 200 200 200 200 200 200"),
+    # Terminals that sign in, which have no token yet
+    Row("POST /device-codes", "201 201 201 201 201 201 201 201", body={"name": "laptop", "scopes": ["requests:read"]}),
+    Row(
+        "POST /device-codes/{code}/token",
+        "400 400 400 400 400 400 400 400",
+        "/device-codes/{device}/token",
+        {"device_code": "{device_secret}"},
+    ),
     # Requests
     Row("GET /requests", ALL),
     Row("POST /requests", "401 403 201 201 201 201 201 422", body={"app": "{wanted}", "message": "Please."}),
@@ -100,6 +110,11 @@ class World:
             "outsider": company.otto.public_id,
             "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
         }
+        device, self.ids["device_secret"] = device_codes.ask(
+            name="laptop", scopes=["requests:read"], days=30, address="127.0.0.1", now=clock.now()
+        )
+        db.session.commit()
+        self.ids["device"] = device.public_id
         people = {
             "outsider": company.otto,
             "requester": company.rita,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from webapp import create_app, links
+from webapp import clock, create_app, links
 from webapp.config import Settings
+from webapp.database.transactions import choose
+from webapp.extensions import db
+from webapp.operations import device_codes
 
 from .site import Site, email
 
@@ -68,6 +71,15 @@ class Cases:
         _, public_id, round, key_id = self.one(INVITATION, self.request_id(who, app), email(approver))
         with self.app.app_context():
             return links.code(public_id, round, key_id)
+
+    def waiting_terminal(self) -> str:
+        """The page about a terminal that waits for its person."""
+        with self.app.app_context():
+            choose("write")
+            row, _ = device_codes.ask(name="laptop", scopes=["requests:read", "audit:read"], days=30,
+                                      address="127.0.0.1", now=clock.now())  # fmt: skip
+            db.session.commit()
+            return f"/device?code={row.shown_code}"
 
     def password_link(self, who: str) -> str:
         public_id, round = self.one("SELECT public_id, password_round FROM people WHERE email = ?", email(who))

@@ -17,13 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 from webapp import clock, tokens
 from webapp.database.transactions import reading
 from webapp.delivery import outbox
-from webapp.extensions import csrf
+from webapp.extensions import csrf, network
 from webapp.queries import directory, ownership
 from webapp.queries import tokens as token_queries
 from webapp.queries.tokens import Caller
 from webapp.runtime import trace
 from webapp.web import rights
-from webapp.web.attempts import Window, count_call
+from webapp.web.attempts import Count, TooMany, Window, count_call, take
 from webapp.web.problems import Problem
 from webapp.web.security import SAFE
 from webapp.workflow.scopes import Scope
@@ -37,9 +37,11 @@ bp = Blueprint("api", __name__, url_prefix="/api/v1")
 csrf.exempt(bp)  # it never reads a cookie
 
 CALLS, SECONDS = 600, 60
-# Who may call: everyone with a token; people only (no service); owners of the app in the address; owners of any app;
-# admins. Services have the rights of an admin within their scopes.
-Audience = Literal["tokens", "people", "owners_of_app", "any_app_owner", "admins"]
+# Calls without a token, from one address or network.
+ADDRESS_CALLS = 120
+# Who may call: anyone, without a token; everyone with a token; people only (no service); owners of the app in the
+# address; owners of any app; admins. Services have the rights of an admin within their scopes.
+Audience = Literal["anyone", "tokens", "people", "owners_of_app", "any_app_owner", "admins"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -72,7 +74,7 @@ class Operation:
     @property
     def statuses(self) -> list[int]:
         """Every status that it may answer, the good one first."""
-        found = {401, 403, 429, 500, 503, *self.refuses}
+        found = {429, 500, 503, *self.refuses} | (set() if self.audience == "anyone" else {401, 403})
         if "{" in self.path:
             found.add(404)
         if self.query is not None:
@@ -94,8 +96,9 @@ def operation(
     body: type[Body] | None = None, answer: Any = None, status: int = 0, is_list: bool = False,
     refuses: Sequence[int] = (), needs_match: bool = False, alone: bool = False, once: Sequence[str] = (),
 ) -> Callable[[View], View]:  # fmt: skip
-    """Registers a view. It gets the caller, the parts of the address, and `query` and `body` if it has them; it returns
-    its answer, which is committed with the change. Its docstring is what the document says.
+    """Registers a view. It gets the caller (unless the audience is "anyone"), the parts of the address, and `query` and
+    `body` if it has them; it returns its answer, which is committed with the change. Its docstring is what the document
+    says.
 
     `alone`: it may change people, groups and owners. `needs_match`: it calls `must_match`. `once`: fields of the
     answer that are shown once, so that a repeated call gets None for them.
@@ -113,7 +116,7 @@ def operation(
         def call(**parts: str) -> Response:
             return _call(made, view, parts, alone=alone)
 
-        call.audience = "tokens"  # type: ignore[attr-defined]
+        call.audience = "anyone" if audience == "anyone" else "tokens"  # type: ignore[attr-defined]
         address = path.replace("{", "<").replace("}", ">")
         bp.add_url_rule(address, made.name.replace(".", "_"), call, methods=[method])
         return view
@@ -122,6 +125,8 @@ def operation(
 
 
 def _call(of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alone: bool) -> Response:
+    if of.audience == "anyone":
+        return _call_without_token(of, view, parts)
     secret = _token()
     if of.changes:
         # The limit is counted in the broker, which no write transaction waits for.
@@ -141,6 +146,16 @@ def _call(of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alo
         _check_audience(of, caller, parts)
         return _answer(of, view(caller, **parts, **given), given.get("query"))[0]
     return _change(of, view, caller, parts, given, alone=alone)
+
+
+def _call_without_token(of: Operation, view: Callable[..., Any], parts: dict[str, str]) -> Response:
+    """For programs that have no token yet. A view that changes something takes its locks itself."""
+    count_address(Count("api-address", network(), ((ADDRESS_CALLS, SECONDS),)))
+    given = {"body": _read_body(of.body)} if of.body is not None else {}
+    response, _ = _answer(of, view(**parts, **given), None)
+    if of.changes:
+        outbox.commit()
+    return response
 
 
 def _change(
@@ -204,6 +219,15 @@ def _count(caller: Caller) -> None:
         raise Problem(429, "slow-down", f"A token can make {CALLS} calls a minute. Try again in {window.seconds} s.")
 
 
+def count_address(count: Count) -> None:
+    """Counts a call without a token, before the database is asked. Raises Problem (429)."""
+    try:
+        take(count)
+    except TooMany as error:
+        g.retry_after = error.seconds
+        raise Problem(429, "slow-down", str(error)) from None
+
+
 @bp.after_request
 def add_rate_limit(response: Response) -> Response:
     """Says how many calls are left, in the draft standard's headers."""
@@ -213,6 +237,8 @@ def add_rate_limit(response: Response) -> Response:
         response.headers["RateLimit"] = f'"token";r={max(0, window.left)};t={window.seconds}'
         if response.status_code == 429:
             response.headers["Retry-After"] = str(window.seconds)
+    elif response.status_code == 429:
+        response.headers["Retry-After"] = str(g.get("retry_after", SECONDS))
     return response
 
 

@@ -1,1 +1,4 @@
+"""Signing in, the person's own account, and terminals that sign in. Each module adds its views to the blueprint."""
+
+from . import device as device
 from .views import bp as bp

@@ -7,7 +7,7 @@ from .grants import LIVE_GRANT, Grant
 from .notices import MailAttempt, MailStop, Notice
 from .people import Group, Heartbeat, Membership, Organisation, Person, PersonSession
 from .requests import AccessRequest, Comment, Decision, Invitation, Step
-from .tokens import ApiReplay, ApiToken
+from .tokens import ApiReplay, ApiToken, DeviceCode
 
 __all__ = [
     "LIVE_GRANT",
@@ -19,6 +19,7 @@ __all__ = [
     "Base",
     "Comment",
     "Decision",
+    "DeviceCode",
     "EntitlementField",
     "Event",
     "EventHead",

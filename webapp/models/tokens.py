@@ -1,4 +1,4 @@
-"""API tokens, and the answers that are kept for repeated calls."""
+"""API tokens, terminals that ask for one, and the answers that are kept for repeated calls."""
 
 from datetime import datetime
 
@@ -49,6 +49,44 @@ class ApiToken(Base):
     @property
     def is_service(self) -> bool:
         return self.kind == "service"
+
+
+class DeviceCode(Base):
+    """A terminal that waits until its person allows it a token (RFC 8628). What the person allowed is stored; the token
+    is made when the terminal fetches it, so that no secret waits here."""
+
+    __tablename__ = "device_codes"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'approved', 'denied', 'used')", name="state"),
+        CheckConstraint("(state = 'waiting') = (person_id IS NULL)", name="person"),
+        Index("ix_device_codes_expires", "expires_at"),
+    )
+
+    id: Mapped[int] = id_column()
+    public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
+    # SHA-256 of the secret that the terminal holds; nothing can be guessed of 32 random bytes.
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    # What the person reads in the terminal. Of no use without being signed in.
+    user_code: Mapped[str] = mapped_column(String(8), unique=True)
+    # The terminal's own words for itself, and where it called from.
+    name: Mapped[str] = mapped_column(NameText(80))
+    address: Mapped[str] = mapped_column(String(45))
+    # What it asked for; once approved, what was allowed.
+    scope_list: Mapped[str] = mapped_column("scopes")
+    days: Mapped[int]
+    state: Mapped[str] = mapped_column(String(8), default="waiting")
+    person_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        return parse_scopes(self.scope_list)
+
+    @property
+    def shown_code(self) -> str:
+        """The code as the terminal shows it: WDJB-MJHT."""
+        return f"{self.user_code[:4]}-{self.user_code[4:]}"
 
 
 class ApiReplay(Base):

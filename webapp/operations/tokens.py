@@ -41,17 +41,18 @@ def create(
 
     `days` is how long it lasts, `networks` where it may be used from, as typed. Raises Invalid.
     """
+    name, networks = _name(name), _networks(networks)
+    wanted = check(scopes=scopes, days=days, now=now, person=person)
     row = ApiToken(
         kind="service" if person is None else "person",
         person_id=person.id if person is not None else None,
-        name=_name(name),
-        networks=_networks(networks),
+        name=name,
+        networks=networks,
         created_by_id=actor.id,
         created_at=now,
-        expires_at=now + timedelta(days=_days(days, person)),
+        expires_at=now + timedelta(days=days),
     )
-    row.scope_list = dump_scopes(_scopes(scopes, person))
-    _refuse_too_many(person, now=now)
+    row.scope_list = dump_scopes(wanted)
     secret = tokens.make(service=row.is_service)
     row.beginning, row.hash = tokens.beginning(secret), tokens.digest(secret)
     db.session.add(row)
@@ -63,6 +64,15 @@ def create(
     if person is not None:
         outbox.post([_told(row, "created", by=actor.id, now=now)])
     return row, secret
+
+
+def check(*, scopes: Collection[str], days: int, now: datetime, person: Person | None) -> frozenset[Scope]:
+    """The scopes, if a token with them may be made now for this person, else for a service. Raises Invalid, and
+    NotYourTurn where the organisation allows no tokens."""
+    found = _scopes(scopes, person)
+    _check_days(days, person)
+    _refuse_too_many(person, now=now)
+    return found
 
 
 def revoke(token: ApiToken, *, actor: AnyActor, now: datetime, leaked: bool = False) -> None:
@@ -132,7 +142,7 @@ def _scopes(given: Collection[str], person: Person | None) -> frozenset[Scope]:
     return scopes
 
 
-def _days(days: int, person: Person | None) -> int:
+def _check_days(days: int, person: Person | None) -> None:
     limit = LONGEST.days
     if person is not None:
         ours = db.session.get_one(Organisation, 1)
@@ -141,7 +151,6 @@ def _days(days: int, person: Person | None) -> int:
         limit = min(limit, ours.token_days)
     if not 1 <= days <= limit:
         raise Invalid(days=f"A token can last 1 to {limit} days.")
-    return days
 
 
 def _networks(given: str) -> str:

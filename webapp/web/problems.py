@@ -35,9 +35,20 @@ PROBLEMS = {
     "too-large": ("Too large", "Send less."),
     "invalid": ("Some of it does not fit", "Correct the fields that are named."),
     "slow-down": ("Too many calls", "Wait as long as Retry-After says."),
+    "device-pending": ("Not approved yet", "Ask again after the interval, until the code ends."),
+    "device-slow-down": ("Asked again too soon", "Wait 5 seconds longer between calls from now on."),
+    "device-denied": ("Not allowed by the person", "Stop. Ask for a new code if that was a mistake."),
+    "device-expired": ("The code has ended", "Ask for a new code: each works once, within 10 minutes."),
     "broken": ("Something went wrong", "Try again, or give an admin the reference."),
     "unavailable": ("Temporarily unavailable", "Nothing was saved. Try again in a minute."),
     "unsure": ("It is not known whether it was saved", "Send the same call with the same Idempotency-Key."),
+}
+# The same in the words of RFC 8628, as the member `error`.
+_OAUTH_ERRORS = {
+    "device-pending": "authorization_pending",
+    "device-slow-down": "slow_down",
+    "device-denied": "access_denied",
+    "device-expired": "expired_token",
 }
 _BY_STATUS = {
     400: "malformed",
@@ -82,6 +93,8 @@ def answer(
         "status": status,
         "detail": sentence,
     }
+    if name in _OAUTH_ERRORS:
+        body["error"] = _OAUTH_ERRORS[name]
     if errors:
         body["errors"] = [{"field": field, "detail": words} for field, words in errors.items()]
     if reference:
