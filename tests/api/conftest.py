@@ -1,6 +1,6 @@
 """Programs: a client with a token for each of the company's people, and for a service."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -38,15 +38,36 @@ class Program:
     def post(self, path: str, body: Any = None, **headers: str) -> TestResponse:
         return self.call("POST", path, {} if body is None else body, **headers)
 
+    def change(self, method: str, path: str, body: Any, *, read: str = "") -> TestResponse:
+        """A change with the ETag of what is read at the same address, or at `read`."""
+        etag = self.get(read or path).headers["ETag"]
+        return self.call(method, path, body, If_Match=etag)
 
-def new_token(person: Person | None, scopes: Iterable[str] | None = None, *, name: str = "laptop") -> str:
-    """A token of this person, else of a service, with these scopes; all that it may have unless they are given."""
+    def pages(self, path: str, *, between: Callable[[], object] = lambda: None) -> Iterator[list[Any]]:
+        """The items of each page, as the Link headers lead; `between` is called after each page."""
+        while path:
+            answer = self.get(path)
+            assert answer.status_code == 200, answer.text
+            yield answer.json["items"]
+            between()
+            link = answer.headers.get("Link", "")
+            path = link[1:].partition(">")[0].partition("/api/v1")[2]
+
+    def every(self, path: str, *, between: Callable[[], object] = lambda: None) -> list[Any]:
+        """All items of a list, page by page."""
+        return [one for page in self.pages(path, between=between) for one in page]
+
+
+def new_token(person: Person | None, scopes: Iterable[str] | None = None, *, name: str = "laptop",
+              made_by: Person | None = None) -> str:  # fmt: skip
+    """A token of this person, else of a service, with these scopes; all that it may have unless they are given.
+    `made_by`: the admin who makes the token of a service."""
     choose("write")
     if scopes is None:
         allowed = [one for one in Scope if person is not None or one.is_for_services]
         scopes = [one for one in allowed if person is None or person.is_admin or not one.is_for_admins]
-    _, secret = tokens.create(name=name, scopes=[str(one) for one in scopes], days=30, actor=person or SYSTEM,
-                              now=clock.now(), person=person)  # fmt: skip
+    _, secret = tokens.create(name=name, scopes=[str(one) for one in scopes], days=30,
+                              actor=person or made_by or SYSTEM, now=clock.now(), person=person)  # fmt: skip
     outbox.commit()
     db.session.remove()
     return secret

@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 
 from tests.api.conftest import Program, new_token
 from tests.conftest import SQLITE, Engines
-from tests.helpers import factories
+from tests.helpers import changes, factories
 from webapp import clock
 from webapp.api._operation import OPERATIONS
 from webapp.database.transactions import choose
@@ -34,12 +34,14 @@ ROLES = ("nobody", "unscoped", "outsider", "requester", "approver", "owner", "ad
 @dataclass(frozen=True)
 class Row:
     """One call: its operation ("GET /requests/{request}"), the address and body that are sent, with names of
-    `World.ids` in braces, and the status for each of ROLES in order."""
+    `World.ids` in braces, and the status for each of ROLES in order. `match`: the address whose ETag is sent as
+    If-Match, as this token reads it."""
 
     name: str
     statuses: str
     at: str = ""
     body: Any = None
+    match: str = ""
 
     @property
     def method(self) -> str:
@@ -61,6 +63,13 @@ TABLE = (
         "/device-codes/{device}/token",
         {"device_code": "{device_secret}"},
     ),
+    # Apps
+    Row("GET /apps", ALL),
+    Row("GET /apps/{app}", ALL),
+    Row("POST /apps", "401 403 404 404 404 404 201 201", body={"name": "Canva"}),
+    Row("PATCH /apps/{app}", OWNERS, body={"category": "Sales"}, match="/apps/{app}"),
+    Row("POST /apps/{app}/archival", ADMINS, at="/apps/{wanted}/archival", body={}),
+    Row("POST /apps/{app}/restoration", ADMINS, at="/apps/{archived}/restoration"),
     # Requests
     Row("GET /requests", ALL),
     Row("POST /requests", "401 403 201 201 201 201 201 422", body={"app": "{wanted}", "message": "Please."}),
@@ -98,7 +107,10 @@ class World:
         held = factories.app("Workday", owner=owner)
         grant = factories.grant(company.rita, held)
         made = factories.request(company.rita, asked)
+        archived = factories.app("Zoom", owner=owner)
+        changes.archive_app(archived, company.adam)
         self.ids = {
+            "archived": archived.public_id,
             "request": made.public_id,
             "wanted": wanted.public_id,
             "app": asked.public_id,
@@ -145,6 +157,9 @@ class World:
 
     def call(self, row: Row, role: str, **headers: str) -> TestResponse:
         path = row.at or row.name.partition(" ")[2]
+        if row.match:
+            read = Program(self.app, self.secrets[role]).get(self.filled(row.match))
+            headers["If_Match"] = read.headers.get("ETag", '"none"')
         program = Program(self.app, self.secrets[role])
         return program.call(row.method, self.filled(path), self.filled(row.body), **headers)
 

@@ -58,6 +58,12 @@ def deactivate(person: Person, actor: Person) -> None:
     commit()
 
 
+def archive_app(app: App, actor: Person) -> None:
+    choose("write")
+    apps.archive(db.session.merge(app), actor=db.session.merge(actor), now=clock.now())
+    commit()
+
+
 def turn_approval_off(app: App, actor: Person) -> None:
     """Approval is turned off by this person."""
     choose("write")

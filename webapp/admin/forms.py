@@ -16,15 +16,15 @@ from webapp.models import App, EntitlementField
 from webapp.operations import apps as operations
 from webapp.operations import icons
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import principals
 from webapp.queries.app_list import AppRow
 from webapp.queries.principals import Principal
 from webapp.queries.rules import Members
 from webapp.text import clean, one_line
+from webapp.web import access
 from webapp.web.assets import APP_ICONS
 from webapp.wording import count
 from webapp.workflow.actor import AnyActor
-from webapp.workflow.policy import DAYS_LIMIT, Approver, OutcomeRule, StepRule
+from webapp.workflow.policy import DAYS_LIMIT, OutcomeRule, StepRule
 from webapp.workflow.states import Assurance, RequestState
 
 Values = dict[str, Any]
@@ -118,16 +118,6 @@ def _value(named: Principal | None) -> str:
     return named.value if named is not None else ""
 
 
-def approver_of(value: str, *, field: str) -> Approver | None:
-    """The approver of a form's value. Raises Invalid."""
-    if not value:
-        return None
-    found = principals.chosen(value)
-    if found is None:
-        raise Invalid(**{field: "This person or group is no longer available. Choose another one."})
-    return found.approver
-
-
 def _detail(key: str, clean: Callable[[str], str] = one_line) -> Setting:
     """The setting of a text about the app."""
 
@@ -171,10 +161,7 @@ def _audience_typed(form: Form) -> Values:
 
 
 def _audience_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
-    keys = [one.removeprefix("group:") for one in values["audience"]]
-    groups = principals.group_ids(keys)
-    if len(groups) != len(keys):
-        raise Invalid(audience="One of these groups is no longer available. Reload the page and choose again.")
+    groups = access.chosen_groups([one.removeprefix("group:") for one in values["audience"]], field="audience")
     operations.set_audience(app, groups=groups, actor=actor, now=now)
 
 
@@ -183,7 +170,7 @@ def _note_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: da
 
 
 def _owner_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
-    operations.set_owner(app, owner=approver_of(values["owner"], field="owner"), actor=actor, now=now)
+    operations.set_owner(app, owner=access.chosen_approver(values["owner"], field="owner"), actor=actor, now=now)
 
 
 def _days_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:

@@ -8,6 +8,7 @@ from webapp.models import App
 from webapp.operations import entitlements, rule_steps
 from webapp.operations.errors import Invalid
 from webapp.text import one_line
+from webapp.web import access
 from webapp.web.reauth import require_recent_password
 from webapp.web.signin import me, owners_of_app
 from webapp.wording import count
@@ -15,7 +16,7 @@ from webapp.workflow.policy import DAYS_LIMIT
 from webapp.workflow.states import Visibility
 
 from .apps import change
-from .forms import AppPage, approver_of
+from .forms import AppPage
 from .views import bp
 
 
@@ -27,7 +28,7 @@ def add_step(public_id: str) -> AnyResponse:
     value = request.form.get("step", "")
 
     def act(app: App, page: AppPage) -> str:
-        approver = approver_of(value, field="step")
+        approver = access.chosen_approver(value, field="step")
         if approver is None:
             raise Invalid(step="Choose a person or group.")
         return rule_steps.add(app, approver=approver, actor=me(), now=clock.now())
@@ -56,7 +57,7 @@ def change_approver(public_id: str, step_id: str) -> AnyResponse:
     given = request.form.get("approver", "")
 
     def act(app: App, page: AppPage) -> None:
-        to = approver_of(given, field="approver")
+        to = access.chosen_approver(given, field="approver")
         if to is None:
             raise Invalid(approver="Choose a person or group.")
         rule_steps.change_approver(app, step_id, to=to, actor=me(), now=clock.now())

@@ -1,11 +1,14 @@
 """Answers that several resources share."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from webapp.queries.chains import Who
+from webapp.queries.principals import Principal
 
-from ._types import AppName, Key, Name
+from ._types import AppName, Key, Name, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,24 @@ class AppRef:
 
     id: Key
     name: AppName
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRef:
+    """A group, by id and name."""
+
+    id: Key
+    name: Annotated[str, Field(examples=["Finance"])]
+
+
+@dataclass(frozen=True, slots=True)
+class ApproverRef:
+    """A person or a group that approves or owns."""
+
+    kind: one_of(("person", "group"))  # type: ignore[valid-type]
+    id: Key
+    name: Name
+
+    @classmethod
+    def of(cls, one: Principal) -> Self:
+        return cls(one.kind, one.public_id, str(one.name))

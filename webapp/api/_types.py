@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -37,6 +37,8 @@ Word = Annotated[str, AfterValidator(_readable), Field(max_length=200, examples=
 GivenKey = Annotated[
     str, AfterValidator(_readable), Field(max_length=40, description="An id.", examples=["7K3F9QX0M2TB"])
 ]
+# A time without an offset is refused: no database stores it.
+GivenInstant = Annotated[AwareDatetime, Field(examples=["2026-11-30T08:06:00Z"])]
 GivenValue = Text | bool | int | float | list[Text]
 
 # What goes out.

@@ -25,21 +25,12 @@ from webapp.workflow.scopes import Scope
 from webapp.workflow.states import Channel, RequestState, StepState, Tier, Verdict
 
 from . import _fields
-from ._answers import AppRef, PersonRef
+from ._answers import AppRef, ApproverRef, PersonRef
 from ._operation import operation
 from ._paging import Listed, PageQuery
-from ._types import Body, GivenKey, GivenValue, Instant, Key, Name, Number, Sentence, Text, Values, Word, one_of
+from ._types import Body, GivenInstant, GivenKey, GivenValue, Instant, Key, Number, Sentence, Text, Values, Word, one_of
 
 Reference = Annotated[str, Field(description="What people say and search for.", examples=["R-7K3F9Q"])]
-
-
-@dataclass(frozen=True, slots=True)
-class ApproverRef:
-    """Who has to approve: a person or a group."""
-
-    kind: one_of(("person", "group"))  # type: ignore[valid-type]
-    id: Key
-    name: Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +152,9 @@ class RequestQuery(PageQuery):
     person: Annotated[GivenKey | None, Field(description="The id of a person who requested or gets it.")] = None
     approver: Annotated[GivenKey | None, Field(description="The id of a person who was asked to decide.")] = None
     q: Annotated[Word | None, Field(description="Words of the message, names, or a reference.")] = None
-    since: Annotated[datetime | None, Field(description="Requested at this time or later.")] = None
-    until: Annotated[datetime | None, Field(description="Requested before this time.")] = None
-    updated_since: Annotated[datetime | None, Field(description="Something happened to it since this time.")] = None
+    since: Annotated[GivenInstant | None, Field(description="Requested at this time or later.")] = None
+    until: Annotated[GivenInstant | None, Field(description="Requested before this time.")] = None
+    updated_since: Annotated[GivenInstant | None, Field(description="Something happened to it since this time.")] = None
 
 
 @operation("GET", "/requests", scope=Scope.REQUESTS_READ, query=RequestQuery, answer=RequestLine, is_list=True)

@@ -108,6 +108,8 @@ def change_details(
         app.launch_url = launch_url
     after = _details(app)
     differs = [key for key in after if before[key] != after[key]]
+    if not differs:
+        return
     audit.record(
         EventKind.APP_CHANGED,
         at=now,

@@ -55,7 +55,7 @@ def resolve_pending(
         raise Conflict(f"More than {LIMIT} requests are pending. Keep them pending.")
     if seen is not None and not {row.id for row in waiting} <= set(seen):
         raise Conflict(f"There is a new request for {app.name}. Nothing was saved. Look at it and confirm again.")
-    if any(actor.id in (row.asked_by_id, row.for_person_id) for row in waiting):
+    if any(actor.responsible_id in (row.asked_by_id, row.for_person_id) for row in waiting):
         raise Conflict(f"You have a pending request for {app.name}. Another admin has to do this.")
     if action == "cancel":
         return requests.cancel_all([row.id for row in waiting], actor=actor, reason=reason, now=now)

@@ -120,7 +120,7 @@ def cancel_all(ids: Iterable[int], *, actor: AnyActor, reason: str, now: datetim
     pending = pending_snapshots(request for request, _ in rows)
     outcomes = {id: state_machine.cancel(one) for id, one in pending.items()}
     transition_all({id: one.version for id, one in pending.items()}, outcomes, RequestState.CANCELLED, now=now,
-                   settled_by_id=actor.id, settled_note=reason)  # fmt: skip
+                   settled_by_id=actor.responsible_id, settled_note=reason)  # fmt: skip
     closed = [step for outcome in outcomes.values() for step, _ in outcome.moves]
     ended = {request.id: (request.app_id, person) for request, person in rows}
     _tell_cancelled(ended, closed, actor=actor, reason=reason, now=now)

@@ -71,7 +71,7 @@ def page(
 ) -> Page[AppRow]:  # fmt: skip
     """The apps in use, or with the state "archived" those out of use; with `owner`, those that this person owns, also
     through a group; with `of`, those of exactly this owner."""
-    query = _app_rows().where(*_apps_in(state), *_apps_found(words, category, owner, of))
+    query = _app_rows().where(*apps_in(state), *apps_found(words, category, owner, of))
     order = ordered(App, sort, APP_ORDERS)
     rows, count, back, more = paged(query, App, after=after, before=before, order=order)
     return Page([_app_row(row) for row in rows], count, back, more)
@@ -81,17 +81,18 @@ def counts(
     words: Sequence[str], category: str, owner: int | None, *, of: Approver | None = None, states: Sequence[str]
 ) -> dict[str, int]:
     """How many of those found are in each state, "" standing for all in use; up to COUNTED + 1, in one statement."""
-    found = _apps_found(words, category, owner, of)
+    found = apps_found(words, category, owner, of)
     columns = [
         select(func.count())
-        .select_from(select(App.id).where(*_apps_in(state), *found).limit(COUNTED + 1).subquery())
+        .select_from(select(App.id).where(*apps_in(state), *found).limit(COUNTED + 1).subquery())
         .scalar_subquery()
         for state in states
     ]
     return dict(zip(states, db.session.execute(select(*columns)).one(), strict=True))
 
 
-def _apps_in(state: str) -> list[Any]:
+def apps_in(state: str) -> list[Any]:
+    """The conditions of a state of APP_STATES, "" standing for all in use."""
     if state == "archived":
         return [App.archived_at.is_not(None)]
     in_use = [App.archived_at.is_(None)]
@@ -102,7 +103,8 @@ def _apps_in(state: str) -> list[Any]:
     return in_use
 
 
-def _apps_found(words: Sequence[str], category: str, owner: int | None, of: Approver | None) -> list[Any]:
+def apps_found(words: Sequence[str], category: str, owner: int | None = None, of: Approver | None = None) -> list[Any]:
+    """The conditions of a search; with `owner`, of the apps that this person owns; with `of`, of exactly this owner."""
     found: list[Any] = [App.search_text.like(like(word), escape="!") for word in words]
     if category:
         found.append(App.category == category)

@@ -174,6 +174,16 @@ def pending_versions(app_id: int) -> dict[int, int]:
     return {row.id: row.version for row in rows}
 
 
+def pending_ids(app_id: int) -> dict[str, int]:
+    """public id → id of every pending request for the app."""
+    rows = db.session.execute(
+        select(AccessRequest.public_id, AccessRequest.id).where(
+            AccessRequest.app_id == app_id, AccessRequest.state == RequestState.PENDING.value
+        )
+    )
+    return {row.public_id: row.id for row in rows}
+
+
 def in_audience(app_id: int, person_id: int) -> bool:
     """Whether the person is in one of the groups that see the app."""
     return bool(

@@ -1,8 +1,9 @@
 """Access is part of the look-up: an outsider gets 404, a person who may see the row but not do this gets 403."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from flask import abort
 from sqlalchemy import ColumnElement, bindparam, exists, or_, select
@@ -12,12 +13,13 @@ from webapp.extensions import db
 from webapp.links import ApprovalLink
 from webapp.models import App, Grant, Invitation, Membership, Organisation, Person, PolicyRevision, Step
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import cases, story, visibility
+from webapp.queries import app_feed, cases, principals, story, visibility
 from webapp.queries.cases import Case
 from webapp.queries.catalog import IN_CATALOG
 from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.errors import WorkflowError
+from webapp.workflow.policy import Approver
 
 _APP_IN_CATALOG = (
     select(App, PolicyRevision)
@@ -32,6 +34,11 @@ def app_in_catalog(public_id: str, person: AnyActor) -> tuple[App, PolicyRevisio
     if row is None:
         abort(404)
     return row.App, row.PolicyRevision
+
+
+def app_to_see(public_id: str, reader: AnyActor) -> Any:
+    """The row of an app that the reader finds in the catalog, has or owns; any for admins and services; else 404."""
+    return app_feed.find(public_id, reader=reader.id, sees_all=reader.is_admin) or abort(404)
 
 
 def app_to_change(public_id: str) -> App:
@@ -171,6 +178,27 @@ def refused_as(case: Case, person: AnyActor) -> Iterator[None]:
 def active_person(public_id: str) -> Person | None:
     """The active person with this id."""
     return db.session.scalar(select(Person).where(Person.public_id == public_id, Person.active))
+
+
+def chosen_approver(value: str, *, field: str) -> Approver | None:
+    """The person or group that was chosen ("person:4K7W9Q2M3XTA"), None for "". Raises Invalid for that field."""
+    if not value:
+        return None
+    found = principals.chosen(value)
+    if found is None:
+        raise Invalid(**{field: NOT_AVAILABLE})
+    return found.approver
+
+
+NOT_AVAILABLE = "This person or group is no longer available. Choose another one."
+
+
+def chosen_groups(public_ids: Sequence[str], *, field: str) -> list[int]:
+    """The keys of these groups. Raises Invalid for that field."""
+    found = principals.group_ids(public_ids)
+    if len(found) != len(set(public_ids)):
+        raise Invalid(**{field: "One of these groups is no longer available. Reload the page and choose again."})
+    return found
 
 
 @dataclass(frozen=True, slots=True)
