@@ -50,6 +50,8 @@ class Row:
 
 ALL = "401 403 200 200 200 200 200 200"
 ADMINS = "401 403 404 404 404 404 200 200"
+# Of a scope that only an admin's token can have.
+ADMINS_ONLY = "401 403 403 403 403 403 200 200"
 OWNERS = "401 403 404 404 404 200 200 200"
 
 # ------------------------------------------------ nobody unscoped outsider requester approver owner admin service
@@ -78,6 +80,26 @@ TABLE = (
     Row("POST /requests/{request}/comments", "401 403 404 200 200 200 200 403", body={"text": "Hm."}),
     Row("POST /requests/{request}/cancellation", "401 403 404 200 403 403 403 403", body={}),
     Row("POST /requests/{request}/reminders", "401 403 404 409 403 403 403 403"),
+    # People
+    Row("GET /people", ADMINS_ONLY),
+    Row("POST /people", "401 403 403 403 403 403 201 201", body={"name": "Mia Berg", "email": "mia@example.com"}),
+    Row("GET /people/{person}", ADMINS_ONLY),
+    Row("PATCH /people/{person}", "401 403 403 403 403 403 428 428", body={"name": "Ben Berg"}),
+    Row("POST /people/{person}/deactivation", ADMINS_ONLY, body={}),
+    Row("POST /people/{person}/reactivation", "401 403 403 403 403 403 409 409"),
+    Row("POST /people/{person}/invitation", ADMINS_ONLY),
+    Row("POST /people/{person}/password-reset", "401 403 403 403 403 403 409 409"),
+    Row("POST /people/{person}/sessions/ending", "401 403 403 403 403 403 409 409"),
+    Row("POST /people/{person}/access-removal", ADMINS_ONLY, body={"reason": "Ben moves."}),
+    # Groups
+    Row("GET /groups", ADMINS_ONLY),
+    Row("POST /groups", "401 403 403 403 403 403 201 201", body={"name": "Legal"}),
+    Row("GET /groups/{group}", ADMINS_ONLY),
+    Row("PATCH /groups/{group}", "401 403 403 403 403 403 428 428", body={"name": "Money"}),
+    Row("POST /groups/{group}/archival", "401 403 403 403 403 403 204 204"),
+    Row("GET /groups/{group}/members", ADMINS_ONLY),
+    Row("PUT /groups/{group}/members/{person}", "401 403 403 403 403 403 204 204"),
+    Row("DELETE /groups/{group}/members/{person}", "401 403 403 403 403 403 204 204"),
     # Decisions
     Row("POST /requests/{request}/approval", "401 403 404 403 200 403 403 403", body={}),
     Row("POST /requests/{request}/denial", "401 403 404 403 200 403 403 403", body={"reason": "No."}),

@@ -6,7 +6,6 @@ from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
-from webapp.extensions import db
 from webapp.models import Group, Person
 from webapp.operations import groups as operations
 from webapp.operations.errors import Conflict, Invalid
@@ -15,7 +14,7 @@ from webapp.queries.group_list import GroupRow
 from webapp.queries.paging import Page
 from webapp.runtime import trace
 from webapp.text import one_line
-from webapp.web import error_pages, htmx
+from webapp.web import access, error_pages, htmx
 from webapp.web.reauth import require_recent_password
 from webapp.web.signin import admins, me
 
@@ -120,7 +119,7 @@ def _archive_stamp(row: GroupRow) -> str:
 @require_recent_password
 def rename_group(public_id: str) -> AnyResponse:
     """Rename the group. `was` is the name that the form was drawn with."""
-    group, name = _row(public_id), one_line(request.form.get("name", ""))
+    group, name = access.group_to_change(public_id), one_line(request.form.get("name", ""))
     if request.form.get("was") != group.name:
         sentence = f"Someone else renamed this group to {group.name}. Save again to overwrite."
         return _dialog(public_id, "name", 409, value=name, errors={"name": sentence})
@@ -138,7 +137,7 @@ def rename_group(public_id: str) -> AnyResponse:
 @require_recent_password
 def archive_group(public_id: str) -> AnyResponse:
     """Archive the group; refused, with what uses it, while it is in use."""
-    group = _row(public_id)
+    group = access.group_to_change(public_id)
     if questions.is_outdated(_archive_stamp(_load(public_id))):
         undo()
         return _dialog(public_id, "archive", 409, refused=questions.CHANGED)
@@ -149,10 +148,6 @@ def archive_group(public_id: str) -> AnyResponse:
         return _dialog(public_id, "archive", 409, refused=str(error))
     commit()
     return go(url_for("admin.groups"), f"{group.name} is archived.")
-
-
-def _row(public_id: str) -> Group:
-    return db.session.query(Group).filter_by(public_id=public_id, archived_at=None).first() or abort(404)
 
 
 @bp.post("/groups/<public_id>/members")
@@ -187,8 +182,7 @@ def _load(public_id: str, *, whole: bool = True) -> GroupRow:
 
 
 def _to_change(public_id: str, person_id: str) -> tuple[Group, Person]:
-    person = db.session.query(Person).filter_by(public_id=person_id).first()
-    return _row(public_id), person or abort(404)
+    return access.group_to_change(public_id), access.person_to_change(person_id)
 
 
 def _is_whole() -> bool:

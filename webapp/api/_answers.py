@@ -1,14 +1,12 @@
 """Answers that several resources share."""
 
 from dataclasses import dataclass
-from typing import Annotated, Self
-
-from pydantic import Field
+from typing import Self
 
 from webapp.queries.chains import Who
 from webapp.queries.principals import Principal
 
-from ._types import AppName, Key, Name, one_of
+from ._types import AppName, GroupName, Key, Name, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class GroupRef:
     """A group, by id and name."""
 
     id: Key
-    name: Annotated[str, Field(examples=["Finance"])]
+    name: GroupName
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -25,8 +25,9 @@ class PageQuery(Query):
     """The query of a list: filters are added by its subclasses."""
 
     limit: Annotated[int, Field(ge=1, le=LARGEST, description="Items on a page.")] = LIMIT
+    # As long as the longest name becomes, which a cursor holds as it is sorted by.
     cursor: Annotated[
-        str | None, Field(max_length=1000, description="From the Link header of the page before; never made by you.")
+        str | None, Field(max_length=6000, description="From the Link header of the page before; never made by you.")
     ] = None
 
     def after(self, *shape: type) -> tuple[Any, ...] | None:
@@ -40,6 +41,12 @@ class Listed:
 
     items: Sequence[Any]
     key: Sequence[str | int] | None = None
+
+
+def by_name(rows: Sequence[Any], limit: int, item: Callable[[Any], Any]) -> Listed:
+    """The page of rows that are sorted by `sort_key` and `id`; one more than the limit, if there is another page."""
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Listed([item(row) for row in rows[:limit]], (last.sort_key, last.id) if last is not None else None)
 
 
 def cursor(query: PageQuery, key: Sequence[str | int]) -> str:

@@ -19,6 +19,12 @@ def _readable(text: str) -> str:
     return storable(text)
 
 
+def _in_range(at: datetime) -> datetime:
+    if not 1970 <= at.year <= 9000:
+        raise PydanticCustomError("fault", "{sentence}", {"sentence": "Use a year from 1970 to 9000."})
+    return at
+
+
 class Body(BaseModel):
     """What comes in as JSON: an unknown field is refused, and nothing is converted."""
 
@@ -38,13 +44,14 @@ GivenKey = Annotated[
     str, AfterValidator(_readable), Field(max_length=40, description="An id.", examples=["7K3F9QX0M2TB"])
 ]
 # A time without an offset is refused: no database stores it.
-GivenInstant = Annotated[AwareDatetime, Field(examples=["2026-11-30T08:06:00Z"])]
+GivenInstant = Annotated[AwareDatetime, AfterValidator(_in_range), Field(examples=["2026-11-30T08:06:00Z"])]
 GivenValue = Text | bool | int | float | list[Text]
 
 # What goes out.
 Key = Annotated[str, Field(description="An id: 12 letters and digits.", examples=["7K3F9QX0M2TB"])]
 Name = Annotated[str, Field(examples=["Rita Lindqvist"])]
 AppName = Annotated[str, Field(examples=["Salesforce"])]
+GroupName = Annotated[str, Field(examples=["Finance"])]
 Email = Annotated[str, Field(examples=["rita@nordlicht.example"])]
 Sentence = Annotated[str, Field(examples=["For the spring campaign"])]
 Instant = Annotated[

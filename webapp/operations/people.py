@@ -45,11 +45,18 @@ def _name(given: str) -> str:
     return name
 
 
+def _about(given: str) -> str:
+    about = one_line(given)
+    if len(about) > 120:
+        raise Invalid(about=f"Use 120 characters or fewer. You entered {len(about):,}.")
+    return about
+
+
 def create(*, email: str, name: str, actor: AnyActor, now: datetime, is_admin: bool = False,
            about: str = "") -> Person:  # fmt: skip
     """A new person, without a password yet. Raises Invalid."""
-    name = _name(name)
-    person = Person(email=address(email), is_admin=is_admin, about=one_line(about)[:120], created_at=now)
+    name, about = _name(name), _about(about)
+    person = Person(email=address(email), is_admin=is_admin, about=about, created_at=now)
     person.vouched_by_id = actor.responsible_id
     person.rename(name)
     with unless_taken(Invalid(email=f"A person with the email {person.email} already exists.")):
@@ -137,7 +144,7 @@ def reset_password(person: Person, *, actor: AnyActor, now: datetime) -> None:
     _refuse_more_links(person, NoticeKind.PASSWORD_RESET, now=now)
     person.vouched_by_id = actor.responsible_id
     audit.record(EventKind.PASSWORD_LINK_MAILED, at=now, actor=actor, person=person.id)
-    mail_password_reset(person, now=now, by=actor.id)
+    mail_password_reset(person, now=now, by=actor.responsible_id)
 
 
 def change_details(person: Person, *, name: str, email: str, about: str, actor: AnyActor, now: datetime) -> None:
@@ -148,9 +155,7 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
     """
     # Kept as it is: it may be one from before there was one form, which somebody else's address has as well.
     email = person.email if addresses.plain(email) == person.email else address(email)
-    name, about = _name(name), one_line(about)
-    if len(about) > 120:
-        raise Invalid(about=f"Use 120 characters or fewer. You entered {len(about):,}.")
+    name, about = _name(name), _about(about)
     wanted = {"name": name, "email": email, "about": about}
     before = {key: getattr(person, key) for key in wanted}
     if before == wanted:

@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, exists, func, or_, select
 
 from webapp.extensions import db
 from webapp.models import App, Audience, Group, Membership, Person, Step
-from webapp.queries.paging import Page, paged
+from webapp.queries.paging import Page, ordered, paged
 from webapp.queries.principals import Principal, people_with, principal
 from webapp.text import hue, like
 from webapp.workflow.states import StepState
@@ -43,7 +43,7 @@ def _group_rows() -> Select[Any]:
         return select(func.count()).where(*conditions).correlate(Group).scalar_subquery()
 
     return select(
-        Group.public_id.label("key"), Group.id, Group.name, Group.created_at,
+        Group.public_id.label("key"), Group.id, Group.name, Group.created_at, Group.sort_key,
         how_many(Membership.group_id == Group.id).label("size"),
         how_many(Membership.group_id == Group.id, Person.id == Membership.person_id, Person.active).label("active"),
         how_many(App.owner_group_id == Group.id, App.archived_at.is_(None)).label("owns"),
@@ -58,26 +58,44 @@ def _group_row(row: Row[Any]) -> GroupRow:
 
 def page(*, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[GroupRow]:
     """Groups by name, found by their name or a member's."""
-    query = _group_rows()
-    for word in words:
-        query = query.where(
-            or_(
-                Group.search_text.like(like(word), escape="!"),
-                exists()
-                .where(Membership.group_id == Group.id, Person.id == Membership.person_id)
-                .where(Person.search_text.like(like(word), escape="!"))
-                .correlate(Group),
-            )
-        )
+    query = _group_rows().where(*map(_has_word, words))
     rows, count, back, more = paged(query, Group, after=after, before=before)
     found = [_group_row(row) for row in rows]
     _add_members(found, MEMBERS)
     return Page(found, count, back, more)
 
 
+def _has_word(word: str) -> Any:
+    return or_(
+        Group.search_text.like(like(word), escape="!"),
+        exists()
+        .where(Membership.group_id == Group.id, Person.id == Membership.person_id)
+        .where(Person.search_text.like(like(word), escape="!"))
+        .correlate(Group),
+    )
+
+
+def feed(words: Sequence[str], *, after: tuple[str, int] | None = None, limit: int) -> Sequence[Row[Any]]:
+    """As programs list groups: rows by name, up to `limit`, from the one after this sort key and id on; one
+    statement."""
+    query, order = _group_rows().where(*map(_has_word, words)), ordered(Group, "", {})
+    if after is not None:
+        query = query.where(order.beyond(after))
+    return db.session.execute(query.order_by(*order.by()).limit(limit)).all()
+
+
+def one(public_id: str) -> Row[Any] | None:
+    """The row of one group in use."""
+    return db.session.execute(_group_rows().where(Group.public_id == public_id)).first()
+
+
+def is_member(group_id: int, person_id: int) -> bool:
+    return db.session.get(Membership, (group_id, person_id)) is not None
+
+
 def row(public_id: str, *, whole: bool = True) -> GroupRow | None:
     """One group with all of its members, or with as many as its row in the list shows."""
-    record = db.session.execute(_group_rows().where(Group.public_id == public_id)).first()
+    record = one(public_id)
     if record is None:
         return None
     found = _group_row(record)

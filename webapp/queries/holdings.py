@@ -98,6 +98,16 @@ def listed(person_id: int) -> list[tuple[str, AppSummary]]:
     return [(row.public_id, app_summary(row)) for row in rows]
 
 
+def grants_of(person_id: int) -> Sequence[Any]:
+    """Rows of all apps that a person has, by name: the grant, its app, since when and until when; one statement."""
+    return db.session.execute(
+        select(Grant.public_id, App.public_id.label("app"), App.name, Grant.state, Grant.created_at, Grant.ends_at)
+        .join(App, App.id == Grant.app_id)
+        .where(Grant.person_id == person_id, Grant.state.in_(LIVE_GRANT))
+        .order_by(App.sort_key, App.id)
+    ).all()
+
+
 def held(public_id: str, person_id: int) -> HeldApp | None:
     """One of a person's apps, by the public id of the grant; None when access has ended."""
     rows = list(db.session.execute(HELD.where(Grant.public_id == public_id, Grant.person_id == person_id)))

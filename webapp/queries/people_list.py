@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select
 
 from webapp.extensions import db
-from webapp.models import LIVE_GRANT, AccessRequest, Grant, Group, Membership, Person, Step
+from webapp.models import LIVE_GRANT, AccessRequest, Event, Grant, Group, Membership, Person, Step
 from webapp.queries.one_mail import failed_invitation
 from webapp.queries.paging import Page, ordered, paged
 from webapp.queries.principals import Principal, groups_with, principal
@@ -28,20 +29,30 @@ class PersonRow:
 
     @property
     def state(self) -> str:
-        if not self.person.active:
-            return "deactivated"
-        return "active" if self.person.password_hash is not None else "invited"
+        return account_state(self.person.active, self.person.password_hash is not None)
 
 
-def _person_rows() -> Select[Any]:
+def account_state(active: bool, has_password: bool) -> str:
+    """One of ACCOUNT_STATES."""
+    if not active:
+        return "deactivated"
+    return "active" if has_password else "invited"
+
+
+def _people_rows(*columns: Any) -> Select[Any]:
+    """Of people: these columns, and the number of their apps."""
     apps = (
         select(func.count())
         .where(Grant.person_id == Person.id, Grant.state.in_(LIVE_GRANT))
         .correlate(Person)
         .scalar_subquery()
     )
-    columns = (Person.public_id.label("key"), Person, apps.label("apps"), failed_invitation().label("failed"))
-    return select(*columns).execution_options(populate_existing=True)
+    return select(*columns, apps.label("apps"))
+
+
+def _person_rows() -> Select[Any]:
+    columns = (Person.public_id.label("key"), Person, failed_invitation().label("failed"))
+    return _people_rows(*columns).execution_options(populate_existing=True)
 
 
 ACCOUNT_STATES: dict[str, Any] = {
@@ -64,6 +75,50 @@ def page(
     order = ordered(Person, sort, PEOPLE_ORDERS)
     rows, count, back, more = paged(query, Person, after=after, before=before, order=order)
     return Page([PersonRow(row.Person, row.apps, row.failed) for row in rows], count, back, more)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The conditions of `feed`; None, "" and () are none. `state` is one of ACCOUNT_STATES, `email` in its one form,
+    `group` a group's public id."""
+
+    words: Sequence[str] = ()
+    state: str | None = None
+    is_admin: bool | None = None
+    email: str | None = None
+    group: str | None = None
+    updated_since: datetime | None = None
+
+
+def feed(wanted: Wanted, *, after: tuple[str, int] | None = None, limit: int) -> Sequence[Any]:
+    """As programs list people: rows of columns by name, up to `limit`, from the one after this sort key and id on; one
+    statement."""
+    has_password = Person.password_hash.is_not(None).label("has_password")
+    columns = (Person.id, Person.public_id, Person.name, Person.email, Person.about, Person.is_admin, Person.active,
+               has_password, Person.created_at, Person.deactivated_at, Person.sort_key)  # fmt: skip
+    query = _people_rows(*columns).where(*_conditions(wanted))
+    order = ordered(Person, "", {})
+    if after is not None:
+        query = query.where(order.beyond(after))
+    return db.session.connection().execute(query.order_by(*order.by()).limit(limit)).all()
+
+
+def _conditions(wanted: Wanted) -> list[Any]:
+    found: list[Any] = [Person.search_text.like(like(word), escape="!") for word in wanted.words]
+    if wanted.state:
+        found.append(ACCOUNT_STATES[wanted.state])
+    if wanted.is_admin is not None:
+        found.append(Person.is_admin.is_(wanted.is_admin))
+    if wanted.email is not None:
+        found.append(Person.email == wanted.email)
+    if wanted.group is not None:
+        members = select(Membership.person_id).join(Group, Group.id == Membership.group_id)
+        found.append(Person.id.in_(members.where(Group.public_id == wanted.group, Group.archived_at.is_(None))))
+    if wanted.updated_since is not None:
+        # Whatever changes a person has an entry in the audit log; signing in changes nothing.
+        recorded = select(Event.person_id).where(Event.at >= wanted.updated_since, ~Event.kind.startswith("session."))
+        found.append(Person.id.in_(recorded))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

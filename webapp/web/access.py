@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import abort
 from sqlalchemy import ColumnElement, bindparam, exists, or_, select
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 from webapp import links
 from webapp.extensions import db
 from webapp.links import ApprovalLink
-from webapp.models import App, Grant, Invitation, Membership, Organisation, Person, PolicyRevision, Step
+from webapp.models import App, Grant, Group, Invitation, Membership, Organisation, Person, PolicyRevision, Step
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import app_feed, cases, principals, story, visibility
 from webapp.queries.cases import Case
@@ -20,6 +20,8 @@ from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.errors import WorkflowError
 from webapp.workflow.policy import Approver
+
+Row = TypeVar("Row", App, Group, Person)
 
 _APP_IN_CATALOG = (
     select(App, PolicyRevision)
@@ -52,16 +54,26 @@ def app_to_restore(public_id: str) -> App:
 
 
 def _locked_app(public_id: str, condition: ColumnElement[bool]) -> App:
-    app = db.session.scalar(
-        select(App)
-        .where(App.public_id == public_id, condition)
-        # Not FOR UPDATE: a request that is submitted holds the directory and then refers to this row.
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    if app is None:
+    return _locked(App, App.public_id == public_id, condition)
+
+
+def person_to_change(public_id: str) -> Person:
+    """Any person, also a deactivated one, locked until the end of the transaction; else 404. For admins only."""
+    return _locked(Person, Person.public_id == public_id)
+
+
+def group_to_change(public_id: str) -> Group:
+    """A group in use, locked until the end of the transaction; else 404. For admins only."""
+    return _locked(Group, Group.public_id == public_id, Group.archived_at.is_(None))
+
+
+def _locked(table: type[Row], *conditions: ColumnElement[bool]) -> Row:
+    # Not FOR UPDATE: a request that is submitted holds the directory and then inserts a row that refers to an app.
+    query = select(table).where(*conditions).with_for_update(key_share=True)
+    row = db.session.scalar(query.execution_options(populate_existing=True))
+    if row is None:
         abort(404)
-    return app
+    return row
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,273 @@
+"""The people of the organisation: who they are, their access, and their accounts. For admins and services."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from flask import abort
+from pydantic import Field
+
+from webapp import clock
+from webapp.operations import grants
+from webapp.operations import people as operations
+from webapp.queries import holdings, people_list
+from webapp.queries.people_list import account_state
+from webapp.queries.tokens import Caller
+from webapp.runtime import trace
+from webapp.web import access
+from webapp.workflow.scopes import Scope
+
+from ._answers import AppRef, GroupRef
+from ._operation import must_match, operation
+from ._paging import Listed, PageQuery, by_name
+from ._types import Body, Email, Flag, GivenInstant, GivenKey, Instant, Key, Name, Text, Word, one_of
+
+About = Annotated[str, Field(description="What they do, in a few words.", examples=["Marketing"])]
+State = one_of(
+    ("active", "invited", "deactivated"), "“invited”: they have not set a password yet. “deactivated”: nothing is left "
+    "to them but their history.",
+)  # fmt: skip
+_STATES = Literal["active", "invited", "deactivated"]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonLine:
+    """A person in a list."""
+
+    id: Key
+    name: Name
+    email: Email
+    about: About
+    state: State  # type: ignore[valid-type]
+    is_admin: Flag
+    app_count: Annotated[int, Field(description="To how many apps they have access.", examples=[4])]
+    created_at: Instant
+    deactivated_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldApp:
+    """Access to an app."""
+
+    id: Annotated[str, Field(description="The id of the grant.", examples=["9PDW0R5T6KAE"])]
+    app: AppRef
+    since: Instant
+    ends_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person with their groups and apps."""
+
+    id: Key
+    name: Name
+    email: Email
+    about: About
+    state: State  # type: ignore[valid-type]
+    is_admin: Flag
+    time_zone: Annotated[
+        str | None,
+        Field(description="Their own; null for the organisation’s. Only they change it.", examples=["Europe/Berlin"]),
+    ]
+    created_at: Instant
+    deactivated_at: Instant | None
+    groups: list[GroupRef]
+    apps: list[HeldApp]
+
+
+def answer_of(public_id: str) -> Person:
+    """The person as they are now; 404 when there is none."""
+    card = people_list.card(public_id) or abort(404)
+    who = card.person
+    return Person(
+        who.public_id, str(who.name), who.email, who.about, card.state, who.is_admin, who.time_zone, who.created_at,
+        who.deactivated_at, [GroupRef(one.public_id, str(one.name)) for one in card.groups],
+        [
+            HeldApp(row.public_id, AppRef(row.app, str(row.name)), row.created_at, row.ends_at)
+            for row in holdings.grants_of(who.id)
+        ],
+    )  # fmt: skip
+
+
+class PersonQuery(PageQuery):
+    """The filter of the list."""
+
+    q: Annotated[Word | None, Field(description="Words of the name, the address or the description.")] = None
+    email: Annotated[Word | None, Field(description="The address of one person, in any spelling.",
+                                        examples=["rita@nordlicht.example"])] = None  # fmt: skip
+    state: Annotated[_STATES | None, Field(description="The state of their account.")] = None
+    is_admin: Annotated[bool | None, Field(description="Only admins, or only others.")] = None
+    updated_since: Annotated[
+        GivenInstant | None,
+        Field(description="Changed since this time: their account, their groups or their access."),
+    ] = None
+
+
+@operation("GET", "/people", scope=Scope.PEOPLE_READ, audience="admins", query=PersonQuery, answer=PersonLine,
+           is_list=True)  # fmt: skip
+def find(caller: Caller, *, query: PersonQuery) -> Listed:
+    """List people.
+
+    By name, deactivated people included."""
+    wanted = people_list.Wanted(
+        words=(query.q or "").split()[:8],
+        state=query.state,
+        is_admin=query.is_admin,
+        email=operations.address(query.email) if query.email is not None else None,
+        updated_since=query.updated_since,
+    )
+    rows = people_list.feed(wanted, after=query.after(str, int), limit=query.limit + 1)
+    return by_name(rows, query.limit, _line)
+
+
+def _line(row: Any) -> PersonLine:
+    return PersonLine(
+        row.public_id, str(row.name), row.email, row.about, account_state(row.active, row.has_password),
+        row.is_admin, row.apps, row.created_at, row.deactivated_at,
+    )  # fmt: skip
+
+
+@operation("GET", "/people/{person}", scope=Scope.PEOPLE_READ, audience="admins", answer=Person)
+def read(caller: Caller, *, person: str) -> Person:
+    """Read a person.
+
+    With their groups and the apps that they have."""
+    return answer_of(person)
+
+
+class NewPerson(Body):
+    """Who is invited."""
+
+    name: Annotated[Text, Field(examples=["Rita Lindqvist"])]
+    email: Annotated[Text, Field(description="No two people have the same.", examples=["rita@nordlicht.example"])]
+    about: Annotated[Text, Field(description="What they do, in up to 120 characters.", examples=["Marketing"])] = ""
+    is_admin: bool = False
+
+
+@operation("POST", "/people", scope=Scope.PEOPLE_ADMIN, audience="admins", body=NewPerson, answer=Person, status=201,
+           alone=True)  # fmt: skip
+def invite(caller: Caller, *, body: NewPerson) -> Person:
+    """Invite a person.
+
+    They get an email with a link to set a password."""
+    made = operations.invite(email=body.email, name=body.name, about=body.about, is_admin=body.is_admin, actor=caller,
+                             now=clock.now())  # fmt: skip
+    trace.about(person=made.public_id)
+    return answer_of(made.public_id)
+
+
+class PersonChange(Body):
+    """What changes; what is left out stays as it is."""
+
+    name: Annotated[Text | None, Field(examples=["Rita Berg"])] = None
+    email: Annotated[
+        Text | None,
+        Field(description="With another address, links that went to the old one end.", examples=["rita@new.example"]),
+    ] = None
+    about: Annotated[Text | None, Field(examples=["Sales"])] = None
+    is_admin: Annotated[bool | None, Field(description="Whether they are an admin.")] = None
+
+
+@operation("PATCH", "/people/{person}", scope=Scope.PEOPLE_ADMIN, audience="admins", body=PersonChange, answer=Person,
+           alone=True, needs_match=True)  # fmt: skip
+def change(caller: Caller, *, person: str, body: PersonChange) -> Person:
+    """Change a person.
+
+    The last admin stays one."""
+    someone = access.person_to_change(person)
+    must_match(Person, answer_of(person))
+    kept = {
+        "name": someone.name if body.name is None else body.name,
+        "email": someone.email if body.email is None else body.email,
+        "about": someone.about if body.about is None else body.about,
+    }
+    operations.change_details(someone, **kept, actor=caller, now=clock.now())
+    if body.is_admin not in (None, someone.is_admin):
+        operations.set_admin(someone, is_admin=bool(body.is_admin), actor=caller, now=clock.now())
+    return answer_of(person)
+
+
+class Removal(Body):
+    """Why access is removed."""
+
+    reason: Annotated[Text, Field(description="The person and the owners of the apps get it by email.",
+                                  examples=["Rita moves to another company."])]  # fmt: skip
+    grants: Annotated[
+        list[GivenKey] | None,
+        Field(max_length=1000, description="The ids of the grants that you expect to end. If they are no longer all, "
+              "nothing is removed (409). Leave it out to remove what there is.", examples=[["9PDW0R5T6KAE"]]),
+    ] = None  # fmt: skip
+
+
+class Deactivation(Body):
+    """What else ends."""
+
+    access_removal: Annotated[
+        Removal | None,
+        Field(description="If it is there, access to all apps is removed, too; the person is not told."),
+    ] = None
+
+
+@operation("POST", "/people/{person}/deactivation", scope=Scope.PEOPLE_ADMIN, audience="admins", body=Deactivation,
+           answer=Person, alone=True)  # fmt: skip
+def deactivate(caller: Caller, *, person: str, body: Deactivation) -> Person:
+    """Deactivate a person.
+
+    They are signed out and their tokens are refused. Their pending requests are cancelled, and what waits for their
+    decision goes to somebody else. The only admin cannot be deactivated."""
+    someone, now = access.person_to_change(person), clock.now()
+    operations.deactivate(someone, actor=caller, now=now)
+    if body.access_removal is not None:
+        grants.remove_all(someone, shown=body.access_removal.grants, actor=caller, reason=body.access_removal.reason,
+                          now=now, deactivated=True)  # fmt: skip
+    return answer_of(person)
+
+
+@operation("POST", "/people/{person}/reactivation", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person,
+           alone=True)  # fmt: skip
+def reactivate(caller: Caller, *, person: str) -> Person:
+    """Reactivate a person.
+
+    They may sign in again, and are in their groups as before."""
+    operations.reactivate(access.person_to_change(person), actor=caller, now=clock.now())
+    return answer_of(person)
+
+
+@operation("POST", "/people/{person}/invitation", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person,
+           alone=True)  # fmt: skip
+def invite_again(caller: Caller, *, person: str) -> Person:
+    """Send the invitation again.
+
+    To somebody who has not set a password yet."""
+    operations.send_invitation_again(access.person_to_change(person), actor=caller, now=clock.now())
+    return answer_of(person)
+
+
+@operation("POST", "/people/{person}/password-reset", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person,
+           alone=True)  # fmt: skip
+def reset_password(caller: Caller, *, person: str) -> Person:
+    """Email a link to set a new password.
+
+    The password that they have stays until then."""
+    operations.reset_password(access.person_to_change(person), actor=caller, now=clock.now())
+    return answer_of(person)
+
+
+@operation("POST", "/people/{person}/sessions/ending", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person,
+           alone=True)  # fmt: skip
+def end_sessions(caller: Caller, *, person: str) -> Person:
+    """End all sessions of a person.
+
+    Browsers that they trusted for decisions included."""
+    operations.sign_out(access.person_to_change(person), actor=caller, now=clock.now())
+    return answer_of(person)
+
+
+@operation("POST", "/people/{person}/access-removal", scope=Scope.PEOPLE_ADMIN, audience="admins", body=Removal,
+           answer=Person, alone=True)  # fmt: skip
+def remove_access(caller: Caller, *, person: str, body: Removal) -> Person:
+    """Remove access to all apps.
+
+    For one reason. The person gets one email with all apps, and each owner one."""
+    grants.remove_all(access.person_to_change(person), shown=body.grants, actor=caller, reason=body.reason,
+                      now=clock.now())  # fmt: skip
+    return answer_of(person)
