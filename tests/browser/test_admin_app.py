@@ -376,7 +376,7 @@ def test_turning_approval_off_in_the_list_asks_first_and_is_done(window):
     for switch in (of_the_list, of_the_app):
         switch.focus()
         page.keyboard.press("Space")
-        expect(question).to_be_visible()
+        expect(question.locator(":focus")).to_be_visible()
         page.keyboard.press("Escape")
         expect(question).to_be_hidden()
         expect(switch).to_be_checked()
