@@ -77,6 +77,8 @@ TABLE = (
     post("/password/forgot", "422 422 422 422 422 422"),
     get("/password/<token>", ANYONE, "/password/{password}"),
     post("/password/<token>", "422 422 422 422 422 422", "/password/{password}"),
+    # The API: its calls are in tests/api/test_routes.py
+    get("/api/docs", ANYONE),
     # The account
     get("/account", PEOPLE),
     post("/account/password", "303 422 422 422 422 422"),

@@ -10,6 +10,8 @@ from webapp.config import PROJECT
 from webapp.web import assets
 
 STYLES = sorted((assets.SOURCE / "css").rglob("*.css"))
+# Style sheets of single pages, which load them after app.css.
+PAGE_STYLES = sorted(assets.SOURCE.glob("*.css"))
 SCRIPTS = sorted((assets.SOURCE / "js").rglob("*.js"))
 TEMPLATES = sorted(path for path in (PROJECT / "templates").rglob("*") if path.suffix in (".html", ".txt"))
 TABLER = assets.SOURCE / "vendor" / "tabler-1.6.1.min.css"
@@ -43,7 +45,7 @@ def rules(text: str) -> Iterator[Rule]:
 
 
 def all_rules() -> Iterator[Rule]:
-    for path in STYLES:
+    for path in (*STYLES, *PAGE_STYLES):
         yield from rules(css(path))
 
 
@@ -114,9 +116,9 @@ def test_parts_come_in_their_layers_and_find_what_they_name():
 
 
 def test_no_file_is_long():
-    for path in (*STYLES, *SCRIPTS):
+    for path in (*STYLES, *PAGE_STYLES, *SCRIPTS):
         assert len(path.read_text().splitlines()) <= 400, path.name
-    assert sum(len(path.read_text().splitlines()) for path in STYLES) < 4_000
+    assert sum(len(path.read_text().splitlines()) for path in STYLES) < 4_300
 
 
 def test_no_line_of_a_template_is_long():

@@ -73,6 +73,7 @@ def _register_blueprints(app: Flask, settings: Settings) -> None:
     app.before_request(health.refuse_another_version)
     for module in (health, auth, dashboard, catalog, approver, admin, api):
         app.register_blueprint(module.bp)
+    app.register_blueprint(api.pages)
     if settings.mailbox:
         from webapp import mailbox
 

@@ -2,5 +2,6 @@
 
 from . import apps, decisions, device_codes, groups, me, people, requests  # noqa: F401  each registers its calls
 from ._operation import bp
+from .docs import pages
 
-__all__ = ["bp"]
+__all__ = ["bp", "pages"]

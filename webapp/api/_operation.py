@@ -66,6 +66,8 @@ class Operation:
     refuses: tuple[int, ...]
     needs_match: bool
     once: tuple[str, ...]
+    # The content type of an answer that is a stream; "" for JSON.
+    streams: str
 
     @property
     def changes(self) -> bool:
@@ -95,6 +97,7 @@ def operation(
     method: str, path: str, *, scope: Scope | None, audience: Audience = "tokens", query: type[Query] | None = None,
     body: type[Body] | None = None, answer: Any = None, status: int = 0, is_list: bool = False,
     refuses: Sequence[int] = (), needs_match: bool = False, alone: bool = False, once: Sequence[str] = (),
+    streams: str = "",
 ) -> Callable[[View], View]:  # fmt: skip
     """Registers a view. It gets the caller (unless the audience is "anyone"), the parts of the address, and `query` and
     `body` if it has them; it returns its answer, which is committed with the change. Its docstring is what the document
@@ -109,7 +112,8 @@ def operation(
         made = Operation(
             method, path, f"{view.__module__.rpartition('.')[2]}.{view.__name__}", view.__module__.rpartition(".")[2],
             summary.rstrip("."), " ".join(description.split()), scope, audience, query, body, answer,
-            status or (200 if answer is not None else 204), is_list, tuple(refuses), needs_match, tuple(once),
+            status or (200 if answer is not None or streams else 204), is_list, tuple(refuses), needs_match,
+            tuple(once), streams,
         )  # fmt: skip
         OPERATIONS.append(made)
 

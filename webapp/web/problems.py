@@ -18,30 +18,31 @@ from webapp.workflow.errors import (
 )
 
 CONTENT_TYPE = "application/problem+json"
-# Name → (title, what a program does about it). The names are the anchors of the documentation's table.
+# Name → (status, title, what a program does about it). The names are anchors on the page about the API. Of a status
+# with several names the first one is told where nothing more is known.
 PROBLEMS = {
-    "malformed": ("The request could not be read", "Send JSON as the documentation says."),
-    "token": ("No valid token", "Make a new one: it is missing, unknown, ended, or used from another network."),
-    "scope": ("The token was not made for this", "Use a token that has the scope."),
-    "not-allowed": ("Not allowed", "Ask somebody who may do this."),
-    "not-yours": ("Not yours to decide", "It is not your turn, or it is your own request."),
-    "not-found": ("Not found", "It does not exist, or this token's person may not see it."),
-    "wrong-method": ("Wrong method", "Use one of the methods in the Allow header."),
-    "conflict": ("This has changed", "Read it again; the sentence says why it cannot be done now."),
-    "settled": ("Already decided", "Nothing is left to do; the sentence says who decided."),
-    "nobody-there": ("Nobody could decide it", "Ask an admin to set an approver."),
-    "changed": ("Changed since you read it", "Read it again, then change it."),
-    "condition-missing": ("If-Match is missing", "Send the ETag that you read as If-Match."),
-    "too-large": ("Too large", "Send less."),
-    "invalid": ("Some of it does not fit", "Correct the fields that are named."),
-    "slow-down": ("Too many calls", "Wait as long as Retry-After says."),
-    "device-pending": ("Not approved yet", "Ask again after the interval, until the code ends."),
-    "device-slow-down": ("Asked again too soon", "Wait 5 seconds longer between calls from now on."),
-    "device-denied": ("Not allowed by the person", "Stop. Ask for a new code if that was a mistake."),
-    "device-expired": ("The code has ended", "Ask for a new code: each works once, within 10 minutes."),
-    "broken": ("Something went wrong", "Try again, or give an admin the reference."),
-    "unavailable": ("Temporarily unavailable", "Nothing was saved. Try again in a minute."),
-    "unsure": ("It is not known whether it was saved", "Send the same call with the same Idempotency-Key."),
+    "malformed": (400, "The request could not be read", "Send JSON as the documentation says."),
+    "token": (401, "No valid token", "Make a new one: it is missing, unknown, ended, or used from another network."),
+    "not-allowed": (403, "Not allowed", "Ask somebody who may do this."),
+    "scope": (403, "The token was not made for this", "Use a token that has the scope."),
+    "not-yours": (403, "Not yours to decide", "It is not your turn, or it is your own request."),
+    "not-found": (404, "Not found", "It does not exist, or this token’s person may not see it."),
+    "wrong-method": (405, "Wrong method", "Use one of the methods in the Allow header."),
+    "conflict": (409, "This has changed", "Read it again; the sentence says why it cannot be done now."),
+    "settled": (409, "Already decided", "Nothing is left to do; the sentence says how it stands."),
+    "nobody-there": (409, "Nobody could decide it", "Ask an admin to set an approver."),
+    "changed": (412, "Changed since you read it", "Read it again, then change it."),
+    "too-large": (413, "Too large", "Send less."),
+    "invalid": (422, "Some of it does not fit", "Correct the fields that are named."),
+    "condition-missing": (428, "If-Match is missing", "Send the ETag that you read as If-Match."),
+    "slow-down": (429, "Too many calls", "Wait as long as Retry-After says."),
+    "device-pending": (400, "Not approved yet", "Ask again after the interval, until the code ends."),
+    "device-slow-down": (400, "Asked again too soon", "Wait 5 seconds longer between calls from now on."),
+    "device-denied": (400, "Not allowed by the person", "Stop. Ask for a new code if that was a mistake."),
+    "device-expired": (400, "The code has ended", "Ask for a new code: each works once, within 10 minutes."),
+    "broken": (500, "Something went wrong", "Try again, or give an admin the reference."),
+    "unavailable": (503, "Temporarily unavailable", "Nothing was saved. Try again in a minute."),
+    "unsure": (503, "It is not known whether it was saved", "Send the same call with the same Idempotency-Key."),
 }
 # The same in the words of RFC 8628, as the member `error`.
 _OAUTH_ERRORS = {
@@ -50,23 +51,7 @@ _OAUTH_ERRORS = {
     "device-denied": "access_denied",
     "device-expired": "expired_token",
 }
-_BY_STATUS = {
-    400: "malformed",
-    401: "token",
-    403: "not-allowed",
-    404: "not-found",
-    405: "wrong-method",
-    409: "conflict",
-    412: "changed",
-    413: "too-large",
-    414: "too-large",
-    415: "malformed",
-    422: "invalid",
-    428: "condition-missing",
-    429: "slow-down",
-    500: "broken",
-    503: "unavailable",
-}
+BY_STATUS = {status: name for name, (status, _, _) in reversed(PROBLEMS.items())} | {414: "too-large", 415: "malformed"}
 
 
 class Problem(Exception):
@@ -86,10 +71,10 @@ def answer(
     status: int, sentence: str, *, name: str = "", errors: Mapping[str, str] | None = None, reference: str = "",
 ) -> Response:  # fmt: skip
     """A problem; `name` is told from the status unless it is given."""
-    name = name or _BY_STATUS.get(status, "malformed")
+    name = name or BY_STATUS.get(status, "malformed")
     body: dict[str, object] = {
         "type": f"/api/docs#{name}",
-        "title": PROBLEMS[name][0],
+        "title": PROBLEMS[name][1],
         "status": status,
         "detail": sentence,
     }
@@ -107,7 +92,7 @@ def answer(
 
 def of_status(status: int, sentence: str = "") -> Response:
     """The problem for an error of HTTP; without a sentence it says what a program does about it."""
-    return answer(status, sentence or PROBLEMS[_BY_STATUS.get(status, "malformed")][1])
+    return answer(status, sentence or PROBLEMS[BY_STATUS.get(status, "malformed")][2])
 
 
 # Kind of exception → status and name: the first that fits. Screens and programs get the same status and sentence.
