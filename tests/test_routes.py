@@ -92,6 +92,11 @@ TABLE = (
     get("/device/done", PEOPLE),
     post("/device/<code>/approval", "303 303 303 303 303 303", "/device/{device}/approval", scope="requests:read"),
     post("/device/<code>/denial", "303 303 303 303 303 303", "/device/{device}/denial"),
+    get("/account/tokens", PEOPLE),
+    get("/account/tokens/new", PEOPLE),
+    post("/account/tokens", "303 200 200 200 200 200", name="phone", scopes="requests:read", ends="{soon}"),
+    get("/account/tokens/<public_id>/ending", "303 404 200 404 404 404", "/account/tokens/{token}/ending"),
+    post("/account/tokens/<public_id>/ending", "303 404 303 404 404 404", "/account/tokens/{token}/ending"),
     # The dashboard
     get("/", PEOPLE),
     get("/requests", PEOPLE),
@@ -320,6 +325,8 @@ class World:
             "requester": company.rita.public_id,
             "grant": grant.public_id,
             "session": factories.session_of(company.rita),
+            "token": factories.token(company.rita).public_id,
+            "soon": (clock.now() + timedelta(days=20)).date().isoformat(),
             "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
             "device": device.shown_code,
             "link": lookups.link(made, company.ana).removeprefix("/decide/"),
@@ -365,7 +372,7 @@ class World:
         client = self.app.test_client()
         client.set_cookie("countersign", self.cookies[role])
         data = {
-            key: re.sub(r"{(invited|free|grant)}", lambda found: self.ids[found[1]], value)
+            key: re.sub(r"{(invited|free|grant|soon)}", lambda found: self.ids[found[1]], value)
             for key, value in row.form.items()
         }
         if token:
@@ -438,7 +445,13 @@ def test_each_unsafe_route_refuses_a_missing_token_and_another_site(world: World
     assert (world.data / "test.db").read_bytes() == before
 
 
+# And outside of /admin.
+WITH_PASSWORD = {"POST /account/tokens": "who has the token can act as the person, long after the browser is closed"}
+
+
 def needs_recent_password(row: Row) -> bool:
+    if row.name in WITH_PASSWORD:
+        return True
     below = row.rule == "/admin" or row.rule.startswith("/admin/")
     gives_a_token = row.rule.startswith("/device/") and row.rule.endswith("/approval")
     changes = (below and row.method in UNSAFE) or gives_a_token

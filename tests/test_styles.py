@@ -118,7 +118,7 @@ def test_parts_come_in_their_layers_and_find_what_they_name():
 def test_no_file_is_long():
     for path in (*STYLES, *PAGE_STYLES, *SCRIPTS):
         assert len(path.read_text().splitlines()) <= 400, path.name
-    assert sum(len(path.read_text().splitlines()) for path in STYLES) < 4_300
+    assert sum(len(path.read_text().splitlines()) for path in STYLES) < 5_000
 
 
 def test_no_line_of_a_template_is_long():

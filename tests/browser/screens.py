@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .program_visits import new_token, token_ending
 from .visits import (
     Visit,
     admin_app,
@@ -117,6 +118,12 @@ SCREENS = [
     Screen("device-unknown", "Rita", "/device?code=BBBB-BBBB", loud=True),
     Screen("device-confirm", "Rita", at(lambda cases: cases.waiting_terminal())),
     Screen("device-done", "Rita", "/device/done"),
+    Screen("account-tokens", "Lena", "/account/tokens"),
+    Screen("account-token-new", "Adam", admin_dialog("/account/tokens", "#new-token")),
+    Screen("account-token-refused", "Adam", admin_dialog("/account/tokens", "#new-token", "Create token")),
+    Screen("account-token-no-script", "Adam", "/account/tokens/new", script=False),
+    Screen("account-token-made", "Ben", new_token),
+    Screen("account-token-ending", "Ben", token_ending),
     Screen("approvals", "Ana", "/approvals"),
     Screen("approvals-of-a-group", "Ben", "/approvals"),
     Screen("decided", "Ana", "/approvals/decided"),
@@ -226,6 +233,7 @@ EMPTY = [
     ("Rita", "/requests"),
     ("Rita", "/approvals"),
     ("Rita", "/approvals/decided"),
+    ("Rita", "/account/tokens"),
     ("Adam", "/catalog"),
     ("Adam", "/admin/overview"),
     ("Adam", "/admin/first-steps"),

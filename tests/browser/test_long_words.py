@@ -119,6 +119,7 @@ class Long:
             "requester": rita.public_id, "held": held.public_id, "grant": grant.public_id, "notice": dead.public_id,
             "link": lookups.link(made, ana).removeprefix("/decide/"),
             "password": links.password_token(otto.public_id, otto.password_round),
+            "token": factories.token(rita, "requests:read", "decide", name=f"T{W}").public_id,
             "mail": self._mail(),
         }  # fmt: skip
 

@@ -12,8 +12,19 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, EntitlementField, Grant, Group, Icon, Person, PolicyRevision, Step
-from webapp.operations import apps, decisions, entitlements, grants, groups, people, requests
+from webapp.models import (
+    AccessRequest,
+    ApiToken,
+    App,
+    EntitlementField,
+    Grant,
+    Group,
+    Icon,
+    Person,
+    PolicyRevision,
+    Step,
+)
+from webapp.operations import apps, decisions, entitlements, grants, groups, people, requests, tokens
 from webapp.operations.proofs import SIGNED_IN
 from webapp.operations.proofs import STEP_IN as STEP_IN
 from webapp.queries import cases
@@ -186,6 +197,15 @@ def overdue(made: AccessRequest) -> None:
     past = clock.now() - timedelta(minutes=5)
     db.session.query(Step).filter(Step.request_id == made.id, Step.state == "open").update({"due_at": past})
     db.session.commit()
+
+
+def token(someone: Person | None, *scopes: str, name: str = "laptop", days: int = 30) -> ApiToken:
+    """An API token of this person, else of a service."""
+    choose("write")
+    made, _ = tokens.create(name=name, scopes=scopes or ("requests:read",), days=days, actor=someone or SYSTEM,
+                            person=someone, now=clock.now())  # fmt: skip
+    outbox.commit()
+    return made
 
 
 def session_of(someone: Person) -> str:

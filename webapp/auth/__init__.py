@@ -1,4 +1,5 @@
 """Signing in, the person's own account, and terminals that sign in. Each module adds its views to the blueprint."""
 
 from . import device as device
+from . import tokens as tokens
 from .views import bp as bp

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 
 from webapp import tokens
 from webapp.delivery import outbox
@@ -35,11 +35,13 @@ REPLAYS_KEPT = timedelta(hours=24)
 
 def create(
     *, name: str, scopes: Collection[str], days: int, actor: AnyActor, now: datetime, person: Person | None = None,
-    networks: str = "",
+    networks: str = "", unique: bool = False, besides: ApiToken | None = None,
 ) -> tuple[ApiToken, str]:  # fmt: skip
     """A new token of this person, else of a service; returns it with its secret, which is stored nowhere.
 
-    `days` is how long it lasts, `networks` where it may be used from, as typed. Raises Invalid.
+    `days` is how long it lasts, `networks` where it may be used from, as typed. With `unique` no other token in use may
+    have the name, but for `besides`, which is being replaced: a form that is sent twice makes one token. Raises
+    Invalid.
     """
     name, networks = _name(name), _networks(networks)
     wanted = check(scopes=scopes, days=days, now=now, person=person)
@@ -53,6 +55,8 @@ def create(
         expires_at=now + timedelta(days=days),
     )
     row.scope_list = dump_scopes(wanted)
+    if unique:
+        _refuse_taken_name(row.name, person, besides, now=now)
     secret = tokens.make(service=row.is_service)
     row.beginning, row.hash = tokens.beginning(secret), tokens.digest(secret)
     db.session.add(row)
@@ -142,13 +146,19 @@ def _scopes(given: Collection[str], person: Person | None) -> frozenset[Scope]:
     return scopes
 
 
+def days_allowed(person: Person | None) -> int:
+    """For how many days a new token of this person, else of a service, may last. Raises NotYourTurn where people may
+    make none."""
+    if person is None:
+        return LONGEST.days
+    ours = db.session.get_one(Organisation, 1)
+    if not ours.tokens_allowed:
+        raise NotYourTurn("Your organisation does not allow API tokens. Ask an admin.")
+    return min(LONGEST.days, ours.token_days)
+
+
 def _check_days(days: int, person: Person | None) -> None:
-    limit = LONGEST.days
-    if person is not None:
-        ours = db.session.get_one(Organisation, 1)
-        if not ours.tokens_allowed:
-            raise NotYourTurn("Your organisation does not allow API tokens. Ask an admin.")
-        limit = min(limit, ours.token_days)
+    limit = days_allowed(person)
     if not 1 <= days <= limit:
         raise Invalid(days=f"A token can last 1 to {limit} days.")
 
@@ -166,10 +176,19 @@ def _networks(given: str) -> str:
     return " ".join(dict.fromkeys(found))
 
 
-def _refuse_too_many(person: Person | None, *, now: datetime) -> None:
+def _in_use(person: Person | None, *, now: datetime) -> tuple[ColumnElement[bool], ...]:
     whose = ApiToken.person_id == person.id if person is not None else ApiToken.kind == "service"
-    in_use = db.session.scalar(
-        select(func.count()).where(whose, ApiToken.revoked_at.is_(None), ApiToken.expires_at > now)
-    )
+    return whose, ApiToken.revoked_at.is_(None), ApiToken.expires_at > now
+
+
+def _refuse_too_many(person: Person | None, *, now: datetime) -> None:
+    in_use = db.session.scalar(select(func.count()).where(*_in_use(person, now=now)))
     if (in_use or 0) >= COUNT_LIMIT:
         raise Invalid(name=f"There are {COUNT_LIMIT} tokens in use. End one that is no longer needed first.")
+
+
+def _refuse_taken_name(name: str, person: Person | None, besides: ApiToken | None, *, now: datetime) -> None:
+    """`besides` may have it, too: the token that is being replaced."""
+    others = [ApiToken.id != besides.id] if besides is not None else []
+    if db.session.scalar(select(exists().where(ApiToken.name == name, *_in_use(person, now=now), *others))):
+        raise Invalid(name=f"A token named {name} is in use already. Use another name, or end that one first.")

@@ -10,12 +10,13 @@ from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
-from webapp.models import ApiToken, Organisation, Person
+from webapp.models import ApiToken, App, Membership, Organisation, Person, PolicyRevision
 from webapp.queries import ownership
 from webapp.queries.columns import read
 from webapp.workflow.actor import Actor
+from webapp.workflow.policy_codec import loads
 from webapp.workflow.scopes import Scope, parse_scopes
-from webapp.workflow.states import Channel
+from webapp.workflow.states import Assurance, Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,38 @@ def _caller(row: Any) -> Caller | None:
         row.token_key, row.token_name, row.key or "", row.name or row.token_name, row.email or "",
         parse_scopes(row.scopes), row.networks, row.expires_at, bool(row.owns), row.tokens_decide_signed_in,
     )  # fmt: skip
+
+
+def own(public_id: str, person_id: int) -> ApiToken | None:
+    """A token of this person, in use or not."""
+    return db.session.scalar(
+        select(ApiToken)
+        .where(ApiToken.public_id == public_id, ApiToken.person_id == person_id)
+        .execution_options(populate_existing=True)
+    )
+
+
+_ASK_TO_SIGN_IN = (
+    select(App.name, PolicyRevision.body)
+    .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
+    # Fewer rules to read; the rule itself says.
+    .where(App.archived_at.is_(None), PolicyRevision.body.like(f'%"{Assurance.SIGN_IN.value}"%'))
+    .order_by(App.sort_key, App.id)
+)
+
+
+def apps_that_ask_to_sign_in(person_id: int) -> list[str]:
+    """Names of the apps that this person may have to decide on and whose rule asks them to sign in for it; two
+    statements."""
+    groups = set(db.session.scalars(select(Membership.group_id).where(Membership.person_id == person_id)))
+    found = []
+    for name, body in db.session.execute(_ASK_TO_SIGN_IN):
+        policy = loads(body)
+        approvers = [step.approver for step in policy.steps]
+        is_asked = any(one.person == person_id or one.group in groups for one in approvers)
+        if is_asked and policy.assurance is Assurance.SIGN_IN:
+            found.append(name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ SCRIPTS: Final = {
         "js/app/dialog.js",
         "js/app/forms.js",
         "js/app/carry.js",
+        "js/app/copy.js",
         "js/app/keys.js",
         "js/app/drafts.js",
         "js/app/htmx-rules.js",
