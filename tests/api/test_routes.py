@@ -23,9 +23,10 @@ from tests.helpers import changes, factories
 from webapp import clock
 from webapp.api._operation import OPERATIONS
 from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import broker, db
 from webapp.models import Notice
-from webapp.operations import device_codes
+from webapp.operations import device_codes, entitlements
 
 # Whose token it is; "service" has no person, "unscoped" is the admin's with a scope that no call needs.
 ROLES = ("nobody", "unscoped", "outsider", "requester", "approver", "owner", "admin", "service")
@@ -72,6 +73,14 @@ TABLE = (
     Row("PATCH /apps/{app}", OWNERS, body={"category": "Sales"}, match="/apps/{app}"),
     Row("POST /apps/{app}/archival", ADMINS, at="/apps/{wanted}/archival", body={}),
     Row("POST /apps/{app}/restoration", ADMINS, at="/apps/{archived}/restoration"),
+    # Fields of an app
+    Row("GET /apps/{app}/fields", OWNERS),
+    Row("GET /apps/{app}/fields/{field}", OWNERS),
+    Row("POST /apps/{app}/fields", OWNERS.replace("200", "201"), body={"name": "Seat", "kind": "text"}),
+    Row("PATCH /apps/{app}/fields/{field}", OWNERS, body={"help": "Ask."}, match="/apps/{app}/fields/{field}"),
+    Row("POST /apps/{app}/fields/{field}/archival", OWNERS),
+    Row("POST /apps/{app}/fields/{field}/restoration", OWNERS, at="/apps/{app}/fields/{old_field}/restoration"),
+    Row("POST /apps/{app}/fields/order", OWNERS, body={"fields": ["{field}"]}),
     # Requests
     Row("GET /requests", ALL),
     Row("POST /requests", "401 403 201 201 201 201 201 422", body={"app": "{wanted}", "message": "Please."}),
@@ -131,7 +140,12 @@ class World:
         made = factories.request(company.rita, asked)
         archived = factories.app("Zoom", owner=owner)
         changes.archive_app(archived, company.adam)
+        field, old_field = (factories.field(asked, actor=company.adam, name=name) for name in ("Role", "Region"))
+        entitlements.archive(asked, old_field.public_id, actor=company.adam, now=clock.now())
+        outbox.commit()
         self.ids = {
+            "field": field.public_id,
+            "old_field": old_field.public_id,
             "archived": archived.public_id,
             "request": made.public_id,
             "wanted": wanted.public_id,

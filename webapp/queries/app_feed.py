@@ -1,4 +1,4 @@
-"""Apps as programs list them: by name, by key, without a count; two statements for a page."""
+"""Apps and their fields as programs list them: by key, without a count; two statements for a page of apps."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, literal, or_, select, true, tuple_
 from sqlalchemy.orm import aliased
 
+from webapp.extensions import db
 from webapp.models import (
     LIVE_GRANT,
     AccessRequest,
     App,
     Audience,
+    EntitlementField,
     Event,
     Grant,
     Group,
@@ -132,3 +134,17 @@ def audiences(rows: Sequence[Any]) -> dict[int, list[Any]]:
         for row in read(_AUDIENCE, {"apps": apps}):
             found[row.app_id].append(row)
     return found
+
+
+def fields(
+    app_id: int, *, archived: bool, after: tuple[int, int] | None = None, limit: int
+) -> Sequence[EntitlementField]:
+    """Up to `limit` fields of an app in their order that come after the one with this position and id."""
+    query = select(EntitlementField).where(
+        EntitlementField.app_id == app_id,
+        EntitlementField.archived_at.is_not(None) if archived else EntitlementField.archived_at.is_(None),
+    )
+    place = EntitlementField.position, EntitlementField.id
+    if after is not None:
+        query = query.where(tuple_(*place) > tuple_(literal(after[0]), literal(after[1], Id)))
+    return db.session.scalars(query.order_by(*place).limit(limit)).all()

@@ -11,7 +11,18 @@ from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 from webapp import links
 from webapp.extensions import db
 from webapp.links import ApprovalLink
-from webapp.models import App, Grant, Group, Invitation, Membership, Organisation, Person, PolicyRevision, Step
+from webapp.models import (
+    App,
+    EntitlementField,
+    Grant,
+    Group,
+    Invitation,
+    Membership,
+    Organisation,
+    Person,
+    PolicyRevision,
+    Step,
+)
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import app_feed, cases, principals, story, visibility
 from webapp.queries.cases import Case
@@ -41,6 +52,24 @@ def app_in_catalog(public_id: str, person: AnyActor) -> tuple[App, PolicyRevisio
 def app_to_see(public_id: str, reader: AnyActor) -> Any:
     """The row of an app that the reader finds in the catalog, has or owns; any for admins and services; else 404."""
     return app_feed.find(public_id, reader=reader.id, sees_all=reader.is_admin) or abort(404)
+
+
+_IN_USE = select(App).where(App.public_id == bindparam("public_id"), App.archived_at.is_(None))
+
+
+def app_in_use(public_id: str) -> App:
+    """An app in use, to read; else 404."""
+    return db.session.scalar(_IN_USE, {"public_id": public_id}) or abort(404)
+
+
+def field_of(app: App, public_id: str) -> EntitlementField:
+    """A field of the app, archived ones too; else 404."""
+    found = db.session.scalar(
+        select(EntitlementField)
+        .where(EntitlementField.app_id == app.id, EntitlementField.public_id == public_id)
+        .execution_options(populate_existing=True)
+    )
+    return found or abort(404)
 
 
 def app_to_change(public_id: str) -> App:
