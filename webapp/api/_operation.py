@@ -141,11 +141,7 @@ def _call(of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alo
     caller = _known(caller)
     _check_scope(of, caller)
     _count(caller)
-    given: dict[str, Any] = {}
-    if of.query is not None:
-        given["query"] = _read_query(of.query)
-    if of.body is not None:
-        given["body"] = _read_body(of.body)
+    given = _read(of)
     if not of.changes:
         _check_audience(of, caller, parts)
         return _answer(of, view(caller, **parts, **given), given.get("query"))[0]
@@ -155,8 +151,7 @@ def _call(of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alo
 def _call_without_token(of: Operation, view: Callable[..., Any], parts: dict[str, str]) -> Response:
     """For programs that have no token yet. A view that changes something takes its locks itself."""
     count_address(Count("api-address", network(), ((ADDRESS_CALLS, SECONDS),)))
-    given = {"body": _read_body(of.body)} if of.body is not None else {}
-    response, _ = _answer(of, view(**parts, **given), None)
+    response, _ = _answer(of, view(**parts, **_read(of)), None)
     if of.changes:
         outbox.commit()
     return response
@@ -262,6 +257,21 @@ def _check_audience(of: Operation, caller: Caller, parts: dict[str, str]) -> Non
             abort(404)
     elif caller.id is None or not ownership.owns(parts["app"], caller.id):
         abort(404)
+
+
+def _read(of: Operation) -> dict[str, Any]:
+    """The query and the body; what the call does not take is refused, because the program expects something of it."""
+    given: dict[str, Any] = {}
+    if of.query is not None:
+        given["query"] = _read_query(of.query)
+    elif request.args:
+        name = next(iter(request.args))[:60]
+        raise Problem(422, "invalid", "This call takes nothing after the question mark.", {name: "Leave this out."})
+    if of.body is not None:
+        given["body"] = _read_body(of.body)
+    elif request.get_data().strip() not in (b"", b"{}"):
+        raise Problem(422, "invalid", "This call takes no body.")
+    return given
 
 
 def _read_query(model: type[Query]) -> Query:
