@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from tests.api.conftest import Program, new_token
@@ -25,10 +25,11 @@ from webapp.api._operation import OPERATIONS
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import broker, db
-from webapp.models import Notice
+from webapp.models import ApiToken, Notice
 from webapp.operations import device_codes, entitlements
+from webapp.tokens import digest
 
-# Whose token it is; "service" has no person, "unscoped" is the admin's with a scope that no call needs.
+# Whose token it is; "service" has no person, "unscoped" is the admin's with a scope of a newer version only.
 ROLES = ("nobody", "unscoped", "outsider", "requester", "approver", "owner", "admin", "service")
 
 
@@ -89,6 +90,12 @@ TABLE = (
     Row("POST /requests/{request}/comments", "401 403 404 200 200 200 200 403", body={"text": "Hm."}),
     Row("POST /requests/{request}/cancellation", "401 403 404 200 403 403 403 403", body={}),
     Row("POST /requests/{request}/reminders", "401 403 404 409 403 403 403 403"),
+    # Organisation
+    Row("GET /organisation", "401 403 403 403 403 403 200 200"),
+    Row("PATCH /organisation", "401 403 403 403 403 403 428 428", body={"name": "Nordlicht"}),
+    # Tokens
+    Row("GET /tokens", "401 200 200 200 200 200 200 200"),
+    Row("POST /tokens/{token}/revocation", "401 404 404 404 404 404 200 200"),
     # People
     Row("GET /people", ADMINS_ONLY),
     Row("POST /people", "401 403 403 403 403 403 201 201", body={"name": "Mia Berg", "email": "mia@example.com"}),
@@ -171,8 +178,14 @@ class World:
             "admin": company.adam,
             "service": None,
         }
+        intranet = ApiToken.hash == digest(new_token(None, name="Intranet"))
+        self.ids["token"] = db.session.scalars(select(ApiToken.public_id).where(intranet)).one()
         made_tokens = {role: new_token(person) for role, person in people.items()}
-        self.secrets = made_tokens | {"nobody": "", "unscoped": new_token(company.adam, ["settings:admin"])}
+        unscoped = new_token(company.adam)
+        choose("write")
+        db.session.execute(update(ApiToken).where(ApiToken.hash == digest(unscoped)).values(scope_list="moon:walk"))
+        db.session.commit()
+        self.secrets = made_tokens | {"nobody": "", "unscoped": unscoped}
 
     def fresh(self) -> None:
         """Puts everything back as it was built."""

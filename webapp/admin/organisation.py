@@ -7,10 +7,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
 from webapp.delivery.mail.mime import sender_address
-from webapp.extensions import db
 from webapp.models import Organisation
 from webapp.operations import organisation as operations
 from webapp.operations.errors import Conflict, Invalid
+from webapp.queries.organisation import load
 from webapp.text import clean, one_line
 from webapp.web import pictures
 from webapp.web.reauth import require_recent_password
@@ -27,7 +27,7 @@ CHANGED = "Someone else changed this. Your text is still here. Save again to ove
 @admins
 def organisation() -> Response:
     """What people see of the organisation, and how its emails are signed."""
-    return _page(_values(_load()), {}, 200)
+    return _page(_values(load()), {}, 200)
 
 
 @bp.post("/organisation")
@@ -35,7 +35,7 @@ def organisation() -> Response:
 @require_recent_password
 def change_organisation() -> AnyResponse:
     """`was` is what the form was drawn with."""
-    form, ours = request.form, _load(hold=True)
+    form, ours = request.form, load(hold=True)
     values: dict[str, Any] = {key: one_line(form.get(key, "")) for key in ("name", "time_zone", "sender")}
     values["outcome_domains"] = clean(form.get("outcome_domains", ""))
     if form.get("was") != stamp(dict(_values(ours))):
@@ -67,7 +67,7 @@ def remove_logo() -> AnyResponse:
 
 
 def _change_logo(logo: bytes, refusal: str, message: str) -> AnyResponse:
-    ours = _load(hold=True)
+    ours = load(hold=True)
     try:
         if refusal:
             raise Invalid(picture=refusal)
@@ -76,14 +76,9 @@ def _change_logo(logo: bytes, refusal: str, message: str) -> AnyResponse:
         operations.change_logo(ours, logo or None, actor=me(), now=clock.now())
     except (Invalid, Conflict) as error:
         undo()
-        return _page(_values(_load()), {"picture": str(error)}, 409 if isinstance(error, Conflict) else 422)
+        return _page(_values(load()), {"picture": str(error)}, 409 if isinstance(error, Conflict) else 422)
     commit()
     return go(url_for("admin.organisation") + "#logo", message)
-
-
-def _load(*, hold: bool = False) -> Organisation:
-    """Load the one row; with `hold`, lock it until the commit."""
-    return db.session.get_one(Organisation, 1, populate_existing=True, with_for_update=hold)
 
 
 def _values(ours: Organisation) -> dict[str, str]:
@@ -96,7 +91,7 @@ def _values(ours: Organisation) -> dict[str, str]:
 
 
 def _page(values: dict[str, str], errors: dict[str, str], status: int) -> Response:
-    ours = _load()
+    ours = load()
     return fragment(
         "admin/organisation.html",
         status,

@@ -6,7 +6,7 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
@@ -170,6 +170,43 @@ def of_people(*, now: datetime, after: int = 0) -> list[TokenLine]:
     beyond = [ApiToken.id < after] if after else []
     conditions = (ApiToken.kind == "person", ApiToken.revoked_at.is_(None), ApiToken.expires_at > now, *beyond)
     return _lines(*conditions, limit=PAGE + 1)
+
+
+_FEED = (
+    select(
+        ApiToken.id, ApiToken.public_id, ApiToken.kind, ApiToken.name, ApiToken.beginning, ApiToken.scope_list,
+        ApiToken.networks, ApiToken.created_at, ApiToken.expires_at, ApiToken.last_used_at, ApiToken.revoked_at,
+        _OWNER.public_id.label("person"), _OWNER.name.label("person_name"),
+        _ENDER.public_id.label("ended_by"), _ENDER.name.label("ended_by_name"),
+    )
+    .outerjoin(_OWNER, _OWNER.id == ApiToken.person_id)
+    .outerjoin(_ENDER, _ENDER.id == ApiToken.revoked_by_id)
+)  # fmt: skip
+
+
+def feed(
+    *, person: int | None, services: bool, in_use: bool | None = None, now: datetime, after: int | None = None,
+    limit: int,
+) -> Sequence[Any]:  # fmt: skip
+    """As programs list tokens: rows of this person's and, with `services`, those of services; newest first, up to
+    `limit`, from the one after this id on; one statement. `in_use`: only those, or only those that have ended."""
+    whose = [ApiToken.person_id == person] if person is not None else []
+    query = _FEED.where(or_(false(), *whose, *([ApiToken.kind == "service"] if services else [])))
+    if in_use is not None:
+        works = and_(ApiToken.revoked_at.is_(None), ApiToken.expires_at > now)
+        query = query.where(works if in_use else ~works)
+    if after is not None:
+        query = query.where(ApiToken.id < after)
+    return read(query.order_by(ApiToken.id.desc()).limit(limit), {}).all()
+
+
+def line(id: int) -> Any:
+    """The row of one token, as in `feed`."""
+    return read(_FEED.where(ApiToken.id == id), {}).one()
+
+
+def one(public_id: str) -> ApiToken | None:
+    return db.session.scalar(select(ApiToken).where(ApiToken.public_id == public_id))
 
 
 def in_use_of_people(*, now: datetime) -> Sequence[tuple[int, str]]:
