@@ -11,6 +11,7 @@ from webapp.queries.tokens import Caller
 from webapp.runtime import trace
 from webapp.web import access
 from webapp.web.problems import Problem
+from webapp.wording import count
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.scopes import Scope
 from webapp.workflow.states import Assurance, Verdict
@@ -20,9 +21,17 @@ from ._operation import operation
 from ._types import Body, GivenValue, Text
 from .requests import Request, fresh
 
+StepPosition = Annotated[
+    int | None,
+    Field(description="The position of the step that you looked at: refused if another one is open by now.",
+          examples=[1]),
+]  # fmt: skip
+
 
 class Approval(Body):
     """An approval."""
+
+    step: StepPosition = None
 
     comment: Annotated[Text, Field(description="The requester and later approvers see it.")] = ""
     fields: Annotated[
@@ -33,6 +42,8 @@ class Approval(Body):
 
 class Denial(Body):
     """A denial, with its reason."""
+
+    step: StepPosition = None
 
     reason: Annotated[Text, Field(description="The requester gets it by email.")]
 
@@ -52,7 +63,7 @@ def approve(caller: Caller, *, request: str, body: Approval) -> Request:
     with access.refused_as(case, caller), _fields.named(sheet):
         given = _fields.given(sheet, body.fields) if sheet.writable or body.fields else None
         decisions.decide(case, actor=caller, proof=proofs.SIGNED_IN, verdict=Verdict.APPROVED, comment=body.comment,
-                         given=given, now=clock.now())  # fmt: skip
+                         given=given, step_id=_step(case, body.step), now=clock.now())  # fmt: skip
     return fresh(case, caller)
 
 
@@ -65,7 +76,7 @@ def deny(caller: Caller, *, request: str, body: Denial) -> Request:
     case = _case(request, caller)
     with access.refused_as(case, caller):
         decisions.decide(case, actor=caller, proof=proofs.SIGNED_IN, verdict=Verdict.DENIED, comment=body.reason,
-                         now=clock.now())  # fmt: skip
+                         step_id=_step(case, body.step), now=clock.now())  # fmt: skip
     return fresh(case, caller)
 
 
@@ -85,3 +96,13 @@ def _sheet(case: Case) -> Sheet:
     """The fields of the open step; none where there is no such step, which the decision refuses."""
     step = case.open_step
     return case.policy.sheet_for_step(step.position, case.request.values) if step is not None else Sheet()
+
+
+def _step(case: Case, position: int | None) -> int | None:
+    """The id of the step at this position, None for the open one."""
+    if position is None:
+        return None
+    if not 1 <= position <= len(case.steps):
+        words = f"This request has {count(len(case.steps), 'step', 'steps')}."
+        raise Problem(422, "invalid", words, {"step": words})
+    return case.steps[position - 1].id
