@@ -56,6 +56,16 @@ ADMINS = "401 403 404 404 404 404 200 200"
 ADMINS_ONLY = "401 403 403 403 403 403 200 200"
 OWNERS = "401 403 404 404 404 200 200 200"
 
+_TOLD = {"requester": True, "approvers": False, "others": [], "words": ""}
+POLICY = {
+    "approval_required": True,
+    "comment_required": False,
+    "days": 2,
+    "assurance": "code",
+    "steps": [{"approver": {"kind": "group", "id": "{group}"}}],
+    "outcomes": {"approved": _TOLD, "denied": _TOLD | {"reasons": []}, "expired": _TOLD},
+}
+
 # ------------------------------------------------ nobody unscoped outsider requester approver owner admin service
 TABLE = (
     Row("GET /me", "401 200 200 200 200 200 200 200"),
@@ -74,6 +84,10 @@ TABLE = (
     Row("PATCH /apps/{app}", OWNERS, body={"category": "Sales"}, match="/apps/{app}"),
     Row("POST /apps/{app}/archival", ADMINS, at="/apps/{wanted}/archival", body={}),
     Row("POST /apps/{app}/restoration", ADMINS, at="/apps/{archived}/restoration"),
+    # Rules of an app
+    Row("GET /apps/{app}/policy", OWNERS),
+    Row("PUT /apps/{app}/policy", OWNERS, body=POLICY, match="/apps/{app}/policy"),
+    Row("GET /apps/{app}/policy/simulation", OWNERS, at="/apps/{app}/policy/simulation?person={person}"),
     # Fields of an app
     Row("GET /apps/{app}/fields", OWNERS),
     Row("GET /apps/{app}/fields/{field}", OWNERS),

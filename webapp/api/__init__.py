@@ -10,6 +10,7 @@ from . import (  # noqa: F401
     me,
     organisation,
     people,
+    policies,
     requests,
     tokens,
 )

@@ -1,12 +1,14 @@
 """Answers that several resources share."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
 
 from webapp.queries.chains import Who
 from webapp.queries.principals import Principal
 
-from ._types import AppName, GroupName, Key, Name, one_of
+from ._types import AppName, Body, GivenKey, GroupName, Key, Name, Word, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +50,16 @@ class ApproverRef:
     @classmethod
     def of(cls, one: Principal) -> Self:
         return cls(one.kind, one.public_id, str(one.name))
+
+
+class GivenApprover(Body):
+    """A person or a group that approves or owns."""
+
+    kind: Literal["person", "group"]
+    id: GivenKey
+    name: Annotated[Word | None, Field(description="Not read: what was read can be sent back.")] = None
+
+    @property
+    def value(self) -> str:
+        """As forms send it."""
+        return f"{self.kind}:{self.id}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -20,7 +20,7 @@ from webapp.workflow.policy_codec import loads
 from webapp.workflow.scopes import Scope
 
 from . import _pending
-from ._answers import ApproverRef, GroupRef
+from ._answers import ApproverRef, GivenApprover, GroupRef
 from ._operation import must_match, operation
 from ._paging import Listed, PageQuery
 from ._pending import Pending
@@ -192,18 +192,6 @@ def _mine(row: Any, *, approval_required: bool) -> Mine:
     else:
         state = "request" if approval_required else "add"
     return Mine(state, request, row.grant)
-
-
-class GivenApprover(Body):
-    """A person or a group."""
-
-    kind: Literal["person", "group"]
-    id: GivenKey
-    name: Annotated[Word | None, Field(description="Not read: what was read can be sent back.")] = None
-
-    @property
-    def value(self) -> str:
-        return f"{self.kind}:{self.id}"
 
 
 class GivenGroup(Body):

@@ -10,28 +10,25 @@ from sqlalchemy import func, select
 
 from webapp.extensions import db
 from webapp.models import App, Audience, Membership, PolicyRevision
-from webapp.queries import directory, domains, rules
+from webapp.queries import directory, rules
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.text import clean, one_line, sha256
 from webapp.workflow.actor import AnyActor
 from webapp.workflow.errors import BadPolicy
-from webapp.workflow.policy import WORDS_LIMIT, Approver, OutcomeRule, Policy
+from webapp.workflow.policy import Approver, OutcomeRule, Policy
 from webapp.workflow.policy_codec import FORM, digest, dumps
 from webapp.workflow.states import RequestState
 
+from ._outcome_rules import changed_outcome
 from ._reassign import reassign_open_steps
 from ._sql import unless_taken
 from .errors import Conflict, Invalid
-from .people import address
 
 DESCRIPTION_LIMIT = 500
 CATEGORY_LIMIT = 60
 NOTE_LIMIT = 500
-ADDRESSES_LIMIT = 10
-REASONS_LIMIT = 10
-REASON_LIMIT = 200
 
 
 def create(
@@ -240,47 +237,9 @@ def set_outcome(
     """
     policy = rule_to_change(app)
     before = policy.outcomes.get(state, OutcomeRule())
-    wrong: dict[str, str] = {}
-    changes: dict[str, Any] = {}
-    if requester is not None:
-        changes["requester"] = requester
-    if approvers is not None:
-        changes["approvers"] = approvers
-    if others is not None:
-        addresses: list[str] = []
-        faults: list[str] = []
-        # Of a list of thousands not each one is looked at.
-        for one in others[: 10 * ADDRESSES_LIMIT]:
-            try:
-                addresses.append(address(one))
-            except Invalid as error:
-                faults.append(str(error))
-        addresses = list(dict.fromkeys(addresses))
-        changes["others"] = tuple(addresses)
-        number = len(addresses) + len(faults) + len(others[10 * ADDRESSES_LIMIT :])
-        if number > ADDRESSES_LIMIT:
-            wrong["others"] = f"Use {ADDRESSES_LIMIT} addresses or fewer. You entered {number:,}."
-        elif faults:
-            wrong["others"] = " ".join(faults)
-        # What is there already stays, and is not mailed; nothing like it is added.
-        elif strange := sorted(domains.outside(one for one in addresses if one not in before.others)):
-            wrong["others"] = (
-                f"No email may go to {' and '.join(strange)}. Enter an address in the domain of your people, or ask an "
-                "admin to allow another domain in the settings of the organisation."
-            )
-    if words is not None:
-        changes["words"] = words = clean(words)
-        if len(words) > WORDS_LIMIT:
-            wrong["words"] = f"Use {WORDS_LIMIT:,} characters or fewer. You entered {len(words):,}."
-    if reasons is not None:
-        changes["reasons"] = ready = tuple(dict.fromkeys(text for text in (one_line(one) for one in reasons) if text))
-        if len(ready) > REASONS_LIMIT:
-            wrong["reasons"] = f"Use {REASONS_LIMIT} reasons or fewer. You entered {len(ready)}."
-        elif any(len(one) > REASON_LIMIT for one in ready):
-            wrong["reasons"] = f"A reason can have up to {REASON_LIMIT} characters."
-    if wrong:
-        raise Invalid(**wrong)
-    rule = replace(before, **changes)
+    rule = changed_outcome(
+        before, requester=requester, approvers=approvers, others=others, words=words, reasons=reasons
+    )
     if rule != before:
         save_policy(app, replace(policy, outcomes={**policy.outcomes, state: rule}), actor=actor, now=now)
 

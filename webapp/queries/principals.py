@@ -108,6 +108,22 @@ def chosen(value: str) -> Principal | None:
     return principal(row) if row is not None else None
 
 
+def chosen_all(values: Iterable[str]) -> dict[str, Principal]:
+    """`chosen` for several values, in one statement: value → person or group, without those that are not there."""
+    keys: dict[str, list[str]] = {"person": [], "group": []}
+    for value in values:
+        kind, _, public_id = value.partition(":")
+        if kind in keys:
+            keys[kind].append(public_id)
+    rows = db.session.execute(
+        union_all(
+            people_with(Person.public_id.in_(keys["person"]), Person.active),
+            groups_with(Group.public_id.in_(keys["group"]), Group.archived_at.is_(None)),
+        )
+    )
+    return {one.value: one for one in map(principal, rows)}
+
+
 def app_owners() -> list[Principal]:
     """The people and groups that own an app, by name, up to CHOICES; `detail` only where two have one name."""
     rows = db.session.execute(

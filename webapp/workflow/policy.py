@@ -91,25 +91,37 @@ class Policy:
 
     def check(self) -> None:
         """Raises BadPolicy with a sentence if the rule cannot be saved."""
+        for sentence in self.faults().values():
+            raise BadPolicy(sentence)
+
+    def faults(self) -> dict[str, str]:
+        """Why the rule cannot be saved: a place in it, as "steps.1.days", → a sentence. Empty when it can."""
+        found: dict[str, str] = {}
         if len(self.steps) > STEPS_LIMIT:
-            raise BadPolicy(f"An app can have up to {STEPS_LIMIT} steps.")
-        limits = [self.days, *(step.days for step in self.steps if step.days is not None)]
-        if any(not 1 <= days <= DAYS_LIMIT for days in limits):
-            raise BadPolicy(f"The time limit can be 1 to {DAYS_LIMIT} days.")
+            found["steps"] = f"An app can have up to {STEPS_LIMIT} steps."
+        limits = {"days": self.days} | {f"steps.{at}.days": step.days for at, step in enumerate(self.steps)}
+        for place, days in limits.items():
+            if days is not None and not 1 <= days <= DAYS_LIMIT:
+                found[place] = f"The time limit can be 1 to {DAYS_LIMIT} days."
         approvers = [step.approver for step in self.steps]
-        if len(set(approvers)) != len(approvers):
-            raise BadPolicy("This approver is already in another step.")
+        for at, approver in enumerate(approvers):
+            if approver in approvers[:at]:
+                found[f"steps.{at}.approver"] = "This approver is already in another step."
         for entitlement in self.missing(self.defaults()):
             if not self.approval_required:
-                raise BadPolicy(
+                found.setdefault(
+                    "approval_required",
                     f"{entitlement.name} is required but has no default. Without approval, no one can set it. "
-                    "Add a default or make it optional."
+                    "Add a default or make it optional.",
                 )
+                continue
             writers = [entitlement.requester, *(step.visibility.get(entitlement.id) for step in self.steps)]
             if Visibility.WRITE not in writers:
-                raise BadPolicy(
-                    f"{entitlement.name} is required but no one can edit it. Give the requester or a step Edit access."
+                found.setdefault(
+                    "steps",
+                    f"{entitlement.name} is required but no one can edit it. Give the requester or a step Edit access.",
                 )
+        return found
 
     def sheet_for_requester(self, values: Mapping[str, SetValue]) -> Sheet:
         """The fields as the one who asks sees them."""
