@@ -30,7 +30,7 @@ class Program:
         given = {"Authorization": f"Bearer {self.secret}"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
-        return self._client.open(f"/api/v1{path}", method=method, json=body, headers=given)
+        return self._client.open(f"/api/v1{path}", method=method, json=body, headers=given, buffered=True)
 
     def get(self, path: str, **headers: str) -> TestResponse:
         return self.call("GET", path, **headers)

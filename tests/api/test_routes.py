@@ -104,6 +104,11 @@ TABLE = (
     Row("POST /requests/{request}/comments", "401 403 404 200 200 200 200 403", body={"text": "Hm."}),
     Row("POST /requests/{request}/cancellation", "401 403 404 200 403 403 403 403", body={}),
     Row("POST /requests/{request}/reminders", "401 403 404 409 403 403 403 403"),
+    # Audit
+    Row("GET /audit/events", ADMINS_ONLY),
+    Row("GET /audit/events.ndjson", ADMINS_ONLY),
+    Row("GET /audit/verification", ADMINS_ONLY),
+    Row("POST /audit/verification", ADMINS_ONLY),
     # Organisation
     Row("GET /organisation", "401 403 403 403 403 403 200 200"),
     Row("PATCH /organisation", "401 403 403 403 403 403 428 428", body={"name": "Nordlicht"}),

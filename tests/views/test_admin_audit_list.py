@@ -19,10 +19,11 @@ from webapp.database.transactions import choose, reading
 from webapp.delivery import outbox
 from webapp.extensions import db, settings
 from webapp.keys import KeyRing, key_id
-from webapp.operations import people
+from webapp.operations import people, tokens
 from webapp.record import anchors, audit, entries
 from webapp.times import Times, zone
-from webapp.workflow.actor import SYSTEM
+from webapp.workflow.actor import SYSTEM, Actor
+from webapp.workflow.states import Channel
 
 from ..test_audit import tamper
 from .audit_helpers import plain, table
@@ -40,6 +41,34 @@ def lines(number):
     for _ in range(number):
         audit.record("session.started", at=clock.now(), actor=SYSTEM, person=None)
     outbox.commit()
+
+
+# By a token
+
+
+def test_the_log_is_filtered_by_token_and_says_so(admin, rita, adam):
+    choose("write")
+    token, secret = tokens.create(name="Onboarding", scopes=["people:admin"], days=30, actor=adam, now=clock.now())
+    other, _ = tokens.create(name="Laptop", scopes=["requests:read"], days=30, actor=rita, now=clock.now(), person=rita)
+    outbox.commit()
+    service = Actor(None, is_admin=True, channel=Channel.API, token=token.id)
+    people.invite(email="mia@example.com", name="Mia Berg", actor=service, now=clock.now())
+    people.invite(email="leo@example.com", name="Leo Tan", actor=Actor.of(rita, channel=Channel.API, token=other.id),
+                  now=clock.now())  # fmt: skip
+    outbox.commit()
+    path = f"/admin/audit?token={token.public_id}"
+    page = plain(admin.get(path))
+    assert "Only what was done by the token Onboarding." in page
+    assert "Onboarding (service token) added Mia Berg" in page and "Leo" not in page
+    assert f'<input type="hidden" name="token" value="{token.public_id}">' in markup(admin.get(path))
+    assert "Leo" not in plain(admin.get(path, htmx=True))
+    rows = table(admin.get(f"/admin/audit.csv?token={token.public_id}", buffered=True))
+    assert [row["Who"] for row in rows] == ["Onboarding (service token)"]
+    rows = table(admin.get(f"/admin/audit.csv?token={other.public_id}", buffered=True))
+    assert [row["Who"] for row in rows] == ["Rita Lindqvist (token Laptop)"]
+    assert secret not in markup(admin.get(path))
+    unknown = plain(admin.get("/admin/audit?token=NOTOKEN00000"))
+    assert "by the token that the address names" in unknown and "No entries match" in unknown
 
 
 # Looking for something
@@ -171,7 +200,7 @@ def test_a_record_that_was_changed_is_said_to_be(admin, app):
 
 
 def test_of_a_long_record_the_button_checks_the_newest_lines_and_says_so(admin, monkeypatch):
-    monkeypatch.setattr("webapp.admin.audit.BY_BUTTON", 10)
+    monkeypatch.setattr("webapp.record.verification.NEWEST", 10)
     lines(30)
     admin.post("/admin/audit/verification")
     page = plain(admin.get("/admin/audit"))

@@ -13,10 +13,10 @@ from webapp import clock
 from webapp.database.transactions import choose, reading
 from webapp.queries import app_list
 from webapp.queries.principals import people_called
-from webapp.record import anchors, entries
-from webapp.record import audit as record
+from webapp.queries.tokens import one as token_called
+from webapp.record import entries, verification
 from webapp.record.entries import Entry
-from webapp.record.events import EventKind
+from webapp.record.entry_words import Words
 from webapp.record.sentences import GROUPS, EntryText, describe, kinds_in
 from webapp.text import reference
 from webapp.times import utc
@@ -24,15 +24,12 @@ from webapp.web import htmx
 from webapp.web.presentation import times
 from webapp.web.reauth import require_recent_password
 from webapp.web.signin import admins, me, recheck_right
-from webapp.wording import count
 
 from . import filters, tables
 from .views import bp, commit, fragment, go
 
 COLUMNS = ("Entry", "Time (UTC)", "Who", "What happened", "Before and after", "Kind", "App", "Person", "Request",
            "Record")  # fmt: skip
-# The button checks so many entries, because a person waits for it.
-BY_BUTTON = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +42,7 @@ class AuditSearch:
     what: str
     since: date | None
     until: date | None
+    token: str
 
     def at(self, **key: object) -> str:
         return filters.query(asdict(self) | key)
@@ -52,6 +50,7 @@ class AuditSearch:
     def filter(self) -> entries.Filter:
         """Resolve the search words to ids. Words that match nothing give an empty result."""
         app = app_list.app_id(self.app) if self.app else None
+        token = token_called(self.token) if self.token else None
         return entries.Filter(
             who=people_called(self.who.split()[:8]) if self.who else None,
             person=people_called(self.person.split()[:8]) if self.person else None,
@@ -59,6 +58,7 @@ class AuditSearch:
             kinds=kinds_in(self.what),
             since=filters.begin(self.since),
             until=filters.end(self.until),
+            token=token.id if token is not None else 0 if self.token else None,
         )
 
 
@@ -70,6 +70,7 @@ def _search() -> AuditSearch:
         what=filters.one_of("what", tuple(GROUPS)),
         since=filters.day("since"),
         until=filters.day("until"),
+        token=filters.word("token"),
     )
 
 
@@ -86,7 +87,13 @@ def audit() -> Response:
     values: dict[str, Any] = {"page": page, "days": days, "search": search}
     if htmx.is_fragment():
         return fragment("admin/_audit.html", **values)
-    values |= {"apps": app_list.app_names(), "groups": list(GROUPS.items()), "verified": entries.verified()}
+    token = token_called(search.token) if search.token else None
+    values |= {
+        "token": token,
+        "apps": app_list.app_names(),
+        "groups": list(GROUPS.items()),
+        "verified": entries.verified(),
+    }
     return fragment("admin/audit.html", **values)
 
 
@@ -101,51 +108,13 @@ def verify_audit() -> AnyResponse:
     entries are checked, in a second or two; the command `audit verify` checks all of it."""
     actor, when = me(), times().full
     with reading():  # a million entries take a while, and no other writer should wait
-        known, removed, unusable = _anchors()
-        report = record.examine(anchors.compare(known, when), newest=BY_BUTTON)
-        told = anchors.compared(known, removed, report, when)
+        found = verification.check(when=when)
     recheck_right()
-    looked_at = report.intact + report.not_checked
-    record.record(EventKind.AUDIT_VERIFIED, at=clock.now(), actor=actor, lines=report.intact,
-                  holds=report.broken is None, broken=report.broken.seq if report.broken else None,
-                  newest=looked_at == BY_BUTTON, unchecked=report.not_checked)  # fmt: skip
+    verification.note(found, actor=actor, now=clock.now())
     commit()
-    if report.broken is None:
-        message = [_intact(report), report.about_removed_keys(), unusable or told]
-        look = "error" if unusable else "wait" if report.unchecked else "done"
-    else:
-        message = ["The audit log has been altered.", report.broken.sentence, _intact_before(report.intact)]
-        message += [anchors.AFTER_A_RESTORE if report.broken.by_anchor else "", report.about_removed_keys()]
-        message.append("Keep a copy of the database and contact your security team.")
-        look = "error"
-    flash(" ".join(filter(None, message)), look)
+    look = "error" if found.unusable or not found.is_intact else "wait" if found.report.unchecked else "done"
+    flash(found.sentences, look)
     return go(url_for("admin.audit"))
-
-
-def _intact(report: record.Report) -> str:
-    if report.unchecked:
-        return f"{count(report.intact, 'entry is', 'entries are')} intact, {report.not_checked:,} cannot be checked."
-    if report.intact == BY_BUTTON:
-        return (
-            f"The newest {report.intact:,} entries are intact. To check the whole log, run “flask --app wsgi audit "
-            "verify” on the server."
-        )
-    return "The entry is intact." if report.intact == 1 else f"All {report.intact:,} entries are intact."
-
-
-def _intact_before(number: int) -> str:
-    if not number:
-        return "No intact entry before it."
-    return f"{count(number, 'entry before it is', 'entries before it are')} intact."
-
-
-def _anchors() -> tuple[list[anchors.Anchor], list[anchors.Anchor], str]:
-    """The anchors on this machine and those whose key was removed, or a sentence about what is wrong with the file."""
-    file = anchors.path()
-    try:
-        return (*(anchors.usable(file) if file.exists() else ([], [])), "")
-    except (anchors.Bad, OSError) as error:
-        return [], [], f"The anchor file cannot be read. {error}"
 
 
 @bp.get("/audit.csv")
@@ -165,13 +134,12 @@ def _table(wanted: entries.Filter) -> Iterator[str]:
 
 def _row(line: Entry, told: EntryText, names: entries.Names) -> list[str]:
     asked = names.requests.get(line.request or 0)
-    actor = names.people.get(line.actor or 0)
     person = names.people.get(line.person or 0)
     app = line.app if line.app is not None else asked.app if asked else 0
     return [
         str(line.seq),
         utc(line.at),
-        "Countersign" if line.actor is None else actor.name if actor else "",
+        Words(line, names, utc).who().striptags(),
         told.sentence.striptags(),
         "; ".join(f"{one.label}: {f'{one.before} → ' if one.before else ''}{one.after}" for one in told.changes),
         line.kind,

@@ -3,6 +3,7 @@
 # Each registers its calls.
 from . import (  # noqa: F401
     apps,
+    audit,
     decisions,
     device_codes,
     fields,

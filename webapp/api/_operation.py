@@ -97,14 +97,15 @@ def operation(
     method: str, path: str, *, scope: Scope | None, audience: Audience = "tokens", query: type[Query] | None = None,
     body: type[Body] | None = None, answer: Any = None, status: int = 0, is_list: bool = False,
     refuses: Sequence[int] = (), needs_match: bool = False, alone: bool = False, once: Sequence[str] = (),
-    streams: str = "",
+    streams: str = "", before: Callable[[], Any] | None = None,
 ) -> Callable[[View], View]:  # fmt: skip
     """Registers a view. It gets the caller (unless the audience is "anyone"), the parts of the address, and `query` and
     `body` if it has them; it returns its answer, which is committed with the change. Its docstring is what the document
     says.
 
     `alone`: it may change people, groups and owners. `needs_match`: it calls `must_match`. `once`: fields of the
-    answer that are shown once, so that a repeated call gets None for them.
+    answer that are shown once, so that a repeated call gets None for them. `before`: slow reading, in a transaction of
+    its own before that of the change; the view gets what it returns as `found`.
     """
 
     def register(view: View) -> View:
@@ -118,7 +119,7 @@ def operation(
         OPERATIONS.append(made)
 
         def call(**parts: str) -> Response:
-            return _call(made, view, parts, alone=alone)
+            return _call(made, view, parts, alone=alone, before=before)
 
         call.audience = "anyone" if audience == "anyone" else "tokens"  # type: ignore[attr-defined]
         address = path.replace("{", "<").replace("}", ">")
@@ -128,7 +129,9 @@ def operation(
     return register
 
 
-def _call(of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alone: bool) -> Response:
+def _call(
+    of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alone: bool, before: Callable[[], Any] | None,
+) -> Response:  # fmt: skip
     if of.audience == "anyone":
         return _call_without_token(of, view, parts)
     secret = _token()
@@ -145,6 +148,10 @@ def _call(of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alo
     if not of.changes:
         _check_audience(of, caller, parts)
         return _answer(of, view(caller, **parts, **given), given.get("query"))[0]
+    if before is not None:
+        with reading():
+            _check_audience(of, caller, parts)
+            given["found"] = before()
     return _change(of, view, caller, parts, given, alone=alone)
 
 

@@ -20,7 +20,7 @@ from webapp.models import (
     Person,
     PolicyRevision,
 )
-from webapp.models.events import VERIFIED
+from webapp.models.events import BY_TOKEN, VERIFIED
 from webapp.queries.chains import Who
 from webapp.record.events import EventKind
 from webapp.text import sha256
@@ -35,7 +35,8 @@ BATCH = 500
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Conditions of a search; None and () mean any. `who` are the actors, `person` those whom the entries are about
-    (ids); `since` is inclusive, `until` exclusive."""
+    (ids), `token` the one by which it was done; `since` is inclusive, `until` exclusive, `beyond` the number of the
+    entry before the first."""
 
     who: tuple[int, ...] | None = None
     person: tuple[int, ...] | None = None
@@ -43,6 +44,9 @@ class Filter:
     kinds: tuple[EventKind, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    request: int | None = None
+    token: int | None = None
+    beyond: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class EntryRequest:
 
 @dataclass(slots=True)
 class Names:
-    """The names that the ids of some entries stand for."""
+    """The names that the ids of some entries stand for; `keys` are their public ids: ("person", id) → public id, and so
+    for groups, apps, fields and tokens."""
 
     people: dict[int, Who] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
@@ -82,6 +87,7 @@ class Names:
     tokens: dict[int, str] = field(default_factory=dict)
     requests: dict[int, EntryRequest] = field(default_factory=dict)
     rules: dict[tuple[int, int], Policy] = field(default_factory=dict)
+    keys: dict[tuple[str, int], str] = field(default_factory=dict)
     # SHA-256 → text, of texts that have not changed since: the record has only their hashes.
     texts: dict[str, str] = field(default_factory=dict)
 
@@ -124,6 +130,13 @@ def _matching(wanted: Filter) -> Select[Any]:
         query = query.where(Event.person_id.in_(wanted.person))
     if wanted.app is not None:
         query = query.where(Event.app_id == wanted.app)
+    if wanted.request is not None:
+        query = query.where(Event.request_id == wanted.request)
+    if wanted.token is not None:
+        # The same text as in the partial index.
+        query = query.where(text(BY_TOKEN), Event.token_id == wanted.token)
+    if wanted.beyond is not None:
+        query = query.where(Event.seq > wanted.beyond)
     if wanted.kinds:
         query = query.where(Event.kind.in_([kind.value for kind in wanted.kinds]))
     if wanted.since is not None:
@@ -153,15 +166,20 @@ def page(wanted: Filter, *, before: int = 0, after: int = 0) -> EntryPage:
     return EntryPage(lines, names(lines), count or 0, newer, older)
 
 
+def latest(wanted: Filter, *, before: int | None = None, limit: int) -> list[Entry]:
+    """Up to `limit` entries, newest first, from the one before this number on."""
+    query = _matching(wanted)
+    if before is not None:
+        query = query.where(Event.seq < before)
+    return [_line(row) for row in db.session.execute(query.order_by(Event.seq.desc()).limit(limit))]
+
+
 def batches(wanted: Filter) -> Iterator[tuple[list[Entry], Names]]:
     """All that match, newest first, a few hundred at a time. Each batch is a transaction of its own, so that a slow
     download holds no lock. Entries never change, so the batches fit together."""
-    before = 0
+    before = None
     while True:
-        query = _matching(wanted)
-        if before:
-            query = query.where(Event.seq < before)
-        lines = [_line(row) for row in db.session.execute(query.order_by(Event.seq.desc()).limit(BATCH))]
+        lines = latest(wanted, before=before, limit=BATCH)
         found = names(lines)
         db.session.expunge_all()
         db.session.rollback()
@@ -213,7 +231,7 @@ def _gather(facts: Any, people: set[int], groups: set[int]) -> None:
             people.add(value)
         elif key == "group" and isinstance(value, int):
             groups.add(value)
-        elif key in ("asked", "asked_twice") and isinstance(value, list):
+        elif key in ("asked", "asked_twice", "members") and isinstance(value, list):
             people.update(one for one in value if isinstance(one, int))
         elif key == "audience" and isinstance(value, list):
             groups.update(one for one in value if isinstance(one, int))
@@ -274,6 +292,7 @@ def _add_names(
         )
     )  # fmt: skip
     for row in rows:
+        found.keys[row.what, row.id] = row.public_id
         _add_texts(found, row.name, row.text0, row.text1, row.text2, row.text3)
         if row.what == "person":
             found.people[row.id] = Who(row.id, row.public_id, row.name)
