@@ -1,4 +1,9 @@
-"""The command `countersign` (bin/countersign): `python -m webapp`."""
+"""The command `countersign` on the machine of the server (bin/countersign): `python -m webapp`.
+
+It has the commands that call the API, as the package's own entry point `countersign` has them, and those of the server,
+which work on its database and need its settings. One name for both, so that documents and habits fit everywhere;
+`audit` has commands of both kinds. The first kind loads no application, so it works without settings.
+"""
 
 import sys
 
@@ -6,6 +11,7 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
+from countersign_cli.main import COMMANDS, run
 from webapp.config import version
 
 
@@ -18,14 +24,37 @@ def _app() -> Flask:
     return app
 
 
+class _Both(FlaskGroup):
+    """Commands of the API first; for any other name the application is loaded."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Two lists: who uses Countersign needs the first one only."""
+        names = self.list_commands(context)
+        ours = {one.name for one in COMMANDS}
+        for title, wanted in (
+            ("Commands", [name for name in names if name in ours]),
+            ("Commands for the machine of the server", [name for name in names if name not in ours]),
+        ):
+            found = [(name, self.get_command(context, name)) for name in wanted]
+            limit = formatter.width - 6 - max(map(len, names))
+            rows = [(name, one.get_short_help_str(limit)) for name, one in found if one is not None and not one.hidden]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
 @click.group(
-    cls=FlaskGroup, create_app=_app, add_version_option=False, add_default_commands=False,
-    help="Countersign's commands for the person who runs it.",
+    cls=_Both, create_app=_app, add_version_option=False, add_default_commands=False,
+    help="Request apps, decide, and see who has what; and commands for the person who runs the server.",
 )  # fmt: skip
 @click.version_option(version(), message="Countersign %(version)s")
 def main() -> None:
     pass
 
 
+for command in COMMANDS:
+    main.add_command(command)
+
+
 if __name__ == "__main__":
-    main(prog_name="countersign")
+    run(main, "countersign")

@@ -69,6 +69,7 @@ POLICY = {
 # ------------------------------------------------ nobody unscoped outsider requester approver owner admin service
 TABLE = (
     Row("GET /me", "401 200 200 200 200 200 200 200"),
+    Row("DELETE /me/token", "401 204 204 204 204 204 204 204"),
     # Terminals that sign in, which have no token yet
     Row("POST /device-codes", "201 201 201 201 201 201 201 201", body={"name": "laptop", "scopes": ["requests:read"]}),
     Row(

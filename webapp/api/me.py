@@ -5,6 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from webapp import clock
+from webapp.extensions import db
+from webapp.models import ApiToken
+from webapp.operations import tokens
 from webapp.queries.tokens import Caller
 from webapp.workflow.scopes import Scope
 
@@ -53,3 +57,12 @@ def read(caller: Caller) -> Me:
     kind = "service" if caller.is_service else "person"
     scopes = sorted(one.value for one in caller.scopes)
     return Me(person, Token(caller.token_key, str(caller.token_name), kind, scopes, caller.expires_at))
+
+
+@operation("DELETE", "/me/token", scope=None)
+def end_token(caller: Caller) -> None:
+    """End the token that was sent.
+
+    As a program does that signs out: no later call by it is taken."""
+    token = db.session.get_one(ApiToken, caller.token)
+    tokens.revoke(token, actor=caller, now=clock.now())
