@@ -97,6 +97,11 @@ TABLE = (
     Row("POST /apps/{app}/fields/{field}/archival", OWNERS),
     Row("POST /apps/{app}/fields/{field}/restoration", OWNERS, at="/apps/{app}/fields/{old_field}/restoration"),
     Row("POST /apps/{app}/fields/order", OWNERS, body={"fields": ["{field}"]}),
+    # Access
+    Row("GET /grants", ALL),
+    Row("GET /grants/{grant}", "401 403 404 200 404 200 200 200"),
+    Row("POST /grants", "401 403 201 201 201 201 201 422", body={"app": "{free}"}),
+    Row("POST /grants/{grant}/removal", "401 403 404 200 404 200 200 200", body={"reason": "So."}),
     # Requests
     Row("GET /requests", ALL),
     Row("POST /requests", "401 403 201 201 201 201 201 422", body={"app": "{wanted}", "message": "Please."}),

@@ -7,6 +7,7 @@ from . import (  # noqa: F401
     decisions,
     device_codes,
     fields,
+    grants,
     groups,
     me,
     organisation,

@@ -121,14 +121,14 @@ def held_apps(rows: Sequence[Any]) -> list[HeldApp]:
     names = names_of({one.by for some in values.values() for one in some.values() if one.by is not None})
     found = []
     for row in rows:
-        fields = _fields(row.frozen) | _fields(row.rule)
+        fields = field_names(row.frozen, row.rule)
         by = approved.get(row.request_id, [])
         found.append(
             HeldApp(
                 row.public_id, app_summary(row), row.archived_at is not None, row.state, row.created_at, row.ends_at,
                 row.request or "", row.settled_at,
                 [
-                    Value(fields.get(key, "A field of before"), shown(one.value), names.get(one.by or 0, ""),
+                    Value(fields.get(key, UNKNOWN), shown(one.value), names.get(one.by or 0, ""),
                           datetime.fromisoformat(one.at) if one.at else None)
                     for key, one in values[row.public_id].items()
                 ],
@@ -139,6 +139,15 @@ def held_apps(rows: Sequence[Any]) -> list[HeldApp]:
             )
         )  # fmt: skip
     return found
+
+
+def field_names(frozen: str | None, rule: str | None) -> dict[str, str]:
+    """field id → name, from the rule of the request and from that in force, whose names win."""
+    return _fields(frozen) | _fields(rule)
+
+
+# For a value whose field is in neither.
+UNKNOWN = "A field of before"
 
 
 def _fields(body: str | None) -> dict[str, str]:

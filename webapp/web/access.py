@@ -24,7 +24,7 @@ from webapp.models import (
     Step,
 )
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import app_feed, cases, principals, story, visibility
+from webapp.queries import app_feed, cases, grant_feed, ownership, principals, story, visibility
 from webapp.queries.cases import Case
 from webapp.queries.catalog import IN_CATALOG
 from webapp.workflow.actor import AnyActor, require_person
@@ -60,6 +60,13 @@ _IN_USE = select(App).where(App.public_id == bindparam("public_id"), App.archive
 def app_in_use(public_id: str) -> App:
     """An app in use, to read; else 404."""
     return db.session.scalar(_IN_USE, {"public_id": public_id}) or abort(404)
+
+
+def app_to_manage(public_id: str, actor: AnyActor) -> App:
+    """An app in use whose people the actor manages: one that they own, any for admins and services; else 404."""
+    if not actor.is_admin and (actor.id is None or not ownership.owns(public_id, actor.id)):
+        abort(404)
+    return app_in_use(public_id)
 
 
 def field_of(app: App, public_id: str) -> EntitlementField:
@@ -189,6 +196,11 @@ def own_grant(public_id: str, person: AnyActor) -> tuple[Grant, App]:
     if row is None:
         abort(404)
     return row.Grant, row.App
+
+
+def grant_to_see(public_id: str, reader: int | None) -> Any:
+    """The row of a grant, ended ones too: the reader's own, or one of an app that they own; any for None; else 404."""
+    return grant_feed.find(public_id, reader=reader) or abort(404)
 
 
 def request_to_decide(public_id: str) -> Case:
