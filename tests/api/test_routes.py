@@ -115,6 +115,12 @@ TABLE = (
     Row("GET /audit/events.ndjson", ADMINS_ONLY),
     Row("GET /audit/verification", ADMINS_ONLY),
     Row("POST /audit/verification", ADMINS_ONLY),
+    # Notices
+    Row("GET /notices", ADMINS_ONLY),
+    Row("GET /notices/{notice}", ADMINS_ONLY),
+    Row("POST /notices/{notice}/resend", "401 403 403 403 403 403 409 409"),
+    Row("POST /notices/{notice}/attempt", "401 403 403 403 403 403 409 409"),
+    Row("POST /notices/{notice}/discarding", "401 403 403 403 403 403 409 409"),
     # Organisation
     Row("GET /organisation", "401 403 403 403 403 403 200 200"),
     Row("PATCH /organisation", "401 403 403 403 403 403 428 428", body={"name": "Nordlicht"}),

@@ -1,6 +1,5 @@
 """The email log: every email and its state; and the banner about delivery problems."""
 
-import logging
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -13,16 +12,14 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
 from webapp.delivery import mail as emails
-from webapp.extensions import broker, db, settings
-from webapp.models import Notice
+from webapp.extensions import broker, settings
 from webapp.notices import NOTICE_KINDS, kind_of
 from webapp.operations import mails as operations
 from webapp.operations.errors import Conflict
 from webapp.queries import one_mail, stops
 from webapp.queries import outbox_lines as queries
-from webapp.queries.one_mail import LoggedEmail
 from webapp.queries.outbox_lines import EmailLine
-from webapp.web import error_pages, framed, htmx
+from webapp.web import access, error_pages, framed, htmx
 from webapp.web.signin import admins, me, signed_in
 from webapp.wording import count
 
@@ -41,8 +38,6 @@ TABS = (
 # How often a list with emails in motion refreshes itself before it stops, in case nobody is watching.
 LOOKS = 60
 SOON = timedelta(minutes=2)
-
-log = logging.getLogger("countersign.admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,7 @@ def _server() -> str:
 def mail(public_id: str) -> Response:
     """One email: its state, every attempt, and its content without link and code."""
     found = one_mail.load(public_id) or abort(404)
-    message = _rendered(found)
+    message = emails.shown(found.facts)
     look = min(filters.key("look"), LOOKS)
     template = "admin/_mail_state.html" if htmx.is_fragment() else "admin/mail_open.html"
     answer = fragment(
@@ -146,24 +141,16 @@ def mail(public_id: str) -> Response:
 @admins
 def mail_body(public_id: str) -> Response:
     """The email itself, for the frame."""
-    message = _rendered(one_mail.load(public_id) or abort(404)) or abort(404)
+    found = one_mail.load(public_id) or abort(404)
+    message = emails.shown(found.facts) or abort(404)
     return framed.email(message.html or "", message.body or "")
-
-
-def _rendered(found: LoggedEmail) -> emails.Mail | None:
-    """Render the email; None if it cannot be created, which the worker reports, too."""
-    try:
-        return emails.render(found.facts)
-    except Exception:
-        log.exception("An email cannot be shown.", extra={"notice": found.line.public_id})
-        return None
 
 
 @bp.post("/mail/<public_id>/attempt")
 @admins
 def try_mail_now(public_id: str) -> AnyResponse:
     """Send an email now that waits for its next attempt."""
-    notice = db.session.query(Notice).filter_by(public_id=public_id).first() or abort(404)
+    notice = access.notice_to_send(public_id)
     try:
         operations.try_now(notice, actor=me(), now=clock.now())
     except Conflict as error:
@@ -191,7 +178,7 @@ def _refused(error: Conflict) -> AnyResponse:
 @admins
 def send_mail_again(public_id: str) -> AnyResponse:
     """Send a failed email again; any other is refused with a sentence."""
-    notice = db.session.query(Notice).filter_by(public_id=public_id).first() or abort(404)
+    notice = access.notice_to_send(public_id)
     try:
         operations.send_again(notice, actor=me(), now=clock.now())
     except Conflict as error:
@@ -205,7 +192,7 @@ def send_mail_again(public_id: str) -> AnyResponse:
 @admins
 def drop_mail(public_id: str) -> AnyResponse:
     """Drop an email that is on hold after a restore, because it had been sent before."""
-    notice = db.session.query(Notice).filter_by(public_id=public_id).first() or abort(404)
+    notice = access.notice_to_send(public_id)
     try:
         operations.drop(notice, actor=me(), now=clock.now())
     except Conflict as error:

@@ -10,6 +10,7 @@ from . import (  # noqa: F401
     grants,
     groups,
     me,
+    notices,
     organisation,
     people,
     policies,

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from webapp.queries.chains import Who
 from webapp.queries.principals import Principal
+from webapp.text import reference
 
 from ._types import AppName, Body, GivenKey, GroupName, Key, Name, Word, one_of
 
@@ -29,6 +30,18 @@ class AppRef:
 
     id: Key
     name: AppName
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRef:
+    """A request, by id and reference."""
+
+    id: Key
+    reference: Annotated[str, Field(examples=["R-7K3F9Q"])]
+
+    @classmethod
+    def of(cls, public_id: str) -> Self:
+        return cls(public_id, reference(public_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,10 @@ from webapp.record.entry_words import NAME
 from webapp.record.events import EventKind
 from webapp.record.sentences import describe, kinds_in
 from webapp.record.verification import NEWEST, Verification
-from webapp.text import reference
 from webapp.web.problems import Problem
 from webapp.workflow.scopes import Scope
 
-from ._answers import AppRef, PersonRef
+from ._answers import AppRef, PersonRef, RequestRef
 from ._operation import adapter, operation
 from ._paging import Listed, PageQuery
 from ._types import GivenInstant, GivenKey, Instant, Key, Query, Word, one_of
@@ -46,14 +45,6 @@ class TokenRef:
 
     id: Key
     name: Annotated[str, Field(examples=["laptop"])]
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRef:
-    """A request, by id and reference."""
-
-    id: Key
-    reference: Annotated[str, Field(examples=["R-7K3F9Q"])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +87,7 @@ def _event(line: Entry, names: Names) -> AuditEvent:
     app = line.app if line.app is not None else asked.app if asked else None
     return AuditEvent(
         line.seq, line.at, line.kind, _actor(line, names), _token(line, names),
-        RequestRef(asked.public_id, reference(asked.public_id)) if asked else None,
+        RequestRef.of(asked.public_id) if asked else None,
         AppRef(names.keys["app", app], str(names.apps[app])) if app in names.apps else None,
         PersonRef.of(names.people[line.person]) if line.person in names.people else None,
         told.sentence.striptags(), [Change(one.label, one.before, one.after) for one in told.changes],

@@ -43,13 +43,19 @@ class EmailLine:
     public_id: str
     kind: str
     about: str
-    to: str
     person: str  # the recipient's public id, "" for an address
+    name: str
+    address: str
     state: str
     why: str
     at: datetime
     request: str
     attempts: int
+    created_at: datetime
+
+    @property
+    def to(self) -> str:
+        return f"{self.name}, {self.address}" if self.person else self.address
 
     @property
     def is_again(self) -> bool:
@@ -80,12 +86,18 @@ def matching(
     kind: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
+    person: int | None = None,
+    request: int | None = None,
 ) -> Select[Any]:
-    """Those in `state` (of STATES) and of `kind`, made from `since` up to `until`, whose recipient's name
-    or address has all the words."""
+    """Those in `state` (of STATES) and of `kind`, made from `since` up to `until`, to this person and about this
+    request (ids), whose recipient's name or address has all the words."""
     query = _rows(state, words)
     if kind:
         query = query.where(Notice.kind == kind)
+    if person is not None:
+        query = query.where(Notice.person_id == person)
+    if request is not None:
+        query = query.where(Notice.request_id == request)
     if since is not None:
         query = query.where(Notice.created_at >= since)
     if until is not None:
@@ -112,6 +124,13 @@ def page(query: Select[Any], state: str, *, before: int = 0, after: int = 0) -> 
         more, rows = len(rows) > PAGE, rows[:PAGE]
         newer, older = (rows[0].id if before and rows else 0), (rows[-1].id if more else 0)
     return EmailPage([_mail(row) for row in rows], counts.pop("here"), counts, newer, older)
+
+
+def latest(query: Select[Any], *, before: int | None = None, limit: int) -> list[EmailLine]:
+    """Up to `limit` of what matches, newest first, from the one before this id on; one statement."""
+    if before is not None:
+        query = query.where(Notice.id < before)
+    return [_mail(row) for row in db.session.execute(query.order_by(Notice.id.desc()).limit(limit))]
 
 
 def one(public_id: str) -> EmailLine | None:
@@ -174,11 +193,10 @@ def _mail(row: Any) -> EmailLine:
     )
     if row.kind == NoticeKind.APPROVAL_ASKED and '"again": true' in row.data_json:
         about = f"Reminder: {about}"
-    to = f"{row.name}, {row.email}" if row.email else row.address
     at = row.due_at if state in ("due", "trying", "sending") else row.settled_at or row.created_at
     return EmailLine(
-        row.id, row.public_id, row.kind, about, to, row.person or "", state, _why(row, state), at, row.request or "",
-        row.tries,
+        row.id, row.public_id, row.kind, about, row.person or "", row.name or "", row.email or row.address, state,
+        _why(row, state), at, row.request or "", row.tries, row.created_at,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from webapp.models import (
     Group,
     Invitation,
     Membership,
+    Notice,
     Organisation,
     Person,
     PolicyRevision,
@@ -101,6 +102,14 @@ def person_to_change(public_id: str) -> Person:
 def group_to_change(public_id: str) -> Group:
     """A group in use, locked until the end of the transaction; else 404. For admins only."""
     return _locked(Group, Group.public_id == public_id, Group.archived_at.is_(None))
+
+
+def notice_to_send(public_id: str) -> Notice:
+    """An email of the log, else 404. For admins only; its state is checked as it changes."""
+    notice = db.session.scalar(select(Notice).where(Notice.public_id == public_id))
+    if notice is None:
+        abort(404)
+    return notice
 
 
 def _locked(table: type[Row], *conditions: ColumnElement[bool]) -> Row:

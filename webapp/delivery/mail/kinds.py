@@ -1,6 +1,7 @@
 """One function per mail, rendered from templates/email/<kind>/. The same notice gives the same bytes each time, but
 for its date."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -32,6 +33,8 @@ from .wording import (
     who_decided,
 )
 
+log = logging.getLogger("countersign.mail")
+
 
 def render(facts: MailContext, *, sent_at: datetime | None = None) -> Mail:
     """The mail of a notice, dated `sent_at`, else with its notice. Raises Unmailable and BadSender; ValueError for
@@ -40,6 +43,15 @@ def render(facts: MailContext, *, sent_at: datetime | None = None) -> Mail:
     if sent_at is not None:
         message.set_date(sent_at)
     return message
+
+
+def shown(facts: MailContext) -> Mail | None:
+    """The mail as the log shows it; None if it cannot be made, which the worker reports, too."""
+    try:
+        return render(facts)
+    except Exception:
+        log.exception("An email cannot be shown.", extra={"notice": facts.notice.public_id})
+        return None
 
 
 def approval_asked(facts: MailContext) -> Mail:
