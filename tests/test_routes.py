@@ -245,6 +245,15 @@ TABLE = (
     post("/admin/organisation", ADMINS_STALE, was="{}"),
     post("/admin/organisation/logo", "303 404 404 404 404 422"),
     post("/admin/organisation/logo/removal", "303 404 404 404 404 303", was=""),
+    get("/admin/api", ADMINS),
+    post("/admin/api/people/<part>", ADMINS_GO, "/admin/api/people/days", days="30", was="90"),
+    get("/admin/api/tokens", ADMINS),
+    get("/admin/api/tokens/new", ADMINS),
+    post("/admin/api/tokens", "303 404 404 404 404 200", name="Sync", scopes="people:read", ends="{soon}"),
+    get("/admin/api/tokens/<public_id>", ADMINS, "/admin/api/tokens/{token}"),
+    get("/admin/api/tokens/<public_id>/ending", ADMINS, "/admin/api/tokens/{token}/ending"),
+    post("/admin/api/tokens/<public_id>/ending", ADMINS_GO, "/admin/api/tokens/{token}/ending"),
+    post("/admin/api/leak", "303 404 404 404 404 422", leaked="csn_0000"),
     # The Mailbox, which is there on a loopback address only
     get("/mailbox", ANYONE),
     get("/mailbox/<mail_id>", ANYONE, "/mailbox/{mail}"),
@@ -256,6 +265,8 @@ TABLE = (
 # What an admin may do with an older sign-in, too, and why. Anything else below /admin that changes something, and
 # every table to take along, asks for a password given in the last 15 minutes.
 WITHOUT_PASSWORD = {
+    "POST /admin/api/tokens/<public_id>/ending": "takes rights away, and has to be quick",
+    "POST /admin/api/leak": "takes rights away, and has to be quick",
     "POST /admin/first-steps/hiding": "a matter of taste",
     "POST /admin/mail/test": "a mail to oneself",
     "POST /admin/mail/<public_id>/attempt": "a mail that was due to that person anyway",

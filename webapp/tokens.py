@@ -15,6 +15,7 @@ PREFIX, SERVICE_PREFIX = "csn_", "csn_svc_"
 SHOWN = 5
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET, _CHECK = 43, 6
+_ANY = re.compile(rf"{PREFIX}[0-9A-Za-z_]*")
 _FORM = re.compile(rf"({PREFIX}(?:svc_)?[0-9A-Za-z]{{{_SECRET}}})([0-9A-Za-z]{{{_CHECK}}})")
 
 
@@ -30,6 +31,12 @@ def is_well_formed(text: str) -> bool:
     return found is not None and _check(found[1]) == found[2]
 
 
+def found_in(text: str) -> str:
+    """The token, or the beginning of one, in a text that somebody copied: a line of a log, a header; "" for none."""
+    found = _ANY.search(text)
+    return found[0] if found is not None else ""
+
+
 def digest(token: str) -> str:
     """What is stored of it: hexadecimal SHA-256."""
     return hashlib.sha256(token.encode()).hexdigest()
@@ -37,8 +44,11 @@ def digest(token: str) -> str:
 
 def beginning(token: str) -> str:
     """The characters that are stored and shown, "csn_7Qd4k" say."""
-    prefix = SERVICE_PREFIX if token.startswith(SERVICE_PREFIX) else PREFIX
-    return token[: len(prefix) + SHOWN]
+    return token[: len(prefix_of(token)) + SHOWN]
+
+
+def prefix_of(token: str) -> str:
+    return SERVICE_PREFIX if token.startswith(SERVICE_PREFIX) else PREFIX
 
 
 def _check(body: str) -> str:

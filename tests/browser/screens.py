@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .program_visits import new_token, token_ending
+from .program_visits import new_service_token, new_token, refused_leak, token_ending, token_of_rita
 from .visits import (
     Visit,
     admin_app,
@@ -201,6 +201,13 @@ SCREENS = [
     Screen("admin-mail-nothing-found", "Adam", "/admin/mail?q=zebra"),
     Screen("admin-mail-held", "Adam", held_mails),
     Screen("admin-organisation", "Adam", "/admin/organisation"),
+    Screen("admin-api", "Adam", "/admin/api"),
+    Screen("admin-api-no-script", "Adam", "/admin/api", script=False),
+    Screen("admin-api-token-new", "Adam", admin_dialog("/admin/api", "#new-token")),
+    Screen("admin-api-token-made", "Adam", new_service_token),
+    Screen("admin-api-tokens", "Adam", "/admin/api/tokens"),
+    Screen("admin-api-token", "Adam", token_of_rita),
+    Screen("admin-api-leak-refused", "Adam", refused_leak),
     Screen("admin-audit", "Adam", "/admin/audit"),
     Screen("admin-audit-nothing-found", "Adam", "/admin/audit?who=zebra"),
     Screen("admin-groups", "Adam", "/admin/groups"),
@@ -240,5 +247,7 @@ EMPTY = [
     ("Adam", "/admin/apps"),
     ("Adam", "/admin/people"),
     ("Adam", "/admin/groups"),
+    ("Adam", "/admin/api"),
+    ("Adam", "/admin/api/tokens"),
     (None, "/mailbox"),
 ]

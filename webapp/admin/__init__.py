@@ -1,5 +1,6 @@
 """The admin's side. Each module adds its views to the blueprint."""
 
+from . import api as api
 from . import app_activity as app_activity
 from . import apps as apps
 from . import audit as audit

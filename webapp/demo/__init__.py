@@ -12,6 +12,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db, settings
 from webapp.models import (
     AccessRequest,
+    ApiToken,
     App,
     EntitlementField,
     Grant,
@@ -23,7 +24,7 @@ from webapp.models import (
     Step,
     db_now,
 )
-from webapp.operations import apps, comments, decisions, expiry, grants, groups, people, requests
+from webapp.operations import apps, comments, decisions, expiry, grants, groups, people, requests, tokens
 from webapp.operations.entitlements import frozen
 from webapp.operations.proofs import Proof
 from webapp.passwords import hash_password
@@ -32,14 +33,15 @@ from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import sha256
-from webapp.workflow.actor import SYSTEM
+from webapp.workflow.actor import SYSTEM, Actor
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
-from . import company, history
+from . import company, history, programs
 from .diary import Diary
 from .history import Act, Asked, AskedAgain, Cancelled, No, Override, Said, Silence, Values, Yes
 from .letters import DAYS, Letters
+from .programs import Program
 
 PASSWORD = "countersign-demo"  # nosec
 # A sweep finds an overdue step within half a minute.
@@ -82,6 +84,7 @@ class _Story:
         self.groups: dict[str, Group] = {}
         self.apps: dict[str, App] = {}
         self.requests: list[AccessRequest] = []
+        self.tokens: dict[str, ApiToken] = {}
         # step id → when it opened, as the story has it
         self.opened: dict[int, datetime] = {}
         self.letters = Letters(diary.now - DAYS if mailed else diary.now + DAYS, self.opened)
@@ -178,6 +181,10 @@ class _Story:
         for request in history.asked(self.diary):
             self._plan_request(request)
         self._plan(self.diary.day(22, "12:00"), self._deactivate_paul)
+        for program in programs.programs(self.diary):
+            self._plan(program.made, self._making(program))
+            if program.ended is not None:
+                self._plan(program.ended, self._ending(program))
         for loss in history.removed(self.diary):
             self._plan(loss.at, self._removing(loss))
         for trouble in history.stuck(self.diary):
@@ -212,7 +219,9 @@ class _Story:
         app = self.apps[asked.app]
         revision = db.session.get_one(PolicyRevision, app.policy_revision_id)
         given = _given(revision.snapshot(), asked.values)
-        request = requests.submit(app, revision, actor=self.people[asked.who], message=asked.why, given=given, now=now)
+        person = self.people[asked.who]
+        by = Actor.of(person, channel=Channel.API, token=self.tokens[asked.program].id) if asked.program else person
+        request = requests.submit(app, revision, actor=by, message=asked.why, given=given, now=now)
         self.requests.append(request)
         self._note_opened(request, now)
         return request
@@ -321,6 +330,20 @@ class _Story:
                 Grant.person_id == self.people[who].id, Grant.app_id == self.apps[app].id, Grant.state == "active"
             )
         ).one()
+
+    def _making(self, program: Program) -> Callable[[datetime], None]:
+        def make(now: datetime) -> None:
+            person = self.people[program.who] if program.who else None
+            made = programs.make(program, person, admin=self.people[company.ADMIN], now=now)
+            self.tokens[program.name] = made
+
+        return make
+
+    def _ending(self, program: Program) -> Callable[[datetime], None]:
+        def end(now: datetime) -> None:
+            tokens.revoke(self.tokens[program.name], actor=self.people[company.ADMIN], now=now)
+
+        return end
 
     def _deactivate_paul(self, now: datetime) -> None:
         people.deactivate(self.people["Paul"], actor=self.people[company.ADMIN], now=now)

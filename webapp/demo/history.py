@@ -75,6 +75,7 @@ class Asked:
     why: str
     values: Values = field(default_factory=dict)
     acts: tuple[Act, ...] = ()
+    program: str = ""  # the token by which it was submitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +283,7 @@ def _last_week(diary: Diary) -> list[Asked]:
               (Yes("Tom", 2.8, "", {"May send to customers": ""}),)),
         Asked(day(3, "11:20"), "Rita", "Concur", "Two customer visits, Lyon and Milan.", {"Role": "Traveller"},
               (No("Ben", 4.7, "Travel is booked by the office team this quarter. "
-                  "Ask Chloe if a trip cannot wait.", Channel.BROWSER),)),
+                  "Ask Chloe if a trip cannot wait.", Channel.BROWSER),), program="laptop"),
         Asked(day(2, "09:35"), "Otto", "GitHub", "To report faults where they are mended.",
               {"Role": "Reader", "Repositories": ("shop",)},
               (Yes("Noah", 2.2, "", {"Role": "Reader", "Repositories": ("shop",)}),)),

@@ -6,13 +6,15 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, or_, select
 from sqlalchemy.orm import aliased
 
+from webapp import tokens
 from webapp.extensions import db
 from webapp.models import ApiToken, App, Membership, Organisation, Person, PolicyRevision
 from webapp.queries import ownership
 from webapp.queries.columns import read
+from webapp.queries.paging import Order, Page, paged
 from webapp.workflow.actor import Actor
 from webapp.workflow.policy_codec import loads
 from webapp.workflow.scopes import Scope, parse_scopes
@@ -146,13 +148,12 @@ class TokenLine:
     ended_by: Person | None
 
 
-_OWNER, _ENDER = aliased(Person), aliased(Person)
-PAGE = 50
+_OWNER, _ENDER = aliased(Person, name="owner"), aliased(Person, name="ender")
 
 
 def of_person(person_id: int, *, now: datetime) -> list[TokenLine]:
     """The person's tokens in use, newest first."""
-    return _lines(ApiToken.person_id == person_id, ApiToken.revoked_at.is_(None), ApiToken.expires_at > now)
+    return _lines(ApiToken.person_id == person_id, *_in_use(now))
 
 
 def of_services(*, since: datetime) -> list[TokenLine]:
@@ -164,12 +165,14 @@ def of_services(*, since: datetime) -> list[TokenLine]:
     )
 
 
-def of_people(*, now: datetime, after: int = 0) -> list[TokenLine]:
-    """People's tokens in use, newest first: PAGE of them, and one more if there is another page. `after` is the id of
-    the last one seen."""
-    beyond = [ApiToken.id < after] if after else []
-    conditions = (ApiToken.kind == "person", ApiToken.revoked_at.is_(None), ApiToken.expires_at > now, *beyond)
-    return _lines(*conditions, limit=PAGE + 1)
+def of_people(*, now: datetime, after: str = "", before: str = "") -> Page[TokenLine]:
+    """People's tokens in use, newest first."""
+    query: Select[Any] = _LINES.add_columns(ApiToken.public_id.label("key")).where(
+        ApiToken.kind == "person", *_in_use(now)
+    )
+    newest = Order((ApiToken.id,), down=True)
+    rows, count, back, more = paged(query, ApiToken, after=after, before=before, order=newest)
+    return Page([TokenLine(row.ApiToken, row.owner, row.ender) for row in rows], count, back, more)
 
 
 _FEED = (
@@ -209,23 +212,59 @@ def one(public_id: str) -> ApiToken | None:
     return db.session.scalar(select(ApiToken).where(ApiToken.public_id == public_id))
 
 
-def in_use_of_people(*, now: datetime) -> Sequence[tuple[int, str]]:
-    """(person id, scopes) of people's tokens in use, for counting."""
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """How many tokens people have in use, how many people that are, and how many of the tokens can decide."""
+
+    tokens: int
+    people: int
+    deciding: int
+
+
+def in_use_of_people(*, now: datetime) -> InUse:
     rows = db.session.execute(
-        select(ApiToken.person_id, ApiToken.scope_list).where(
-            ApiToken.kind == "person", ApiToken.revoked_at.is_(None), ApiToken.expires_at > now
-        )
-    )
-    return [(row.person_id, row.scopes) for row in rows]
+        select(ApiToken.person_id, ApiToken.scope_list).where(ApiToken.kind == "person", *_in_use(now))
+    ).all()
+    deciding = sum(Scope.DECIDE in parse_scopes(row.scope_list) for row in rows)
+    return InUse(len(rows), len({row.person_id for row in rows}), deciding)
+
+
+def token_line(public_id: str) -> TokenLine | None:
+    """A token of anyone, in use or not."""
+    found = _lines(ApiToken.public_id == public_id)
+    return found[0] if found else None
+
+
+# More are not looked at: whoever searches has to type more of the token.
+FOUND = 10
+
+
+def beginning_with(given: str, *, now: datetime) -> list[TokenLine]:
+    """The tokens that this whole token, or these first characters, can be: those in use, else those that have ended."""
+    if tokens.is_well_formed(given):
+        same: ColumnElement[bool] = ApiToken.hash == tokens.digest(given)
+    else:
+        shown = tokens.beginning(given)
+        # Not LIKE, which takes "a" for "A" on SQLite.
+        same = func.substr(ApiToken.beginning, 1, len(shown)) == shown
+    found = _lines(same, *_in_use(now), limit=FOUND)
+    return found or _lines(same, limit=FOUND)
+
+
+def _in_use(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return ApiToken.revoked_at.is_(None), ApiToken.expires_at > now
+
+
+_LINES = (
+    select(ApiToken, _OWNER, _ENDER)
+    .outerjoin(_OWNER, _OWNER.id == ApiToken.person_id)
+    .outerjoin(_ENDER, _ENDER.id == ApiToken.revoked_by_id)
+)
 
 
 def _lines(*conditions: ColumnElement[bool], limit: int | None = None) -> list[TokenLine]:
     rows = db.session.execute(
-        select(ApiToken, _OWNER, _ENDER)
-        .outerjoin(_OWNER, _OWNER.id == ApiToken.person_id)
-        .outerjoin(_ENDER, _ENDER.id == ApiToken.revoked_by_id)
-        .where(*conditions)
-        .order_by(ApiToken.id.desc())
-        .limit(limit)
+        _LINES.where(*conditions).order_by(ApiToken.id.desc()).limit(limit),
+        execution_options={"populate_existing": True},
     )
-    return [TokenLine(row[0], row[1], row[2]) for row in rows]
+    return [TokenLine(row.ApiToken, row.owner, row.ender) for row in rows]
