@@ -1,10 +1,12 @@
 """The worker: sends emails when it is woken, and keeps the timetable. `python worker.py`; run as many as you like.
+`python worker.py webhooks` is the worker of webhooks and chat: a receiver that is slow there delays no email.
 
 One process with a few threads. The main thread is RQ's SimpleWorker on the one queue, which runs jobs in this process.
 RQ's Worker forks for each job, which costs 12 ms for a job of 10 ms and leaves a child behind when its parent is
 killed; here kill -9 ends everything. What that loses is a job: the notice is in the database, its lease ends, and a
 sweep finds it. The other threads write the heartbeat every 10 s and sweep every 30 s, so that emails go out while the
-broker is down, too. Each channel has a thread of its own for its sweep: none waits for the receiver of another.
+broker is down, too. Each kind of worker has a queue of its own: RQ loses the job of a worker that is killed while it
+takes one from several.
 """
 
 import logging
@@ -29,9 +31,9 @@ from webapp import create_app
 from webapp.config import Settings, SettingsError
 from webapp.database import faults
 from webapp.database.transactions import choose
-from webapp.delivery import jobs
+from webapp.delivery import jobs, out_jobs
 from webapp.delivery.mail import smtp
-from webapp.delivery.outbox import QUEUE
+from webapp.delivery.outbox import QUEUES, Channel
 from webapp.embedded.process import die_with_parent, tune_garbage_collection
 from webapp.runtime import jsonlog
 from webapp.runtime.broker import connect, server_version
@@ -56,10 +58,9 @@ class Worker(SimpleWorker):
     max_connection_wait_time = 5.0
     log_result_lifespan = False
 
-    def __init__(self, app: Flask, connection: Redis) -> None:
-        # One queue: RQ loses the job of a worker that is killed while it takes one from several.
+    def __init__(self, app: Flask, connection: Redis, queue: str) -> None:
         super().__init__(
-            [QUEUE],
+            [queue],
             connection=connection,
             worker_ttl=30,
             maintenance_interval=10,
@@ -103,14 +104,17 @@ class Worker(SimpleWorker):
 class Process:
     """What main() runs: the threads, the RQ worker, and the way they end."""
 
-    def __init__(self, app: Flask, settings: Settings) -> None:
+    def __init__(self, app: Flask, settings: Settings, channel: Channel) -> None:
         self.app = app
         self.settings = settings
-        self.name = f"{socket.gethostname()}:{os.getpid()}"[-120:]
+        self.channel = channel
+        # The banner of the email log looks for the workers of emails only.
+        role = "webhooks@" if channel is Channel.WEBHOOK else ""
+        self.name = role + f"{socket.gethostname()}:{os.getpid()}"[-100:]
         self.worker: Worker | None = None
         self.refusal = ""
         seconds = float(os.environ.get("COUNTERSIGN_SWEEP_SECONDS") or SWEEP_SECONDS)
-        self.sweepers = [self._every(seconds, partial(self._sweep, sweep)) for sweep in jobs.SWEEPS.values()]
+        self.sweeper = self._every(seconds, partial(self._sweep, jobs.SWEEPS[channel]))
         self.beater = self._every(BEAT_SECONDS, lambda: jobs.beat(self.name))
 
     def run(self) -> None:
@@ -121,7 +125,10 @@ class Process:
         os.set_blocking(asks, False)
         signal.set_wakeup_fd(asks, warn_on_full_buffer=False)
         threading.Thread(target=_end_in_time, args=(asked, threading.get_ident()), daemon=True).start()
-        for thread in (self.beater, *self.sweepers):
+        if self.channel is Channel.WEBHOOK:
+            with self.app.app_context():
+                out_jobs.start()
+        for thread in (self.beater, self.sweeper):
             thread.start()
         log.info("The worker runs.", extra={"worker": self.name})
         wait = 0.5
@@ -132,8 +139,9 @@ class Process:
             wait = min(wait * 2, Worker.max_connection_wait_time) if time.monotonic() - began < 10 else 0.5
             self._pause(wait)
         until = time.monotonic() + END_AFTER
-        for sweeper in self.sweepers:
-            sweeper.join(max(0, until - time.monotonic()))
+        self.sweeper.join(max(0, until - time.monotonic()))
+        if out_jobs.dispatcher is not None:
+            out_jobs.dispatcher.join(until)
         log.info("The worker has stopped.", extra={"worker": self.name})
 
     def _sweep(self, sweep: Callable[[], None]) -> None:
@@ -158,7 +166,8 @@ class Process:
                 refuse_too_old(probe)
             # A connection of its own: RQ lengthens the time-out to that of its blocking wait, but only of those
             # that are not made yet.
-            self.worker = Worker(self.app, connect(self.settings.redis_url, timeout=5))
+            self.worker = Worker(self.app, connect(self.settings.redis_url, timeout=5),
+                                 QUEUES[self.channel])  # fmt: skip
             self.worker.work(logging_level="WARNING")
         except (RedisError, OSError) as error:
             if not jobs.stopping.is_set():
@@ -173,6 +182,7 @@ class Process:
             return
         # Only the other threads ever wait for this event, so that setting it here never waits for ourselves.
         jobs.stopping.set()
+        out_jobs.stopping.set()
         if self.worker is not None:
             self.worker.stop()
 
@@ -234,10 +244,14 @@ def main() -> int:
         die_with_parent()
     jsonlog.configure()
     jsonlog.take_over()
+    if sys.argv[1:] not in ([], ["webhooks"]):
+        log.critical("The worker cannot start.", extra={"error": "Run it as worker.py, or as worker.py webhooks."})
+        return 2
+    channel = Channel.WEBHOOK if sys.argv[1:] else Channel.MAIL
     try:
         settings = Settings.from_env()
         jsonlog.configure(settings.log_level)
-        process = Process(create_app(settings, web=False), settings)
+        process = Process(create_app(settings, web=False), settings, channel)
         if process.refuses():
             return 1
         tune_garbage_collection()

@@ -16,7 +16,7 @@ WEBAPP = ROOT / "webapp"
 FILE = ROOT / "docs" / "dev" / "house.md"
 # Drawn apart from its folder. Jobs call operations, which write to the rest of delivery; embedded starts what reads the
 # local mailbox.
-APART = ("webapp.delivery.jobs", "webapp.embedded.mailstore")
+APART = ("webapp.delivery.jobs", "webapp.delivery.out_jobs", "webapp.embedded.mailstore")
 
 Graph = dict[str, set[str]]
 

@@ -14,7 +14,10 @@ from tests.helpers.processes import Stack, alive, family, get, until
 from webapp.config import broker_socket
 from webapp.embedded import broker, mailstore
 
-PARTS = {"broker": "valkey-server", "mail sink": "embedded.sink", "web": "gunicorn", "worker": "worker.py"}
+PARTS = {
+    "broker": "valkey-server", "mail sink": "embedded.sink", "web": "gunicorn", "worker": "worker.py",
+    "webhook worker": "webhooks",
+}  # fmt: skip
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's part of this is Linux's")
 
 

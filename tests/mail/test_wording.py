@@ -44,6 +44,11 @@ POLICY = Policy(
     ),
 )
 WORDS = "Training is every Tuesday.\nBring your laptop."
+PAUSED = {
+    "endpoint": "8Q2MPR7XKJ4D", "kind": "webhook", "name": "Service desk",
+    "why": "It has taken nothing for 5 days. The last answer: 503 Service Unavailable",
+}  # fmt: skip
+PAUSED_CHANNEL = {"endpoint": "1K8ZQW6N3BVY", "kind": "slack", "name": "Finance", "why": "It answered “404 Not Found”."}
 TOKEN = {"token": "laptop", "scopes": ["requests:read", "decide"], "until": "2027-01-31T12:00:00+00:00", "by": RITA}
 VALUES = {"role": SetValue("Sales user", RITA), "region": SetValue("EMEA", ANA)}
 
@@ -192,6 +197,8 @@ EMAILS = {
     "api-token-leaked": lambda: facts("api-token", RITA, "requester",
                                       data=json.dumps(TOKEN | {"what": "leaked", "by": ADAM})),
     "access-to-check": lambda: facts("access-to-check", ADAM, "other", "approved", APPROVED, about=2),
+    "webhook-paused": lambda: facts("webhook-paused", ADAM, "other", data=json.dumps(PAUSED)),
+    "chat-channel-paused": lambda: facts("webhook-paused", ADAM, "other", data=json.dumps(PAUSED_CHANNEL)),
     "test": lambda: facts("test", ADAM, "requester"),
 }  # fmt: skip
 

@@ -19,11 +19,12 @@ from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import ApiToken, Grant, Notice, Organisation, Person
+from webapp.models import ApiToken, Delivery, Endpoint, EndpointSecret, Grant, Notice, Organisation, Person
 from webapp.operations import (
     approval_codes,
     apps,
     comments,
+    endpoints,
     entitlements,
     expiry,
     grants,
@@ -259,8 +260,44 @@ def api_tokens(of: Company) -> None:
         make(None, of.adam)
 
 
+def endpoints_of_all_kinds(of: Company) -> None:
+    now = clock.now
+
+    def add(**given: Any) -> Endpoint:
+        values = {"name": "Desk", "address": "https://hooks.example.com/in"}
+        return endpoints.create(**values, **given, actor=of.adam, now=now())[0]
+
+    with line("endpoint.created", of.adam):
+        hook = add(kind="webhook")
+    with line("endpoint.created", of.adam, person=of.ana):
+        add(kind="slack", person=of.ana)
+    with line("endpoint.changed", of.adam):
+        endpoints.change(hook, name="Service desk", events=["access.given"], actor=of.adam, now=now())
+    with line("endpoint.tested", of.adam):
+        endpoints.send_test(hook, actor=of.adam, now=now())
+    with line("endpoint.paused", of.adam):
+        endpoints.pause(hook, actor=of.adam, now=now())
+    with line("endpoint.resumed", of.adam):
+        endpoints.resume(hook, actor=of.adam, now=now())
+    with line("endpoint.paused", None):
+        endpoints.pause_failing(hook.id, "It answered “410 Gone”.", now=now())
+    with line("endpoint.secret_changed", of.adam):
+        endpoints.rotate_secret(hook, actor=of.adam, now=now())
+    with line("endpoint.secret_ended", of.adam):
+        old = db.session.scalars(select(EndpointSecret).where(EndpointSecret.retires_at.is_not(None))).one()
+        endpoints.end_secret(hook, old, actor=of.adam, now=now())
+    with line("delivery.sent_again", of.adam):
+        delivery = db.session.scalars(select(Delivery)).first()
+        assert delivery is not None
+        delivery.state = "dead"
+        endpoints.send_again(delivery, hook, actor=of.adam, now=now())
+    with line("endpoint.removed", of.adam):
+        endpoints.remove(hook, actor=of.adam, now=now())
+
+
 @pytest.mark.parametrize(
-    "story", [changes_of_an_app, changes_of_people, life_of_requests, mails_and_the_company, api_tokens]
+    "story",
+    [changes_of_an_app, changes_of_people, life_of_requests, mails_and_the_company, api_tokens, endpoints_of_all_kinds],
 )
 def test_each_change_leaves_its_line(company: Company, story: Callable[[Company], None]) -> None:
     story(company)

@@ -18,9 +18,10 @@ import pytest
 from flask import Flask
 
 from tests.outgoing.hostile import OK, HostileServer
-from webapp import outgoing
+from webapp import networks, outgoing
 from webapp.extensions import settings
-from webapp.outgoing import Allowed, Answer, Failed, Forbidden
+from webapp.networks import Allowed
+from webapp.outgoing import Answer, Failed, Forbidden
 
 
 @pytest.fixture
@@ -239,13 +240,13 @@ TAKEN = ["1.1.1.1", "172.32.0.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff
 
 @pytest.mark.parametrize("address", REFUSED)
 def test_addresses_that_are_not_on_the_internet(app: Flask, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert outgoing.is_refused(ip_address(address))
+    assert networks.is_refused(ip_address(address))
     resolves(monkeypatch, {"hooks.example": ["1.1.1.1", address]})
     monkeypatch.setattr(socket, "create_connection", never)
     with pytest.raises(Forbidden):
         outgoing.post("https://hooks.example/", b"", {})
     written = f"[{address}]" if ":" in address else address
-    assert outgoing.fault_of(f"https://{written}/")
+    assert networks.fault_of(f"https://{written}/")
 
 
 def never(*args: Any, **more: Any) -> Any:
@@ -254,7 +255,7 @@ def never(*args: Any, **more: Any) -> Any:
 
 @pytest.mark.parametrize("address", TAKEN)
 def test_addresses_that_are(address: str) -> None:
-    assert not outgoing.is_refused(ip_address(address))
+    assert not networks.is_refused(ip_address(address))
 
 
 @pytest.mark.parametrize("host", ["0x7f.1", "2130706433", "127.1", "localhost", "017700000001", "LOCALHOST."])
@@ -300,20 +301,20 @@ def test_networks_of_the_installation() -> None:
     ],
 )  # fmt: skip
 def test_addresses_that_cannot_be_saved(app: Flask, url: str, words: str) -> None:
-    assert words in outgoing.fault_of(url)
+    assert words in networks.fault_of(url)
 
 
 @pytest.mark.parametrize(
     "url", ["https://hooks.example.com/in?x=1", "https://hooks.example.com:8443", "https://1.1.1.1/"]
 )
 def test_addresses_that_can(app: Flask, url: str) -> None:
-    assert outgoing.fault_of(url) == ""
+    assert networks.fault_of(url) == ""
 
 
 def test_only_the_viewer_of_a_demo_is_on_this_machine(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     demo = replace(settings(), mailbox=True, base_url="http://127.0.0.1:8000", port=8000)
     monkeypatch.setitem(app.extensions, "settings", demo)
-    assert outgoing.fault_of("http://127.0.0.1:8000/webhook-viewer/in") == ""
-    assert outgoing.fault_of("http://127.0.0.1:8000/people")
+    assert networks.fault_of("http://127.0.0.1:8000/webhook-viewer/in") == ""
+    assert networks.fault_of("http://127.0.0.1:8000/people")
     monkeypatch.setitem(app.extensions, "settings", replace(demo, mailbox=False))
-    assert outgoing.fault_of("http://127.0.0.1:8000/webhook-viewer/in")
+    assert networks.fault_of("http://127.0.0.1:8000/webhook-viewer/in")

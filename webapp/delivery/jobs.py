@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from webapp import clock, notices, token_use
 from webapp.database.transactions import reading
-from webapp.delivery import mail, outbox, stops
+from webapp.delivery import mail, out_jobs, outbox, stops
 from webapp.delivery.lease import LEASE_SECONDS, Claim
 from webapp.delivery.mail import smtp
 from webapp.delivery.mail.answers import Fault
@@ -103,8 +103,8 @@ def sweep() -> None:
         _expire()
 
 
-# Channel → its sweep, each of which runs in a thread of its own.
-SWEEPS = {Channel.MAIL: sweep}
+# Channel → its sweep. Each channel has worker processes of its own.
+SWEEPS = {Channel.MAIL: sweep, Channel.WEBHOOK: out_jobs.sweep}
 
 
 def _expire() -> None:

@@ -21,6 +21,7 @@ from webapp.database import uncommitted
 from webapp.database.transactions import autocommit
 from webapp.delivery import lease
 from webapp.delivery.lease import Claim
+from webapp.delivery.out import posting
 from webapp.extensions import broker, db
 from webapp.models import MailAttempt, MailStop, Notice, db_now
 from webapp.models.base import Id
@@ -35,10 +36,13 @@ class Channel(StrEnum):
     """A way out of the product, with a table of what is due and a job that drains it."""
 
     MAIL = "mail"
+    WEBHOOK = "webhook"
 
 
 # The job of each channel, by its dotted name: jobs import operations, which import this.
-DRAINS = {Channel.MAIL: "webapp.delivery.jobs.drain"}
+DRAINS = {Channel.MAIL: "webapp.delivery.jobs.drain", Channel.WEBHOOK: "webapp.delivery.out_jobs.drain"}
+# The queue of each, which has workers of its own: RQ loses the job of a worker that takes from several.
+QUEUES = {Channel.MAIL: QUEUE, Channel.WEBHOOK: "countersign-webhooks"}
 # Seconds before the next attempt, after the first, second … failure. After TRIES attempts a notice is dead.
 DELAYS = (60, 300, 900, 3600, 7200, 14400, 28800)
 
@@ -74,7 +78,12 @@ def commit() -> None:
     db.session.flush()
     kept = uncommitted.take_all()
     channels = dict.fromkeys(one.channel for one in kept if isinstance(one, _Wake))
-    audit.seal([one for one in kept if isinstance(one, audit.Draft)])
+    drafts = [one for one in kept if isinstance(one, audit.Draft)]
+    sealed = audit.seal(drafts)
+    # After sealing, while the log's head is locked: so these rows are in the order of the log, and none is added later
+    # before another one that was already seen.
+    if sealed.tells and posting.post(drafts, sealed.first):
+        channels[Channel.WEBHOOK] = None
     failpoints.at("commit.before")
     db.session.commit()
     failpoints.at("commit.after")
@@ -88,12 +97,12 @@ def wake_workers(channel: Channel = Channel.MAIL) -> None:
     try:
         # Not unique=True: a second job that is queued while the first runs would be lost.
         with broker().pipeline() as once:
-            Queue(QUEUE, connection=broker()).enqueue(
+            Queue(QUEUES[channel], connection=broker()).enqueue(
                 DRAINS[channel], job_timeout=600, result_ttl=0, failure_ttl=3600, ttl=600, pipeline=once
             )
             once.execute()
     except (RedisError, OSError) as error:
-        log.warning("The broker is out of reach; the next sweep sends the emails.", extra={"error": str(error)})
+        log.warning("The broker is out of reach; the next sweep sends what is due.", extra={"error": str(error)})
 
 
 def claim(limit: int) -> list[Claim]:

@@ -109,6 +109,7 @@ def parts(
         )
     )
     found.append(Part("worker", [python, "worker.py"], stop_by=3.6))
+    found.append(Part("webhook worker", [python, "worker.py", "webhooks"], stop_by=3.6))
     return found
 
 

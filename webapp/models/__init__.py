@@ -2,6 +2,7 @@
 
 from .apps import App, Audience, EntitlementField, Icon, PolicyRevision
 from .base import Base, UTCDateTime, db_now
+from .endpoints import Delivery, DeliveryTry, Endpoint, EndpointSecret
 from .events import Event, EventHead
 from .grants import LIVE_GRANT, Grant
 from .notices import MailAttempt, MailStop, Notice
@@ -19,7 +20,11 @@ __all__ = [
     "Base",
     "Comment",
     "Decision",
+    "Delivery",
+    "DeliveryTry",
     "DeviceCode",
+    "Endpoint",
+    "EndpointSecret",
     "EntitlementField",
     "Event",
     "EventHead",

@@ -241,7 +241,7 @@ class Trouble:
 
 _TROUBLE = select(
     db_now().label("now"),
-    select(func.max(Heartbeat.at)).scalar_subquery().label("beat"),
+    select(func.max(Heartbeat.at)).where(Heartbeat.name.not_like("webhooks@%")).scalar_subquery().label("beat"),
     select(func.min(Notice.due_at))
     .where(Notice.state == "due", Notice.due_at <= db_now())
     .scalar_subquery()

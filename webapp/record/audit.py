@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, exists, insert, select, update
 
 from webapp.database import uncommitted
 from webapp.extensions import db, keyring
-from webapp.models import Event, EventHead
+from webapp.models import Endpoint, Event, EventHead
 from webapp.record.events import EventKind
 from webapp.runtime import failpoints
 from webapp.workflow.actor import AnyActor
@@ -61,15 +61,24 @@ def record(
 
 # Built once and run without the session: they are part of every change.
 _READ_HEAD = select(EventHead.seq, EventHead.mac).where(EventHead.id == 1)
-_HEAD = _READ_HEAD.with_for_update()
+_TELLS = exists(select(Endpoint.id).where(Endpoint.removed_at.is_(None))).label("tells")
+_HEAD = _READ_HEAD.add_columns(_TELLS).with_for_update()
 _LINES = insert(_EVENTS)
 _NEW_HEAD = update(EventHead).where(EventHead.id == 1).values(seq=bindparam("last"), mac=bindparam("last_mac"))
 
 
-def seal(drafts: Sequence[Draft]) -> None:
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The number of the first entry that was written, and whether there are endpoints to be told of them."""
+
+    first: int = 0
+    tells: bool = False
+
+
+def seal(drafts: Sequence[Draft]) -> Sealed:
     """Writes the recorded entries. Call it only right before the commit."""
     if not drafts:
-        return
+        return Sealed()
     connection = db.session.connection()
     head = connection.execute(_HEAD).one()
     ring = keyring()
@@ -99,6 +108,7 @@ def seal(drafts: Sequence[Draft]) -> None:
     connection.execute(_LINES, rows)
     failpoints.at("audit.in-append")
     connection.execute(_NEW_HEAD, {"last": seq, "last_mac": mac})
+    return Sealed(head.seq + 1, bool(head.tells))
 
 
 def canonical(seq: int, draft: Draft) -> str:

@@ -13,6 +13,7 @@ from webapp.models import (
     AccessRequest,
     ApiToken,
     App,
+    Endpoint,
     EntitlementField,
     Event,
     Group,
@@ -85,6 +86,7 @@ class Names:
     apps: dict[int, str] = field(default_factory=dict)
     fields: dict[int, str] = field(default_factory=dict)
     tokens: dict[int, str] = field(default_factory=dict)
+    endpoints: dict[int, str] = field(default_factory=dict)
     requests: dict[int, EntryRequest] = field(default_factory=dict)
     rules: dict[tuple[int, int], Policy] = field(default_factory=dict)
     keys: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -214,7 +216,8 @@ def names(lines: Sequence[Entry]) -> Names:
     fields = {line.facts["field"] for line in lines if isinstance(line.facts.get("field"), int)}
     tokens = {line.token for line in lines if line.token is not None}
     tokens |= {line.facts["api_token"] for line in lines if isinstance(line.facts.get("api_token"), int)}
-    _add_names(found, people, groups, apps, fields, tokens)
+    endpoints = {line.facts["endpoint"] for line in lines if isinstance(line.facts.get("endpoint"), int)}
+    _add_names(found, people, groups, apps, fields, tokens, endpoints)
     return found
 
 
@@ -271,7 +274,7 @@ def _add_rules(found: Names, lines: Sequence[Entry]) -> None:
 
 def _add_names(
     found: Names, people: Iterable[int], groups: Iterable[int], apps: Iterable[int], fields: Iterable[int],
-    tokens: Iterable[int],
+    tokens: Iterable[int], endpoints: Iterable[int],
 ) -> None:  # fmt: skip
     def row_of(what: str, row: Any, wanted: Iterable[int], *texts: Any) -> Select[Any]:
         """Selects its name and up to four more texts of it."""
@@ -287,6 +290,7 @@ def _add_names(
             row_of("app", App, apps, App.description, App.category, App.launch_url, App.note),
             row_of("field", named, fields, named.help, named.options, func.coalesce(named.default, "")),
             row_of("token", ApiToken, tokens),
+            row_of("endpoint", Endpoint, endpoints, Endpoint.host),
             select(literal("organisation"), Organisation.id, literal(""), Organisation.name, Organisation.sender,
                    *[literal("")] * 3),
         )
@@ -300,6 +304,8 @@ def _add_names(
             found.groups[row.id] = row.name
         elif row.what == "field":
             found.fields[row.id] = row.name
+        elif row.what == "endpoint":
+            found.endpoints[row.id] = row.name
         elif row.what == "token":
             found.tokens[row.id] = row.name
         elif row.what == "app":

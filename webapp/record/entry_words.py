@@ -50,6 +50,8 @@ LABELS = {
     "address": "Email address",
     "email": "Email address",
     "first_steps": "Setup guide shown",
+    "host": "Address",
+    "with_texts": "With what people wrote",
     "outcome_domains": "More domains for outcome emails",
     "sender": "Sender name",
     "tokens_allowed": "People may make API tokens",
@@ -81,6 +83,7 @@ class Words:
         return Markup(pattern).format(  # nosec
             who=self.who(),
             token=Markup("<b>{}</b>").format(self.token_name(self.facts.get("api_token"))),
+            endpoint=self.endpoint(),
             person=self.person(self.line.person),
             app=self.app(),
             group=self.group(),
@@ -105,6 +108,12 @@ class Words:
 
     def token_name(self, id: int | None) -> str:
         return self.names.tokens.get(id or 0, "a deleted token")
+
+    def endpoint(self) -> Markup:
+        """The webhook or channel, by its name."""
+        what = "webhook" if self.facts.get("endpoint_kind", "webhook") == "webhook" else "chat channel"
+        name = self.names.endpoints.get(self.facts.get("endpoint") or 0, "(deleted)")
+        return Markup("{} <b>{}</b>").format(what, name)
 
     def person(self, id: int | None) -> Markup:
         return Markup("<b>{}</b>").format(self.name(id))

@@ -14,6 +14,15 @@ class EventKind(StrEnum):
     CODE_CLOSED = "code.closed"
     CODE_MAILED_AGAIN = "code.mailed_again"
     CODE_RENEWED = "code.renewed"
+    DELIVERY_SENT_AGAIN = "delivery.sent_again"
+    ENDPOINT_CHANGED = "endpoint.changed"
+    ENDPOINT_CREATED = "endpoint.created"
+    ENDPOINT_PAUSED = "endpoint.paused"
+    ENDPOINT_REMOVED = "endpoint.removed"
+    ENDPOINT_RESUMED = "endpoint.resumed"
+    ENDPOINT_SECRET_CHANGED = "endpoint.secret_changed"  # nosec
+    ENDPOINT_SECRET_ENDED = "endpoint.secret_ended"  # nosec
+    ENDPOINT_TESTED = "endpoint.tested"
     FIELD_ARCHIVED = "field.archived"
     FIELD_CHANGED = "field.changed"
     FIELD_CREATED = "field.created"

@@ -167,6 +167,12 @@ def _token_revoked(words: Words) -> Markup:
     return words.say(pattern, why=why)
 
 
+def _endpoint_paused(words: Words) -> Markup:
+    if words.line.actor is not None or words.line.token is not None:
+        return words.say("{who} paused the {endpoint}.")
+    return words.say("The {endpoint} was paused, because it took nothing.")
+
+
 def _with_emails(pattern: str) -> Callable[[Words], Markup]:
     return lambda words: words.say(pattern, emails=words.number("mails", "email"))
 
@@ -263,6 +269,15 @@ ENTRY_KINDS: dict[EventKind, EntryKind] = {
         "installation", _with_emails("{who} tried {emails} again that had failed or were waiting.")
     ),
     EventKind.MAIL_TESTED: EntryKind("installation", "{who} sent a test email."),
+    EventKind.ENDPOINT_CHANGED: EntryKind("installation", "{who} changed the {endpoint}."),
+    EventKind.ENDPOINT_CREATED: EntryKind("installation", "{who} added the {endpoint}."),
+    EventKind.ENDPOINT_PAUSED: EntryKind("installation", _endpoint_paused),
+    EventKind.ENDPOINT_REMOVED: EntryKind("installation", "{who} removed the {endpoint}."),
+    EventKind.ENDPOINT_RESUMED: EntryKind("installation", "{who} resumed the {endpoint}."),
+    EventKind.ENDPOINT_SECRET_CHANGED: EntryKind("installation", "{who} made a new signing secret for the {endpoint}."),
+    EventKind.ENDPOINT_SECRET_ENDED: EntryKind("installation", "{who} ended an old signing secret of the {endpoint}."),
+    EventKind.ENDPOINT_TESTED: EntryKind("installation", "{who} sent a test to the {endpoint}."),
+    EventKind.DELIVERY_SENT_AGAIN: EntryKind("installation", "{who} sent a delivery to the {endpoint} again."),
     EventKind.ORGANISATION_CHANGED: EntryKind("installation", "{who} changed the organisation settings."),
 }
 

@@ -1,4 +1,4 @@
-"""The emails about a person's own account, and the test email: one function for each kind."""
+"""The emails about a person's own account and about the installation: one function for each kind."""
 
 from datetime import datetime
 
@@ -48,6 +48,16 @@ def api_token(facts: MailContext) -> Mail:
         rows.append(Row("Ends", times.full(until)))
     return compose(facts, link=links.url("/account/tokens"), what=data["what"], token=token, heading=heading, lead=lead,
                  last=last, rows=rows)  # fmt: skip
+
+
+def webhook_paused(facts: MailContext) -> Mail:
+    """To the admins: a webhook or a chat channel takes nothing, so nothing is sent to it any more."""
+    data = facts.notice.data
+    is_chat = data["kind"] != "webhook"
+    path = "/admin/settings/chat" if is_chat else f"/admin/settings/webhooks/{data['endpoint']}"
+    what, reason = "chat channel" if is_chat else "webhook", line(data["why"])
+    return compose(facts, link=links.url(path), what=what, name=line(data["name"]), reason=reason,
+                   row_of_reason=Row("Why", reason))  # fmt: skip
 
 
 def test(facts: MailContext) -> Mail:

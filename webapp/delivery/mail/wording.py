@@ -67,7 +67,7 @@ def _reason(facts: MailContext) -> tuple[str, bool]:
         return f"it is about a token of your account at {organisation}.", False
     if notice.kind == NoticeKind.TEST:
         return "you sent a test email from Admin > Email.", False
-    if notice.kind == NoticeKind.ACCESS_TO_CHECK:
+    if notice.kind in (NoticeKind.ACCESS_TO_CHECK, NoticeKind.WEBHOOK_PAUSED):
         return f"you are an admin of {organisation}.", False
     assert facts.app
     app = line(facts.app.name)
