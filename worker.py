@@ -43,6 +43,8 @@ BEAT_SECONDS = 10.0
 # Seconds after SIGTERM: when the conversation in hand is cut, and when the process ends at the latest.
 CUT_AFTER, END_AFTER = 2.0, 3.3
 OLDEST_REDIS = (6, 2)
+# What a process does, by the word after its command; emails without one.
+ROLES = {"emails": Channel.MAIL, "webhooks": Channel.WEBHOOK}
 
 log = logging.getLogger("countersign.worker")
 
@@ -244,14 +246,16 @@ def main() -> int:
         die_with_parent()
     jsonlog.configure()
     jsonlog.take_over()
-    if sys.argv[1:] not in ([], ["webhooks"]):
-        log.critical("The worker cannot start.", extra={"error": "Run it as worker.py, or as worker.py webhooks."})
+    role = sys.argv[1] if len(sys.argv) > 1 else "emails"
+    if role not in ROLES:
+        log.critical(
+            "The worker cannot start.", extra={"error": f"Run it as worker.py {' or worker.py '.join(ROLES)}."}
+        )
         return 2
-    channel = Channel.WEBHOOK if sys.argv[1:] else Channel.MAIL
     try:
         settings = Settings.from_env()
         jsonlog.configure(settings.log_level)
-        process = Process(create_app(settings, web=False), settings, channel)
+        process = Process(create_app(settings, web=False), settings, ROLES[role])
         if process.refuses():
             return 1
         tune_garbage_collection()

@@ -15,7 +15,7 @@ from webapp.config import broker_socket
 from webapp.embedded import broker, mailstore
 
 PARTS = {
-    "broker": "valkey-server", "mail sink": "embedded.sink", "web": "gunicorn", "worker": "worker.py",
+    "broker": "valkey-server", "mail sink": "embedded.sink", "web": "gunicorn", "worker": "emails",
     "webhook worker": "webhooks",
 }  # fmt: skip
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's part of this is Linux's")

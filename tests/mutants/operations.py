@@ -193,10 +193,8 @@ MUTANTS = [
         [
             Change(
                 "webapp/delivery/outbox.py::commit",
-                'audit.seal([one for one in kept if isinstance(one, audit.Draft)])\nfailpoints.at("commit.before")\n',
-                'failpoints.at("commit.before")\n'
-                "db.session.commit()\n"
-                "audit.seal([one for one in kept if isinstance(one, audit.Draft)])",
+                "sealed = audit.seal(drafts)",
+                "db.session.commit()\nsealed = audit.seal(drafts)",
             ),
         ],
     ),

@@ -155,6 +155,12 @@ def test_an_old_redis_is_refused_with_a_sentence(
     assert f"Redis {version}. Countersign needs Redis 6.2 or newer, or Valkey." in running.output()
 
 
+def test_another_role_is_refused_with_a_sentence(app: Flask) -> None:
+    ended = subprocess.run([sys.executable, "worker.py", "faxes"], cwd=PROJECT, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "Run it as worker.py emails or worker.py webhooks." in ended.stdout + ended.stderr
+
+
 def test_a_bad_setting_is_a_sentence(app: Flask, smtp: SmtpServer, worker: Make) -> None:
     running = worker(SECRET_KEY="short").start(wait=False)
     until(lambda: running.ended)

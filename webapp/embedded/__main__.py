@@ -108,7 +108,7 @@ def parts(
             descriptors=(web.fileno(),),
         )
     )
-    found.append(Part("worker", [python, "worker.py"], stop_by=3.6))
+    found.append(Part("worker", [python, "worker.py", "emails"], stop_by=3.6))
     found.append(Part("webhook worker", [python, "worker.py", "webhooks"], stop_by=3.6))
     return found
 
