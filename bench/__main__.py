@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 
-from bench import chores, lists, web
+from bench import api, chores, lists, web
 from bench.stack import ENGINES, Site, Stack
 from webapp.admin.audit import BY_BUTTON
 from webapp.extensions import db
 
-PARTS = ("pages", "writes", "catalog", "expiry", "outbox", "latency", "servers", "weight", "lists")
+PARTS = ("pages", "writes", "api", "catalog", "expiry", "outbox", "latency", "servers", "weight", "lists")
 # Not among the quick ones; `lists` takes ten minutes and four gigabytes of its own, so it has to be asked for.
 LONG = ("servers", "lists")
 CLASSES = ("waitress", "gthread", "sync", "gevent", "granian")
@@ -65,6 +65,12 @@ def _measure(stack: Stack, engine: str, parts: list[str], full: int) -> None:
     if "writes" in parts:
         _say("Whole POSTs, one client: asking at most 3 times the bare form, a decision at most 4 times.\n")
         _compared(web.writes(site, rounds=ROUNDS["writes"][full]), web.BARE_FORM)
+    if "api" in parts:
+        _say("The API: a list of 50 requests at most 2.5 times a bare view with one query and `json.dumps`; submitting "
+             "at most 3 times the bare form.\n")  # fmt: skip
+        reading, writing = api.calls(site, rounds=ROUNDS["writes"][full])
+        _compared(reading, api.BARE_LIST)
+        _compared(writing, web.BARE_FORM)
     if "catalog" in parts:
         large = stack.site(engine, "large", apps=10_000, history=1_000)
         _say("The catalog of 10,000 apps: at most 1.5 times that of 200, its search under 25 ms.\n")

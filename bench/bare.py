@@ -4,16 +4,17 @@ One page reads the signed cookie, the user by key and 30 rows by one index, and 
 does two SELECTs, two INSERTs and a COMMIT, and redirects. Same process, same database and same durability.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, redirect, render_template, request
+from flask import Flask, Response, redirect, render_template, request
 from flask_login import LoginManager, UserMixin, current_user, login_required, login_user
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import ForeignKey, Index, event, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-ROWS = 30
+ROWS, JSON_ROWS = 30, 50
 
 
 class Base(DeclarativeBase):
@@ -77,6 +78,7 @@ def create_app(database_url: str) -> Flask:
             event.listen(db.engine, "connect", _same_durability)
     app.add_url_rule("/sign-in", view_func=sign_in)
     app.add_url_rule("/items", view_func=items)
+    app.add_url_rule("/items.json", view_func=items_as_json)
     app.add_url_rule("/orders", view_func=order, methods=["POST"])
     return app
 
@@ -96,7 +98,7 @@ def fill() -> None:
         db.session.add_all(
             Item(user_id=user, name=f"App {number}", category="Work", created_at=now,
                  description="What it is for, said in one sentence of some length.")
-            for number in range(ROWS)
+            for number in range(JSON_ROWS)
         )  # fmt: skip
     db.session.commit()
 
@@ -117,6 +119,25 @@ def sign_in() -> str:
 def items() -> str:
     rows = db.session.scalars(select(Item).where(Item.user_id == current_user.id).order_by(Item.id).limit(ROWS)).all()
     return render_template("bare.html", items=rows)
+
+
+def items_as_json() -> Response:
+    """The floor of an API: one query, no session, `json.dumps`."""
+    columns = (Item.id, Item.name, Item.category, Item.description, Item.created_at, User.name.label("owner"))
+    rows = db.session.connection().execute(
+        select(*columns).join(User, User.id == Item.user_id).where(User.id == 1).order_by(Item.id).limit(JSON_ROWS)
+    )
+    found = [
+        {
+            "id": str(row.id), "reference": f"R-{row.id}", "state": "pending", "app": {"id": "1", "name": row.name},
+            "for_person": {"id": "1", "name": row.owner}, "asked_by": {"id": "1", "name": row.owner},
+            "message": row.description, "created_at": row.created_at.isoformat(), "settled_at": None,
+            "step": {"position": 1, "of": 2, "approver": {"kind": "person", "name": row.owner},
+                     "due_at": row.created_at.isoformat()},
+        }
+        for row in rows
+    ]  # fmt: skip
+    return Response(json.dumps({"items": found, "next": None}), content_type="application/json")
 
 
 @login_required

@@ -29,9 +29,10 @@ class Answer:
 class Client:
     """One keep-alive connection, made anew when the server closes it."""
 
-    def __init__(self, port: int, cookie: str = "") -> None:
+    def __init__(self, port: int, cookie: str = "", *, token: str = "") -> None:
         self._port = port
         self._cookie = cookie
+        self._token = token
         self._socket: socket.socket | None = None
 
     def get(self, path: str, headers: str = "") -> Answer:
@@ -44,6 +45,14 @@ class Client:
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return self._send(head.encode() + body)
+
+    def post_json(self, path: str, body: str) -> Answer:
+        sent = body.encode()
+        head = (
+            f"POST {path} HTTP/1.1\r\n{self._headers()}Content-Type: application/json\r\n"
+            f"Content-Length: {len(sent)}\r\n\r\n"
+        )
+        return self._send(head.encode() + sent)
 
     def csrf_token(self, path: str) -> str:
         """The token that the forms of a page carry."""
@@ -58,7 +67,8 @@ class Client:
 
     def _headers(self) -> str:
         cookie = f"Cookie: {self._cookie}\r\n" if self._cookie else ""
-        return f"Host: 127.0.0.1:{self._port}\r\n{cookie}"
+        token = f"Authorization: Bearer {self._token}\r\n" if self._token else ""
+        return f"Host: 127.0.0.1:{self._port}\r\n{cookie}{token}"
 
     def _send(self, request: bytes) -> Answer:
         began = time.perf_counter()

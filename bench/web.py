@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import cycle
 from statistics import median, quantiles
 from typing import NamedTuple
 
@@ -71,18 +72,22 @@ def pages(site: Site, *, rounds: int) -> dict[str, Timing]:
 def writes(site: Site, *, rounds: int) -> dict[str, Timing]:
     """Asking for an app and approving it, whole POSTs, and the bare form."""
     each = 2
+    number_of_requests = (rounds + 2) * each
     with site.app.app_context():
-        wanted = iter(data.add_askable(site.company, (rounds + 2) * each))
+        wanted = iter(data.add_askable(site.company, number_of_requests))
+        cookies = [data.cookie(site.app, next(site.askers)) for _ in range(askers_for(number_of_requests))]
         db.session.remove()
         db.engine.dispose()
     with serve(site) as port:
-        otto, ana = Client(port, site.cookies["otto"]), Client(port, site.cookies["ana"])
+        askers, ana = cycle([Client(port, cookie) for cookie in cookies]), Client(port, site.cookies["ana"])
         plain = Client(port, bare_cookie(port))
-        asked_with, decided_with = otto.csrf_token("/catalog"), ana.csrf_token("/approvals")
+        asked_with, decided_with = next(askers).csrf_token("/catalog"), ana.csrf_token("/approvals")
         made: list[str] = []
 
         def ask() -> Answer:
-            answer = otto.post(f"/catalog/{next(wanted)}/request", f"csrf_token={asked_with}&message=For+my+work.")
+            answer = next(askers).post(
+                f"/catalog/{next(wanted)}/request", f"csrf_token={asked_with}&message=For+my+work."
+            )
             made.append(answer.location.rpartition("/")[2])
             return answer
 
@@ -103,6 +108,11 @@ def writes(site: Site, *, rounds: int) -> dict[str, Timing]:
                     if number >= 0:
                         taken[name].append(answer.seconds)
     return {name: timing(seconds) for name, seconds in taken.items()}
+
+
+def askers_for(requests: int) -> int:
+    """How many people have to send them: each may send 50 a day."""
+    return -(-requests // 40)
 
 
 def big_catalog(small: Site, large: Site, *, rounds: int) -> dict[str, Timing]:

@@ -95,7 +95,7 @@ def test_a_token_that_ends_between_the_look_and_the_lock_changes_nothing(
     """The right and the change are one transaction."""
     rita = program("rita")
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
-    found = queries.find_caller
+    found = queries.find_caller_at_once
 
     def and_then_it_ends(hash: str, **more: Any) -> Any:
         caller = found(hash, **more)
@@ -105,7 +105,7 @@ def test_a_token_that_ends_between_the_look_and_the_lock_changes_nothing(
         outbox.commit()
         return caller
 
-    monkeypatch.setattr(queries, "find_caller", and_then_it_ends)
+    monkeypatch.setattr(queries, "find_caller_at_once", and_then_it_ends)
     answer = rita.post(f"/requests/{made.public_id}/comments", {"text": "Hm."})
     problem(answer, 401, "This token is unknown, or has ended. Make a new one.")
     assert db.session.scalar(select(func.count()).select_from(Comment)) == 0

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from webapp import clock
-from webapp.models import Comment, Person
+from webapp.models import AccessRequest, App, Comment, Person
 from webapp.operations import comments, requests
 from webapp.queries import cases, chains, request_feed
 from webapp.queries.cases import Case
@@ -118,13 +118,20 @@ class Request:
 
 def answer_of(case: Case, rights: RequestAccess, caller: Caller) -> Request:
     """The request as it stands, as this caller sees it."""
-    request = case.request
+    sheet = access.sheet_for(case, rights, caller)
+    return _answer(case.request, case.app, _person(case.for_person), _person(case.asked_by), sheet, caller,
+                   is_overdue=case.is_overdue)  # fmt: skip
+
+
+def _answer(
+    request: AccessRequest, app: App, for_person: PersonRef, asked_by: PersonRef, sheet: Sheet, caller: Caller, *,
+    is_overdue: bool = False,
+) -> Request:  # fmt: skip
     steps = chains.of_requests([request.id], reader=caller.id).get(request.id, [])
     return Request(
-        request.public_id, request.reference, "expired" if case.is_overdue else request.state,
-        AppRef(case.app.public_id, str(case.app.name)), _person(case.for_person), _person(case.asked_by),
-        request.message, _fields.shown(access.sheet_for(case, rights, caller)), request.created_at,
-        request.settled_at, request.settled_note, [Step.of(one) for one in steps],
+        request.public_id, request.reference, "expired" if is_overdue else request.state,
+        AppRef(app.public_id, str(app.name)), for_person, asked_by, request.message, _fields.shown(sheet),
+        request.created_at, request.settled_at, request.settled_note, [Step.of(one) for one in steps],
     )  # fmt: skip
 
 
@@ -221,7 +228,7 @@ def submit(caller: Caller, *, body: NewRequest) -> Request:
 
     Starts a request under the app’s rule as it is now, and emails whoever decides first. An app that needs no approval
     is added with POST /grants instead. A service token requests for the person that it names, as that person."""
-    actor = _requester(caller, body.for_person)
+    actor, requester = _requester(caller, body.for_person)
     app, revision = access.app_in_catalog(body.app, actor)
     policy = revision.snapshot()
     sheet: Sheet = policy.sheet_for_requester(policy.defaults())
@@ -229,23 +236,22 @@ def submit(caller: Caller, *, body: NewRequest) -> Request:
     with _fields.named(sheet):
         made = requests.submit(app, revision, actor=actor, message=body.message, given=given, now=clock.now())
     trace.about(access_request=made.public_id)
-    case = cases.load(id=made.id)
-    assert case is not None
-    return answer_of(case, access.access_to(case, caller), caller)
+    seen = policy.sheet_for_owner if caller.is_service else policy.sheet_for_requester
+    return _answer(made, app, requester, requester, seen(made.values), caller)
 
 
-def _requester(caller: Caller, for_person: str | None) -> Actor:
+def _requester(caller: Caller, for_person: str | None) -> tuple[Actor, PersonRef]:
     """Who requests: the person of the token; for a service the person that it names."""
     if caller.is_service:
         person = access.active_person(for_person) if for_person is not None else None
         if person is None:
             words = "Name the person who gets the app: an active one."
             raise Problem(422, "invalid", words, {"for_person": words})
-        return Actor.of(person, channel=Channel.API, token=caller.token)
+        return Actor.of(person, channel=Channel.API, token=caller.token), _person(person)
     if for_person not in (None, caller.key):
         words = "You can request apps for yourself only."
         raise Problem(422, "invalid", words, {"for_person": words})
-    return caller
+    return caller, PersonRef(caller.key, str(caller.name))
 
 
 @operation("GET", "/requests/{request}", scope=Scope.REQUESTS_READ, answer=Request)

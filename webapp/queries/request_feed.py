@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import Select, and_, exists, func, literal, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
@@ -48,6 +48,8 @@ _COLUMNS: tuple[Any, ...] = (
         _APPROVER.public_id.label("approver_key"), _APPROVER.name.label("approver_name"),
         Group.public_id.label("group_key"), Group.name.label("group_name"),
 )  # fmt: skip
+# The page is chosen first, from requests alone: joined to the rest before it, PostgreSQL would sort all of it.
+_CHOSEN = select(AccessRequest.id)
 _LIST: Select[Any] = (
     select(*_COLUMNS)
     .join(App, App.id == AccessRequest.app_id)
@@ -61,11 +63,13 @@ _LIST: Select[Any] = (
 
 def page(wanted: Wanted, *, after: tuple[datetime, int] | None = None, limit: int) -> Sequence[Any]:
     """Up to `limit` rows that come after the one that was submitted at this instant and has this id."""
-    query = _LIST.where(*_conditions(wanted))
+    chosen = _CHOSEN.where(*_conditions(wanted))
     if after is not None:
         edge = tuple_(literal(after[0], UTCDateTime()), literal(after[1], Id))
-        query = query.where(tuple_(AccessRequest.created_at, AccessRequest.id) < edge)
-    query = query.order_by(AccessRequest.created_at.desc(), AccessRequest.id.desc()).limit(limit)
+        chosen = chosen.where(tuple_(AccessRequest.created_at, AccessRequest.id) < edge)
+    order = (AccessRequest.created_at.desc(), AccessRequest.id.desc())
+    page = chosen.order_by(*order).limit(limit).subquery()
+    query = _LIST.join(page, page.c.id == AccessRequest.id).order_by(*order)
     return db.session.connection().execute(query).all()
 
 
@@ -74,25 +78,24 @@ def _conditions(wanted: Wanted) -> list[Any]:
     if wanted.reader is not None:
         found.append(_may_see(wanted.reader))
     if wanted.state == RequestState.EXPIRED.value:  # as the pages show it: the next sweep stores it
-        found.append(or_(AccessRequest.state == wanted.state, _OVERDUE))
+        found.append(or_(AccessRequest.state == wanted.state, _has_open_step(Step.due_at <= db_now())))
     elif wanted.state == RequestState.PENDING.value:
-        found += [AccessRequest.state == wanted.state, or_(Step.due_at.is_(None), Step.due_at > db_now())]
+        found += [AccessRequest.state == wanted.state, ~_has_open_step(Step.due_at <= db_now())]
     elif wanted.state is not None:
         found.append(AccessRequest.state == wanted.state)
     if wanted.app is not None:
-        found.append(App.public_id == wanted.app)
+        found.append(AccessRequest.app_id == _id_of(App, wanted.app))
     if wanted.person is not None:
-        found.append(or_(Person.public_id == wanted.person, _ASKER.public_id == wanted.person))
+        found.append(_requested_by(_id_of(Person, wanted.person)))
     if wanted.requester is not None:
-        found.append(
-            or_(AccessRequest.for_person_id == wanted.requester, AccessRequest.asked_by_id == wanted.requester)
-        )
+        found.append(_requested_by(wanted.requester))
     if wanted.approver is not None:
-        asked = select(Invitation.request_id).join(Person, Person.id == Invitation.person_id)
-        found.append(AccessRequest.id.in_(asked.where(Person.public_id == wanted.approver)))
+        asked = select(Invitation.request_id).where(Invitation.person_id == _id_of(Person, wanted.approver))
+        found.append(AccessRequest.id.in_(asked))
     if wanted.waits_for is not None:
-        asked = select(Invitation.step_id).where(Invitation.person_id == wanted.waits_for, Invitation.live)
-        found += [Step.id.in_(asked), Step.due_at > db_now()]
+        mine = select(Invitation.step_id).where(Invitation.person_id == wanted.waits_for, Invitation.live)
+        waiting = select(Step.request_id).where(Step.id.in_(mine), Step.state == "open", Step.due_at > db_now())
+        found.append(AccessRequest.id.in_(waiting))
     if wanted.since is not None:
         found.append(AccessRequest.created_at >= wanted.since)
     if wanted.until is not None:
@@ -103,10 +106,21 @@ def _conditions(wanted: Wanted) -> list[Any]:
     return [*found, *has_words(wanted.words)]
 
 
+def _id_of(table: Any, public_id: str) -> Any:
+    return select(table.id).where(table.public_id == public_id).scalar_subquery()
+
+
+def _requested_by(person_id: Any) -> Any:
+    return or_(AccessRequest.for_person_id == person_id, AccessRequest.asked_by_id == person_id)
+
+
+def _has_open_step(condition: Any) -> Any:
+    return exists().where(Step.request_id == AccessRequest.id, Step.state == "open", condition)
+
+
 def _may_see(person_id: int) -> Any:
     return or_(
-        AccessRequest.for_person_id == person_id,
-        AccessRequest.asked_by_id == person_id,
+        _requested_by(person_id),
         visibility.was_invited(AccessRequest.id, person_id),
-        ownership.owned_by(person_id),
+        AccessRequest.app_id.in_(select(App.id).where(ownership.owned_by(person_id))),
     )

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, or_,
 from sqlalchemy.orm import aliased
 
 from webapp import tokens
+from webapp.database.transactions import autocommit
 from webapp.extensions import db
 from webapp.models import ApiToken, App, Membership, Organisation, Person, PolicyRevision
 from webapp.queries import ownership
@@ -76,6 +77,13 @@ _BY_ID = _CALLER.where(ApiToken.id == bindparam("token_id"))
 def find_caller(hash: str, *, now: datetime) -> Caller | None:
     """The caller behind a token; None for an unknown, ended or revoked one, and for one whose person is deactivated."""
     return _caller(read(_BY_HASH, {"hash": hash, "now": now}).first())
+
+
+def find_caller_at_once(hash: str, *, now: datetime) -> Caller | None:
+    """The same in a transaction of its own, for a call that changes something: what comes next is slow, and must not
+    be inside a write transaction."""
+    with autocommit("read") as connection:
+        return _caller(connection.execute(_BY_HASH, {"hash": hash, "now": now}).first())
 
 
 # Not FOR UPDATE: other transactions may insert rows that refer to the person.
