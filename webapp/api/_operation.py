@@ -15,6 +15,7 @@ from flask import Blueprint, Response, abort, g, request
 from pydantic import TypeAdapter, ValidationError
 
 from webapp import clock, tokens
+from webapp.database.transactions import reading
 from webapp.delivery import outbox
 from webapp.extensions import csrf, network
 from webapp.queries import directory, ownership
