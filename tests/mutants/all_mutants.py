@@ -1,5 +1,5 @@
 """All mutants, from the files of this folder."""
 
-from tests.mutants import delivery, links, operations, web, workflow
+from tests.mutants import delivery, links, operations, resources, web, workflow
 
-ALL = [*workflow.MUTANTS, *operations.MUTANTS, *links.MUTANTS, *delivery.MUTANTS, *web.MUTANTS]
+ALL = [*workflow.MUTANTS, *operations.MUTANTS, *links.MUTANTS, *delivery.MUTANTS, *web.MUTANTS, *resources.MUTANTS]
