@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -290,3 +291,29 @@ def test_reading_does_not_allow_changing(program: Make, company: Company) -> Non
     assert (refused.status_code, refused.json["detail"]) == (
         403, "This token was not made for this. It needs the scope people:admin.",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("who", ["person", "group", "organisation"])
+def test_of_two_changes_of_what_both_have_read_one_wins(
+    adam: Program, program: Make, company: Company, who: str
+) -> None:
+    path = {
+        "person": f"/people/{company.ben.public_id}",
+        "group": f"/groups/{company.finance.public_id}",
+        "organisation": "/organisation",
+    }[who]
+    programs = [adam, program("service"), program("adam"), program("service")]
+    tag, start = adam.get(path).headers["ETag"], threading.Barrier(len(programs))
+    statuses = []
+
+    def change(number: int) -> None:
+        start.wait()
+        answer = programs[number].call("PATCH", path, {"name": f"Name {number}"}, If_Match=tag)
+        statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(len(programs))]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sorted(statuses) == [200, 412, 412, 412]

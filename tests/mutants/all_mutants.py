@@ -1,5 +1,13 @@
 """All mutants, from the files of this folder."""
 
-from tests.mutants import delivery, links, operations, resources, web, workflow
+from tests.mutants import administration, delivery, links, operations, resources, web, workflow
 
-ALL = [*workflow.MUTANTS, *operations.MUTANTS, *links.MUTANTS, *delivery.MUTANTS, *web.MUTANTS, *resources.MUTANTS]
+ALL = [
+    *workflow.MUTANTS,
+    *operations.MUTANTS,
+    *links.MUTANTS,
+    *delivery.MUTANTS,
+    *web.MUTANTS,
+    *resources.MUTANTS,
+    *administration.MUTANTS,
+]
