@@ -20,13 +20,14 @@ from werkzeug.test import TestResponse
 from tests.api.conftest import Program, new_token
 from tests.conftest import SQLITE, Engines
 from tests.helpers import changes, factories
+from tests.helpers.factories import Company
 from webapp import clock
 from webapp.api._operation import OPERATIONS
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import broker, db
-from webapp.models import ApiToken, Notice
-from webapp.operations import device_codes, entitlements
+from webapp.models import ApiToken, Endpoint, EndpointSecret, Notice
+from webapp.operations import device_codes, endpoints, entitlements
 from webapp.tokens import digest
 
 # Whose token it is; "service" has no person, "unscoped" is the admin's with a scope of a newer version only.
@@ -121,6 +122,34 @@ TABLE = (
     Row("POST /notices/{notice}/resend", "401 403 403 403 403 403 409 409"),
     Row("POST /notices/{notice}/attempt", "401 403 403 403 403 403 409 409"),
     Row("POST /notices/{notice}/discarding", "401 403 403 403 403 403 409 409"),
+    # Webhooks
+    Row("GET /webhooks", ADMINS_ONLY),
+    Row("POST /webhooks", ADMINS_ONLY.replace("200", "201"), body={"name": "Desk", "address": "https://a.example/in"}),
+    Row("GET /webhooks/{webhook}", ADMINS_ONLY),
+    Row("PATCH /webhooks/{webhook}", "401 403 403 403 403 403 428 428", body={"name": "Service desk"}),
+    Row("DELETE /webhooks/{webhook}", ADMINS_ONLY.replace("200", "204")),
+    Row("POST /webhooks/{webhook}/pause", ADMINS_ONLY),
+    Row("DELETE /webhooks/{webhook}/pause", "401 403 403 403 403 403 409 409"),
+    Row("POST /webhooks/{webhook}/test", ADMINS_ONLY.replace("200", "202")),
+    Row("GET /webhooks/{webhook}/secrets", ADMINS_ONLY),
+    Row("POST /webhooks/{webhook}/secrets", ADMINS_ONLY.replace("200", "201")),
+    Row("DELETE /webhooks/{webhook}/secrets/{secret}", "401 403 403 403 403 403 409 409"),
+    Row("GET /webhooks/{webhook}/deliveries", ADMINS_ONLY),
+    Row("GET /webhooks/{webhook}/deliveries/{delivery}", ADMINS_ONLY),
+    Row("POST /webhooks/{webhook}/deliveries/{delivery}/retry", "401 403 403 403 403 403 409 409"),
+    # Chat channels
+    Row("GET /chat-channels", ADMINS_ONLY),
+    Row(
+        "POST /chat-channels",
+        ADMINS_ONLY.replace("200", "201"),
+        body={"kind": "teams", "name": "Legal", "address": "https://b.example/x"},
+    ),
+    Row("GET /chat-channels/{channel}", ADMINS_ONLY),
+    Row("PATCH /chat-channels/{channel}", "401 403 403 403 403 403 428 428", body={"name": "Money"}),
+    Row("DELETE /chat-channels/{channel}", ADMINS_ONLY.replace("200", "204")),
+    Row("POST /chat-channels/{channel}/pause", ADMINS_ONLY),
+    Row("DELETE /chat-channels/{channel}/pause", "401 403 403 403 403 403 409 409"),
+    Row("POST /chat-channels/{channel}/test", ADMINS_ONLY.replace("200", "202")),
     # Organisation
     Row("GET /organisation", "401 403 403 403 403 403 200 200"),
     Row("PATCH /organisation", "401 403 403 403 403 403 428 428", body={"name": "Nordlicht"}),
@@ -151,6 +180,25 @@ TABLE = (
     Row("POST /requests/{request}/approval", "401 403 404 403 200 403 403 403", body={}),
     Row("POST /requests/{request}/denial", "401 403 404 403 200 403 403 403", body={"reason": "No."}),
 )
+
+
+def _endpoints(company: Company) -> dict[str, str]:
+    """A webhook with a delivery, and a chat channel."""
+
+    def add(kind: str) -> Endpoint:
+        address = f"https://{kind}.example.com/in"
+        return endpoints.create(kind=kind, name=kind, address=address, actor=company.adam, now=clock.now())[0]
+
+    hook, channel = add("webhook"), add("slack")
+    delivery = endpoints.send_test(hook, actor=company.adam, now=clock.now())
+    outbox.commit()
+    secret = db.session.scalars(select(EndpointSecret.public_id)).one()
+    return {
+        "webhook": hook.public_id,
+        "channel": channel.public_id,
+        "delivery": delivery.public_id,
+        "secret": secret,
+    }
 
 
 class World:
@@ -201,6 +249,7 @@ class World:
         )
         db.session.commit()
         self.ids["device"] = device.public_id
+        self.ids |= _endpoints(company)
         people = {
             "outsider": company.otto,
             "requester": company.rita,

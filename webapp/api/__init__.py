@@ -4,7 +4,9 @@
 from . import (  # noqa: F401
     apps,
     audit,
+    chat_channels,
     decisions,
+    deliveries,
     device_codes,
     fields,
     grants,
@@ -16,6 +18,7 @@ from . import (  # noqa: F401
     policies,
     requests,
     tokens,
+    webhooks,
 )
 from ._operation import bp
 from .docs import pages

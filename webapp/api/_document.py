@@ -36,6 +36,8 @@ TAGS = {
     "tokens": "Tokens",
     "notices": "Emails",
     "webhooks": "Webhooks",
+    "deliveries": "Deliveries of webhooks",
+    "chat_channels": "Chat channels",
     "audit": "Audit log",
     "organisation": "Organisation",
     "device_codes": "Signing a terminal in",

@@ -32,6 +32,8 @@ ABOUT = {
     "tokens": "Tokens are made on a page, never by a token.",
     "notices": "The email log. For admins.",
     "webhooks": "Where events are sent. For admins.",
+    "deliveries": "What was sent to a webhook, and what it answered. For admins.",
+    "chat_channels": "Who is told in Slack or Microsoft Teams. For admins.",
     "audit": "Every change, in order, sealed. For admins.",
     "organisation": "The settings of the installation. For admins.",
     "device_codes": "How a terminal gets its token: a code that its person approves in the browser.",
