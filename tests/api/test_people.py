@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from tests.api.conftest import Program
 from tests.helpers import factories
@@ -317,3 +318,11 @@ def test_of_two_changes_of_what_both_have_read_one_wins(
     for one in threads:
         one.join()
     assert sorted(statuses) == [200, 412, 412, 412]
+
+
+def test_a_call_that_needs_no_words_takes_none(adam: Program, app: Flask, company: Company) -> None:
+    client, headers = app.test_client(use_cookies=False), {"Authorization": f"Bearer {adam.secret}"}
+    path = f"/api/v1/people/{company.rita.public_id}"
+    assert client.post(f"{path}/deactivation", headers=headers).status_code == 200
+    needed = client.post(f"{path}/access-removal", headers=headers)
+    assert needed.status_code == 422 and needed.json["errors"] == [{"field": "reason", "detail": "Send this field."}]

@@ -160,7 +160,8 @@ def _operation(of: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "responses": {str(status): _response(of, status, schemas) for status in of.statuses},
     }
     if of.body is not None:
-        made["requestBody"] = {"required": True, "content": {"application/json": _content(of.body, schemas)}}
+        required = any(field.is_required() for field in of.body.model_fields.values())
+        made["requestBody"] = {"required": required, "content": {"application/json": _content(of.body, schemas)}}
     if of.audience == "anyone":
         made["security"] = []
     return made

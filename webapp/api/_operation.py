@@ -292,10 +292,13 @@ def _read_query(model: type[Query]) -> Query:
 
 
 def _read_body(model: type[Body]) -> Body:
-    if request.mimetype != "application/json":
+    raw = request.get_data()
+    if not raw and not request.mimetype:
+        raw = b"{}"  # as curl -X POST sends it, where nothing has to be said
+    elif request.mimetype != "application/json":
         raise Problem(415, "malformed", "Send the body as JSON, with “Content-Type: application/json”.")
     try:
-        return model.model_validate_json(request.get_data())
+        return model.model_validate_json(raw)
     except ValidationError as error:
         if any(one["type"] == "json_invalid" for one in error.errors(include_url=False, include_input=False)):
             raise Problem(400, "malformed", "The body is not JSON.") from None

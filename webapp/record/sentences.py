@@ -304,4 +304,5 @@ def describe(line: Entry, names: Names, when: Callable[[datetime], str] = utc) -
     except ValueError:  # recorded by a newer version
         return EntryText(words.say("{who}: unknown action ({kind})", kind=line.kind))
     sentence = words.say(kind.sentence) if isinstance(kind.sentence, str) else kind.sentence(words)
-    return EntryText(sentence, words.changes(), kind.icon)
+    by_service = line.actor is None and line.token is not None
+    return EntryText(sentence, words.changes(), "key" if by_service else kind.icon)
