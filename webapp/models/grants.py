@@ -22,6 +22,7 @@ class Grant(ValuesMixin, Base):
         CheckConstraint("state IN ('provisioning', 'active', 'removed', 'failed')", name="state"),
         Index("uq_grants_one_live", "person_id", "app_id", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
         Index("ix_grants_app", "app_id", "state"),
+        Index("ix_grants_person", "person_id", "id"),
         Index("ix_grants_request", "request_id"),
         Index("ix_grants_removed", "person_id", "removed_at", sqlite_where=REMOVED, postgresql_where=REMOVED),
     )
