@@ -1,7 +1,8 @@
-"""The big attacks: `python -m tests.attack scanner|tokens|input`. Each prints its figures and fails on a finding.
+"""The big attacks: `python -m tests.attack scanner|tokens|input|api`. Each prints its figures and fails on a finding.
 
     python -m tests.attack scanner --mails 500            # every behaviour of robots.py on 500 mails
     python -m tests.attack tokens --process 1000000 --http 10000 --seed 1
+    python -m tests.attack api --cases 20000 --seed 1      # calls made from the OpenAPI document
     python -m tests.attack input                           # the whole corpus through every field, in a real browser
 
 The last one goes through the corpus leg by leg, writes down each that held, and goes on with the others when it is
@@ -50,11 +51,14 @@ def main() -> int:
     tokens.add_argument("--seed", type=int, default=None)
     words = attacks.add_parser("input", help="hostile words through every field")
     words.add_argument("--data", type=Path, default=Path("var/attack"), help="where the legs that held are kept")
+    calls = attacks.add_parser("api", help="calls of the API made from its document, with every kind of token")
+    calls.add_argument("--cases", type=int, default=20_000)
+    calls.add_argument("--seed", type=int, default=None)
     given = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     began = time.monotonic()
     attack: Callable[[argparse.Namespace], bool] = {
-        "scanner": run_scanner, "tokens": run_tokens, "input": run_input,
+        "scanner": run_scanner, "tokens": run_tokens, "input": run_input, "api": run_calls,
     }[given.attack]  # fmt: skip
     held = attack(given)
     print(f"{'Held' if held else 'BROKEN'} after {time.monotonic() - began:,.0f} s, {given.database}, "
@@ -88,6 +92,19 @@ def run_scanner(given: argparse.Namespace) -> bool:
         and result.extra <= 3 * result.mails  # the same mail once more, ten minutes later, three times a day
         and not any(status >= 500 for status in Robot.statuses)
     )
+
+
+def run_calls(given: argparse.Namespace) -> bool:
+    from . import calls
+
+    seed = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    with installation(given.database) as (app, _):
+        for found in calls.run(app, cases=given.cases, number=seed):
+            print(f"{found.calls:,} calls, {len(found.faults)} faults, answers {found.by_status}", flush=True)
+    print(f"operations without one good answer: {', '.join(found.never_done) or 'none'}")
+    print("\n".join(found.faults[:30]))
+    return not found.faults
 
 
 def run_tokens(given: argparse.Namespace) -> bool:

@@ -77,10 +77,10 @@ class Operation:
     def statuses(self) -> list[int]:
         """Every status that it may answer, the good one first."""
         found = {429, 500, 503, *self.refuses} | (set() if self.audience == "anyone" else {401, 403})
-        if "{" in self.path:
+        if "{" in self.path or self.audience in ("admins", "any_app_owner"):
             found.add(404)
         if self.query is not None:
-            found |= {400, 422}
+            found |= {400, 414, 422}
         if self.body is not None:
             found |= {400, 413, 415, 422}
         if self.changes:
