@@ -28,6 +28,7 @@ from tests.helpers.factories import Company
 from webapp.api._document import document
 from webapp.api._operation import OPERATIONS, Operation
 from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import broker, db
 from webapp.models import ApiToken, Organisation, Person
 from webapp.workflow.scopes import Scope
@@ -38,7 +39,6 @@ REAL = 0.9
 IDS = {
     "app": "apps", "for_person": "people", "person": "people", "approver": "people", "request": "requests",
     "grant": "grants", "group": "groups", "field": "fields", "notice": "notices", "token": "tokens", "owner": "people",
-    "endpoint": "endpoints", "delivery": "deliveries", "secret": "secrets",
 }  # fmt: skip
 ENDS_TOKENS = ("me.end", "tokens.revoke", "people.deactivate", "people.change", "organisation.change")
 _KEY = re.compile(r"[0-9A-HJKMNP-TV-Z]{12}")
@@ -109,16 +109,21 @@ class Calls:
         company = factories.company()
         owner = factories.person("Olga Petrova")
         for number in range(3):
-            factories.app(f"Free {number}", owner=owner)
+            factories.grant(company.ben, factories.app(f"Free {number}", owner=owner))
             asked = factories.app(f"App {number}", company.ana, company.finance, owner=owner)
+            factories.field(asked, actor=company.adam, name="Role", kind="choice", options=("Viewer", "Editor"))
+            outbox.commit()
             factories.request(company.rita, asked)
             factories.request(company.otto, asked)
         self.company, self.owner = company, owner
         self.keys = keys_of(company, owner)
         db.session.remove()
         admin = next(one for one in self.keys if one.who == "adam")
-        for path in ("apps?manage=true", "people", "groups", "requests", "grants", "notices", "tokens"):
-            self._learn(self._client.get(f"/api/v1/{path}", headers=_headers(admin)).json)
+        for path in ("apps", "people", "groups", "requests", "grants", "notices", "tokens"):
+            self.learn_list(path, self._client.get(f"/api/v1/{path}", headers=_headers(admin)).json)
+        for app in self._ids["apps"]:
+            path = f"apps/{app}/fields"
+            self.learn_list(path, self._client.get(f"/api/v1/{path}", headers=_headers(admin)).json)
 
     def _learn(self, answer: Any, of: str = "") -> None:
         """Remembers the ids of an answer, by the name of what holds them."""
@@ -137,10 +142,8 @@ class Calls:
 
     def learn_list(self, path: str, answer: Any) -> None:
         """Ids of an answer to this address: a list is of what its address ends with."""
-        of = path.strip("/").split("/")[-1]
-        if of.startswith("{"):
-            of = IDS.get(of.strip("{}"), of)
-        self._learn(answer, of)
+        parts = [one for one in path.strip("/").split("/") if not one.startswith("{")]
+        self._learn(answer, parts[-1])
 
     def id_of(self, name: str, otherwise: str) -> str:
         known = self._ids.get(IDS.get(name, name), [])
@@ -169,15 +172,19 @@ class Calls:
         weights = [(6 if key.is_admin else 2) if len(key.scopes) > 1 else 1 for key in self.keys]
         key = self._random.choices(self.keys, weights)[0]
         path = of.path
-        for name in re.findall(r"{(\w+)}", of.path):
+        for before, name in re.findall(r"([\w-]+)/{(\w+)}", of.path):
             given = str((case.path_parameters or {}).get(name, "x")) or "x"
-            path = path.replace(f"{{{name}}}", self.id_of(name, given).replace("/", "-")[:60])
+            path = path.replace(f"{{{name}}}", self.id_of(before, given).replace("/", "-")[:60])
         headers = _headers(key) | {
             name: str(value) for name, value in dict(case.headers or {}).items() if _can_be_sent(name, value)
         }
         if of.needs_match and self._random.random() < REAL:
             headers["If-Match"] = self._etag(of, path, key)
-        body = None if isinstance(case.body, schemathesis.core.NotSet) else self.with_real_ids(self._shorter(of, case.body))
+        body = (
+            None
+            if isinstance(case.body, schemathesis.core.NotSet)
+            else self.with_real_ids(self._shorter(of, case.body))
+        )
         query = {name: self.with_real_ids(value, name) for name, value in dict(case.query or {}).items()
                  if isinstance(value, str | int | float | bool)}  # fmt: skip
         broker().flushdb()  # the limit of calls is tested by itself
