@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.chaos import load, restore, upgrades
 from tests.chaos.ledger import Ledger
+from tests.chaos.programs import ProgramRaces
 from tests.chaos.races import Races
 from tests.chaos.round import WHERE, Plan, Round, rounds
 from tests.chaos.stack import ENGINES, stop_on_sigterm
@@ -41,6 +42,11 @@ def main() -> int:
     race.add_argument("--pairs", type=int, default=500, help="trials of each pair (500)")
     race.set_defaults(work=_races)
 
+    program = commands.add_parser("programs", help="browsers and programs on one step; equal keys at once")
+    program.add_argument("--doors", default="8x500", help="browsers, and as many programs x trials (8x500)")
+    program.add_argument("--replays", type=int, default=1000, help="keys that are each sent four times (1000)")
+    program.set_defaults(work=_programs)
+
     queue = commands.add_parser("drain", help="many due mails, one in a hundred undeliverable, several workers")
     queue.add_argument("--mails", type=int, default=50_000)
     queue.set_defaults(work=_drain)
@@ -57,7 +63,7 @@ def main() -> int:
     long.add_argument("--minutes", type=float, default=60, help="on each database, with what is in the ledger (60)")
     long.set_defaults(work=_soak)
 
-    for one in (race, queue, writing, back, long):
+    for one in (race, program, queue, writing, back, long):
         one.add_argument("--seed", type=int)
         if one is not writing:
             one.add_argument("--database", choices=ENGINES, help="only this one")
@@ -133,6 +139,17 @@ def _races(options: argparse.Namespace) -> int:
         found = {"trials": dict(races.done), "seconds": round(time.monotonic() - began), "violations": races.bad}
         bad += _write(ledger, "races", engine, seed, found)
         say(f"  all runs in the ledger: {dict(ledger.sums('races', engine))}")
+    return int(bad > 0)
+
+
+def _programs(options: argparse.Namespace) -> int:
+    ledger, seed, bad = Ledger(options.data), _seed(options), 0
+    many, _, trials = options.doors.partition("x")
+    for engine in _engines(options):
+        began, races = time.monotonic(), ProgramRaces(engine, seed, say)
+        races.run_programs(doors=(int(many), int(trials)), replays=options.replays)
+        found = {"trials": dict(races.done), "seconds": round(time.monotonic() - began), "violations": races.bad}
+        bad += _write(ledger, "programs", engine, seed, found)
     return int(bad > 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -18,8 +19,10 @@ from tests.helpers import factories
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
+from webapp.extensions import db
 from webapp.models import Person
-from webapp.operations import people
+from webapp.operations import people, tokens
+from webapp.workflow.actor import SYSTEM
 from webapp.workflow.policy import OutcomeRule, Policy, StepRule
 from webapp.workflow.states import RequestState
 
@@ -139,7 +142,7 @@ class Answer:
     @property
     def done(self) -> bool:
         """The form was taken; a way to the sign-in page is a refusal."""
-        return self.status in (200, 303) and not self.location.startswith("/sign-in")
+        return self.status in (200, 201, 303) and not self.location.startswith("/sign-in")
 
     @property
     def refused(self) -> bool:
@@ -194,3 +197,28 @@ class Caller:
         if not self._keep or answer.will_close:
             self.close()
         return reply
+
+
+class Program(Caller):
+    """Calls the API with a token."""
+
+    def __init__(self, port: int, secret: str, *, timeout: float = 30) -> None:
+        super().__init__(port, "", keep=True, timeout=timeout)
+        self._secret = secret
+
+    def call(self, path: str, key: str = "", **body: Any) -> Answer:
+        """POST /api/v1<path>, with an Idempotency-Key if one is given."""
+        headers = {"Authorization": f"Bearer {self._secret}", "Content-Type": "application/json"}
+        if key:
+            headers["Idempotency-Key"] = key
+        return self._send("POST", f"/api/v1{path}", json.dumps(body), headers)
+
+
+def token_of(person_id: int | None, *scopes: str) -> str:
+    """A token of this person, else of a service; inside an app context."""
+    choose("write")
+    person = db.session.get_one(Person, person_id) if person_id is not None else None
+    _, secret = tokens.create(name="chaos", scopes=scopes, days=1, actor=person or SYSTEM, now=clock.now(),
+                              person=person)  # fmt: skip
+    outbox.commit()
+    return secret

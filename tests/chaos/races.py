@@ -11,7 +11,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -51,16 +52,26 @@ class Races:
 
     def run(self, *, deciders: list[tuple[int, int]], pairs: int) -> None:
         """`deciders`: (how many at once, trials); `pairs`: trials of each pair."""
-        # Nobody is there to send mails or to expire anything but the race itself.
-        with Stack(self.engine, workers=0, threads=8) as self.stack:
-            self.app = self.stack.app
-            self.stack.start()
+        with self.stack_for(threads=8):
             for many, trials in deciders:
                 self._one_step(many, trials)
             if pairs:
                 self._pairs(pairs)
+
+    @contextmanager
+    def stack_for(self, *, threads: int) -> Iterator[None]:
+        """A stack for what races inside; looks at all that is in its tables afterwards."""
+        # Nobody is there to send mails or to expire anything but the race itself.
+        with Stack(self.engine, workers=0, threads=threads) as self.stack:
+            self.app = self.stack.app
+            self.stack.start()
+            yield
             # Grants, steps, those who were asked and the record of all that happened in them.
             self.bad += check.tables(check.load(self.app))
+
+    def callers(self, cookies: list[str]) -> list[Caller]:
+        """People with these sessions, each with a connection that is kept."""
+        return [Caller(self.stack.port, cookie, keep=True) for cookie in cookies]
 
     # So many deciders on one step
 
@@ -71,7 +82,7 @@ class Races:
             wanted = factories.app(f"App for {many}", group)
             cookies = [sign_in(self.app, one.id) for one in deciders]
             ids, app_id = [one.id for one in deciders], wanted.id
-        callers = [Caller(self.stack.port, cookie, keep=True) for cookie in cookies]
+        callers = self.callers(cookies)
         crew = Crew(many)
         try:
             for trial in range(trials):

@@ -43,6 +43,12 @@ def test_races_have_one_winner(engine: str, tmp_path: Path) -> None:
 
 
 @on_both
+def test_of_browsers_and_programs_one_decides_and_a_key_is_good_for_one_change(engine: str, tmp_path: Path) -> None:
+    (done,) = chaos(tmp_path, "programs", "--doors", "4x4", "--replays", "8", "--seed", "1", "--database", engine)
+    assert done["trials"] == {"4 browsers and 4 programs": 4, "keys sent four times": 8}
+
+
+@on_both
 def test_one_bad_mail_in_a_hundred_delays_no_other(engine: str, tmp_path: Path) -> None:
     (done,) = chaos(tmp_path, "drain", "--mails", "300", "--seed", "1", "--database", engine)
     assert done["undeliverable"] == 3
