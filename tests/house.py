@@ -14,9 +14,9 @@ import grimp
 ROOT = Path(__file__).parent.parent
 WEBAPP = ROOT / "webapp"
 FILE = ROOT / "docs" / "dev" / "house.md"
-# Drawn apart from its folder. Jobs call operations, which write to the rest of delivery; embedded starts what reads the
-# local mailbox.
-APART = ("webapp.delivery.jobs", "webapp.delivery.out_jobs", "webapp.embedded.mailstore")
+# Drawn apart from its folder. Jobs call operations, which write to the rest of delivery; embedded starts what
+# reads the local mailbox and the webhook viewer's store.
+APART = ("webapp.delivery.jobs", "webapp.delivery.out_jobs", "webapp.embedded.hookstore", "webapp.embedded.mailstore")
 
 Graph = dict[str, set[str]]
 

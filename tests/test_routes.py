@@ -260,6 +260,8 @@ TABLE = (
     get("/mailbox/<mail_id>/body", ANYONE, "/mailbox/{mail}/body"),
     get("/mailbox/<mail_id>/text", ANYONE, "/mailbox/{mail}/text"),
     post("/mailbox/emptying", "303 303 303 303 303 303"),
+    # It takes what is signed with the secret of an endpoint.
+    post("/webhook-viewer/in", "400 400 400 400 400 400"),
 )  # fmt: skip
 
 # What an admin may do with an older sign-in, too, and why. Anything else below /admin that changes something, and

@@ -75,9 +75,10 @@ def _register_blueprints(app: Flask, settings: Settings) -> None:
         app.register_blueprint(module.bp)
     app.register_blueprint(api.pages)
     if settings.mailbox:
-        from webapp import mailbox
+        from webapp import hookviewer, mailbox
 
         app.register_blueprint(mailbox.bp)
+        app.register_blueprint(hookviewer.bp)
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:
