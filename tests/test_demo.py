@@ -13,13 +13,18 @@ from tests.helpers.factories import rows
 from webapp import clock, demo
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
+from webapp.delivery.out import signing
 from webapp.demo.diary import Diary
 from webapp.demo.letters import DAYS
-from webapp.embedded import mailstore
+from webapp.embedded import hookstore, mailstore
+from webapp.encryption import decrypt
 from webapp.extensions import db
 from webapp.models import (
     AccessRequest,
     App,
+    Delivery,
+    Endpoint,
+    EndpointSecret,
     EntitlementField,
     Event,
     Grant,
@@ -44,6 +49,7 @@ ON_ONE_ENGINE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def seeded(app: Flask) -> str:
     choose("write")
     mailstore.empty(app.extensions["settings"].data / "mailbox")
+    hookstore.empty(app.extensions["settings"].data / "webhooks")
     said = demo.seed(now=clock.now())
     db.session.remove()
     return said
@@ -139,6 +145,27 @@ def test_the_mailbox_begins_with_the_emails_of_the_last_weeks(seeded: str, app: 
     assert link and code and link[0] in html
     shown = app.test_client().get(link[0])
     assert shown.status_code == 200 and "Figma" in shown.text
+
+
+@ON_ONE_ENGINE
+def test_the_webhook_viewer_begins_with_what_was_delivered_lately(seeded: str, app: Flask) -> None:
+    folder = app.extensions["settings"].data / "webhooks"
+    kept = hookstore.page(folder, size=100).hooks
+    assert len(kept) >= 8 and {"request.submitted", "access.given"} <= {one.event for one in kept}
+    rows = db.session.scalars(select(Endpoint).order_by(Endpoint.id)).all()
+    assert [(one.name, one.paused_at is not None) for one in rows] == [
+        ("Webhook viewer", False),
+        ("Data warehouse", True),
+    ]
+    secret = db.session.scalars(select(EndpointSecret).where(EndpointSecret.endpoint_id == rows[0].id)).one()
+    sent = db.session.scalars(select(Delivery).where(Delivery.endpoint_id == rows[0].id)).all()
+    assert {one.state for one in sent} == {"sent"}
+    assert {one.message_id for one in sent} == {one.message_id for one in kept}
+    newest = kept[0]
+    signed = signing.headers([decrypt(secret.secret)], newest.message_id, newest.body, at=newest.at)
+    assert signed["webhook-signature"] == newest.headers["webhook-signature"]
+    waiting = db.session.scalars(select(Delivery.state).where(Delivery.endpoint_id == rows[1].id)).all()
+    assert waiting and set(waiting) == {"due"}
 
 
 def test_nothing_is_overdue_and_the_past_is_in_the_past(seeded: str) -> None:

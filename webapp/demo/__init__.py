@@ -37,7 +37,7 @@ from webapp.workflow.actor import SYSTEM, Actor
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 
-from . import company, history, programs
+from . import company, history, hooks, programs
 from .diary import Diary
 from .history import Act, Asked, AskedAgain, Cancelled, No, Override, Said, Silence, Values, Yes
 from .letters import DAYS, Letters
@@ -64,6 +64,9 @@ def seed(*, now: datetime) -> str:
     story.set_the_clocks()
     outbox.commit()
     story.letters.deliver(settings().data / "mailbox")
+    if settings().mailbox:
+        told = hooks.add(story.people[company.ADMIN], now=now)
+        told.store(settings().data / "webhooks")
     return (
         f"The demo company is ready: {len(story.people)} people, {len(story.apps)} apps and "
         f"{len(story.requests)} requests. Sign in as {_email('Rita')} with the password {PASSWORD}."
