@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -43,4 +45,20 @@ def statements(program: Any, path: str) -> int:
     return len(count)
 
 
-__all__ = ["assert_constant", "by_token", "entries", "problem", "statements"]
+def at_once(calls: Sequence[Callable[[], Any]]) -> list[int]:
+    """The statuses of calls that are made at the same moment, sorted."""
+    start, statuses = threading.Barrier(len(calls)), list[int]()
+
+    def run(call: Callable[[], Any]) -> None:
+        start.wait()
+        statuses.append(call().status_code)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    return sorted(statuses)
+
+
+__all__ = ["assert_constant", "at_once", "by_token", "entries", "problem", "statements"]

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from tests.api.conftest import Program, new_token
-from tests.api.helpers import assert_constant, by_token, entries, problem, statements
+from tests.api.helpers import assert_constant, at_once, by_token, entries, problem, statements
 from tests.helpers import changes, factories
 from tests.helpers.factories import Company
 from tests.helpers.lookups import count_mails, facts, grants
@@ -233,3 +233,17 @@ def test_a_person_gives_back_their_own_and_a_manager_says_why(program: Make, com
     assert program("otto").get(f"/grants/{other}").json["removed_reason"] == "The project is over."
     assert len(facts("grant.removed")) == 2
     assert {one.state for one in db.session.query(Grant)} == {"removed"}
+
+
+def test_an_app_that_is_added_and_given_at_once_is_there_once(program: Make, app: Flask, company: Company) -> None:
+    slack = factories.app("Slack", owner=company.ana)
+    rita, ana = program("rita").secret, program("ana").secret
+    add = {"app": slack.public_id}
+    give = add | {"person": company.rita.public_id, "reason": "So."}
+
+    def posting(secret: str, body: dict[str, str]) -> Callable[[], Any]:
+        return lambda: Program(app, secret).post("/grants", body)
+
+    first, *others = at_once([posting(rita, add), posting(rita, add), posting(ana, give), posting(ana, give)])
+    assert first == 201 and set(others) <= {409, 422}
+    assert [one.state for one in grants()] == ["active"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from flask import Flask
 
 from tests.api.conftest import Program
-from tests.api.helpers import by_token, entries, problem
+from tests.api.helpers import at_once, by_token, entries, problem
 from tests.helpers import changes, factories
 from tests.helpers.factories import Company
 from tests.helpers.lookups import policy_of
@@ -134,6 +136,8 @@ def test_a_policy_is_refused_with_the_place_of_each_mistake(crm: App, ana: Progr
         ({"steps": [{"approver": person(one)} for one in (company.ben, company.chloe, company.otto)], "days": 0,
           "outcomes": read["outcomes"] | {"approved": told | {"words": "x" * 2001}}},
          f"{days} Use 2,000 characters or fewer. You entered 2,001.", "days", "outcomes.approved.words"),
+        ({"steps": [first | {"days": 0, "fields": {"Seat": "read"}}, {"approver": {"kind": "group", "id": "x"}}]},
+         f"{days} There is no field Seat. {gone}", "steps.0.days", "steps.0.fields.Seat", "steps.1.approver"),
         ({"steps": "Ana"}, "Send a list.", "steps"),
         ({"colour": "red"}, "There is no such field.", "colour"),
     ):  # fmt: skip
@@ -264,3 +268,17 @@ def test_a_simulation_says_why_nobody_gets_the_app(ana: Program, company: Compan
     assert found["missing"] == "It is not in the catalog"
     assert found["steps"][0]["decided_by"] == "owner"
     assert found["warnings"][0] == "Zoom is not in the catalog. Turn on Requestable so that people can request it."
+
+
+def test_of_four_who_have_read_the_same_one_is_first(crm: App, ana: Program, company: Company, app: Flask) -> None:
+    path = f"/apps/{crm.public_id}/policy"
+    read = ana.get(path)
+    tag = read.headers["ETag"]
+    programs = [Program(app, ana.secret) for _ in range(4)]
+
+    def saving(program: Program, days: int) -> Callable[[], Any]:
+        return lambda: program.call("PUT", path, read.json | {"days": days}, If_Match=tag)
+
+    calls = [saving(program, 10 + number) for number, program in enumerate(programs)]
+    assert at_once(calls) == [200, 412, 412, 412]
+    assert by_token() == [("policy.saved", "laptop")]

@@ -15,7 +15,7 @@ from webapp.web import access
 from webapp.web.problems import Problem
 from webapp.workflow import policy as rules
 from webapp.workflow.approvers import Deciders
-from webapp.workflow.policy import OutcomeRule, StepRule
+from webapp.workflow.policy import Approver, OutcomeRule, StepRule
 from webapp.workflow.scopes import Scope
 from webapp.workflow.states import Assurance, RequestState, Tier, Visibility
 
@@ -199,10 +199,11 @@ def replace(caller: Caller, *, app: str, body: NewPolicy) -> Policy:
     elif body.pending is not None and body.pending.action != "finish":
         words = "Leave this out: approval is not turned off, so pending requests stay as they are."
         raise Problem(422, "invalid", words, {"pending": words})
+    steps, wrong = _steps(body, before)
     operations.replace_policy(
         row, approval_required=body.approval_required, comment_required=body.comment_required, days=body.days,
-        assurance=Assurance(body.assurance), steps=_steps(body, before),
-        outcomes={state: getattr(body.outcomes, state.value).rule for state in _STATES},
+        assurance=Assurance(body.assurance), steps=steps,
+        outcomes={state: getattr(body.outcomes, state.value).rule for state in _STATES}, wrong=wrong,
         actor=caller, now=clock.now(),
     )  # fmt: skip
     if turned_off:
@@ -210,28 +211,27 @@ def replace(caller: Caller, *, app: str, body: NewPolicy) -> Policy:
     return _answer(_load(app))
 
 
-def _steps(body: NewPolicy, before: AppRow) -> list[StepRule]:
-    """The steps as the policy holds them. Refuses approvers and fields that are not there, all at once."""
+def _steps(body: NewPolicy, before: AppRow) -> tuple[list[StepRule], dict[str, str]]:
+    """The steps as the policy holds them, and what is wrong: approvers and fields that are not there."""
     fields = {str(one.name): one.id for one in before.policy.entitlements}
     # An approver who is in the policy already may stay, as on the page of the app, also when deactivated.
     present = principals.of_approvers([step.approver for step in before.policy.steps])
-    there = {one.value: one for one in present.values()}
-    there |= principals.chosen_all(step.approver.value for step in body.steps)
+    there = {one.value: one.approver for one in present.values()}
+    chosen = principals.chosen_all(step.approver.value for step in body.steps)
+    there |= {value: one.approver for value, one in chosen.items()}
     wrong: dict[str, str] = {}
     steps = []
     for at, step in enumerate(body.steps):
-        approver = there.get(step.approver.value)
-        if approver is None:
+        if step.approver.value not in there:
             wrong[f"steps.{at}.approver"] = access.NOT_AVAILABLE
         for name in step.fields:
             if name not in fields:
                 wrong[f"steps.{at}.fields.{name[:80]}"] = f"There is no field {name[:80]}."
-        if not wrong and approver is not None:
-            visibility = {fields[name]: Visibility(word) for name, word in step.fields.items()}
-            steps.append(StepRule(approver.approver, step.days, visibility, step.id or ""))
-    if wrong:
-        raise Problem(422, "invalid", " ".join(dict.fromkeys(wrong.values())), wrong)
-    return steps
+        visibility = {fields[name]: Visibility(word) for name, word in step.fields.items() if name in fields}
+        # Nobody has a number below zero: it stands for an approver who is refused, so that the rest is still checked.
+        approver = there.get(step.approver.value, Approver(person=-1 - at))
+        steps.append(StepRule(approver, step.days, visibility, step.id or ""))
+    return steps, wrong
 
 
 class SimulationQuery(Query):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from webapp.models import App
 from webapp.text import public_id
@@ -17,22 +18,24 @@ from .errors import Conflict, Invalid
 
 def replace_policy(
     app: App, *, approval_required: bool, comment_required: bool, days: int, assurance: Assurance,
-    steps: Sequence[StepRule], outcomes: Mapping[RequestState, OutcomeRule], actor: AnyActor, now: datetime,
+    steps: Sequence[StepRule], outcomes: Mapping[RequestState, OutcomeRule],
+    wrong: Mapping[str, str] = MappingProxyType({}), actor: AnyActor, now: datetime,
 ) -> None:  # fmt: skip
     """Sets everything but the fields. A step with an id keeps it; one without ("") gets that of the step with the same
     approver, or a new one. Nothing is saved when nothing differs.
 
-    Raises Invalid with all that is wrong, by its place as "steps.1.days"; and Conflict.
+    Raises Invalid with all that is wrong, by its place as "steps.1.days", together with what the caller has found
+    `wrong` before; and Conflict.
     """
     policy = rule_to_change(app)
-    wrong: dict[str, str] = {}
+    found = dict(wrong)
     wanted = replace(
         policy, approval_required=approval_required, comment_required=comment_required, days=days, assurance=assurance,
-        steps=_identified(policy, steps, wrong),
-        outcomes={**policy.outcomes, **_checked(policy, outcomes, wrong)},
+        steps=_identified(policy, steps, found),
+        outcomes={**policy.outcomes, **_checked(policy, outcomes, found)},
     )  # fmt: skip
-    if wrong := wanted.faults() | wrong:
-        raise Invalid(**wrong)
+    if found := wanted.faults() | found:
+        raise Invalid(**found)
     if wanted == policy:
         return
     if app.requestable and approval_required and not steps:
