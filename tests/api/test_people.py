@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
-from tests.api.conftest import Program
+from tests.api.conftest import Program, new_token
 from tests.helpers import factories
 from tests.helpers.factories import Company
 from tests.helpers.lookups import events, facts, mailed
 from tests.helpers.statements import assert_constant, counting
 from webapp.extensions import db
-from webapp.models import ApiToken, Person
+from webapp.models import ApiToken, Notice, Person
 
 Make = Callable[..., Program]
 
@@ -326,3 +327,11 @@ def test_a_call_that_needs_no_words_takes_none(adam: Program, app: Flask, compan
     assert client.post(f"{path}/deactivation", headers=headers).status_code == 200
     needed = client.post(f"{path}/access-removal", headers=headers)
     assert needed.status_code == 422 and needed.json["errors"] == [{"field": "reason", "detail": "Send this field."}]
+
+
+def test_a_link_from_a_service_says_who_made_its_token(app: Flask, company: Company) -> None:
+    factories.with_password(company.ben)
+    service = Program(app, new_token(None, ["people:admin"], made_by=company.adam))
+    assert service.post(f"/people/{company.ben.public_id}/password-reset").status_code == 200
+    mail = db.session.scalars(select(Notice).where(Notice.kind == "password-reset")).one()
+    assert mail.data == {"by": company.adam.id}
