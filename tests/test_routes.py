@@ -22,10 +22,13 @@ from tests.conftest import SQLITE, Browser, Engines
 from tests.helpers import changes, factories, lookups
 from webapp import clock, links
 from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.embedded import mailstore
 from webapp.extensions import broker, db
-from webapp.models import Notice, PersonSession
+from webapp.models import Notice, Person, PersonSession
 from webapp.operations import device_codes
+from webapp.operations import endpoints as operations
+from webapp.queries.endpoint_feed import secrets_of
 
 ROLES = ("nobody", "outsider", "requester", "approver", "owner", "admin")
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
@@ -254,6 +257,26 @@ TABLE = (
     get("/admin/api/tokens/<public_id>/ending", ADMINS, "/admin/api/tokens/{token}/ending"),
     post("/admin/api/tokens/<public_id>/ending", ADMINS_GO, "/admin/api/tokens/{token}/ending"),
     post("/admin/api/leak", "303 404 404 404 404 422", leaked="csn_0000"),
+    get("/admin/webhooks", ADMINS),
+    get("/admin/webhooks/new", ADMINS),
+    post("/admin/webhooks", "303 404 404 404 404 200", name="Ledger", address="https://ledger.example.com/", every="1"),
+    get("/admin/chat", ADMINS),
+    post("/admin/chat", ADMINS_GO, kind="slack", name="#it", address="https://hooks.slack.com/services/T/B/x",
+         events="waiting"),
+    get("/admin/endpoints/<public_id>", ADMINS, "/admin/endpoints/{endpoint}"),
+    post("/admin/endpoints/<public_id>", ADMINS_STALE, "/admin/endpoints/{endpoint}", name="Ledger", was="{}"),
+    post("/admin/endpoints/<public_id>/pause", ADMINS_GO, "/admin/endpoints/{endpoint}/pause"),
+    post("/admin/endpoints/<public_id>/resumption", ADMINS_STALE, "/admin/endpoints/{endpoint}/resumption"),
+    post("/admin/endpoints/<public_id>/test", ADMINS_GO, "/admin/endpoints/{endpoint}/test"),
+    get("/admin/endpoints/<public_id>/removal", ADMINS, "/admin/endpoints/{endpoint}/removal"),
+    post("/admin/endpoints/<public_id>/removal", ADMINS_GO, "/admin/endpoints/{endpoint}/removal"),
+    post("/admin/endpoints/<public_id>/secrets", "303 404 404 404 404 200", "/admin/endpoints/{endpoint}/secrets"),
+    post("/admin/endpoints/<public_id>/secrets/<secret_id>/ending", ADMINS_STALE,
+         "/admin/endpoints/{endpoint}/secrets/{secret}/ending"),
+    get("/admin/endpoints/<public_id>/deliveries/<delivery_id>", ADMINS,
+        "/admin/endpoints/{endpoint}/deliveries/{delivery}"),
+    post("/admin/endpoints/<public_id>/deliveries/<delivery_id>/sending", ADMINS_GO,
+         "/admin/endpoints/{endpoint}/deliveries/{delivery}/sending"),
     # The Mailbox, which is there on a loopback address only
     get("/mailbox", ANYONE),
     get("/mailbox/<mail_id>", ANYONE, "/mailbox/{mail}"),
@@ -268,6 +291,8 @@ TABLE = (
 # every table to take along, asks for a password given in the last 15 minutes.
 WITHOUT_PASSWORD = {
     "POST /admin/api/tokens/<public_id>/ending": "takes rights away, and has to be quick",
+    "POST /admin/endpoints/<public_id>/test": "a message that says that it is a test",
+    "POST /admin/endpoints/<public_id>/deliveries/<delivery_id>/sending": "what was due to that system anyway",
     "POST /admin/api/leak": "takes rights away, and has to be quick",
     "POST /admin/first-steps/hiding": "a matter of taste",
     "POST /admin/mail/test": "a mail to oneself",
@@ -339,6 +364,7 @@ class World:
             "grant": grant.public_id,
             "session": factories.session_of(company.rita),
             "token": factories.token(company.rita).public_id,
+            **self._endpoint(company.adam),
             "soon": (clock.now() + timedelta(days=20)).date().isoformat(),
             "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
             "device": device.shown_code,
@@ -352,6 +378,17 @@ class World:
             newest = db.session.query(PersonSession).order_by(PersonSession.id.desc()).first()
             newest.reauthenticated_at -= timedelta(minutes=16)
             db.session.commit()
+
+    def _endpoint(self, admin: Person) -> dict[str, str]:
+        endpoint = factories.webhook(admin)
+        choose("write")
+        made = operations.send_test(endpoint, actor=admin, now=clock.now())
+        outbox.commit()
+        return {
+            "endpoint": endpoint.public_id,
+            "secret": secrets_of(endpoint)[0].public_id,
+            "delivery": made.public_id,
+        }
 
     def _keep(self, role: str, browser: Browser) -> None:
         self.tokens[role] = browser.token()

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .program_visits import new_service_token, new_token, refused_leak, token_ending, token_of_rita
+from .program_visits import (
+    delivery,
+    new_secret,
+    new_service_token,
+    new_token,
+    refused_channel,
+    refused_leak,
+    refused_webhook,
+    token_ending,
+    token_of_rita,
+    webhook,
+    webhook_removal,
+    webhooks,
+)
 from .visits import (
     Visit,
     admin_app,
@@ -208,6 +221,15 @@ SCREENS = [
     Screen("admin-api-tokens", "Adam", "/admin/api/tokens"),
     Screen("admin-api-token", "Adam", token_of_rita),
     Screen("admin-api-leak-refused", "Adam", refused_leak),
+    Screen("admin-webhooks", "Adam", webhooks),
+    Screen("admin-webhook-new", "Adam", "/admin/webhooks/new"),
+    Screen("admin-webhook-refused", "Adam", refused_webhook),
+    Screen("admin-webhook-secret", "Adam", new_secret, script=False),
+    Screen("admin-webhook", "Adam", webhook),
+    Screen("admin-webhook-removal", "Adam", webhook_removal),
+    Screen("admin-webhook-delivery", "Adam", delivery),
+    Screen("admin-chat", "Adam", "/admin/chat"),
+    Screen("admin-chat-refused", "Adam", refused_channel),
     Screen("admin-audit", "Adam", "/admin/audit"),
     Screen("admin-audit-nothing-found", "Adam", "/admin/audit?who=zebra"),
     Screen("admin-groups", "Adam", "/admin/groups"),
@@ -248,6 +270,7 @@ EMPTY = [
     ("Adam", "/admin/people"),
     ("Adam", "/admin/groups"),
     ("Adam", "/admin/api"),
+    ("Adam", "/admin/webhooks"),
     ("Adam", "/admin/api/tokens"),
     (None, "/mailbox"),
 ]

@@ -21,8 +21,8 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.embedded import mailstore
 from webapp.extensions import db
-from webapp.models import Notice, Organisation, Person
-from webapp.operations import comments, grants, people, requests
+from webapp.models import DeliveryTry, Notice, Organisation, Person
+from webapp.operations import comments, endpoints, grants, people, requests
 from webapp.passwords import hash_password
 from webapp.workflow.actor import SYSTEM
 from webapp.workflow.entitlements import Entitlement
@@ -121,7 +121,19 @@ class Long:
             "password": links.password_token(otto.public_id, otto.password_round),
             "token": factories.token(rita, "requests:read", "decide", name=f"T{W}").public_id,
             "mail": self._mail(),
+            **self._endpoint(adam),
         }  # fmt: skip
+
+    def _endpoint(self, admin: Person) -> dict[str, str]:
+        endpoint = factories.webhook(admin, name=f"E{W}", address=f"https://{'h' * 60}.example.com/{'p' * 80}")
+        choose("write")
+        made = endpoints.send_test(endpoint, actor=admin, now=clock.now())
+        db.session.flush()
+        answer = f"503 {W}\n\n{LONG}"
+        db.session.add(DeliveryTry(delivery_id=made.id, at=clock.now(), status=503, ms=1, answer=answer, error=LONG))
+        outbox.commit()
+        factories.webhook(admin, kind="slack", name=f"C{W}", address="https://hooks.slack.com/x")
+        return {"endpoint": endpoint.public_id, "delivery": made.public_id}
 
     def _mail(self) -> str:
         content = f"From: {W} <c@example.com>\nTo: {W} <ana@example.com>\nSubject: {LONG}\n\n{LONG * 2}\n".encode()

@@ -16,6 +16,7 @@ from webapp.models import (
     AccessRequest,
     ApiToken,
     App,
+    Endpoint,
     EntitlementField,
     Grant,
     Group,
@@ -24,7 +25,7 @@ from webapp.models import (
     PolicyRevision,
     Step,
 )
-from webapp.operations import apps, decisions, entitlements, grants, groups, people, requests, tokens
+from webapp.operations import apps, decisions, endpoints, entitlements, grants, groups, people, requests, tokens
 from webapp.operations.proofs import SIGNED_IN
 from webapp.operations.proofs import STEP_IN as STEP_IN
 from webapp.queries import cases
@@ -204,6 +205,15 @@ def token(someone: Person | None, *scopes: str, name: str = "laptop", days: int 
     choose("write")
     made, _ = tokens.create(name=name, scopes=scopes or ("requests:read",), days=days, actor=someone or SYSTEM,
                             person=someone, now=clock.now())  # fmt: skip
+    outbox.commit()
+    return made
+
+
+def webhook(admin: Person, *, name: str = "Service desk", **more: Any) -> Endpoint:
+    """A webhook that is told everything."""
+    choose("write")
+    given = {"kind": "webhook", "address": "https://hooks.example.com/countersign"} | more
+    made, _ = endpoints.create(name=name, actor=admin, now=clock.now(), **given)
     outbox.commit()
     return made
 

@@ -5,6 +5,7 @@ from . import app_activity as app_activity
 from . import apps as apps
 from . import audit as audit
 from . import copying as copying
+from . import endpoints as endpoints
 from . import fields as fields
 from . import first_steps as first_steps
 from . import grants as grants
@@ -21,4 +22,5 @@ from . import previews as previews
 from . import requests as requests
 from . import simulation as simulation
 from . import steps as steps
+from . import webhooks as webhooks
 from .views import bp as bp

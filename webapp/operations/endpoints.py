@@ -69,7 +69,7 @@ def change(
     lock(endpoint)
     before = _plain(endpoint)
     if address is None:
-        address = _address_of(endpoint)
+        address = address_of(endpoint)
     _set(endpoint, name=name, address=address, events=events, apps=apps, category=category, with_texts=with_texts)
     after = _plain(endpoint)
     differs = [key for key in after if before[key] != after[key]]
@@ -273,7 +273,7 @@ def _set(
     row.name, row.category, row.with_texts = name, category, with_texts
     row.event_list = " ".join(one for one in known if one in events)
     row.app_ids_json = json.dumps(sorted({one.id for one in apps}))
-    if not row.address or _address_of(row) != address:
+    if not row.address or address_of(row) != address:
         row.address = encrypt(address)
         row.failing_since = None
     parts = urlsplit(address)
@@ -296,7 +296,7 @@ def _set_audience(row: Endpoint, *, person: Person | None, group: Group | None, 
     row.app_id = app.id if app is not None else None
 
 
-def _address_of(row: Endpoint) -> str:
+def address_of(row: Endpoint) -> str:
     try:
         return decrypt(row.address)
     except Unreadable as error:

@@ -54,7 +54,7 @@ def webhook_paused(facts: MailContext) -> Mail:
     """To the admins: a webhook or a chat channel takes nothing, so nothing is sent to it any more."""
     data = facts.notice.data
     is_chat = data["kind"] != "webhook"
-    path = "/admin/settings/chat" if is_chat else f"/admin/settings/webhooks/{data['endpoint']}"
+    path = f"/admin/endpoints/{data['endpoint']}"
     what, reason = "chat channel" if is_chat else "webhook", line(data["why"])
     return compose(facts, link=links.url(path), what=what, name=line(data["name"]), reason=reason,
                    row_of_reason=Row("Why", reason))  # fmt: skip

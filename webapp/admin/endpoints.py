@@ -1,0 +1,246 @@
+"""One webhook or chat channel: its deliveries, its settings, its secrets, and one delivery."""
+
+import json
+from typing import Any
+
+from flask import Response, abort, flash, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webapp import clock
+from webapp.delivery.out.deliveries import KEPT_DAYS, TRIES
+from webapp.models import Endpoint, EndpointSecret
+from webapp.operations import endpoints as operations
+from webapp.operations.errors import Conflict, Invalid
+from webapp.queries import app_list
+from webapp.queries import endpoint_pages as queries
+from webapp.queries.endpoint_feed import secrets_of
+from webapp.queries.endpoint_pages import DeliveryCase, EndpointLine
+from webapp.web import htmx
+from webapp.web.presentation import now
+from webapp.web.reauth import require_recent_password
+from webapp.web.security import hide_from_caches_and_referers
+from webapp.web.signin import admins, me
+
+from . import endpoint_forms as forms
+from .endpoint_forms import EndpointForm
+from .forms import stamp
+from .views import bp, commit, fragment, go, list_query, undo
+
+CHANGED = "Someone else changed this. Your text is still here. Save again to overwrite."
+
+
+@bp.get("/endpoints/<public_id>")
+@admins
+def endpoint(public_id: str) -> Response:
+    """Its deliveries first, then its settings."""
+    if htmx.is_fragment():
+        return fragment("admin/_deliveries.html", **_deliveries(_line(public_id)))
+    return _page(public_id)
+
+
+@bp.post("/endpoints/<public_id>")
+@admins
+@require_recent_password
+def change_endpoint(public_id: str) -> AnyResponse:
+    """Saves its settings; `was` is what the form was drawn with."""
+    line = _line(public_id)
+    form = forms.typed(line.endpoint.kind)
+    if request.form.get("was") != _was(line.endpoint):
+        return _page(public_id, 409, form=form, errors={"name": CHANGED})
+    try:
+        operations.change(line.endpoint, **forms.meant(form, new=False), actor=me(), now=clock.now())
+    except Invalid as error:
+        undo()
+        return _page(public_id, 422, form=form, errors=error.fields)
+    commit()
+    return go(_home(public_id) + "#settings", "Saved.")
+
+
+@bp.post("/endpoints/<public_id>/pause")
+@admins
+@require_recent_password
+def pause_endpoint(public_id: str) -> AnyResponse:
+    """Nothing is sent until it is resumed."""
+    endpoint = _line(public_id).endpoint
+    operations.pause(endpoint, actor=me(), now=clock.now())
+    return _done(endpoint, "{name} is paused. What happens meanwhile waits.")
+
+
+@bp.post("/endpoints/<public_id>/resumption")
+@admins
+@require_recent_password
+def resume_endpoint(public_id: str) -> AnyResponse:
+    """What waits is sent now."""
+    endpoint = _line(public_id).endpoint
+    operations.resume(endpoint, actor=me(), now=clock.now())
+    return _done(endpoint, "{name} is in use again. What waited is sent now.")
+
+
+@bp.post("/endpoints/<public_id>/test")
+@admins
+def test_endpoint(public_id: str) -> AnyResponse:
+    """Sends an event that says only that it is a test."""
+    endpoint = _line(public_id).endpoint
+    operations.send_test(endpoint, actor=me(), now=clock.now())
+    return _done(endpoint, "A test is on its way to {name}.")
+
+
+def _done(endpoint: Endpoint, message: str) -> AnyResponse:
+    location, words = _home(endpoint.public_id), message.format(name=endpoint.name)
+    commit()
+    return go(location, words)
+
+
+@bp.get("/endpoints/<public_id>/removal")
+@admins
+def endpoint_to_remove(public_id: str) -> Response:
+    """The dialog that asks before it is removed."""
+    line = _line(public_id)
+    if htmx.is_fragment():
+        return fragment("admin/_endpoint_removal.html", line=line)
+    return _page(public_id, modal="removal")
+
+
+@bp.post("/endpoints/<public_id>/removal")
+@admins
+@require_recent_password
+def remove_endpoint(public_id: str) -> AnyResponse:
+    """It is told nothing any more."""
+    endpoint = _line(public_id).endpoint
+    operations.remove(endpoint, actor=me(), now=clock.now())
+    home = url_for("admin.chat" if endpoint.is_chat else "admin.webhooks")
+    message = f"{endpoint.name} removed."
+    commit()
+    return go(home, message)
+
+
+# ---------- Secrets ----------
+
+
+@bp.post("/endpoints/<public_id>/secrets")
+@admins
+@require_recent_password
+def change_secret(public_id: str) -> AnyResponse:
+    """Makes a new secret and shows it, once; the one before is valid for a while, and until then there is no third."""
+    endpoint = _line(public_id).endpoint
+    _, secret = operations.rotate_secret(endpoint, actor=me(), now=clock.now())
+    commit()
+    return hide_from_caches_and_referers(secret_page(public_id, secret))
+
+
+@bp.post("/endpoints/<public_id>/secrets/<secret_id>/ending")
+@admins
+@require_recent_password
+def end_secret(public_id: str, secret_id: str) -> AnyResponse:
+    """The old secret signs nothing from now on."""
+    endpoint = _line(public_id).endpoint
+    secret = _secret(endpoint, secret_id)
+    operations.end_secret(endpoint, secret, actor=me(), now=clock.now())
+    message = f"The secret …{secret.ending} has ended."
+    commit()
+    return go(_home(public_id) + "#secret", message)
+
+
+def _secret(endpoint: Endpoint, public_id: str) -> EndpointSecret:
+    for one in secrets_of(endpoint):
+        if one.public_id == public_id:
+            return one
+    abort(404)
+
+
+def secret_page(public_id: str, secret: str) -> Response:
+    """The page of a webhook with its new secret in a dialog: the only time that it is shown."""
+    if htmx.is_fragment():
+        return fragment("admin/_endpoint_secret.html", 200, line=_line(public_id), secret=secret)
+    return _page(public_id, modal="secret", secret=secret)
+
+
+# ---------- One delivery ----------
+
+
+@bp.get("/endpoints/<public_id>/deliveries/<delivery_id>")
+@admins
+def delivery(public_id: str, delivery_id: str) -> Response:
+    """What is sent, what was answered, each attempt, and what waits for it."""
+    line = _line(public_id)
+    found = _delivery(line.endpoint, delivery_id)
+    return fragment("admin/delivery.html", line=line, case=found, body=_readable(found.line.delivery.body), most=TRIES,
+                    now=now())  # fmt: skip
+
+
+@bp.post("/endpoints/<public_id>/deliveries/<delivery_id>/sending")
+@admins
+def send_delivery_again(public_id: str, delivery_id: str) -> AnyResponse:
+    """The same message is sent once more."""
+    line = _line(public_id)
+    found = _delivery(line.endpoint, delivery_id)
+    location = url_for("admin.delivery", public_id=public_id, delivery_id=delivery_id)
+    try:
+        operations.send_again(found.line.delivery, line.endpoint, actor=me(), now=clock.now())
+    except Conflict as error:
+        undo()
+        flash(str(error), "error")
+        return go(location)
+    commit()
+    return go(location, "It is being sent again.")
+
+
+def _delivery(endpoint: Endpoint, public_id: str) -> DeliveryCase:
+    found = queries.delivery(endpoint, public_id)
+    if found is None:
+        abort(404)
+    return found
+
+
+def _readable(body: str) -> str:
+    """The same JSON on several lines."""
+    return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+
+
+# ---------- For all of it ----------
+
+
+def _line(public_id: str) -> EndpointLine:
+    line = queries.endpoint(public_id)
+    if line is None:
+        abort(404)
+    return line
+
+
+def _home(public_id: str) -> str:
+    return url_for("admin.endpoint", public_id=public_id)
+
+
+def _was(endpoint: Endpoint) -> str:
+    return stamp({
+        "name": endpoint.name, "events": endpoint.event_list, "apps": list(endpoint.app_ids), "host": endpoint.host,
+        "category": endpoint.category, "texts": endpoint.with_texts,
+    })  # fmt: skip
+
+
+def _deliveries(line: EndpointLine) -> dict[str, Any]:
+    where = list_query(*queries.STATES)
+    page = queries.deliveries(line.endpoint, state=where.state, after=where.after, before=where.before)
+    counts = {"retried": line.retried, "waiting": line.waiting, "dead": line.dead}
+    return {"line": line, "page": page, "list_query": where, "states": queries.STATES, "counts": counts, "now": now()}
+
+
+def _page(
+    public_id: str, status: int = 200, *, form: EndpointForm | None = None, errors: dict[str, str] | None = None,
+    **values: Any,
+) -> Response:  # fmt: skip
+    line = _line(public_id)
+    endpoint = line.endpoint
+    return fragment(
+        "admin/endpoint.html",
+        status,
+        **_deliveries(line),
+        form=form or forms.stored(endpoint),
+        errors=errors or {},
+        choices=forms.choices(endpoint.kind),
+        categories=[] if endpoint.is_chat else app_list.categories(),
+        secrets=[] if endpoint.is_chat else secrets_of(endpoint),
+        was=_was(endpoint),
+        kept=KEPT_DAYS,
+        **values,
+    )
