@@ -23,6 +23,8 @@ class Exit(IntEnum):
     EXPIRED = 11
     CANCELLED = 12
     STILL_PENDING = 13
+    # Of `policy plan --check`.
+    DIFFERENT = 20
 
 
 class Failure(click.ClickException):

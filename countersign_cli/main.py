@@ -5,13 +5,14 @@ import sys
 
 import click
 
-from countersign_cli import completion, requests, sign_in
+from countersign_cli import admin, audit, completion, holders, requests, sign_in
+from countersign_cli.policy import commands as policy
 
 COMMANDS = (
     sign_in.login, sign_in.logout, sign_in.whoami,
     requests.apps, requests.request, requests.requests, requests.show, requests.approve, requests.deny,
     requests.cancel, requests.comment, requests.remind,
-    completion.completion,
+    holders.who_has, holders.what_has, audit.audit, admin.admin, policy.policy, completion.completion,
 )  # fmt: skip
 
 

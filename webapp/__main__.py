@@ -11,6 +11,7 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
+from countersign_cli.audit import audit
 from countersign_cli.main import COMMANDS, run
 from webapp.config import version
 
@@ -22,6 +23,21 @@ def _app() -> Flask:
         print(error, file=sys.stderr)
         sys.exit(1)
     return app
+
+
+class _Audit(click.Group):
+    """`audit tail` of the API, and `audit verify` and `anchor` of the server."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*super().list_commands(context), *self._of_the_server().list_commands(context)})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return super().get_command(context, name) or self._of_the_server().get_command(context, name)
+
+    def _of_the_server(self) -> click.Group:
+        from webapp.cli import audit_commands  # which loads the database's libraries
+
+        return audit_commands
 
 
 class _Both(FlaskGroup):
@@ -54,6 +70,9 @@ def main() -> None:
 
 for command in COMMANDS:
     main.add_command(command)
+main.add_command(
+    _Audit("audit", audit.commands, help="The append-only audit log: read it, and check it on the server.")
+)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.helpers.processes import PROJECT, Stack
+from tests.helpers.processes import PROJECT, Stack, until
 from webapp import clock, create_app
 from webapp.config import Settings
 from webapp.database.transactions import choose
@@ -90,8 +90,10 @@ def submit(client: httpx2.Client, page: str, action: str, form: dict[str, Any]) 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     stack = Stack(tmp_path_factory.mktemp("cli") / "data", COUNTERSIGN_DEMO="1")
-    stack.start()
+    stack.start(wait=False)
     try:
+        # The demo company is made first, which takes a while on a busy machine.
+        until(lambda: "Countersign runs at" in stack.output(), within=180)
         yield Server(stack)
     finally:
         stack.stop()
