@@ -14,7 +14,7 @@ from flask_migrate import upgrade as migrate_upgrade
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from webapp import checks, clock
+from webapp import clock
 from webapp.addresses import BadAddress, in_ascii
 from webapp.database import schema
 from webapp.database.transactions import choose
@@ -158,6 +158,9 @@ def _copy(source: Path, copy: Path) -> None:
 @click.command("check")
 def check() -> None:
     """Looks at what the installation needs, one line each; exits with 1 if something is wrong."""
+    # It loads what a worker needs, which the web has no use for.
+    from webapp import checks
+
     findings = list(checks.run())
     width = max(len(one.name) for one in findings)
     for one in findings:

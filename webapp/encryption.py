@@ -1,10 +1,14 @@
 """Secrets that have to be read again, as the address of a chat channel: stored encrypted by a key of the ring."""
 
-import base64
+from __future__ import annotations
 
-from cryptography.fernet import Fernet, InvalidToken
+import base64
+from typing import TYPE_CHECKING
 
 from webapp.extensions import keyring
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 PURPOSE = "stored secrets"
 
@@ -21,6 +25,8 @@ def encrypt(text: str) -> str:
 
 def decrypt(stored: str) -> str:
     """The text. Raises Unreadable."""
+    from cryptography.fernet import InvalidToken
+
     key_id, _, token = stored.partition(".")
     try:
         return _by(key_id).decrypt(token).decode()
@@ -37,4 +43,7 @@ def is_current(stored: str) -> bool:
 
 
 def _by(key_id: str) -> Fernet:
+    # Loaded where it is needed: it takes 8 MB, and most processes never read a stored secret.
+    from cryptography.fernet import Fernet
+
     return Fernet(base64.urlsafe_b64encode(keyring().derive(PURPOSE, key_id)))

@@ -54,6 +54,8 @@ def wire(settings: Settings, *, web: bool = True) -> Flask:
         init_assets(app, settings)
     cli.init(app)
     _register_blueprints(app, settings)
+    if web:
+        _register_api(app)
     signin.check_every_route_has_an_audience(app)
     return app
 
@@ -67,18 +69,25 @@ def database(settings: Settings) -> URL:
 
 
 def _register_blueprints(app: Flask, settings: Settings) -> None:
-    from webapp import admin, api, approver, auth, catalog, dashboard
+    from webapp import admin, approver, auth, catalog, dashboard
     from webapp.web import health
 
     app.before_request(health.refuse_another_version)
-    for module in (health, auth, dashboard, catalog, approver, admin, api):
+    for module in (health, auth, dashboard, catalog, approver, admin):
         app.register_blueprint(module.bp)
-    app.register_blueprint(api.pages)
     if settings.mailbox:
         from webapp import hookviewer, mailbox
 
         app.register_blueprint(mailbox.bp)
         app.register_blueprint(hookviewer.bp)
+
+
+def _register_api(app: Flask) -> None:
+    """Not in a worker: its models of what comes in take 15 MB."""
+    from webapp import api
+
+    app.register_blueprint(api.bp)
+    app.register_blueprint(api.pages)
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:

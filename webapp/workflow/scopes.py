@@ -54,7 +54,7 @@ SCOPE_TEXTS = {
     Scope.GRANTS_READ: "See who has which app",
     Scope.GRANTS_WRITE: "Add apps, give access and remove it",
     Scope.PEOPLE_READ: "See people",
-    Scope.PEOPLE_ADMIN: "Add, change and deactivate people",
+    Scope.PEOPLE_ADMIN: "Add, change and deactivate people, and make them admins",
     Scope.GROUPS_READ: "See groups and their members",
     Scope.GROUPS_ADMIN: "Change groups and their members",
     Scope.AUDIT_READ: "Read and verify the audit log",
