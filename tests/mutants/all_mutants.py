@@ -1,6 +1,6 @@
 """All mutants, from the files of this folder."""
 
-from tests.mutants import administration, delivery, links, operations, resources, web, workflow
+from tests.mutants import administration, delivery, links, operations, resources, web, webhooks, workflow
 
 ALL = [
     *workflow.MUTANTS,
@@ -10,4 +10,5 @@ ALL = [
     *web.MUTANTS,
     *resources.MUTANTS,
     *administration.MUTANTS,
+    *webhooks.MUTANTS,
 ]

@@ -16,7 +16,7 @@ from webapp import clock
 from webapp.delivery import outbox
 from webapp.events_out import EVENTS, names_of
 from webapp.extensions import db
-from webapp.models import Delivery, Endpoint
+from webapp.models import Delivery, Endpoint, Event
 from webapp.operations import apps, comments, endpoints, people, requests
 from webapp.record.events import EventKind
 from webapp.workflow.states import Verdict
@@ -167,3 +167,19 @@ def test_what_happens_while_it_is_paused_waits(company: Company, hook: Hook, end
     outbox.commit()
     factories.request(company.rita, factories.app("Salesforce", company.ana))
     assert len([name for name in names(endpoint) if name.startswith("request")]) == (2 if ended == "paused" else 0)
+
+
+def test_they_are_added_while_the_log_is_locked(company: Company, hook: Hook) -> None:
+    """So their order is that of the log, and none is seen before an earlier one is committed."""
+    endpoint = hook(events=["request.submitted"])
+    app = factories.app("Salesforce", company.ana)
+    with counting() as count:
+        factories.request(company.rita, app)
+    locked, added = (
+        next(number for number, one in enumerate(count.statements) if one.startswith(begin))
+        for begin in ("UPDATE event_head", "INSERT INTO deliveries")
+    )
+    assert locked < added
+    (seq,) = db.session.scalars(select(Delivery.event_seq).where(Delivery.endpoint_id == endpoint.id))
+    (entry,) = db.session.execute(select(Event.kind, Event.app_id).where(Event.seq == seq))
+    assert tuple(entry) == ("request.submitted", app.id)

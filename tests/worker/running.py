@@ -28,7 +28,9 @@ def until(question: Callable[[], object], within: float = 30.0) -> None:
 class RunningWorker:
     """`python worker.py`: start it, kill it, stop it."""
 
-    def __init__(self, app: Flask, smtp: SmtpServer, log: Path, **environment: str) -> None:
+    def __init__(
+        self, app: Flask, smtp: SmtpServer, log: Path, *, role: str = "emails", **environment: str
+    ) -> None:  # fmt: skip
         settings = app.extensions["settings"]
         outside = ("COUNTERSIGN_EMBEDDED", "COUNTERSIGN_SINK", "MAIL_USERNAME", "MAIL_PASSWORD")
         self.environment = {name: value for name, value in os.environ.items() if name not in outside} | {
@@ -41,13 +43,13 @@ class RunningWorker:
             "MAIL_PORT": str(smtp.port),
             **environment,
         }
-        self.log = log
+        self.log, self.role = log, role
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True) -> RunningWorker:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "worker.py"], cwd=PROJECT, env=self.environment, stdin=subprocess.DEVNULL,
+                [sys.executable, "worker.py", self.role], cwd=PROJECT, env=self.environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log,
             )  # fmt: skip
         if wait:
