@@ -23,7 +23,7 @@ from tests.helpers import changes, factories, lookups
 from webapp import clock, links
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
-from webapp.embedded import mailstore
+from webapp.embedded import hookstore, mailstore
 from webapp.extensions import broker, db
 from webapp.models import Notice, Person, PersonSession
 from webapp.operations import device_codes
@@ -285,6 +285,10 @@ TABLE = (
     post("/mailbox/emptying", "303 303 303 303 303 303"),
     # It takes what is signed with the secret of an endpoint.
     post("/webhook-viewer/in", "400 400 400 400 400 400"),
+    get("/webhook-viewer", ANYONE),
+    get("/webhook-viewer/<hook_id>", ANYONE, "/webhook-viewer/{hook}"),
+    get("/webhook-viewer/<hook_id>/body", ANYONE, "/webhook-viewer/{hook}/body"),
+    post("/webhook-viewer/emptying", "303 303 303 303 303 303"),
 )  # fmt: skip
 
 # What an admin may do with an older sign-in, too, and why. Anything else below /admin that changes something, and
@@ -304,6 +308,10 @@ WITHOUT_PASSWORD = {
     "POST /admin/mail/held/dropping": "mails that people have had already",
     "POST /admin/audit/verification": "only reads, and writes down that it did",
 }
+
+
+# Of a call that came to the webhook viewer.
+HEADERS = {"webhook-timestamp": "1796025858", "webhook-signature": "v1,mZ0t2c="}
 
 
 class World:
@@ -407,6 +415,11 @@ class World:
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = "c@example.com", "ana@example.com", "Rita asks"
         mail.set_content("See there.")
+        hookstore.empty(self.data / "webhooks")
+        self.ids["hook"] = hookstore.store(
+            self.data / "webhooks", endpoint="Viewer", event="test", message_id="msg_1", headers=HEADERS,
+            body='{"type":"test"}', seconds=0.1, secret="9fQ2",
+        ).id  # fmt: skip
         mailstore.empty(self.data / "mailbox")
         self.ids["mail"] = mailstore.store(
             self.data / "mailbox", sender="c@example.com", recipients=["ana@example.com"], content=mail.as_bytes()

@@ -164,6 +164,8 @@ SCREENS = [
     Screen("mailbox", None, new_mail),
     Screen("mail-reset", None, mail_itself),
     Screen("mailbox-nothing-found", None, "/mailbox?q=zebra"),
+    Screen("webhook-viewer", None, "/webhook-viewer"),
+    Screen("webhook-viewer-nothing-found", None, "/webhook-viewer?q=zebra"),
     Screen("admin-first-steps", "Adam", "/admin/first-steps"),
     Screen("admin-overview", "Adam", "/admin/overview"),
     Screen("admin-overview-tables", "Adam", overview_tables),
@@ -273,4 +275,5 @@ EMPTY = [
     ("Adam", "/admin/webhooks"),
     ("Adam", "/admin/api/tokens"),
     (None, "/mailbox"),
+    (None, "/webhook-viewer"),
 ]

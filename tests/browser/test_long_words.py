@@ -19,7 +19,7 @@ from webapp import clock, create_app, links
 from webapp.config import Settings
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
-from webapp.embedded import mailstore
+from webapp.embedded import hookstore, mailstore
 from webapp.extensions import db
 from webapp.models import DeliveryTry, Notice, Organisation, Person
 from webapp.operations import comments, endpoints, grants, people, requests
@@ -121,6 +121,11 @@ class Long:
             "password": links.password_token(otto.public_id, otto.password_round),
             "token": factories.token(rita, "requests:read", "decide", name=f"T{W}").public_id,
             "mail": self._mail(),
+            "hook": hookstore.store(
+                self.site.data / "webhooks", endpoint=LONG, event="request.approved", message_id=f"msg_{W}",
+                headers={"webhook-timestamp": "1", "webhook-signature": f"v1,{LONG}"}, seconds=1.0, secret="9fQ2",
+                body=f'{{"type": "x", "data": {{"request": {{"app": {{"name": "{LONG}"}}}}}}}}',
+            ).id,
             **self._endpoint(adam),
         }  # fmt: skip
 

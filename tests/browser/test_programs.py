@@ -88,3 +88,32 @@ def test_a_leaked_token_is_ended_on_one_page(window):
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
     expect(page.get_by_text(f"{name} ended.")).to_be_visible()
     assert value not in page.content()
+
+
+def test_a_webhook_is_added_tested_and_seen_in_the_viewer(window, site):
+    page = window("Adam")
+    name = f"Ledger {secrets.token_hex(3)}"
+    page.goto("/admin/webhooks/new")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Address", exact=True).fill(f"{site.address}/webhook-viewer/in")
+    every = page.get_by_role("checkbox", name="Every event, also those of later versions")
+    expect(page.get_by_role("checkbox", name="request.denied")).to_be_hidden()
+    every.uncheck()
+    page.get_by_role("checkbox", name="request.denied").check()
+    page.get_by_role("button", name="Add webhook", exact=True).click()
+    secret = page.get_by_role("textbox", name="Signing secret", exact=True)
+    value = secret.input_value()
+    page.get_by_role("link", name="Done", exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert value not in page.content()
+    page.get_by_role("button", name="Send test", exact=True).click()
+    expect(page.get_by_text(f"A test is on its way to {name}.")).to_be_visible()
+    for _ in range(40):
+        page.reload()
+        if page.get_by_text("Delivered").count():
+            break
+        page.wait_for_timeout(250)
+    page.locator("#results").get_by_role("link", name="test", exact=True).click()
+    expect(page.get_by_role("heading", name="What is sent", exact=True)).to_be_visible()
+    page.goto(f"/webhook-viewer?q={name.replace(' ', '+')}")
+    expect(page.get_by_text(f"fits the secret whsec_…{value[-4:]}")).to_be_visible()

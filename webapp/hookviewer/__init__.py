@@ -1,5 +1,4 @@
 """The webhook viewer: what a demo delivered to itself. It exists only where the Mailbox does."""
 
-from webapp.hookviewer.receive import bp
-
-__all__ = ["bp"]
+from . import views as views
+from .receive import bp as bp
