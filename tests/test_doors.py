@@ -1,4 +1,4 @@
-"""Screens and API are doors to the same operations: each misuse gets the same status and the same sentence at each."""
+"""Screens, API and command line are doors to the same operations: each misuse gets the same status and sentence."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
+from countersign_cli.main import commands
 from tests.api.conftest import Program, new_token
+from tests.attack.installation import serving
 from tests.conftest import SQLITE, Browser
 from tests.helpers import changes, factories
 from tests.helpers.factories import Company
@@ -199,3 +202,44 @@ def test_who_was_deactivated_is_shown_the_door_at_each(app: Flask, company: Comp
     changes.deactivate(company.rita, company.adam)
     assert browser.get("/").status_code == 303
     assert program.get("/me").status_code == 401
+
+
+# The third door: the command line. Exit codes by status; docs/cli.md.
+EXITS = {403: 1, 404: 4, 409: 5, 422: 1}
+
+
+def command_of(call: str, body: dict[str, Any], request: str) -> list[str] | None:
+    """What somebody would type for this call; None where the command line has no such thing."""
+    options = [f"--{name}={body[name]}" for name in ("comment", "reason") if name in body]
+    options += [f"--field={name}={value}" for name, value in body.get("fields", {}).items()]
+    word = call.rpartition("/")[2]
+    if "step" in body:
+        return None
+    if call == ASK:
+        return ["request", body["app"], f"--message={body['message']}"]
+    if word in ("approval", "denial"):
+        return [{"approval": "approve", "denial": "deny"}[word], request, *options]
+    if word == "comments":
+        return ["comment", request, body["text"]]
+    return {"cancellation": ["cancel", request], "reminders": ["remind", request]}.get(word)
+
+
+@pytest.mark.parametrize("engine", [SQLITE])
+@pytest.mark.parametrize("misuse", MISUSES, ids=lambda one: one.name)
+def test_and_at_the_command_line(app: Flask, company: Company, misuse: Misuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(company, factories.app("Salesforce", company.ana))
+    misuse.setup(scene)
+    who, body, call = getattr(company, misuse.who), filled(misuse.body, scene), filled(misuse.call, scene)
+    command = command_of(call, body, scene.made.public_id if scene.made else "")
+    if command is None or misuse.setup is no_need:
+        # `approve` decides the step that is open; `request` adds what needs no approval.
+        assert "step" in body or misuse.setup is no_need
+        return
+    said = Program(app, new_token(who)).post(call, body).json["detail"]
+    with serving(app) as address:
+        monkeypatch.setenv("COUNTERSIGN_ADDRESS", address.replace("127.0.0.1", "localhost"))
+        monkeypatch.setenv("COUNTERSIGN_TOKEN", new_token(who))
+        ran = CliRunner().invoke(commands, command)
+    assert ran.exit_code == EXITS[misuse.status], ran.output
+    if misuse.status != 404:  # what cannot be found is told by the look-up before the call
+        assert said in " ".join(ran.output.split()), ran.output
