@@ -124,3 +124,30 @@ def test_without_a_broker_the_look_finds_it(company: Company, receiver: Receiver
     factories.request(company.rita, factories.app("Salesforce", company.ana))
     until(all_sent)
     assert receiver.events == ["request.submitted", "request.step_opened"]
+
+
+@pytest.mark.slow
+def test_two_workers_that_are_killed_again_and_again(company: Company, receiver: Receiver, running: Make) -> None:
+    """None is lost, the order holds, and twice comes at most what was under way at a kill."""
+    count, kills = 12, 0
+    workers = [running(COUNTERSIGN_SWEEP_SECONDS="0.3") for _ in range(2)]
+    made = [factories.request(company.rita, factories.app(f"App {number}", company.ana)) for number in range(count)]
+    for number, one in enumerate(made):
+        factories.decide(one, company.ana)
+        if number % 3 == 2:
+            workers[kills % 2].kill()
+            kills += 1
+            workers[(kills - 1) % 2].start()
+            changes.shift("deliveries", "lease_until", -timedelta(minutes=5), where="lease_until IS NOT NULL")
+    give_up = time.monotonic() + 60
+    while not all_sent():
+        assert time.monotonic() < give_up
+        changes.shift("deliveries", "lease_until", -timedelta(seconds=20), where="lease_until IS NOT NULL")
+        time.sleep(0.2)
+    ids = [call.id for call in receiver.calls]
+    assert len(set(ids)) == rows("deliveries") == count * len(OF_A_REQUEST)
+    # A lease that we end early may send what its holder is sending, too.
+    assert len(ids) - len(set(ids)) <= 3 * kills
+    for one in made:
+        mine = [call for call in receiver.calls if one.public_id in call.body.decode()]
+        assert [event_of(receiver, id) for id in dict.fromkeys(call.id for call in mine)] == OF_A_REQUEST
