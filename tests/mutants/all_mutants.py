@@ -1,6 +1,16 @@
 """All mutants, from the files of this folder."""
 
-from tests.mutants import administration, delivery, links, operations, resources, web, webhooks, workflow
+from tests.mutants import (
+    administration,
+    command_line,
+    delivery,
+    links,
+    operations,
+    resources,
+    web,
+    webhooks,
+    workflow,
+)
 
 ALL = [
     *workflow.MUTANTS,
@@ -11,4 +21,5 @@ ALL = [
     *resources.MUTANTS,
     *administration.MUTANTS,
     *webhooks.MUTANTS,
+    *command_line.MUTANTS,
 ]
