@@ -121,7 +121,7 @@ def test_a_policy_is_refused_with_the_place_of_each_mistake(crm: App, ana: Progr
          "This approver is already in another step.", "steps.2.approver"),
         ({"steps": [first, {"approver": {"kind": "person", "id": "nobody"}}]}, gone, "steps.1.approver"),
         ({"steps": [first | {"fields": {"Seat": "read"}}]}, "There is no field Seat.", "steps.0.fields.Seat"),
-        ({"steps": [first | {"fields": {"Role": "own"}}]}, "Send 'hidden', 'read' or 'write'.", "steps.0.fields"),
+        ({"steps": [first | {"fields": {"Role": "own"}}]}, "Send 'hidden', 'read' or 'write'.", "steps.0.fields.Role"),
         ({"steps": [first | {"id": "other"}]}, "There is no step with this id. Leave it out for a new step.",
          "steps.0.id"),
         ({"steps": [first, second | {"id": first["id"]}]},

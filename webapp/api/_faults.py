@@ -1,5 +1,7 @@
 """What is wrong with input, in sentences: one for each kind of fault that pydantic finds."""
 
+from typing import Any
+
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -29,17 +31,26 @@ _TIMES = "Send a time as 2026-11-30T08:06:00Z."
 _OTHER = "This does not fit. See the documentation."
 
 
-def fields_of(error: ValidationError) -> dict[str, str]:
-    """Field → sentence. Of a field that may have several types only the first sentence is kept."""
+def fields_of(error: ValidationError, sent: Any) -> dict[str, str]:
+    """Field → sentence, for a body or query as it was sent. Of a field that may have several types only the first
+    sentence is kept."""
     found: dict[str, str] = {}
     for one in error.errors(include_url=False, include_input=False):
-        found.setdefault(_path(one), _sentence(one))
+        found.setdefault(_path(one, sent), _sentence(one))
     return found
 
 
-def _path(error: ErrorDetails) -> str:
-    """The field as "steps.0.person"; what pydantic says of types in between is left out."""
-    parts = [str(part) for part in error["loc"] if isinstance(part, int) or (part[:1].islower() and "[" not in part)]
+def _path(error: ErrorDetails, sent: Any) -> str:
+    """The field as "steps.0.person": as far as it is there in what was sent, without what pydantic says of types."""
+    parts: list[str] = []
+    for part in error["loc"]:
+        if part in sent if isinstance(sent, dict) else isinstance(sent, list) and isinstance(part, int):
+            sent = sent[part]
+        elif error["type"] == "missing":
+            sent = None
+        else:
+            break
+        parts.append(str(part))
     return ".".join(parts)[:120] or "body"
 
 

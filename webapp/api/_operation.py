@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, g, request
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from webapp import clock, tokens
 from webapp.database.transactions import reading
@@ -285,10 +286,11 @@ def _read_query(model: type[Query]) -> Query:
     twice = [name for name, given in values.items() if len(given) > 1]
     if twice:
         raise Problem(422, "invalid", f"Send {twice[0][:60]} once.", {twice[0][:60]: "Send this once."})
+    sent = {name: given[0] for name, given in values.items()}
     try:
-        return model.model_validate({name: given[0] for name, given in values.items()})
+        return model.model_validate(sent)
     except ValidationError as error:
-        raise _invalid(error) from None
+        raise _invalid(error, sent) from None
 
 
 def _read_body(model: type[Body]) -> Body:
@@ -302,11 +304,11 @@ def _read_body(model: type[Body]) -> Body:
     except ValidationError as error:
         if any(one["type"] == "json_invalid" for one in error.errors(include_url=False, include_input=False)):
             raise Problem(400, "malformed", "The body is not JSON.") from None
-        raise _invalid(error) from None
+        raise _invalid(error, from_json(raw)) from None
 
 
-def _invalid(error: ValidationError) -> Problem:
-    fields = fields_of(error)
+def _invalid(error: ValidationError, sent: Any) -> Problem:
+    fields = fields_of(error, sent)
     return Problem(422, "invalid", " ".join(dict.fromkeys(fields.values())), fields)
 
 
