@@ -13,9 +13,10 @@ import pytest
 from redis.exceptions import ConnectionError as Away
 
 from tests.conftest import make_settings
-from webapp import create_app
+from webapp import create_app, tokens
 from webapp.config import PROJECT
 from webapp.delivery import outbox
+from webapp.delivery.out import signing
 from webapp.runtime import jsonlog
 
 
@@ -32,6 +33,16 @@ def stream() -> Iterator[io.StringIO]:
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_no_token_is_written_whole(stream: io.StringIO) -> None:
+    made, service = tokens.make(), tokens.make(service=True)
+    for text in (f"/api/v1/me?token={made}", f"Bearer {service}", signing.make_secret()):
+        logging.getLogger("any").warning("It was %s.", text, extra={"also": text})
+    found = stream.getvalue()
+    assert made[12:] not in found and service[16:] not in found
+    assert tokens.beginning(made) + "***" in found and tokens.beginning(service) + "***" in found
+    assert "It was whsec_***." in found
 
 
 def test_a_broker_that_is_away_is_one_line_a_minute_and_no_traceback(

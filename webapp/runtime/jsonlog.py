@@ -17,11 +17,15 @@ SELDOM_SECONDS = 60.0
 _AWAY = re.compile("The broker is |could not connect to Redis|Redis connection timeout")
 # The secret part of an address: the token of a mailed link.
 _TOKEN = re.compile(r"(/(?:decide|password)/)[^/?\s\"']+")
+# API tokens and signing secrets, of which the first characters stay: people tell theirs apart by them.
+_SECRET = re.compile(r"\b(csn_(?:svc_)?[0-9A-Za-z]{5}|whsec_)[0-9A-Za-z+/]{12,}")
+# Libraries that log what is of no use, or (the HTTP client) each address that is called, with the secret in it.
+_QUIET = ("alembic", "rq.worker", "mail.log", "httpx2", "httpcore2")
 
 
 def mask(text: str) -> str:
-    """The text with every link token replaced."""
-    return _TOKEN.sub(r"\1***", text)
+    """The text with the tokens of links and of the API, and signing secrets, replaced."""
+    return _SECRET.sub(r"\1***", _TOKEN.sub(r"\1***", text))
 
 
 def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -74,8 +78,8 @@ def configure(level: str = "INFO", stream: Any = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("alembic", "rq.worker", "mail.log"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for quiet in _QUIET:
+        logging.getLogger(quiet).setLevel(logging.WARNING)
 
 
 def take_over() -> None:
