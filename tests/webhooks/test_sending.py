@@ -168,7 +168,8 @@ def in_an_hour() -> str:
 @pytest.mark.parametrize(
     ("asked", "least", "most"),
     [("900", 890, 910), ("999999999", 0, 7), ("86399", 86390, 86410), ("99999999", 86390, 86410), ("soon", 0, 7),
-     ("-5", 0, 7), (in_an_hour, 3590, 3610), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 7)],
+     ("-5", 0, 7), (in_an_hour, 3590, 3610), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 7),
+     ("Fri, 31 Dec 9999 23:59:59 -1200", 0, 7), ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", 0, 7)],
 )  # fmt: skip
 def test_a_receiver_may_ask_for_a_longer_wait(
     company: Company, hook: Hook, receiver: Receiver, send: Send, asked: Any, least: int, most: int

@@ -130,7 +130,8 @@ def _send_one(claim: Claim, one: Outgoing) -> bool:
         outcome = Outcome(0, 0, "Every worker that tried to send this stopped before it finished.")
     else:
         outcome = call(one)
-    about = {"event": one.delivery.event, "endpoint": one.endpoint.public_id, "tries": claim.tries,
+    # "event" would take the place of the message.
+    about = {"type": one.delivery.event, "endpoint": one.endpoint.public_id, "tries": claim.tries,
              "status": outcome.status}  # fmt: skip
     if outcome.succeeded:
         deliveries.mark_sent(claim, outcome)
@@ -161,13 +162,28 @@ def call(one: Outgoing) -> Outcome:
         url = decrypt(one.endpoint.address)
         headers = {"content-type": "application/json", "user-agent": _user_agent()}
         if not one.endpoint.is_chat:
-            secrets = [decrypt(secret) for secret in one.secrets]
+            secrets = _readable(one.secrets)
             headers |= signing.headers(secrets, one.delivery.message_id, one.delivery.body, at=clock.now())
         answer = outgoing.post(url, one.delivery.body.encode(), headers)
     except (outgoing.Failed, Unreadable) as failed:
         return Outcome(0, round((time.monotonic() - began) * 1000), str(failed))
     error = "" if 200 <= answer.status < 300 else f"{answer.status} {answer.reason}".strip()
     return Outcome(answer.status, answer.ms, error, _as_text(answer), _retry_after(answer))
+
+
+def _readable(secrets: Sequence[str]) -> list[str]:
+    """Those whose key is there: a new secret signs alone, if the key of the one before is gone. Raises Unreadable if
+    there is none."""
+    found = []
+    gone: Unreadable | None = None
+    for secret in secrets:
+        try:
+            found.append(decrypt(secret))
+        except Unreadable as error:
+            gone = error
+    if gone is not None and not found:
+        raise gone
+    return found
 
 
 @cache
@@ -189,9 +205,9 @@ def _retry_after(answer: Answer) -> int:
         return int(given)
     try:
         at = parsedate_to_datetime(given)
-    except (ValueError, TypeError):
+        return max(0, int((at.astimezone(UTC) - clock.now()).total_seconds())) if at.tzinfo else 0
+    except (ValueError, TypeError, OverflowError):  # a year of fourteen digits, or the last hour of 9999
         return 0
-    return max(0, int((at.astimezone(UTC) - clock.now()).total_seconds())) if at.tzinfo else 0
 
 
 class Dispatcher:

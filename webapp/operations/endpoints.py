@@ -67,11 +67,14 @@ def change(
     """Other settings. What was posted before keeps its body, but goes to the new address. `address` None: as it is.
     Raises Invalid or Conflict."""
     lock(endpoint)
-    before = _plain(endpoint)
+    before, stored = _plain(endpoint), endpoint.address
     if address is None:
         address = address_of(endpoint)
     _set(endpoint, name=name, address=address, events=events, apps=apps, category=category, with_texts=with_texts)
     after = _plain(endpoint)
+    if endpoint.address != stored and before["host"] == after["host"]:
+        # Another secret in the address is another receiver. What is hashed is encrypted, so nobody can guess it.
+        before["secret_part"], after["secret_part"] = sha256(stored), sha256(endpoint.address)
     differs = [key for key in after if before[key] != after[key]]
     if differs:
         _record(EventKind.ENDPOINT_CHANGED, endpoint, actor=actor, now=now,
@@ -273,7 +276,7 @@ def _set(
     row.name, row.category, row.with_texts = name, category, with_texts
     row.event_list = " ".join(one for one in known if one in events)
     row.app_ids_json = json.dumps(sorted({one.id for one in apps}))
-    if not row.address or address_of(row) != address:
+    if _present_address(row) != address:
         row.address = encrypt(address)
         row.failing_since = None
     parts = urlsplit(address)
@@ -296,7 +299,16 @@ def _set_audience(row: Endpoint, *, person: Person | None, group: Group | None, 
     row.app_id = app.id if app is not None else None
 
 
+def _present_address(row: Endpoint) -> str:
+    """ "" for none yet, and for one whose key is gone: that is entered again."""
+    try:
+        return decrypt(row.address) if row.address else ""
+    except Unreadable:
+        return ""
+
+
 def address_of(row: Endpoint) -> str:
+    """Where it leads to. Raises Invalid where the key of the address is gone."""
     try:
         return decrypt(row.address)
     except Unreadable as error:

@@ -51,6 +51,7 @@ LABELS = {
     "email": "Email address",
     "first_steps": "Setup guide shown",
     "host": "Address",
+    "secret_part": "Secret part of the address",
     "with_texts": "With what people wrote",
     "outcome_domains": "More domains for outcome emails",
     "sender": "Sender name",
