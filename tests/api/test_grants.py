@@ -12,12 +12,13 @@ from tests.api.conftest import Program, new_token
 from tests.api.helpers import assert_constant, at_once, by_token, entries, problem, statements
 from tests.helpers import changes, factories
 from tests.helpers.factories import Company
-from tests.helpers.lookups import count_mails, facts, grants
+from tests.helpers.lookups import count_mails, events, facts, grants, mails
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Grant
+from webapp.operations import people as accounts
 
 Make = Callable[..., Program]
 
@@ -247,3 +248,20 @@ def test_an_app_that_is_added_and_given_at_once_is_there_once(program: Make, app
     first, *others = at_once([posting(rita, add), posting(rita, add), posting(ana, give), posting(ana, give)])
     assert first == 201 and set(others) <= {409, 422}
     assert [one.state for one in grants()] == ["active"]
+
+
+def test_a_service_of_an_admins_second_account_is_marked_as_the_account_is(
+    app: Flask, company: Company, crm: App
+) -> None:
+    ada = factories.person("Ada Berg", admin=True)
+    choose("write")
+    eve = accounts.invite(email="eve@example.com", name="Eve New", is_admin=True, actor=company.adam, now=clock.now())
+    outbox.commit()
+    service = Program(app, new_token(None, made_by=eve))
+    for person, is_marked in ((company.adam, True), (company.rita, False)):
+        body = {"app": crm.public_id, "person": person.public_id, "reason": "So."}
+        before = len(mails())
+        assert service.post("/grants", body).status_code == 201
+        assert ("vouched" in events("grant.added")[-1]["facts"]) is is_marked
+        assert (("grant-added", "other", "ada") in mails(before)) is is_marked
+    assert ada.is_admin

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
-from tests.api.conftest import Program
+from tests.api.conftest import Program, new_token
 from tests.api.helpers import assert_constant, by_token, problem, statements
 from tests.helpers import changes, factories
 from tests.helpers.factories import Company
@@ -250,3 +251,23 @@ def test_statements_do_not_grow_with_rows(program: Make, company: Company, who: 
         changes.comment(db.session.merge(made), company.rita, f"Comment {number}")
         counts.append(statements(caller, path.format(id=first)))
     assert_constant(counts, at_most=at_most)
+
+
+def test_a_service_sees_no_more_of_the_request_of_who_made_its_token_than_they_do(
+    app: Flask, program: Make, company: Company, salesforce: App
+) -> None:
+    choose("write")
+    factories.field(salesforce, actor=company.otto, name="Level", kind="text", default=["gold"], writer=company.ana)
+    outbox.commit()
+    made, others = factories.request(company.adam, salesforce), factories.request(company.rita, salesforce)
+    service = Program(app, new_token(None, made_by=company.adam))
+    for caller in (service, program("adam")):
+        assert caller.get(f"/requests/{made.public_id}").json["fields"] == {}
+        assert caller.get(f"/requests/{others.public_id}").json["fields"] == {"Level": "gold"}
+    for person, fields in ((company.adam, {}), (company.rita, {"Level": "gold"})):
+        figma = factories.app(f"Figma {person.name}", company.ana)
+        choose("write")
+        factories.field(figma, actor=company.otto, name="Level", kind="text", default=["gold"], writer=company.ana)
+        outbox.commit()
+        body = {"app": figma.public_id, "for_person": person.public_id}
+        assert service.post("/requests", body).json["fields"] == fields

@@ -236,7 +236,8 @@ def submit(caller: Caller, *, body: NewRequest) -> Request:
     with _fields.named(sheet):
         made = requests.submit(app, revision, actor=actor, message=body.message, given=given, now=clock.now())
     trace.about(access_request=made.public_id)
-    seen = policy.sheet_for_owner if caller.is_service else policy.sheet_for_requester
+    is_own = caller.responsible_id == actor.id  # also by a service of theirs
+    seen = policy.sheet_for_requester if is_own else policy.sheet_for_owner
     return _answer(made, app, requester, requester, seen(made.values), caller)
 
 

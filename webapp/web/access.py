@@ -149,7 +149,8 @@ def access_to(case: Case, person: AnyActor) -> RequestAccess:
         )
     ).one()
     return RequestAccess(
-        is_requester=person.id in case.request.requesters,
+        # A service sees no more of the request of who made its token than they do.
+        is_requester=person.responsible_id in case.request.requesters,
         is_asked=asked,
         is_owner=case.app.owner_person_id == person.id or in_owner_group,
         is_admin=person.is_admin,
