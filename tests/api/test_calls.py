@@ -1,4 +1,4 @@
-"""What holds for every call: token, scope, rate, input, replay, right and answer, in this order."""
+"""What holds for every call: token, rate, scope, input, replay, right and answer, in this order."""
 
 from __future__ import annotations
 
@@ -125,6 +125,12 @@ def test_a_token_has_so_many_calls_a_minute_and_others_have_theirs(
     assert refused.status_code == 429 and 1 <= int(refused.headers["Retry-After"]) <= 60
     assert refused.json["type"] == "/api/docs#slow-down"
     assert ana.get("/me").status_code == 200
+
+
+def test_calls_without_the_scope_are_counted_too(program: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_operation, "CALLS", 2)
+    rita = program("rita", "requests:read")
+    assert [rita.get("/apps").status_code for _ in range(3)] == [403, 403, 429]
 
 
 def test_it_is_counted_without_the_broker_too(

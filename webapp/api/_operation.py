@@ -1,4 +1,4 @@
-"""How a call becomes an operation: token, scope, rate, input, right, change, answer, in this order for every call.
+"""How a call becomes an operation: token, rate, scope, input, right, change, answer, in this order for every call.
 
 `operation` registers a view together with all that the document says of it, so that the two cannot differ.
 """
@@ -104,9 +104,11 @@ def operation(
     `body` if it has them; it returns its answer, which is committed with the change. Its docstring is what the document
     says.
 
-    `alone`: it may change people, groups and owners. `needs_match`: it calls `must_match`. `once`: fields of the
-    answer that are shown once, so that a repeated call gets None for them. `before`: slow reading, in a transaction of
-    its own before that of the change; the view gets what it returns as `found`.
+    `alone`: it may change people, groups, owners, or the rules of an app, which whoever requests or adds it relies on
+    until the commit. Calls of owners and admins always do, as the views of their screens. `needs_match`: it calls
+    `must_match`. `once`: fields of the answer that are shown once, so that a repeated call gets None for them.
+    `before`: slow reading, in a transaction of its own before that of the change; the view gets what it returns as
+    `found`.
     """
 
     def register(view: View) -> View:
@@ -118,9 +120,10 @@ def operation(
             tuple(once), streams,
         )  # fmt: skip
         OPERATIONS.append(made)
+        is_alone = alone or audience in ("owners_of_app", "any_app_owner", "admins")
 
         def call(**parts: str) -> Response:
-            return _call(made, view, parts, alone=alone, before=before)
+            return _call(made, view, parts, alone=is_alone, before=before)
 
         call.audience = "anyone" if audience == "anyone" else "tokens"  # type: ignore[attr-defined]
         address = path.replace("{", "<").replace("}", ">")
@@ -142,8 +145,8 @@ def _call(
     else:
         caller = token_queries.find_caller(tokens.digest(secret), now=clock.now())
     caller = _known(caller)
-    _check_scope(of, caller)
     _count(caller)
+    _check_scope(of, caller)
     given = _read(of)
     if not of.changes:
         _check_audience(of, caller, parts)

@@ -224,8 +224,7 @@ class NewApp(AppChange):
     name: Annotated[Text, Field(examples=["Salesforce"])]
 
 
-# Setting an owner needs the directory alone, which a transaction that shares it cannot get.
-@operation("POST", "/apps", scope=Scope.APPS_ADMIN, audience="admins", body=NewApp, answer=App, status=201, alone=True)
+@operation("POST", "/apps", scope=Scope.APPS_ADMIN, audience="admins", body=NewApp, answer=App, status=201)
 def create(caller: Caller, *, body: NewApp) -> App:
     """Create an app.
 
@@ -239,7 +238,7 @@ def create(caller: Caller, *, body: NewApp) -> App:
 
 
 @operation("PATCH", "/apps/{app}", scope=Scope.APPS_ADMIN, audience="owners_of_app", body=AppChange, answer=App,
-           needs_match=True, alone=True)  # fmt: skip
+           needs_match=True)  # fmt: skip
 def change(caller: Caller, *, app: str, body: AppChange) -> App:
     """Change an app.
 

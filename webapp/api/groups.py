@@ -78,8 +78,7 @@ class NewGroup(Body):
     name: Annotated[Text, Field(description="Up to 80 characters; no two groups have the same.", examples=["Finance"])]
 
 
-@operation("POST", "/groups", scope=Scope.GROUPS_ADMIN, audience="admins", body=NewGroup, answer=Group, status=201,
-           alone=True)  # fmt: skip
+@operation("POST", "/groups", scope=Scope.GROUPS_ADMIN, audience="admins", body=NewGroup, answer=Group, status=201)
 def create(caller: Caller, *, body: NewGroup) -> Group:
     """Create a group.
 
@@ -90,7 +89,7 @@ def create(caller: Caller, *, body: NewGroup) -> Group:
 
 
 @operation("PATCH", "/groups/{group}", scope=Scope.GROUPS_ADMIN, audience="admins", body=NewGroup, answer=Group,
-           alone=True, needs_match=True)  # fmt: skip
+           needs_match=True)  # fmt: skip
 def rename(caller: Caller, *, group: str, body: NewGroup) -> Group:
     """Rename a group."""
     found = access.group_to_change(group)
@@ -99,7 +98,7 @@ def rename(caller: Caller, *, group: str, body: NewGroup) -> Group:
     return _answer(group)
 
 
-@operation("POST", "/groups/{group}/archival", scope=Scope.GROUPS_ADMIN, audience="admins", alone=True)
+@operation("POST", "/groups/{group}/archival", scope=Scope.GROUPS_ADMIN, audience="admins")
 def archive(caller: Caller, *, group: str) -> None:
     """Archive a group.
 
@@ -126,7 +125,7 @@ def _member(row: Any) -> Member:
     return Member(row.public_id, str(row.name), row.email, account_state(row.active, row.has_password))
 
 
-@operation("PUT", "/groups/{group}/members/{person}", scope=Scope.GROUPS_ADMIN, audience="admins", alone=True)
+@operation("PUT", "/groups/{group}/members/{person}", scope=Scope.GROUPS_ADMIN, audience="admins")
 def add_member(caller: Caller, *, group: str, person: str) -> None:
     """Add a member.
 
@@ -136,7 +135,7 @@ def add_member(caller: Caller, *, group: str, person: str) -> None:
         operations.add_member(found, someone, actor=caller, now=clock.now())
 
 
-@operation("DELETE", "/groups/{group}/members/{person}", scope=Scope.GROUPS_ADMIN, audience="admins", alone=True)
+@operation("DELETE", "/groups/{group}/members/{person}", scope=Scope.GROUPS_ADMIN, audience="admins")
 def remove_member(caller: Caller, *, group: str, person: str) -> None:
     """Remove a member.
 

@@ -67,7 +67,7 @@ class OrganisationChange(Body):
 
 
 @operation("PATCH", "/organisation", scope=Scope.SETTINGS_ADMIN, audience="admins", body=OrganisationChange,
-           answer=Organisation, alone=True, needs_match=True)  # fmt: skip
+           answer=Organisation, needs_match=True)  # fmt: skip
 def change(caller: Caller, *, body: OrganisationChange) -> Organisation:
     """Change the settings of the organisation.
 

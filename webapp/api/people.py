@@ -143,8 +143,7 @@ class NewPerson(Body):
     is_admin: bool = False
 
 
-@operation("POST", "/people", scope=Scope.PEOPLE_ADMIN, audience="admins", body=NewPerson, answer=Person, status=201,
-           alone=True)  # fmt: skip
+@operation("POST", "/people", scope=Scope.PEOPLE_ADMIN, audience="admins", body=NewPerson, answer=Person, status=201)
 def invite(caller: Caller, *, body: NewPerson) -> Person:
     """Invite a person.
 
@@ -168,7 +167,7 @@ class PersonChange(Body):
 
 
 @operation("PATCH", "/people/{person}", scope=Scope.PEOPLE_ADMIN, audience="admins", body=PersonChange, answer=Person,
-           alone=True, needs_match=True)  # fmt: skip
+           needs_match=True)  # fmt: skip
 def change(caller: Caller, *, person: str, body: PersonChange) -> Person:
     """Change a person.
 
@@ -208,7 +207,7 @@ class Deactivation(Body):
 
 
 @operation("POST", "/people/{person}/deactivation", scope=Scope.PEOPLE_ADMIN, audience="admins", body=Deactivation,
-           answer=Person, alone=True)  # fmt: skip
+           answer=Person)  # fmt: skip
 def deactivate(caller: Caller, *, person: str, body: Deactivation) -> Person:
     """Deactivate a person.
 
@@ -222,8 +221,7 @@ def deactivate(caller: Caller, *, person: str, body: Deactivation) -> Person:
     return answer_of(person)
 
 
-@operation("POST", "/people/{person}/reactivation", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person,
-           alone=True)  # fmt: skip
+@operation("POST", "/people/{person}/reactivation", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person)
 def reactivate(caller: Caller, *, person: str) -> Person:
     """Reactivate a person.
 
@@ -232,8 +230,7 @@ def reactivate(caller: Caller, *, person: str) -> Person:
     return answer_of(person)
 
 
-@operation("POST", "/people/{person}/invitation", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person,
-           alone=True)  # fmt: skip
+@operation("POST", "/people/{person}/invitation", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person)
 def invite_again(caller: Caller, *, person: str) -> Person:
     """Send the invitation again.
 
@@ -242,8 +239,7 @@ def invite_again(caller: Caller, *, person: str) -> Person:
     return answer_of(person)
 
 
-@operation("POST", "/people/{person}/password-reset", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person,
-           alone=True)  # fmt: skip
+@operation("POST", "/people/{person}/password-reset", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person)
 def reset_password(caller: Caller, *, person: str) -> Person:
     """Email a link to set a new password.
 
@@ -252,8 +248,7 @@ def reset_password(caller: Caller, *, person: str) -> Person:
     return answer_of(person)
 
 
-@operation("POST", "/people/{person}/sessions/ending", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person,
-           alone=True)  # fmt: skip
+@operation("POST", "/people/{person}/sessions/ending", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person)
 def end_sessions(caller: Caller, *, person: str) -> Person:
     """End all sessions of a person.
 
@@ -263,7 +258,7 @@ def end_sessions(caller: Caller, *, person: str) -> Person:
 
 
 @operation("POST", "/people/{person}/access-removal", scope=Scope.PEOPLE_ADMIN, audience="admins", body=Removal,
-           answer=Person, alone=True)  # fmt: skip
+           answer=Person)  # fmt: skip
 def remove_access(caller: Caller, *, person: str, body: Removal) -> Person:
     """Remove access to all apps.
 
