@@ -99,6 +99,11 @@ def _settle(code: DeviceCode, state: str, person: Person, *, now: datetime, **va
 def fetch(code: DeviceCode, *, now: datetime) -> tuple[ApiToken, str]:
     """Makes the token of an approved code, once; returns it with its secret. Raises Conflict, and what `tokens.create`
     raises where the person may no longer have it."""
+    if code.person_id is None:
+        raise Conflict(GONE)
+    # First the person, as the page where they approve does. A deactivation or the loss of a right came first and is
+    # seen, or waits for this.
+    sessions.lock_person(code.person_id)
     fetched = changed(
         update(_ROWS)
         .where(_ROWS.c.id == code.id, _ROWS.c.state == "approved", _ROWS.c.expires_at > now)
@@ -106,9 +111,6 @@ def fetch(code: DeviceCode, *, now: datetime) -> tuple[ApiToken, str]:
     )
     if fetched != 1:
         raise Conflict(GONE)
-    assert code.person_id is not None
-    # A deactivation or the loss of a right came first and is seen, or waits for this.
-    sessions.lock_person(code.person_id)
     person = db.session.get_one(Person, code.person_id, populate_existing=True)
     if not person.active:
         raise NotYourTurn("This account is deactivated. Ask an admin.")
