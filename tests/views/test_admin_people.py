@@ -15,7 +15,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Person
-from webapp.operations import people
+from webapp.operations import people, tokens
 from webapp.workflow.actor import SYSTEM
 
 from .people_helpers import notices, url
@@ -299,6 +299,16 @@ def test_the_question_says_what_will_happen(admin, ana, ben, rita, company):
     assert "They have no pending requests." in markup(fragment)
     assert "1 request waiting for their groups can be decided by the other members." in markup(fragment)
     assert now(ana).active
+
+
+def test_the_question_names_the_tokens_of_services_that_the_person_made(admin, ana, adam):
+    page = url(ana) + "/deactivation"
+    assert "service token" not in markup(admin.get(page))
+    for name, maker, person in (("HR sync", ana, None), ("Backup", adam, None), ("laptop", ana, ana)):
+        choose("write")
+        tokens.create(name=name, scopes=["apps:read"], days=30, actor=maker, now=clock.now(), person=person)
+        outbox.commit()
+    assert "The 1 service token that they made works on" in markup(admin.get(page))
 
 
 def test_who_is_deactivated_is_signed_out_and_their_requests_are_cancelled(admin, login_as, ana, ben, rita, adam):

@@ -12,7 +12,7 @@ from webapp.models import App, Grant, Person
 from webapp.operations import grants
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import accounts, holdings, people_list, request_lines
+from webapp.queries import accounts, holdings, people_list, request_lines, tokens
 from webapp.queries.paging import Page
 from webapp.queries.people_list import ACCOUNT_STATES, PEOPLE_ORDERS, PersonCard, PersonRow
 from webapp.queries.request_search import Filter
@@ -279,7 +279,8 @@ def deactivation(public_id: str) -> Response:
 def _deactivation(public_id: str, status: int, *, refused: str = "", **typed: object) -> Response:
     card = _load(public_id)
     values: dict[str, object] = {
-        "refused": refused, "asked": _deactivation_stamp(card), "listed": holdings.listed(card.person.id), **typed
+        "refused": refused, "asked": _deactivation_stamp(card), "listed": holdings.listed(card.person.id),
+        "services": tokens.services_made_by(card.person.id, now=clock.now()), **typed
     }  # fmt: skip
     if htmx.is_fragment():
         return fragment("admin/_deactivation.html", status, card=card, **values)

@@ -177,6 +177,12 @@ def of_services(*, since: datetime) -> list[TokenLine]:
     )
 
 
+def services_made_by(person_id: int, *, now: datetime) -> int:
+    """How many tokens of services are in use that this person made, and may know."""
+    mine = ApiToken.kind == "service", ApiToken.created_by_id == person_id
+    return db.session.scalar(select(func.count()).select_from(ApiToken).where(*mine, *_in_use(now))) or 0
+
+
 def of_people(*, now: datetime, after: str = "", before: str = "") -> Page[TokenLine]:
     """People's tokens in use, newest first."""
     query: Select[Any] = _LINES.add_columns(ApiToken.public_id.label("key")).where(
