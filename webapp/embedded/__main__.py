@@ -229,7 +229,7 @@ def greeting(settings: Settings, environment: Mapping[str, str]) -> str:
         lines += [f"  Emails       {settings.base_url}/mailbox"]
     elif not environment.get("MAIL_SERVER"):
         lines += [f"  Emails       kept in {settings.data / 'mailbox'} and not sent: set MAIL_SERVER"]
-    lines += [f"  Data         {settings.data}", "", "Press Ctrl-C to stop."]
+    lines += ["  Terminal     bin/countersign login", f"  Data         {settings.data}", "", "Press Ctrl-C to stop."]
     return "\n".join(lines)
 
 
