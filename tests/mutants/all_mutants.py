@@ -6,6 +6,7 @@ from tests.mutants import (
     delivery,
     links,
     operations,
+    pages,
     resources,
     web,
     webhooks,
@@ -22,4 +23,5 @@ ALL = [
     *administration.MUTANTS,
     *webhooks.MUTANTS,
     *command_line.MUTANTS,
+    *pages.MUTANTS,
 ]
