@@ -117,6 +117,8 @@ def test_networks(company: Company) -> None:
     caller = caller_of(secret)
     assert caller is not None
     assert caller.is_allowed_from("10.2.3.4") and caller.is_allowed_from("2001:db8::1")
+    # As a socket for both protocols names a client of IPv4.
+    assert caller.is_allowed_from("::ffff:10.2.3.4") and not caller.is_allowed_from("::ffff:10.3.0.1")
     assert not caller.is_allowed_from("10.3.0.1") and not caller.is_allowed_from("")
     with pytest.raises(Invalid, match="is not an address or a network"):
         make(company.rita, networks="10.2.0.0/99")

@@ -50,6 +50,7 @@ class Caller(Actor):
             given = ip_address(address)
         except ValueError:
             return False
+        given = getattr(given, "ipv4_mapped", None) or given
         return any(given in ip_network(one) for one in self.networks.split())
 
 
