@@ -69,7 +69,7 @@ def _known() -> list[tuple[Endpoint, list[str]]]:
 
 def _store(endpoint: Endpoint, event: str, headers: dict[str, str], body: str, secret: str) -> None:
     sent = headers["webhook-timestamp"]
-    seconds = round(clock.now().timestamp() - int(sent), 1) if sent.isdecimal() else None
+    seconds = round(clock.now().timestamp() - int(sent), 1) if sent.isdecimal() and len(sent) < 12 else None
     hookstore.store(folder(), endpoint=str(endpoint.name), event=event, message_id=headers["webhook-id"],
                     headers=headers, body=body, seconds=seconds, secret=secret)  # fmt: skip
 
