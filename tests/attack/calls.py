@@ -206,7 +206,7 @@ class Calls:
         for name, is_admin in (("rita", False), ("ana", False), ("otto", False), ("adam", True)):
             person = db.session.get_one(Person, getattr(self.company, name).id)
             person.active, person.is_admin = True, is_admin
-        db.session.execute(update(Person).where(Person.id == self.owner.id).values(active=True))
+        db.session.execute(update(Person).where(Person.id == self.owner.id).values(active=True, is_admin=False))
         db.session.execute(update(Organisation).values(tokens_allowed=True, token_days=90))
         db.session.execute(update(ApiToken).values(revoked_at=None))
         db.session.commit()
