@@ -28,7 +28,7 @@ from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
 from webapp.queries.stops import EXPLAINED
 from webapp.record import anchors, audit
-from webapp.workflow.actor import SYSTEM
+from webapp.workflow.actor import SYSTEM, Actor
 from webapp.workflow.errors import WorkflowError
 
 audit_commands = AppGroup("audit", help="The append-only audit log.")
@@ -69,22 +69,24 @@ def create_admin(email: str, name: str, password: str) -> None:
 
 
 @click.command("create-token")
-@click.argument("email", required=False, default="")
+@click.argument("email")
 @click.option("--scopes", required=True, help="What it may do, parted by commas: requests:read,requests:write.")
 @click.option("--name", default="command line", help="Which program it is for.")
 @click.option("--days", default=30, help="How long it lasts, up to 365.")
-@click.option("--service", help="Make a service token of this name, which acts for no person.")
+@click.option("--service", help="Make a service token of this name instead, for which the admin with EMAIL answers.")
 def create_token(email: str, scopes: str, name: str, days: int, service: str | None) -> None:
-    """Prints a new API token: of the person with EMAIL, or of a service. It is shown once."""
-    if bool(email) is bool(service):
-        raise click.UsageError("Give the email address of a person, or --service NAME.")
+    """Prints a new API token of the person with EMAIL, or of a service. It is shown once."""
     person = db.session.scalar(select(Person).where(Person.email == email.strip().lower(), Person.active))
-    if email and person is None:
+    if person is None:
         raise click.ClickException(f"There is no active person with the email address {email}.")
+    if service and not person.is_admin:
+        raise click.ClickException(f"{person.name} is not an admin. Only an admin can answer for a service token.")
     wanted = [one.strip() for one in scopes.split(",") if one.strip()]
     try:
-        _, secret = tokens.create(name=service or name, scopes=wanted, days=days, actor=SYSTEM, now=clock.now(),
-                                  person=person)  # fmt: skip
+        _, secret = tokens.create(
+            name=service or name, scopes=wanted, days=days, actor=Actor(None, made_by_id=person.id), now=clock.now(),
+            person=None if service else person,
+        )  # fmt: skip
     except (Invalid, WorkflowError) as error:
         raise click.ClickException(str(error)) from None
     outbox.commit()

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from tests.helpers import factories
 from tests.helpers.factories import Company
 from webapp import clock
 from webapp.database.transactions import choose
@@ -14,7 +15,6 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import Person
 from webapp.operations import tokens
-from webapp.workflow.actor import SYSTEM
 from webapp.workflow.scopes import Scope
 
 
@@ -61,13 +61,14 @@ class Program:
 def new_token(person: Person | None, scopes: Iterable[str] | None = None, *, name: str = "laptop",
               made_by: Person | None = None) -> str:  # fmt: skip
     """A token of this person, else of a service, with these scopes; all that it may have unless they are given.
-    `made_by`: the admin who makes the token of a service."""
+    `made_by`: the admin who makes the token of a service, one of them unless given."""
     choose("write")
     if scopes is None:
         allowed = [one for one in Scope if person is not None or one.is_for_services]
         scopes = [one for one in allowed if person is None or person.is_admin or not one.is_for_admins]
-    _, secret = tokens.create(name=name, scopes=[str(one) for one in scopes], days=30,
-                              actor=person or made_by or SYSTEM, now=clock.now(), person=person)  # fmt: skip
+    actor = person or made_by or factories.an_admin()
+    _, secret = tokens.create(name=name, scopes=[str(one) for one in scopes], days=30, actor=actor, now=clock.now(),
+                              person=person)  # fmt: skip
     outbox.commit()
     db.session.remove()
     return secret

@@ -1,8 +1,10 @@
 """API tokens: what they may have, who they stand for, and how they end."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from flask import Flask
 
 from tests.helpers import changes, factories
 from tests.helpers.factories import Company
@@ -11,7 +13,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import broker, db
 from webapp.models import ApiToken, Notice, Organisation, Person
-from webapp.operations import apps, grants
+from webapp.operations import apps, grants, people
 from webapp.operations import tokens as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import tokens as queries
@@ -179,3 +181,37 @@ def test_the_last_use_is_kept_by_the_worker(company: Company) -> None:
     kept = db.session.get_one(ApiToken, row.id, populate_existing=True)
     assert kept.last_used_address == "10.2.0.88" and kept.last_used_at is not None
     assert token_use.take() == {}
+
+
+def test_somebody_answers_for_each_service(company: Company) -> None:
+    with pytest.raises(NotYourTurn, match="A person has to answer for this"):
+        make(None, actor=SYSTEM)
+
+
+def test_tokens_end_with_the_account_and_do_not_come_back_with_it(company: Company) -> None:
+    _, secret = make(company.rita)
+    changes.deactivate(company.rita, company.adam)
+    choose("write")
+    people.reactivate(db.session.merge(company.rita), actor=company.adam, now=clock.now())
+    outbox.commit()
+    assert caller_of(secret) is None
+
+
+def test_the_command_makes_a_token_of_a_person_or_of_a_service(app: Flask, company: Company) -> None:
+    def run(*words: str) -> Any:
+        return app.test_cli_runner().invoke(args=["create-token", *words])
+
+    made = run("rita@example.com", "--scopes", "requests:read, requests:write")
+    caller = caller_of(made.output.strip())
+    assert caller is not None and caller.id == company.rita.id
+    service = run("adam@example.com", "--service", "HR sync", "--scopes", "people:read")
+    found = caller_of(service.output.strip())
+    assert found is not None and found.is_service and found.responsible_id == company.adam.id
+    for words, sentence in (
+        (("nobody@example.com", "--scopes", "requests:read"), "There is no active person"),
+        (("rita@example.com", "--scopes", "people:read"), "because you are not an admin"),
+        (("rita@example.com", "--service", "HR sync", "--scopes", "people:read"), "is not an admin"),
+        (("adam@example.com", "--service", "HR sync", "--scopes", "decide"), "A service token cannot decide"),
+    ):
+        refused = run(*words)
+        assert refused.exit_code == 1 and sentence in refused.output

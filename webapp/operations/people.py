@@ -20,7 +20,7 @@ from webapp.text import one_line, sha256
 from webapp.workflow.actor import Actor, AnyActor
 from webapp.workflow.states import Channel, RequestState
 
-from . import _invitations, _often, requests
+from . import _invitations, _often, requests, tokens
 from ._reassign import reassign_open_steps
 from ._sql import changed, unless_taken
 from .errors import Conflict, Invalid
@@ -301,7 +301,7 @@ def sign_out(person: Person, *, actor: AnyActor, now: datetime) -> None:
 
 
 def deactivate(person: Person, *, actor: AnyActor, now: datetime) -> None:
-    """Sessions end, their requests are cancelled, their open steps move on. Raises Conflict."""
+    """Sessions and tokens end, their requests are cancelled, their open steps move on. Raises Conflict."""
     if person.id == actor.id:
         raise Conflict("You cannot deactivate yourself. Ask another admin.")
     directory.lock(exclusive=True)
@@ -310,7 +310,9 @@ def deactivate(person: Person, *, actor: AnyActor, now: datetime) -> None:
         update(Person).where(Person.id == person.id, Person.active).values(active=False, deactivated_at=now)
     ) != 1:  # fmt: skip
         raise Conflict(f"{person.name} is already deactivated.")
-    audit.record(EventKind.PERSON_DEACTIVATED, at=now, actor=actor, person=person.id)
+    ended = tokens.end_all(person.id, actor=actor, now=now)
+    audit.record(EventKind.PERSON_DEACTIVATED, at=now, actor=actor, person=person.id,
+                 **({"tokens": ended} if ended else {}))  # fmt: skip
     end_sessions(person.id, actor=actor, now=now)
     failpoints.at("person.in-deactivation")
     asked = db.session.scalars(

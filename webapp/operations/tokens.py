@@ -16,7 +16,7 @@ from webapp.queries import sessions
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import one_line, sha256
-from webapp.workflow.actor import AnyActor
+from webapp.workflow.actor import AnyActor, require_responsible
 from webapp.workflow.errors import NotYourTurn
 from webapp.workflow.scopes import Scope, dump_scopes
 
@@ -50,7 +50,8 @@ def create(
         person_id=person.id if person is not None else None,
         name=name,
         networks=networks,
-        created_by_id=actor.id,
+        # Nobody opens an app to themselves by a service: what it does counts as done by who made its token.
+        created_by_id=require_responsible(actor),
         created_at=now,
         expires_at=now + timedelta(days=days),
     )
@@ -96,6 +97,16 @@ def revoke(token: ApiToken, *, actor: AnyActor, now: datetime, leaked: bool = Fa
                  name=sha256(token.name), **facts)  # fmt: skip
     if token.person_id is not None and token.person_id != actor.id:
         outbox.post([_told(token, "leaked" if leaked else "revoked", by=actor.responsible_id, now=now)])
+
+
+def end_all(person_id: int, *, actor: AnyActor, now: datetime) -> int:
+    """Ends the tokens of somebody who is deactivated, so that none works again with the account; returns how many.
+    The caller records it with the deactivation."""
+    return changed(
+        update(ApiToken)
+        .where(ApiToken.person_id == person_id, ApiToken.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_by_id=actor.responsible_id)
+    )
 
 
 def note_use(uses: Mapping[int, tuple[datetime, str]]) -> None:

@@ -72,6 +72,5 @@ def require_responsible(actor: AnyActor) -> int:
     """The id of the person who is responsible: who acts, or who made the service's token. Raises NotYourTurn where
     nobody is."""
     if actor.responsible_id is None:
-        raise NotYourTurn("This token was made on the command line, so nobody is responsible for it. Use a token that "
-                          "an admin made.")  # fmt: skip
+        raise NotYourTurn("A person has to answer for this.")
     return actor.responsible_id
