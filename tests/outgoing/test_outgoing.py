@@ -72,7 +72,7 @@ def test_nothing_is_unpacked(server: HostileServer) -> None:
 
 
 def pieces(*parts: bytes) -> Iterator[bytes]:
-    return (bytes([one]) for one in itertools.chain(*parts, itertools.repeat(ord("x"))))
+    return (bytes([one]) for one in itertools.chain(*parts, itertools.repeat(ord("x"), 120)))
 
 
 @pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nx: ", b"HTTP/1.1 200 OK\r\n\r\n"])
