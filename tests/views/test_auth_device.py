@@ -112,20 +112,20 @@ def test_rita_denies_it(hers, terminal):
     assert hers.post(f"/device/{terminal.code}/denial", {}).headers["Location"] == "/"
     got = terminal.fetch()
     assert got.status_code == 400 and got.json["error"] == "access_denied"
-    assert allow(hers, terminal).status_code == 409
+    assert allow(hers, terminal).status_code == 404
 
 
 def test_a_second_answer_is_refused(hers, terminal, login_as, otto):
     allow(hers, terminal)
     for answer in (allow(hers, terminal), allow(login_as(otto), terminal)):
-        assert answer.status_code == 409 and "No terminal is waiting with this code." in markup(answer)
+        assert answer.status_code == 404 and "No terminal is waiting with this code." in markup(answer)
     assert waiting(terminal).state == "approved"
 
 
 def test_after_ten_minutes_it_has_ended_for_both(hers, terminal):
     changes.shift("device_codes", "expires_at", -timedelta(minutes=10))
     assert hers.get(f"/device?code={terminal.code}").status_code == 404
-    assert allow(hers, terminal).status_code == 409
+    assert allow(hers, terminal).status_code == 404
     assert terminal.fetch().json["error"] == "expired_token"
 
 

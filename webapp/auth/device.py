@@ -45,6 +45,8 @@ def approve_device(code: str) -> AnyResponse:
         row = _to_settle(code)
     except TooMany as error:
         return _too_many(code, error)
+    except Conflict as error:
+        return _enter(404, code, str(error))
     days = operations.days_for(row)
     try:
         operations.approve(row, person=me(), scopes=request.form.getlist("scope"), days=days, now=clock.now())
@@ -61,9 +63,12 @@ def approve_device(code: str) -> AnyResponse:
 def deny_device(code: str) -> AnyResponse:
     """Refuse: the terminal is told, and gets no token."""
     try:
-        operations.deny(_to_settle(code), person=me(), now=clock.now())
+        row = _to_settle(code)
     except TooMany as error:
         return _too_many(code, error)
+    except Conflict as error:
+        return _enter(404, code, str(error))
+    operations.deny(row, person=me(), now=clock.now())
     outbox.commit()
     flash("Denied. The terminal was not given access to your account.")
     return redirect("/", 303)
