@@ -10,6 +10,7 @@ import logging
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
@@ -25,10 +26,10 @@ from tests.helpers import factories, lookups
 from tests.helpers.chromium import close
 from tests.helpers.pages import question
 from tests.helpers.smtp_server import SmtpServer
-from webapp import links
+from webapp import clock, links
 from webapp.extensions import db, limiter
 from webapp.models import AccessRequest, App, EntitlementField, Grant, Person
-from webapp.operations import _often
+from webapp.operations import _often, endpoints, tokens
 from webapp.runtime import jsonlog
 from webapp.text import clean, one_line
 from webapp.workflow.entitlements import Entitlement
@@ -241,6 +242,8 @@ def rule_of(app: Flask, path: str, method: str) -> str:
 
 
 # One person types all of it, much more than people may in a day.
+@mock.patch.object(tokens, "COUNT_LIMIT", 10**6)
+@mock.patch.object(endpoints, "COUNT_LIMIT", 10**6)
 @mock.patch.multiple(_often, COMMENTS_AN_HOUR=10**6, REQUESTS_A_DAY=10**6, SAME_APP_A_DAY=10**6, LINKS_AN_HOUR=10**6)
 def _type_everywhere(app: Flask, company: factories.Company, words: list[str], found: Findings) -> list[str]:
     """The addresses where it can be read; the first is of the request that has every payload as a comment."""
@@ -257,6 +260,7 @@ def _type_everywhere(app: Flask, company: factories.Company, words: list[str], f
         _at_the_door(hand, company, word)
         _people_and_groups(hand, company, group, word, number)
         _organisation(hand)
+        _programs(hand, company, number)
         name = one_line(word)[:60] or "-"
         field = Entitlement("f", "Field", "text", requester=Visibility.WRITE)
         step = StepRule(Approver(person=company.ana.id), None, {"f": Visibility.WRITE})
@@ -311,6 +315,27 @@ def _organisation(hand: _Hand) -> None:
     for name in ("name", "sender", "outcome_domains", "time_zone"):
         hand.fill("/admin/organisation", "/organisation", **{name: hand.word})
     send()  # with this name as their sender
+
+
+def _programs(hand: _Hand, company: factories.Company, number: int) -> None:
+    """Tokens, a terminal's code, webhooks and chat: each field by itself, with good words in the others."""
+    for who, path in (("rita", "/account/tokens"), ("adam", "/admin/api/tokens")):
+        good = {
+            "name": f"t{number}",
+            "scopes": "requests:read",
+            "ends": (clock.now() + timedelta(9)).date().isoformat(),
+        }
+        for name in ("name", "networks", "ends"):
+            hand.post(who, path, **good | {name: hand.word})
+    hand.post("adam", "/admin/api/leak", leaked=hand.word)
+    hand.get("/device", "code")
+    chat = {"kind": "slack", "name": f"#c{number}", "address": "https://hooks.slack.com/services/T/B/x",
+            "events": "results", "audience": "person", "whom": company.ana.email}  # fmt: skip
+    for name in ("name", "address", "whom"):
+        hand.post("adam", "/admin/chat", **chat | {name: hand.word})
+    hook = {"name": f"h{number}", "address": "https://ledger.example.com/", "every": "1"}
+    for name in ("name", "address", "apps"):
+        hand.post("adam", "/admin/webhooks", **hook | {name: hand.word})
 
 
 def _rules(hand: _Hand, company: factories.Company, page: str, word: str) -> None:

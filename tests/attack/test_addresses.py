@@ -35,7 +35,7 @@ MEANT = dict.fromkeys(("X-HTTP-Method-Override", "X-Method-Override", "X-Origina
 def world(app: Flask) -> World:
     """On either engine, unlike that of the table of routes; nothing is put back, for nothing may change."""
     world = World(app, app.extensions["settings"].data)
-    world.ids["mail"] = "0" * 12
+    world.ids |= {"mail": "0" * 12, "hook": "0" * 12}
     limiter.enabled = False
     yield world
     limiter.enabled = True
