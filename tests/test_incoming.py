@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -38,9 +39,14 @@ AT_MOST = 0.05
 @pytest.mark.parametrize("text", SLOW, ids=lambda text: ascii(text[:6]))
 def test_no_text_takes_long_whatever_looks_at_it(text: str) -> None:
     for look in (clean, sort_key, one_line, words, search_text, has_too_many_marks):
-        began = time.process_time()
-        look(text)
-        assert time.process_time() - began < 4 * AT_MOST, look.__name__
+        assert min(taken(look, text) for _ in range(3)) < 4 * AT_MOST, look.__name__
+
+
+def taken(look: Callable[[str], object], text: str) -> float:
+    """Seconds of processor. The best of some counts: beside others on the machine each takes longer."""
+    began = time.process_time()
+    look(text)
+    return time.process_time() - began
 
 
 def test_a_password_is_bounded_before_it_is_normalised() -> None:
