@@ -67,9 +67,10 @@ def test_gone_at_the_commit_is_not_called_unchanged(
     wanted, rita = factories.app("Salesforce", company.ana), login_as(company.rita)
     seal = audit.seal
 
-    def cut(drafts: Sequence[Draft]) -> None:
-        seal(drafts)
+    def cut(drafts: Sequence[Draft]) -> Any:
+        sealed = seal(drafts)
         cut_all(app)
+        return sealed
 
     monkeypatch.setattr(audit, "seal", cut)
     answer = rita.post(f"/catalog/{wanted.public_id}/request", {"message": "For my work."})
