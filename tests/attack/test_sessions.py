@@ -127,7 +127,8 @@ def test_a_remembered_browser_does_nothing_but_decide_on_valid_links(app: Any, c
             form = {"csrf_token": token(one.get("/sign-in")), **row.form} if row.method == "POST" else None
             answers.append(one.open(at, method=row.method, data=form))
         assert len({(one.status_code, one.headers.get("Location")) for one in answers}) == 1, row.name
-        assert answers[0].status_code != 400, row.name
+        # The viewer of webhooks takes no form: it refuses what is not signed.
+        assert answers[0].status_code != 400 or row.rule == "/webhook-viewer/in", row.name
     assert lookups.everything() == before
     assert away.post(f"{lookups.link(second, ana)}/approval").status_code == 303, "what it is for"
 

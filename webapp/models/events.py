@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .base import Base, Id
 
 VERIFIED = "kind = 'audit.verified'"
-BY_TOKEN = "token_id IS NOT NULL"
+BY_TOKEN = "token_id IS NOT NULL"  # nosec
 
 
 class Event(Base):

@@ -51,12 +51,12 @@ LABELS = {
     "email": "Email address",
     "first_steps": "Setup guide shown",
     "host": "Address",
-    "secret_part": "Secret part of the address",
+    "secret_part": "Secret part of the address",  # nosec
     "with_texts": "With what people wrote",
     "outcome_domains": "More domains for outcome emails",
     "sender": "Sender name",
     "tokens_allowed": "People may make API tokens",
-    "token_days": "Longest time of an API token",
+    "token_days": "Longest time of an API token",  # nosec
     "tokens_decide_signed_in": "API tokens may decide where the rules ask to sign in",
     "help": "Help text",
     "options": "Choices",
