@@ -10,8 +10,8 @@ from importlib.util import find_spec
 
 from bench import api, chores, lists, web
 from bench.stack import ENGINES, Site, Stack
-from webapp.admin.audit import BY_BUTTON
 from webapp.extensions import db
+from webapp.record import verification
 
 PARTS = ("pages", "writes", "api", "catalog", "expiry", "outbox", "latency", "servers", "weight", "lists")
 # Not among the quick ones; `lists` takes ten minutes and four gigabytes of its own, so it has to be asked for.
@@ -148,7 +148,7 @@ def _lists(stack: Stack, full: int) -> None:
     _table(["export of lines", "first byte s", "all s", "MB before", "MB at most"],
            [[f"{taken.lines:,}", f"{taken.first_byte:.2f}", f"{taken.seconds:.0f}", f"{taken.before:.0f}",
              f"{taken.most:.0f}"]])  # fmt: skip
-    checks = [lists.verification(many, newest) for newest in (BY_BUTTON, None)]
+    checks = [lists.verification(many, newest) for newest in (verification.NEWEST, None)]
     _table(["lines checked", "seconds", "memory grew by"],
            [[f"{lines:,}", f"{seconds:.1f}", f"{grown:.1f} MB"] for lines, seconds, grown in checks])  # fmt: skip
 
