@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 
 from playwright.sync_api import Page, expect
@@ -102,6 +103,7 @@ def test_a_webhook_is_added_tested_and_seen_in_the_viewer(window, site):
     page.get_by_role("checkbox", name="request.denied").check()
     page.get_by_role("button", name="Add webhook", exact=True).click()
     secret = page.get_by_role("textbox", name="Signing secret", exact=True)
+    expect(secret).to_have_value(re.compile("^whsec_"))
     value = secret.input_value()
     page.get_by_role("link", name="Done", exact=True).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
