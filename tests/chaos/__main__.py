@@ -18,7 +18,7 @@ from tests.chaos.stack import ENGINES, stop_on_sigterm
 
 FULL = {"requests": 2_000, "points": 25, "kills": 300}
 SMALL = Plan(requests=50, kills_at_points=1, random_kills=3, redis_down=(0.5,), database_crashes=1, smtp_faults=2,
-             askers=10, apps=14, quiet=0.1, sweep=0.5, passings=1, longest=240)  # fmt: skip
+             receiver_faults=2, askers=10, apps=14, quiet=0.1, sweep=0.5, passings=1, longest=240)  # fmt: skip
 
 
 def say(words: str) -> None:
@@ -103,6 +103,7 @@ def _run(options: argparse.Namespace) -> int:
             say(
                 f"{engine}, round {one}: {report.requests} requests, {report.decisions} decisions, "
                 f"{report.forms} forms ({report.unknown} unknown), {report.mails} mails ({report.doubles} twice), "
+                f"{report.calls} webhooks ({report.calls_twice} twice, {report.call_median} s at the median), "
                 f"{sum(report.points.values())} kills at points, {sum(report.kills.values())} random kills, "
                 f"faults {dict(report.faults)}, caught up in {report.catch_up:.1f} s, "
                 f"{len(violations)} violations, {report.seconds:.0f} s."
@@ -214,6 +215,7 @@ def _tell(ledger: Ledger, engine: str) -> None:
     for point in WHERE:
         say(f"  {sums[f'points {point}']:3} of {FULL['points']} kills at {point}")
     say(f"  {sums['mails']} mails, {sums['doubles']} twice")
+    say(f"  {sums['calls']} webhooks, {sums['calls_twice']} twice")
     say(f"  caught up after Redis came back in {ledger.most('run', engine, 'catch_up'):.1f} s at most")
     say(f"  {sums['violations']} violations\n")
 

@@ -35,7 +35,8 @@ ORPHANED = 5.0
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A process of this kind (web, master, worker, broker) was killed at that time, by a point or at random ("")."""
+    """A process of this kind (web, master, worker, webhooks, broker) was killed at that time, by a point or at
+    random ("")."""
 
     at: float
     kind: str
@@ -53,6 +54,8 @@ class State:
     comments: list[Any]
     grants: list[Any]
     notices: dict[str, Any]
+    # By their webhook-id.
+    deliveries: dict[str, Any]
     people: dict[int, Any]
     apps: dict[int, Any]
     revisions: dict[int, Any]
@@ -78,6 +81,7 @@ def load(app: Flask) -> State:
             comments=rows("comments"),
             grants=rows("grants"),
             notices={row.public_id: row for row in rows("notices")},
+            deliveries={f"msg_{row.public_id}": row for row in rows("deliveries")},
             people={row.id: row for row in rows("people")},
             apps={row.id: row for row in rows("apps")},
             revisions={row.id: row for row in rows("policy_revisions")},

@@ -17,13 +17,19 @@ import psutil
 from sqlalchemy import func, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from tests.chaos import check, people
+from tests.chaos import check, check_webhooks, people
 from tests.chaos.crowd import Crowd
 from tests.chaos.stack import Stack, Stuck
+from webapp import clock
 from webapp.database.transactions import choose
+from webapp.delivery import outbox
+from webapp.delivery.out import deliveries
+from webapp.encryption import encrypt
 from webapp.extensions import db
-from webapp.models import MailStop, Notice, Step, db_now
+from webapp.models import Delivery, MailStop, Notice, Step, db_now
+from webapp.operations import endpoints
 from webapp.runtime import failpoints
+from webapp.workflow.actor import SYSTEM
 
 # Each point, and the kind of process that has to pass it.
 WHERE = {
@@ -31,6 +37,8 @@ WHERE = {
     "person.in-deactivation": "web", "policy.in-save": "web",
     "mail.claimed": "worker", "mail.after-rcpt": "worker", "mail.before-mark": "worker", "mail.after-mark": "worker",
     "expiry.in-batch": "worker",
+    "webhook.posted": "web", "webhook.claimed": "webhooks", "webhook.before-call": "webhooks",
+    "webhook.before-mark": "webhooks", "webhook.after-mark": "webhooks",
     "migration.in-upgrade": "web",
 }  # fmt: skip
 assert set(WHERE) == set(failpoints.POINTS)
@@ -38,6 +46,12 @@ SMTP_FAULTS: tuple[dict[str, float], ...] = (
     {"rcpt4": 0.3}, {"rcpt5": 0.15}, {"data4": 0.3}, {"data5": 0.1}, {"hang": 0.1}, {"drop": 0.3}, {"cut": 0.3},
     {"rcpt4": 0.1, "rcpt5": 0.05, "data4": 0.1, "drop": 0.1, "cut": 0.1},
 )  # fmt: skip
+RECEIVER_FAULTS: tuple[dict[str, float], ...] = (
+    {"busy": 0.3}, {"hang": 0.05}, {"drop": 0.3}, {"cut": 0.3}, {"busy": 0.1, "drop": 0.1, "cut": 0.1},
+)  # fmt: skip
+# What the second webhook wants; the first one wants everything.
+SOME_EVENTS = ("request.submitted", "request.approved", "request.denied", "request.expired", "request.cancelled",
+               "access.given")  # fmt: skip
 POINT_WITHIN = 60.0
 CATCH_UP_WITHIN = 60.0
 UPGRADE_WITHIN = 300.0
@@ -53,6 +67,7 @@ class Plan:
     redis_down: tuple[float, ...] = (1.0, 60.0)
     database_crashes: int = 2
     smtp_faults: int = 6
+    receiver_faults: int = 6
     askers: int = 24
     apps: int = 28
     quiet: float = 0.5
@@ -73,6 +88,10 @@ class Report:
     unknown: int = 0
     mails: int = 0
     doubles: int = 0
+    calls: int = 0
+    calls_twice: int = 0
+    # Seconds from a change to the first call about it, at the median, faults included.
+    call_median: float = 0.0
     points: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -97,9 +116,10 @@ class Round:
         """The whole round; what is needed to look at a violation is kept in `keep`."""
         began = time.monotonic()
         report, plan = self.report, self.plan
-        with Stack(report.engine, seed=report.seed, sweep=plan.sweep) as self.stack:
+        with Stack(report.engine, seed=report.seed, sweep=plan.sweep, webhooks=2) as self.stack:
             self._time("stack", began)
             self.company = people.found(self.stack.app, askers=plan.askers, apps=plan.apps)
+            self.hooks = [self._hook("everything"), self._hook("some", SOME_EVENTS)]
             self._time("company", began)
             self.stack.start()
             self._time("start", began)
@@ -136,6 +156,7 @@ class Round:
         todo += [lambda seconds=seconds: self._redis_down(seconds) for seconds in plan.redis_down]  # type: ignore[misc]
         todo += [self._flush] * 2
         todo += [self._smtp] * plan.smtp_faults
+        todo += [self._receiver] * plan.receiver_faults
         if self.report.engine == "postgresql":
             todo += [self._database_crash] * plan.database_crashes
         self.dice.shuffle(todo)
@@ -155,6 +176,7 @@ class Round:
             self._wait(self.plan.quiet * self.dice.uniform(0.5, 1.5))
         self.crowd.pace = 0.0
         self.stack.smtp_faults()
+        self.stack.receiver_faults()
         while self.crowd.asked < plan.requests and time.monotonic() < self.give_up:
             self._wait(0.3)
 
@@ -183,8 +205,9 @@ class Round:
             self._upgrade_killed()
             return
         before = len(self.stack.killed(point))
-        often = point.startswith(("commit", "wake", "audit", "mail"))
-        self.stack.arm(point, self.dice.randint(1, self.plan.passings) if often else 1, WHERE[point])
+        often = point.startswith(("commit", "wake", "audit", "mail", "webhook"))
+        kind = "web" if WHERE[point] == "web" else "worker"
+        self.stack.arm(point, self.dice.randint(1, self.plan.passings) if often else 1, kind)
         until = time.monotonic() + POINT_WITHIN
         while time.monotonic() < until:
             if point == "expiry.in-batch":
@@ -209,8 +232,8 @@ class Round:
         self.report.points[point] += 1
 
     def _random_kill(self) -> None:
-        kinds = ["worker", "web", "master", "broker"]
-        kind = self.dice.choices(kinds, (45, 35, 12, 8))[0]
+        kinds = ["worker", "webhooks", "web", "master", "broker"]
+        kind = self.dice.choices(kinds, (30, 20, 30, 12, 8))[0]
         if kind == "broker":
             self.stack.broker_down()
             self._wait(self.dice.uniform(0.1, 1.5))
@@ -266,6 +289,25 @@ class Round:
         if self.dice.random() < 0.7:
             self.stack.smtp_faults()
 
+    def _receiver(self) -> None:
+        faults = self.dice.choice(RECEIVER_FAULTS)
+        self.stack.receiver_faults(**faults)
+        self.report.faults["receiver " + "+".join(faults)] += 1
+        self._wait(self.dice.uniform(1, 3))
+        self.stack.receiver_faults()
+
+    def _hook(self, to: str, events: tuple[str, ...] | None = None) -> check_webhooks.Hook:
+        """A webhook that leads to the receiver. An address on loopback is refused, so it is put in afterwards."""
+        with self.stack.app.app_context():
+            choose("write")
+            row, secret = endpoints.create(
+                kind="webhook", name=to, address="https://receiver.example.com/in", events=events or (),
+                actor=SYSTEM, now=clock.now(),
+            )  # fmt: skip
+            row.address = encrypt(self.stack.receiver(to))
+            outbox.commit()
+            return check_webhooks.Hook(row.id, to, secret, events)
+
     def _database_crash(self) -> None:
         self.stack.database_down()
         self._wait(self.dice.uniform(0.1, 2.0))
@@ -313,6 +355,7 @@ class Round:
         """Nothing is killed any more; what waits for a retry or for a dead worker's lease is due now."""
         stack = self.stack
         stack.smtp_faults()
+        stack.receiver_faults()
         for point in WHERE:
             stack.disarm(point)
         self._wait(40, lambda: not self.crowd.busy and not any(one.is_alive() for one in self._admins))
@@ -323,23 +366,27 @@ class Round:
             try:
                 stack.until(lambda: self._count("due", now=True) == 0, 60, "all due mails are settled")
                 stack.until(lambda: self._count("leased") == 0, 30, "no mail is being sent")
+                stack.until(self._webhooks_rest, 60, "all webhooks that can be sent are sent")
             except Stuck as stuck:
                 self.report.violations.append(str(stuck))
                 return
-            if self._count("due") == 0:
+            if self._count("due") == 0 and self._deliveries("due") == 0:
                 return
-        self.report.violations.append(f"{self._count('due')} mails are due for ever.")
+        self.report.violations.append(
+            f"{self._count('due')} mails and {self._deliveries('due')} deliveries are due for ever."
+        )
 
     def _move_time(self) -> None:
         """While there is no worker: whoever held a lease is dead, and whatever waits has waited."""
         for _ in range(20):
             with contextlib.suppress(SQLAlchemyError), self.stack.app.app_context():
                 choose("write")
-                for state, column in (("leased", "lease_until"), ("due", "due_at")):
-                    db.session.execute(
-                        update(Notice).where(Notice.state == state).values({column: db_now(-1)}),
-                        execution_options={"synchronize_session": False},
-                    )
+                for table in (Notice, Delivery):
+                    for state, column in (("leased", "lease_until"), ("due", "due_at")):
+                        db.session.execute(
+                            update(table).where(table.state == state).values({column: db_now(-1)}),
+                            execution_options={"synchronize_session": False},
+                        )
                 db.session.execute(update(MailStop).values(next_try_at=db_now(-1)))
                 db.session.commit()
                 return
@@ -351,14 +398,27 @@ class Round:
             query = select(func.count()).where(Notice.state == state)
             return db.session.scalar(query.where(Notice.due_at <= db_now()) if now else query) or 0
 
+    def _deliveries(self, state: str) -> int:
+        with self.stack.app.app_context():
+            choose("read")
+            return db.session.scalar(select(func.count()).where(Delivery.state == state)) or 0
+
+    def _webhooks_rest(self) -> bool:
+        """Nothing is being sent, and what is due waits for a later attempt, or for the delivery before it."""
+        with self.stack.app.app_context():
+            choose("read")
+            return not deliveries.ready_endpoints() and self._deliveries("leased") == 0
+
     def _check(self) -> None:
         report, mails = self.report, self.stack.mails()
         state = check.load(self.stack.app)
         end = time.time()
-        report.violations += check.everything(
-            state, mails, self.crowd.history, ends=self.ends,
-            database_gone=[(float(one[0] or 0), float(one[1] or end)) for one in self.stack.outages["database"]],
-        )  # fmt: skip
+        gone = [(float(one[0] or 0), float(one[1] or end)) for one in self.stack.outages["database"]]
+        report.violations += check.everything(state, mails, self.crowd.history, ends=self.ends, database_gone=gone)
+        calls = [check_webhooks.Call(**one) for one in self.stack.calls()]
+        report.violations += check_webhooks.deliveries(state, self.hooks, calls, ends=self.ends, database_gone=gone)
+        report.calls, report.calls_twice = len(calls), len(calls) - len({one.id for one in calls})
+        report.call_median = check_webhooks.median(state, calls)
         report.requests, report.decisions = len(state.requests), len(state.decisions)
         report.forms = len(self.crowd.history)
         report.unknown = sum(one.unknown for one in self.crowd.history)
@@ -372,9 +432,9 @@ class Round:
         self.crowd.write(folder / "history.jsonl")
         (folder / "violations").write_text("\n".join(self.report.violations))
         (folder / "ends").write_text(f"{self.ends}\n{self.stack.outages}\n")
-        for file in (self.stack.log, self.stack.mail / "record.jsonl", *self.stack.folder.glob("chaos.db*")):
+        for file in (self.stack.log, *self.stack.folder.glob("*/record.jsonl"), *self.stack.folder.glob("chaos.db*")):
             with contextlib.suppress(FileNotFoundError):
-                shutil.copy(file, folder / file.name)
+                shutil.copy(file, folder / "-".join(file.relative_to(self.stack.folder).parts))
         self.say(f"What is needed to look at it is in {folder}.")
 
 

@@ -32,6 +32,7 @@ from webapp.config import PROJECT, Settings
 from webapp.database.transactions import choose
 from webapp.embedded.supervisor import Part, Supervisor
 from webapp.extensions import db
+from webapp.networks import viewer
 
 ENGINES = ("sqlite", "postgresql")
 SECRET = "only for chaos, never used again"
@@ -52,11 +53,13 @@ class Stack:
         seed: int = 0,
         sweep: float | None = 2.0,
         workers: int = 2,
+        webhooks: int = 0,
         web: int = 2,
         threads: int = 4,
     ) -> None:
         self.engine = engine
-        self._seed, self._sweep, self._workers, self._web, self._threads = seed, sweep, workers, web, threads
+        self._seed, self._sweep, self._web, self._threads = seed, sweep, web, threads
+        self._workers, self._webhooks = workers, webhooks
         self.said: list[str] = []
         # When broker and database are gone: (from, until) on time.time(), until None while they are.
         self.outages: dict[str, list[list[float | None]]] = {"broker": [], "database": []}
@@ -80,6 +83,7 @@ class Stack:
         self._ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.points = self._made("points")
         self.mail = self._made("mail")
+        self.hooks = self._made("hooks")
         self.log = self.folder / "log"
         self._broker = start_valkey(self.folder)
         self._ends.callback(self._broker.stop)
@@ -91,10 +95,11 @@ class Stack:
             self.postgres = start_postgres(self.folder / "postgres")
             self._ends.callback(self.postgres.stop)
             self.postgres.keep_what_was_acknowledged()
-        web, smtp = (socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(2))
-        for one in (web, smtp):
+        web, smtp, receiver = (socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(3))
+        for one in (web, smtp, receiver):
             self._ends.callback(one.close)
         self.port = int(web.getsockname()[1])
+        self.receiver_port = int(receiver.getsockname()[1])
         self.env = {
             name: value
             for name, value in os.environ.items()
@@ -120,11 +125,11 @@ class Stack:
         if self._sweep is not None:
             process_env["COUNTERSIGN_SWEEP_SECONDS"] = str(self._sweep)
         self.supervisor = Supervisor(
-            list(self._parts(web, smtp)), folder=PROJECT, environment=process_env, say=self.said.append
+            list(self._parts(web, smtp, receiver)), folder=PROJECT, environment=process_env, say=self.said.append
         )
         self._ends.callback(self._stop_parts)
 
-    def _parts(self, web: socket.socket, smtp: socket.socket) -> Iterator[Part]:
+    def _parts(self, web: socket.socket, smtp: socket.socket, receiver: socket.socket) -> Iterator[Part]:
         python = sys.executable
         yield Part(
             "mail server",
@@ -141,6 +146,26 @@ class Stack:
         )
         for number in range(self._workers):
             yield Part(f"worker-{number + 1}", self._logged(python, "worker.py"), stop_by=4)
+        if self._webhooks:
+            yield Part(
+                "receiver",
+                [python, "-m", "tests.chaos.receiver", str(self.hooks), str(receiver.fileno()), str(self._seed)],
+                stop_by=5,
+                descriptors=(receiver.fileno(),),
+            )
+        # They may call the receiver as if it were the viewer of a demo, which is all on loopback that may be called.
+        as_viewer = {
+            "BASE_URL": f"http://127.0.0.1:{self.receiver_port}",
+            "PORT": str(self.receiver_port),
+            "MAIL_SERVER": "",
+        }
+        for number in range(self._webhooks):
+            command = self._logged(python, "worker.py", "webhooks")
+            yield Part(f"webhooks-{number + 1}", command, stop_by=4, environment=as_viewer)
+
+    def receiver(self, to: str) -> str:
+        """The address of the receiver; `to` is what it knows the webhook by."""
+        return f"{viewer(f'http://127.0.0.1:{self.receiver_port}')}?{to}"
 
     def _logged(self, *command: str) -> list[str]:
         return ["/bin/sh", "-c", f"exec {shlex.join(command)} >> {shlex.quote(str(self.log))} 2>&1"]
@@ -232,21 +257,23 @@ class Stack:
         return ""
 
     def processes(self) -> dict[str, list[psutil.Process]]:
-        """gunicorn's master ("master") and its processes ("web"), and the workers ("worker")."""
-        found: dict[str, list[psutil.Process]] = {"master": [], "web": [], "worker": []}
+        """gunicorn's master ("master") and its processes ("web"), the workers ("worker") and those of webhooks
+        ("webhooks")."""
+        found: dict[str, list[psutil.Process]] = {"master": [], "web": [], "worker": [], "webhooks": []}
         for name, pid in self.supervisor.pids().items():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process = psutil.Process(pid)
                 if name == "web":
                     found["master"].append(process)
                     found["web"] += process.children()
-                elif name.startswith("worker"):
-                    found["worker"].append(process)
+                elif (kind := name.rpartition("-")[0]) in ("worker", "webhooks"):
+                    found[kind].append(process)
         return found
 
     def without_workers(self, meanwhile: Callable[[], None]) -> None:
         """Ends the workers in order, does something while there is none, and lets them come back."""
-        workers = self.processes()["worker"]
+        running = self.processes()
+        workers = running["worker"] + running["webhooks"]
         for process in workers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
@@ -278,14 +305,28 @@ class Stack:
 
     def smtp_faults(self, **faults: float) -> None:
         """How likely each fault is from now on; those not named do not happen."""
-        fresh = self.mail / "faults.new"
+        self._set_faults(self.mail, faults)
+
+    def receiver_faults(self, **faults: float) -> None:
+        """The same for the receiver of webhooks."""
+        self._set_faults(self.hooks, faults)
+
+    def _set_faults(self, folder: Path, faults: dict[str, float]) -> None:
+        fresh = folder / "faults.new"
         fresh.write_text(json.dumps(faults))
-        fresh.rename(self.mail / "faults.json")
+        fresh.rename(folder / "faults.json")
 
     def mails(self) -> list[dict[str, Any]]:
         """What the SMTP server has recorded."""
+        return self._recorded(self.mail)
+
+    def calls(self) -> list[dict[str, Any]]:
+        """What the receiver of webhooks has recorded."""
+        return self._recorded(self.hooks)
+
+    def _recorded(self, folder: Path) -> list[dict[str, Any]]:
         try:
-            lines = (self.mail / "record.jsonl").read_bytes().splitlines()
+            lines = (folder / "record.jsonl").read_bytes().splitlines()
         except FileNotFoundError:
             return []
         return [json.loads(line) for line in lines]

@@ -28,7 +28,7 @@ from webapp.operations import endpoints
 from webapp.outgoing import Answer
 from webapp.queries import sending
 from webapp.queries.sending import Outgoing
-from webapp.runtime import trace
+from webapp.runtime import failpoints, trace
 from webapp.text import storable
 
 BATCH = 10
@@ -83,6 +83,7 @@ def send_to(endpoint: int) -> int:
         claims = deliveries.claim(endpoint, BATCH)
         if not claims:
             break
+        failpoints.at("webhook.claimed")
         done += len(claims)
         if not _send(claims, endpoint, began):
             break
@@ -129,12 +130,15 @@ def _send_one(claim: Claim, one: Outgoing) -> bool:
     if claim.tries > deliveries.TRIES:
         outcome = Outcome(0, 0, "Every worker that tried to send this stopped before it finished.")
     else:
+        failpoints.at("webhook.before-call")
         outcome = call(one)
+        failpoints.at("webhook.before-mark")
     # "event" would take the place of the message.
     about = {"type": one.delivery.event, "endpoint": one.endpoint.public_id, "tries": claim.tries,
              "status": outcome.status}  # fmt: skip
     if outcome.succeeded:
         deliveries.mark_sent(claim, outcome)
+        failpoints.at("webhook.after-mark")
         log.info("A delivery was taken.", extra=about)
         return True
     log.warning("A delivery was not taken.", extra={**about, "error": outcome.error})

@@ -20,6 +20,11 @@ POINTS = (
     "mail.after-rcpt",
     "mail.before-mark",  # the server has answered 250
     "mail.after-mark",  # and before the job ends
+    "webhook.posted",  # and before the commit of the change
+    "webhook.claimed",
+    "webhook.before-call",
+    "webhook.before-mark",  # the receiver has answered
+    "webhook.after-mark",
     "expiry.in-batch",
     "audit.in-append",
     "migration.in-upgrade",

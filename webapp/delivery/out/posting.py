@@ -13,7 +13,7 @@ from webapp.queries import event_facts
 from webapp.queries.event_facts import EventFacts
 from webapp.record.audit import Draft
 from webapp.record.events import EventKind
-from webapp.runtime import trace
+from webapp.runtime import failpoints, trace
 
 # The table, not the class: the session would make one INSERT of each run of rows that lack the same columns.
 _POST = insert(Delivery.metadata.tables["deliveries"]).values(due_at=db_now())
@@ -36,6 +36,8 @@ def post(drafts: Sequence[Draft], first: int) -> bool:
             if not endpoint.is_chat and _is_about(endpoint, draft, facts):
                 rows += _of_webhook(endpoint, number, draft, facts, built)
     add(rows)
+    if rows:
+        failpoints.at("webhook.posted")
     return bool(rows)
 
 
