@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from tests.helpers import factories
+from tests.helpers import factories, statements
 from tests.helpers.factories import Company
 from tests.helpers.lookups import asked, events, kinds, mails, state, steps
 from tests.helpers.rules import outcomes, rule
@@ -13,7 +13,7 @@ from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.keys import KeyRing
 from webapp.models import Group, Invitation, Person
-from webapp.operations import approval_codes, groups
+from webapp.operations import _deciding_groups, approval_codes, groups
 from webapp.operations.errors import Conflict, Invalid
 from webapp.workflow.errors import NotYourTurn
 from webapp.workflow.policy import OutcomeRule
@@ -163,6 +163,7 @@ def test_what_cannot_be_is_refused_with_a_sentence(company: Company, monkeypatch
     outbox.commit()
     with pytest.raises(Conflict, match="deactivated"):
         add(company.finance, company.otto, company.adam)
+    factories.app("Salesforce", company.finance)
     monkeypatch.setattr(groups, "MEMBERS_LIMIT", 2)
     with pytest.raises(Conflict, match="is full"):
         add(company.finance, company.ana, company.adam)
@@ -177,3 +178,52 @@ def test_a_group_is_recorded_by_number(company: Company) -> None:
     outbox.commit()
     assert made.name == "Security team"
     assert events("group.created")[-1]["facts"] == {"group": made.id}
+
+
+def set_to(group: Group, *people: Person, actor: Person) -> tuple[list[int], list[int]]:
+    choose("write")
+    found = groups.set_members(group, [one.id for one in people], actor=actor, now=clock.now())
+    outbox.commit()
+    return found
+
+
+def test_all_members_are_set_at_once_and_what_waits_follows(company: Company) -> None:
+    made = factories.request(company.rita, factories.app("Salesforce", company.finance))
+    before = len(mails())
+    joined, left = set_to(company.finance, company.chloe, company.otto, actor=company.adam)
+    assert (joined, left) == ([company.otto.id], [company.ben.id])
+    assert asked(made) == {"chloe": 1, "otto": 1}
+    assert mails(before) == [("approval-asked", "approver", "otto")]
+    assert [one["person"] for one in events("group.member_added")][-1:] == [company.otto.id]
+    assert [one["person"] for one in events("group.member_removed")][-1:] == [company.ben.id]
+    lines = len(events())
+    assert set_to(company.finance, company.otto, company.chloe, actor=company.adam) == ([], [])
+    assert len(events()) == lines
+
+
+def test_members_that_are_set_take_the_same_statements_however_many(company: Company) -> None:
+    def count(people: list[Person]) -> int:
+        with statements.counting() as found:
+            set_to(company.finance, *people, actor=company.adam)
+        return len(found)
+
+    many = [factories.person(f"Member {number}", email=f"m{number}@example.com") for number in range(250)]
+    assert count(many[:5]) == count(many[5:100])
+    # Of more than may decide it is asked whether the group decides.
+    assert count(many[100:]) == count(many) == count(many[:150])
+
+
+def test_a_group_that_decides_is_not_set_to_more_than_can_be_asked(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "MEMBERS_LIMIT", 2)
+    monkeypatch.setattr(_deciding_groups, "MEMBERS_LIMIT", 2)
+    three = (company.ben, company.chloe, company.otto)
+    set_to(company.finance, *three, actor=company.adam)  # decides nothing yet
+    with pytest.raises(Conflict, match="Finance has 3 members"):
+        factories.app("Salesforce", company.finance)
+    db.session.rollback()
+    set_to(company.finance, company.ben, company.chloe, actor=company.adam)
+    factories.app("Salesforce", company.finance)
+    with pytest.raises(Conflict, match="Finance decides about requests"):
+        set_to(company.finance, *three, actor=company.adam)

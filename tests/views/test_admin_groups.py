@@ -240,16 +240,21 @@ def test_a_deactivated_person_is_not_added(admin, finance, ana, adam):
     assert answer.status_code == 409 and "Ana Moreau is deactivated. Reactivate the account first." in markup(answer)
 
 
-def test_a_group_holds_100_members(admin, finance, ana):
+def test_a_group_that_decides_holds_100_members(admin, finance, ana):
+    factories.app("Salesforce", finance)
     fill(finance, 98)
     assert members(finance) == 100
     for htmx in (False, True):
         answer = admin.post(f"{url(finance)}/members", {"person": ana.public_id, "whole": "1"}, htmx=htmx)
         assert answer.status_code == 409
-        assert "Finance is full: a group can have up to 100 members." in markup(answer)
-    page = markup(admin.get(url(finance)))
-    assert "Finance is full: a group can have up to 100 members." in page and "Add a person" not in page
+        assert "Finance is full: a group that decides can have up to 100 members." in markup(answer)
     assert members(finance) == 100 and now(finance).name == "Finance"
+
+
+def test_a_group_that_decides_nothing_may_have_any_number_of_members(admin, finance, ana):
+    fill(finance, 120)
+    answer = admin.post(f"{url(finance)}/members", {"person": ana.public_id, "whole": "1"}, htmx=True)
+    assert answer.status_code == 200 and members(finance) == 123
 
 
 def test_a_group_of_deactivated_people_says_so(admin, finance, rita, ben, adam, company):

@@ -21,6 +21,7 @@ from webapp.workflow.policy import Approver, OutcomeRule, Policy
 from webapp.workflow.policy_codec import FORM, digest, dumps
 from webapp.workflow.states import RequestState
 
+from ._deciding_groups import refuse_too_large
 from ._outcome_rules import changed_outcome
 from ._reassign import reassign_open_steps
 from ._sql import unless_taken
@@ -138,6 +139,7 @@ def save_policy(app: App, policy: Policy, *, actor: AnyActor, now: datetime) -> 
         policy.check()
     except BadPolicy as error:
         raise Invalid(policy=str(error)) from None
+    refuse_too_large(step.approver for step in policy.steps)
     body = dumps(policy)
     before = db.session.execute(
         select(PolicyRevision.number, PolicyRevision.hash).where(PolicyRevision.id == app.policy_revision_id)
@@ -264,6 +266,7 @@ def set_owner(app: App, *, owner: Approver | None, actor: AnyActor, now: datetim
     """Sets the owner, who decides instead of an approver who cannot. Raises Conflict."""
     refuse_own(app, actor)
     directory.lock(exclusive=True)
+    refuse_too_large([owner])
     hold(app)
     before = app.owner
     app.owner_person_id, app.owner_group_id = (owner.person, owner.group) if owner else (None, None)

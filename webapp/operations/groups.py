@@ -1,12 +1,14 @@
 """Groups and their members."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, or_, select
+from sqlalchemy import delete, exists, func, insert, or_, select
 
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Audience, Group, Membership, Person, Step
 from webapp.queries import directory, holdings
+from webapp.queries.columns import pad_in_list
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import one_line, sha256
@@ -14,11 +16,10 @@ from webapp.wording import first_few
 from webapp.workflow.actor import AnyActor
 from webapp.workflow.states import RequestState, StepState
 
+from ._deciding_groups import MEMBERS_LIMIT, decides
 from ._reassign import reassign_open_steps
-from ._sql import unless_taken
+from ._sql import changed, run, unless_taken
 from .errors import Conflict, Invalid
-
-MEMBERS_LIMIT = 100
 
 
 def create(*, name: str, actor: AnyActor, now: datetime) -> Group:
@@ -103,18 +104,16 @@ def _users(group: int) -> list[str]:
 def add_member(group: Group, person: Person, *, actor: AnyActor, now: datetime) -> None:
     """The person is asked for every step that is open for the group. Raises Conflict."""
     directory.lock(exclusive=True)
-    if group.archived_at is not None:
-        raise Conflict(f"{group.name} is archived.")
+    _refuse_archived(group)
     members = db.session.scalar(select(func.count()).where(Membership.group_id == group.id)) or 0
-    if members >= MEMBERS_LIMIT:
-        raise Conflict(f"{group.name} is full: a group can have up to {MEMBERS_LIMIT} members.")
+    if members >= MEMBERS_LIMIT and decides(group.id):
+        raise Conflict(f"{group.name} is full: a group that decides can have up to {MEMBERS_LIMIT} members.")
     if not person.active:
         raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
     if db.session.get(Membership, (group.id, person.id)) is not None:
         raise Conflict(f"{person.name} is already in {group.name}.")
     db.session.add(Membership(group_id=group.id, person_id=person.id, added_by_id=actor.responsible_id))
-    audit.record(EventKind.GROUP_MEMBER_ADDED, at=now, actor=actor, person=person.id, group=group.id)
-    reassign_open_steps(people=[person.id], groups=[group.id], now=now)
+    _note_changes(group, joined=[person.id], left=[], actor=actor, now=now)
 
 
 def remove_member(group: Group, person: Person, *, actor: AnyActor, now: datetime) -> None:
@@ -127,5 +126,49 @@ def remove_member(group: Group, person: Person, *, actor: AnyActor, now: datetim
     ).first()
     if removed is None:
         raise Conflict(f"{person.name} is no longer in {group.name}.")
-    audit.record(EventKind.GROUP_MEMBER_REMOVED, at=now, actor=actor, person=person.id, group=group.id)
-    reassign_open_steps(people=[person.id], groups=[group.id], now=now)
+    _note_changes(group, joined=[], left=[person.id], actor=actor, now=now)
+
+
+def set_members(
+    group: Group, people: Collection[int], *, actor: AnyActor, now: datetime
+) -> tuple[list[int], list[int]]:
+    """Gives the group exactly these members, deactivated people too; returns who joined and who left. However many
+    they are, it takes the same number of statements. Raises Conflict if a group that decides would get too many."""
+    directory.lock(exclusive=True)
+    _refuse_archived(group)
+    before = set(db.session.scalars(select(Membership.person_id).where(Membership.group_id == group.id)))
+    joined, left = sorted({*people} - before), sorted(before - {*people})
+    if not joined and not left:
+        return [], []
+    if joined and len({*people}) > MEMBERS_LIMIT and decides(group.id):
+        raise Conflict(
+            f"{group.name} decides about requests, so it can have up to {MEMBERS_LIMIT} members, "
+            f"and these are {len({*people}):,}. Let a smaller group decide."
+        )
+    memberships = Membership.metadata.tables["memberships"]
+    if left:
+        changed(
+            delete(memberships).where(
+                memberships.c.group_id == group.id, memberships.c.person_id.in_(pad_in_list(left))
+            )
+        )
+    if joined:
+        rows = [{"group_id": group.id, "person_id": id, "added_by_id": actor.responsible_id} for id in joined]
+        run(insert(memberships), rows)
+    _note_changes(group, joined=joined, left=left, actor=actor, now=now)
+    return joined, left
+
+
+def _refuse_archived(group: Group) -> None:
+    if group.archived_at is not None:
+        raise Conflict(f"{group.name} is archived.")
+
+
+def _note_changes(
+    group: Group, *, joined: Collection[int], left: Collection[int], actor: AnyActor, now: datetime
+) -> None:
+    """What follows from members that joined and left, whichever way they did."""
+    for kind, people in ((EventKind.GROUP_MEMBER_ADDED, joined), (EventKind.GROUP_MEMBER_REMOVED, left)):
+        for person in people:
+            audit.record(kind, at=now, actor=actor, person=person, group=group.id)
+    reassign_open_steps(people=[*joined, *left], groups=[group.id], now=now)

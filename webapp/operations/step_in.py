@@ -23,6 +23,7 @@ from webapp.workflow.policy import Approver
 from webapp.workflow.states import Tier
 
 from . import _invitations, requests
+from ._deciding_groups import refuse_too_large
 from ._sql import changed
 from ._transition import hold
 from .errors import Invalid
@@ -52,6 +53,7 @@ def reassign(case: Case, *, to: Approver, name: str, actor: AnyActor, reason: st
     reason = _reason(reason)
     if to == step.approver and step.tier == Tier.APPROVER.value:
         raise Invalid(approver=f"{name} is already the approver.")
+    refuse_too_large([to])
     found = directory.look_up([to])
     deciders = who_decides(to, owner=None, directory=found.directory, without=case.excluded)
     if deciders.tier is not Tier.APPROVER:

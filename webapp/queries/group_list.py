@@ -1,4 +1,4 @@
-"""The list of groups with some of their members, and one group with all of them."""
+"""The list of groups with some of their members, and one group."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,8 +14,9 @@ from webapp.queries.principals import Principal, people_with, principal
 from webapp.text import hue, like
 from webapp.workflow.states import StepState
 
-# So many members are shown in the list; the group's own page shows all.
+# So many members are shown in the list, and on the group's own page: a group that a directory keeps may be of any size.
 MEMBERS = 12
+MEMBERS_OF_ONE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +95,16 @@ def is_member(group_id: int, person_id: int) -> bool:
 
 
 def row(public_id: str, *, whole: bool = True) -> GroupRow | None:
-    """One group with all of its members, or with as many as its row in the list shows."""
+    """One group with its first members, or with as many as its row in the list shows."""
     record = one(public_id)
     if record is None:
         return None
     found = _group_row(record)
-    _add_members([found], None if whole else MEMBERS)
+    _add_members([found], MEMBERS_OF_ONE if whole else MEMBERS)
     return found
 
 
-def _add_members(found: list[GroupRow], limit: int | None) -> None:
+def _add_members(found: list[GroupRow], limit: int) -> None:
     by_id = {one.id: one for one in found}
     ranked = (
         people_with()
@@ -117,8 +118,6 @@ def _add_members(found: list[GroupRow], limit: int | None) -> None:
         .where(Membership.group_id.in_(by_id))
         .subquery()
     )
-    query = select(ranked).order_by(ranked.c.group_id, ranked.c.rank)
-    if limit is not None:
-        query = query.where(ranked.c.rank <= limit)
+    query = select(ranked).where(ranked.c.rank <= limit).order_by(ranked.c.group_id, ranked.c.rank)
     for row in db.session.execute(query):
         by_id[row.group_id].members.append(principal(row))
