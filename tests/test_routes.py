@@ -84,6 +84,8 @@ TABLE = (
     get("/api/docs", ANYONE),
     # The account
     get("/account", PEOPLE),
+    get("/account/security", PEOPLE),
+    get("/account/sessions", PEOPLE),
     post("/account/password", "303 422 422 422 422 422"),
     post("/account/time-zone", "303 303 303 303 303 303", time_zone="Europe/Paris"),
     post("/account/theme", "303 303 303 303 303 303", theme="dark"),

@@ -126,6 +126,8 @@ SCREENS = [
     Screen("conflict", "Rita", conflict),
     Screen("not-found", "Rita", "/nowhere"),
     Screen("account", "Rita", "/account"),
+    Screen("account-security", "Rita", "/account/security"),
+    Screen("account-sessions", "Rita", "/account/sessions"),
     Screen("account-refused", "Lena", refused_account),
     Screen("device", "Rita", "/device"),
     Screen("device-unknown", "Rita", "/device?code=BBBB-BBBB", loud=True),

@@ -195,7 +195,7 @@ def refused_comment(page: Page, cases: Cases) -> None:
 
 
 def refused_account(page: Page, cases: Cases) -> None:
-    page.goto("/account")
+    page.goto("/account/security")
     page.get_by_label("Current password", exact=True).fill("wrong")
     page.get_by_label("New password", exact=True).fill("short")
     page.get_by_label("Confirm new password", exact=True).fill("other")

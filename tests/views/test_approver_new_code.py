@@ -282,7 +282,7 @@ def test_it_is_listed_and_can_be_revoked(nobody, login_as, otto, ana, made):
     remembered(nobody, made, ana)
     second = factories.request(otto, db.session.get(factories.App, made.app_id))
     at_home = login_as(ana)
-    account = pages.source(at_home.get("/account"))
+    account = pages.source(at_home.get("/account/sessions"))
     row = db.session.query(factories.people.PersonSession).filter_by(kind="decisions").one().public_id
     assert f"/account/sessions/{row}/ending" in account
     assert at_home.post(f"/account/sessions/{row}/ending").status_code == 303

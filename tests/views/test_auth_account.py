@@ -48,7 +48,11 @@ def test_rita_sees_herself_and_this_browser(hers):
     page = hers.get("/account").text
     assert "Rita Lindqvist" in page
     assert "rita@example.com" in page
-    assert "This browser" in page
+    assert "This browser" in hers.get("/account/sessions").text
+
+
+def test_the_profile_names_the_groups_of_the_person(login_as, ben):
+    assert "Finance" in login_as(ben).get("/account").text
 
 
 def test_who_is_not_signed_in_sees_the_sign_in_page(login_as, company):
@@ -123,8 +127,8 @@ def test_changing_the_password_keeps_this_browser_and_signs_out_the_others(hers,
     other = login_as(rita)
     before = hers.client.get_cookie("countersign").value
     answer = hers.post("/account/password", {"current": PASSWORD, **NEW})
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/account")
-    assert "Password changed." in hers.get("/account").text
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/account/security")
+    assert "Password changed." in hers.get("/account/security").text
     assert hers.client.get_cookie("countersign").value != before
     assert other.get("/account").status_code == 303
     assert sign_in(login_as(None), password=NEW["password"]).status_code == 303
@@ -191,7 +195,7 @@ def test_the_list_says_which_browser_when_and_until_when_seen(app, hers, rita):
     start(rita, FIREFOX, began=timedelta(days=2), seen=timedelta(hours=3))
     start(rita, EDGE, ended=True)
     start(rita, MAC, lasts=timedelta(seconds=-1))
-    page = " ".join(hers.get("/account").text.split())
+    page = " ".join(hers.get("/account/sessions").text.split())
     assert "Firefox on Linux" in page
     assert "last seen" in page
     assert "Edge on Windows" not in page
@@ -200,12 +204,12 @@ def test_the_list_says_which_browser_when_and_until_when_seen(app, hers, rita):
 
 def test_a_browser_cannot_write_into_the_page(hers, rita):
     start(rita, "<script>alert(1)</script> Firefox/1")
-    assert "<script>alert" not in hers.get("/account").text
+    assert "<script>alert" not in hers.get("/account/sessions").text
 
 
 def test_nobody_sees_somebody_elses_browsers(login_as, rita, otto):
     start(otto, EDGE)
-    assert "Edge on Windows" not in login_as(rita).get("/account").text
+    assert "Edge on Windows" not in login_as(rita).get("/account/sessions").text
 
 
 def test_a_get_leaves_last_seen_alone_and_a_change_moves_it(hers, rita):
@@ -220,7 +224,7 @@ def test_a_get_leaves_last_seen_alone_and_a_change_moves_it(hers, rita):
 
 
 @pytest.mark.parametrize("browsers", [1, 30, 300])
-def test_the_page_takes_three_statements_however_many_browsers(hers, rita, browsers):
+def test_the_page_takes_two_statements_however_many_browsers(hers, rita, browsers):
     for _ in range(browsers):
         start(rita, FIREFOX, commit=False)
     outbox.commit()
@@ -231,10 +235,10 @@ def test_the_page_takes_three_statements_however_many_browsers(hers, rita, brows
 
     event.listen(db.engine, "before_cursor_execute", note)
     try:
-        assert hers.get("/account").status_code == 200
+        assert hers.get("/account/sessions").status_code == 200
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
-    assert len(statements) == 3, statements
+    assert len(statements) == 2, statements
 
 
 def seen():

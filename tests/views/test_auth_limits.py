@@ -279,7 +279,7 @@ def test_who_found_an_open_browser_cannot_try_passwords_for_long(login_as, rita)
     answers = [hers.post("/account/password", given) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [422] * 10 + [429]
     assert SLOWER in answers[-1].text
-    assert 'id="sessions"' in answers[-1].text
+    assert 'id="password-head"' in answers[-1].text
     assert login_as(rita).post("/account/password", given).status_code == 422, "her other browser is not held up"
 
 

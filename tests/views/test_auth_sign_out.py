@@ -68,8 +68,8 @@ def ending(public_id):
 def test_rita_signs_her_phone_out(login_as, rita, phone):
     browser = login_as(rita)
     answer = browser.post(ending(phone))
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/account#sessions")
-    assert "Session signed out." in browser.get("/account").text
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/account/sessions")
+    assert "Session signed out." in browser.get("/account/sessions").text
     assert live() == 1
 
 
@@ -89,9 +89,9 @@ def test_a_browser_remembered_for_decisions_is_forgotten_in_the_same_way(login_a
     )
     outbox.commit()
     browser = login_as(rita)
-    assert "Trusted for approvals" in browser.get("/account").text
+    assert "Trusted for approvals" in browser.get("/account/sessions").text
     browser.post(ending(row.public_id))
-    assert "Trusted for approvals" not in browser.get("/account").text
+    assert "Trusted for approvals" not in browser.get("/account/sessions").text
 
 
 def test_ending_it_twice_says_that_it_was_ended(login_as, rita, phone):

@@ -1,5 +1,6 @@
 """Signing in, the person's own account, and terminals that sign in. Each module adds its views to the blueprint."""
 
+from . import account as account
 from . import device as device
 from . import tokens as tokens
 from .views import bp as bp

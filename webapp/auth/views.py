@@ -1,30 +1,24 @@
-"""Sign in, sign out, set a password with an emailed link; and the person's own account page."""
+"""Sign in, sign out, set a password with an emailed link."""
 
 import time
-from collections import defaultdict
-from typing import Any
 
-from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, session
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, links, passwords
 from webapp.auth import limits
-from webapp.auth.forms import ChangePassword, ForgotPassword, NewPassword, SignIn, as_stored, errors_of
+from webapp.auth.forms import ForgotPassword, NewPassword, SignIn, as_stored, errors_of
 from webapp.database.transactions import reading
 from webapp.delivery import outbox
 from webapp.extensions import db, settings
 from webapp.models import Person
 from webapp.operations import people as people_operations
-from webapp.operations.errors import Conflict, Invalid
+from webapp.operations.errors import Conflict
 from webapp.queries import accounts, first_steps
-from webapp.web import devices, htmx, signin
+from webapp.web import devices, signin
 from webapp.web.attempts import Count, TooMany, give_back, take
-from webapp.web.browsers import browser_name, is_phone
-from webapp.web.presentation import now
-from webapp.web.reauth import FIELD, in_this_session, reauthenticate
-from webapp.web.security import hide_from_caches_and_referers, local_path, own_path
-from webapp.web.signin import anyone, me, people, signed_in
-from webapp.zones import time_zones
+from webapp.web.security import hide_from_caches_and_referers, local_path
+from webapp.web.signin import anyone, signed_in
 
 bp = Blueprint("auth", __name__)
 
@@ -63,7 +57,7 @@ def sign_in() -> AnyResponse:
         if device and not (person and device.still_knows(person.password_round)):
             taken += take(*_limits_of_unknown_browser(email))
     except TooMany as error:
-        return _retry_later(_sign_in_page(form, 429, password=f"{error} {limits.OR_RESET}"), error)
+        return retry_later(_sign_in_page(form, 429, password=f"{error} {limits.OR_RESET}"), error)
     fits = passwords.fits(person.password_hash if person else None, form.password.data)
     if person is None or person.password_hash is None or not fits:
         return _sign_in_page(form, 422, password=WRONG)
@@ -93,7 +87,7 @@ def _limits_of_unknown_browser(email: str) -> tuple[Count, ...]:
     return limits.of_stranger(email)
 
 
-def _retry_later(response: Response, error: TooMany) -> Response:
+def retry_later(response: Response, error: TooMany) -> Response:
     """Add Retry-After to a response that redisplays the form."""
     response.headers["Retry-After"] = str(error.seconds)
     return response
@@ -142,11 +136,11 @@ def ask_for_link() -> AnyResponse:
     try:
         take(limits.links_from_here())
     except TooMany as error:
-        return _retry_later(_forgot(form, 429, email=str(error)), error)
+        return retry_later(_forgot(form, 429, email=str(error)), error)
     try:
         take(limits.links_for(form.email.data))
     except TooMany as error:
-        return _retry_later(_forgot(form, 429, email=f"{error} {HAS_LINKS}"), error)
+        return retry_later(_forgot(form, 429, email=f"{error} {HAS_LINKS}"), error)
     began = time.monotonic()
     with reading():
         person = accounts.by_email(form.email.data)
@@ -211,149 +205,3 @@ def _new_password(form: NewPassword, person: Person, status: int = 200) -> Respo
 def _dead_link() -> Response:
     # The same page for forged, old and used links, so that it reveals nothing.
     return hide_from_caches_and_referers(make_response(render_template("auth/dead_link.html"), 404))
-
-
-# ---------- The account ----------
-
-
-@bp.get("/account")
-@people
-def account() -> Response:
-    """The person's own settings and sessions."""
-    return make_response(_account_page())
-
-
-@bp.post("/account/time-zone")
-@people
-def change_time_zone() -> AnyResponse:
-    """The person's own time zone; "" is the organisation's."""
-    try:
-        people_operations.change_settings(me(), time_zone=request.form.get("time_zone", ""), now=clock.now())
-    except Invalid as error:
-        return _account_again(422, **error.fields)
-    outbox.commit()
-    flash("Time zone saved.")
-    return redirect("/account", 303)
-
-
-@bp.post("/account/theme")
-@people
-def change_theme() -> AnyResponse:
-    """Saves the theme: light, dark or as the system. With htmx the page has switched already."""
-    people_operations.change_theme(me(), theme=request.form.get("theme", ""), now=clock.now())
-    outbox.commit()
-    if htmx.is_fragment():
-        return Response(status=204)
-    return redirect(own_path(request.referrer), 303)
-
-
-@bp.post("/account/password")
-@people
-def change_password() -> AnyResponse:
-    """Changes the password, given the old one; ends all other sessions."""
-    form = ChangePassword()
-    with reading():
-        person = db.session.get_one(Person, me().id)
-    valid = form.validate()
-    errors = errors_of(form)
-    if "current" not in errors:
-        try:
-            taken = take(in_this_session())
-        except TooMany as error:
-            return _retry_later(_account_again(429, current=f"{error} {limits.OR_RESET}"), error)
-        if passwords.fits(person.password_hash, form.current.data):
-            give_back(taken)
-        else:
-            errors["current"] = "The current password is incorrect."
-    if not valid or errors:
-        return _account_again(422, **errors)
-    hash = passwords.hash_password(form.password.data)
-    signin.recheck_right()
-    people_operations.set_password(person.id, hash=hash, round=person.password_round, now=clock.now())
-    signin.begin(person.id, remember=bool(session.permanent))
-    outbox.commit()
-    flash("Password changed. All your other sessions have been signed out.")
-    response = make_response(redirect("/account", 303))
-    devices.remember(response, person.email, person.password_round + 1)
-    return response
-
-
-@bp.post("/account/proof")
-@people
-def confirm_password() -> AnyResponse:
-    """Checks the password before an export; then redirects to the export."""
-    target = local_path(request.form.get("next"))
-    return reauthenticate(request.form.get(FIELD, ""), target) or redirect(target, 303)
-
-
-@bp.post("/account/sessions/<public_id>/ending")
-@people
-def end_session(public_id: str) -> AnyResponse:
-    """Ends one of the person's sessions, or forgets a trusted browser."""
-    user = signed_in()
-    if user is not None and public_id == user.session.public_id:
-        return _signed_out("You have signed out.")
-    if not people_operations.end_session(public_id, person_id=me().id, now=clock.now()):
-        if accounts.session_ended(public_id, me().id):
-            raise Conflict("This session had already ended.")
-        abort(404)
-    outbox.commit()
-    message = "Session signed out."
-    if htmx.is_fragment():
-        rows = _browsers(accounts.sessions(me().id, now=clock.now()))
-        return make_response(render_template("auth/_sessions.html", browsers=rows, message=message))
-    flash(message)
-    return redirect("/account#sessions", 303)
-
-
-@bp.post("/account/sessions/ending")
-@people
-def end_sessions() -> AnyResponse:
-    """Ends all sessions of the person, this one included."""
-    people_operations.end_sessions(me().id, actor=me(), now=clock.now())
-    return _signed_out("You have signed out of all sessions.")
-
-
-def _signed_out(message: str) -> AnyResponse:
-    signin.end()
-    outbox.commit()
-    flash(message)
-    if htmx.is_fragment():
-        return htmx.redirect_whole_page(Response(status=204), "/sign-in")
-    return redirect("/sign-in", 303)
-
-
-def _account_again(status: int, **errors: str) -> Response:
-    with reading():
-        return make_response(_account_page(**errors), status)
-
-
-def _account_page(**errors: str) -> str:
-    found = accounts.account(me().id, now=clock.now())
-    return render_template(
-        "auth/account.html",
-        browsers=_browsers(found.sessions),
-        organisation_zone=found.organisation_zone,
-        regions=time_zones(),
-        now=now(),
-        errors=defaultdict(str, errors),
-        shortest=passwords.SHORTEST,
-    )
-
-
-def _browsers(rows: Any) -> list[dict[str, Any]]:
-    user = signed_in()
-    here = user.session.public_id if user else ""
-    return [
-        {
-            "public_id": row.public_id,
-            "name": browser_name(row.browser),
-            "is_phone": is_phone(row.browser),
-            "here": row.public_id == here,
-            "for_decisions": row.kind == "decisions",
-            "began": row.created_at,
-            "seen": row.seen_at,
-            "address": row.address,
-        }
-        for row in sorted(rows, key=lambda row: row.public_id != here)
-    ]

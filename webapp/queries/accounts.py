@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from webapp.addresses import plain, same
 from webapp.extensions import db
-from webapp.models import Organisation, Person, PersonSession
+from webapp.models import Group, Membership, Organisation, Person, PersonSession
 
 # More than anyone reads; "Sign out everywhere" ends the others, too.
 SESSIONS_SHOWN = 50
@@ -30,18 +30,23 @@ def behind_password_link(public_id: str, round: int) -> Person | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """What a person's own page shows beside the person: newest browsers first."""
+class Profile:
+    """What a person's own page shows beside the person."""
 
     organisation_zone: str
-    sessions: Sequence[PersonSession]
+    groups: Sequence[str]
 
 
-def account(person_id: int, *, now: datetime) -> Account:
-    """Two statements, however many browsers."""
-    return Account(
+def profile(person_id: int) -> Profile:
+    """Two statements, however many groups."""
+    return Profile(
         db.session.scalar(select(Organisation.time_zone)) or "UTC",
-        sessions(person_id, now=now),
+        db.session.scalars(
+            select(Group.name)
+            .join(Membership, Membership.group_id == Group.id)
+            .where(Membership.person_id == person_id, Group.archived_at.is_(None))
+            .order_by(Group.sort_key, Group.id)
+        ).all(),
     )
 
 
