@@ -235,7 +235,7 @@ def _end_in_time(asked: int, main: int) -> None:
     while not jobs.stopping.wait(0.05) and time.monotonic() < cut:
         signal.pthread_kill(main, signal.SIGTERM)
     time.sleep(max(cut - time.monotonic(), 0))
-    smtp.hang_up()
+    smtp.close_sockets()
     time.sleep(END_AFTER - CUT_AFTER)
     # A database or broker that hangs: what is not done by now is found by the next sweep.
     os._exit(0)

@@ -21,7 +21,7 @@ from webapp.keys import KeyRing
 from webapp.models import Person
 from webapp.operations import people
 from webapp.record import anchors, audit
-from webapp.record.anchors import Anchor, Bad
+from webapp.record.anchors import Anchor, BadAnchor
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_changed_anchor_is_no_anchor(lines: int, file: Path, change: Callable[
     keep(file)
     (anchor,) = anchors.read(file)
     file.write_text(f"{change(anchor).line()}\n")
-    with pytest.raises(Bad, match="Anchor 1 was changed"):
+    with pytest.raises(BadAnchor, match="Anchor 1 was changed"):
         anchors.read(file)
 
 
@@ -142,7 +142,7 @@ def test_a_key_that_was_removed_is_named_and_one_that_was_kept_goes_on(app: Flas
         keep(file)
         assert verify(file) == (lines + 1, None)
         app.extensions["keyring"] = KeyRing((NEW_SECRET,))
-        with pytest.raises(Bad, match="no longer configured"):
+        with pytest.raises(BadAnchor, match="no longer configured"):
             anchors.read(file)
     finally:
         app.extensions["keyring"] = before

@@ -15,7 +15,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.delivery.out import signing
 from webapp.demo.diary import Diary
-from webapp.demo.letters import DAYS
+from webapp.demo.sent_emails import DAYS
 from webapp.embedded import hookstore, mailstore
 from webapp.encryption import decrypt
 from webapp.extensions import db

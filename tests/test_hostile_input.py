@@ -23,7 +23,7 @@ from webapp import links
 from webapp.database.transactions import choose
 from webapp.extensions import db
 from webapp.models import AccessRequest, App, Comment, Group, Person
-from webapp.operations import _often, apps
+from webapp.operations import _repeat_limits, apps
 from webapp.runtime import jsonlog
 from webapp.text import clean, one_line, storable
 from webapp.workflow.actor import SYSTEM
@@ -213,7 +213,7 @@ def test_pages_have_the_same_tags_whatever_people_write(app: Any, company: Any, 
 
 def test_what_people_type_comes_back_as_typed(app: Any, company: Any, monkeypatch: Any) -> None:
     """Refused, it stands in the form again; taken, on the page."""
-    monkeypatch.setattr(_often, "COMMENTS_AN_HOUR", 10**6)
+    monkeypatch.setattr(_repeat_limits, "COMMENTS_AN_HOUR", 10**6)
     benevity = factories.app("Benevity", policy=rule(company.ana, entitlements=(
         Entitlement("role", "Role", "choice", ("Reader",), required=True, requester=WRITE),
         Entitlement("team", "Team", "text", requester=WRITE),

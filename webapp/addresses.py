@@ -1,4 +1,4 @@
-"""Email addresses in one form, so that two spellings of one mailbox are one person, and mail goes where it was meant.
+"""Email addresses in one form, so that two spellings of one mailbox are one person, and email goes where it was meant.
 
 The form is: lower case, the domain as IDNA 2008 with UTS 46 has it, in letters ("max@straße.example"). Mail carries the
 same domain in ASCII. Python's own codec is IDNA 2003, which makes another domain of some ("strasse.example").
@@ -28,7 +28,7 @@ class BadAddress(ValueError):
 
 
 def canonical(given: str) -> str:
-    """The one form of an address. Raises BadAddress, also for an address that no mail can be sent to from here.
+    """The one form of an address. Raises BadAddress, also for an address that no email can be sent to from here.
 
     Mail servers need not accept other letters than ASCII before the @ (SMTPUTF8), and many do not.
     """
@@ -39,7 +39,7 @@ def canonical(given: str) -> str:
 
 
 def in_ascii(given: str) -> str:
-    """The address as mail carries it. Raises BadAddress."""
+    """The address as email carries it. Raises BadAddress."""
     local, domain = _parts(given)
     return f"{local}@{domain}"
 

@@ -147,7 +147,7 @@ def anchor_file() -> str:
     file = anchors.path()
     try:
         known, _ = anchors.usable(file) if file.exists() else ([], [])
-    except (anchors.Bad, OSError) as error:
+    except (anchors.BadAnchor, OSError) as error:
         raise Failed(f"The anchors in {file} cannot be used: {error}") from None
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise Failed(
@@ -160,7 +160,7 @@ def approvers() -> str:
     """Every pending request is with those who can decide it; what is not is repaired, which is all that a check ever
     writes."""
     choose("write")
-    repaired = jobs.check_asked()
+    repaired = jobs.repair_invitations()
     if repaired:
         return (
             f"{repaired:,} pending {'request was' if repaired == 1 else 'requests were'} not with the approvers; "

@@ -223,7 +223,7 @@ def verify(file: Path | None, removed: tuple[str, ...]) -> None:
     try:
         if file is not None or anchors.path().exists():
             known = anchors.usable(file or anchors.path())
-    except (anchors.Bad, OSError) as error:
+    except (anchors.BadAnchor, OSError) as error:
         raise click.ClickException(f"The anchor file cannot be used. {error}") from None
     report = audit.examine(anchors.compare(known[0]))
     entries = f"{report.intact:,} {'entry' if report.intact == 1 else 'entries'}"
@@ -250,7 +250,7 @@ def anchor(write: bool) -> None:
     choose("read")
     try:
         made = anchors.keep(anchors.path(), now=clock.now()) if write else anchors.take(now=clock.now())
-    except (anchors.Bad, OSError) as error:
+    except (anchors.BadAnchor, OSError) as error:
         raise click.ClickException(str(error)) from None
     if made is not None:
         click.echo(made.line())

@@ -110,7 +110,7 @@ def broker_socket(data: Path) -> Path:
 
 
 def _read(env: Mapping[str, str]) -> Settings:
-    values.look_for_slips(env, NAMES)
+    values.check_form(env, NAMES)
     database_url = env.get("DATABASE_URL", "").strip()
     embedded = values.flag(env, "COUNTERSIGN_EMBEDDED", default=not database_url)
     port = WebSettings.from_env(env).port

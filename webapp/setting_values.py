@@ -28,7 +28,7 @@ class SettingsError(Exception):
     """The environment does not make sense; `str(error)` says what to change."""
 
 
-def look_for_slips(env: Mapping[str, str], names: tuple[str, ...]) -> None:
+def check_form(env: Mapping[str, str], names: tuple[str, ...]) -> None:
     """Quotation marks that a file of settings keeps as a part of the value, line breaks, and values without end."""
     for name in names:
         value = env.get(name, "").strip()

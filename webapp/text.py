@@ -183,7 +183,7 @@ def word_list(text: str) -> str:
 
 
 def public_id() -> str:
-    """12 random Crockford characters (60 bits): the id in URLs, mails and the API."""
+    """12 random Crockford characters (60 bits): the id in URLs, emails and the API."""
     # Five bits of each random byte: 32 divides 256, so every character is as likely as any other.
     return "".join(CROCKFORD[byte & 31] for byte in secrets.token_bytes(12))
 

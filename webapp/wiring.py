@@ -105,7 +105,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_NAME": cookies.name(cookies.SESSION, secure=settings.secure),
         "SESSION_COOKIE_SECURE": settings.secure,
         "SESSION_COOKIE_HTTPONLY": True,
-        "SESSION_COOKIE_SAMESITE": "Lax",  # Strict would break the links in mails
+        "SESSION_COOKIE_SAMESITE": "Lax",  # Strict would break the links in emails
         "SESSION_REFRESH_EACH_REQUEST": False,
         "PERMANENT_SESSION_LIFETIME": signin.REMEMBERED,
         # The fields of a multipart body; incoming.py limits each kind of body.

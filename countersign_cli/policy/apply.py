@@ -8,7 +8,7 @@ from countersign_cli.failures import Exit, Failure, Refused
 
 from . import server, shape
 from .plan import Change, Plan, old_name
-from .server import AppThere, Names
+from .server import Names, ServerApp
 
 
 def run(plan: Plan, api: Api, names: Names, *, pending: str | None, tell: Callable[[str], None]) -> None:
@@ -60,7 +60,7 @@ class _One:
         there = self._archive_fields(there)
         self._details(there, self._changed_details(there, wanted))
 
-    def _as_planned(self, there: AppThere) -> AppThere:
+    def _as_planned(self, there: ServerApp) -> ServerApp:
         """The app as it is now, if that is what the plan compared with. Raises Refused as If-Match does, which guards
         each change from here on."""
         now = server.load_one(self.api, self.names, there.id)
@@ -68,16 +68,16 @@ class _One:
             raise Refused(412, {"type": "#changed", "detail": "This was changed since the plan."})
         return now
 
-    def _reload(self, there: AppThere) -> AppThere:
+    def _reload(self, there: ServerApp) -> ServerApp:
         return server.load_one(self.api, self.names, there.id)
 
-    def _details(self, there: AppThere, body: Json) -> AppThere:
+    def _details(self, there: ServerApp, body: Json) -> ServerApp:
         if not body:
             return there
         self.api.change("PATCH", f"/apps/{part(there.id)}", body, etag=there.details_etag)
         return self._reload(there)
 
-    def _changed_details(self, there: AppThere, wanted: shape.Shape) -> Json:
+    def _changed_details(self, there: ServerApp, wanted: shape.Shape) -> Json:
         names = [name for name in ("name", *shape.DETAILS) if wanted[name] != there.app[name]]
         body: dict[str, Any] = {name: wanted[name] for name in names}
         if "owner" in body:
@@ -86,7 +86,7 @@ class _One:
             body["audience"] = [{"id": self.names.groups[name]} for name in wanted["audience"]]
         return body
 
-    def _fields(self, there: AppThere, wanted: shape.Shape) -> AppThere:
+    def _fields(self, there: ServerApp, wanted: shape.Shape) -> ServerApp:
         """Creates, renames and changes fields, and orders them."""
         file = self.change.file
         assert file is not None
@@ -119,7 +119,7 @@ class _One:
             raise Refused(412, {"type": "#changed", "detail": "This field was changed since the plan."})
         return found, etag
 
-    def _policy(self, there: AppThere, wanted: shape.Shape) -> AppThere:
+    def _policy(self, there: ServerApp, wanted: shape.Shape) -> ServerApp:
         rules, before = wanted["policy"], there.app["policy"]
         if rules == before:
             return there
@@ -133,7 +133,7 @@ class _One:
         self.api.change("PUT", f"/apps/{part(there.id)}/policy", body, etag=there.policy_etag)
         return self._reload(there)
 
-    def _archive_fields(self, there: AppThere) -> AppThere:
+    def _archive_fields(self, there: ServerApp) -> ServerApp:
         for key in self.change.fields_to_archive:
             self.api.post(f"/apps/{part(there.id)}/fields/{part(key)}/archival")
         return self._reload(there) if self.change.fields_to_archive else there

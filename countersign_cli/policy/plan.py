@@ -12,7 +12,7 @@ from countersign_cli.text import clean
 
 from . import files, server
 from .files import AppFile
-from .server import AppThere, Names
+from .server import Names, ServerApp
 from .shape import Shape
 
 
@@ -23,7 +23,7 @@ class Change:
     action: Literal["create", "change", "archive"]
     name: str
     file: AppFile | None
-    there: AppThere | None
+    there: ServerApp | None
     wanted: Shape | None
     # Ids of fields that are archived.
     fields_to_archive: Sequence[str] = ()
@@ -44,7 +44,7 @@ class Plan:
     left_alone: list[str]
 
 
-def make(found: Sequence[AppFile], there: Sequence[AppThere], api: Api, names: Names, *, prune: bool) -> Plan:
+def make(found: Sequence[AppFile], there: Sequence[ServerApp], api: Api, names: Names, *, prune: bool) -> Plan:
     """Compares. Raises Failure with what the files name and the server does not have."""
     by_id = {one.id: one for one in there}
     by_name = {one.app["name"]: one for one in there}
@@ -91,7 +91,7 @@ def old_name(file: AppFile, name: str, present: Shape) -> str:
     return before if name not in there and before in there else name
 
 
-def _merged(file: AppFile, present: AppThere, *, prune: bool) -> tuple[Shape, list[str], list[str]]:
+def _merged(file: AppFile, present: ServerApp, *, prune: bool) -> tuple[Shape, list[str], list[str]]:
     """The file's shape with the fields that it does not name and that stay; ids of fields to archive; names of those
     that stay."""
     wanted = deepcopy(file.app)
@@ -99,7 +99,7 @@ def _merged(file: AppFile, present: AppThere, *, prune: bool) -> tuple[Shape, li
     named = {old_name(file, one["name"], present.app) for one in wanted["fields"]}
     more = [one for one in present.fields if one["name"] not in named]
     kept = [] if prune else [one["name"] for one in more]
-    _put_back(wanted["fields"], file, present.app, kept)
+    _insert_kept_fields(wanted["fields"], file, present.app, kept)
     before = {str(step["approver"]): step["fields"] for step in present.app["policy"]["steps"]}
     for step in wanted["policy"]["steps"]:
         seen = before.get(str(step["approver"]), {})
@@ -109,7 +109,7 @@ def _merged(file: AppFile, present: AppThere, *, prune: bool) -> tuple[Shape, li
     return wanted, [str(one["id"]) for one in more] if prune else [], kept
 
 
-def _put_back(fields: list[Shape], file: AppFile, present: Shape, kept: Sequence[str]) -> None:
+def _insert_kept_fields(fields: list[Shape], file: AppFile, present: Shape, kept: Sequence[str]) -> None:
     """Fields that stay are put behind the field that they stand behind on the server, so that nothing is moved."""
     place = 0
     for one in present["fields"]:
@@ -139,7 +139,7 @@ def _unknown(file: AppFile, names: Names) -> Iterator[str]:
             yield f"{file.at('audience')}: There is no group “{name[:60]}”."
 
 
-def _other_kinds(file: AppFile, present: AppThere) -> Iterator[str]:
+def _other_kinds(file: AppFile, present: ServerApp) -> Iterator[str]:
     """The kind of a field never changes, because people have values of it."""
     kinds = {one["name"]: one["kind"] for one in present.app["fields"]}
     for number, one in enumerate(file.app["fields"]):

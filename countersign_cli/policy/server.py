@@ -11,7 +11,7 @@ from .shape import Shape
 
 
 @dataclass
-class AppThere:
+class ServerApp:
     """An app as it was read: its shape, and the answers that it was read from."""
 
     id: str
@@ -23,7 +23,7 @@ class AppThere:
     details_etag: str = ""
     policy_etag: str = ""
 
-    def is_like(self, other: "AppThere") -> bool:
+    def is_like(self, other: "ServerApp") -> bool:
         """Whether both were read from the same answers."""
         return (self.details, self.policy, self.fields) == (other.details, other.policy, other.fields)
 
@@ -67,13 +67,13 @@ class Names:
         return {"kind": "person", "id": key}
 
 
-def load(api: Api, names: Names) -> list[AppThere]:
+def load(api: Api, names: Names) -> list[ServerApp]:
     """Every app that is not archived."""
     apps = list(api.items("/apps", manage=True))
     return [_read(api, names, one, api.get(f"/apps/{part(one['id'])}/policy")) for one in apps]
 
 
-def load_one(api: Api, names: Names, key: str) -> AppThere:
+def load_one(api: Api, names: Names, key: str) -> ServerApp:
     """One app, with what its changes need."""
     details, details_etag = api.get_with_etag(f"/apps/{part(key)}")
     policy, policy_etag = api.get_with_etag(f"/apps/{part(key)}/policy")
@@ -82,9 +82,9 @@ def load_one(api: Api, names: Names, key: str) -> AppThere:
     return there
 
 
-def _read(api: Api, names: Names, details: Json, policy: Json) -> AppThere:
+def _read(api: Api, names: Names, details: Json, policy: Json) -> ServerApp:
     fields = list(api.items(f"/apps/{part(details['id'])}/fields"))
-    return AppThere(str(details["id"]), _shape(details, policy, fields, names), details, policy, fields)
+    return ServerApp(str(details["id"]), _shape(details, policy, fields, names), details, policy, fields)
 
 
 def _shape(details: Json, policy: Json, fields: list[Json], names: Names) -> Shape:

@@ -29,7 +29,7 @@ from tests.helpers.smtp_server import SmtpServer
 from webapp import clock, links
 from webapp.extensions import db, limiter
 from webapp.models import AccessRequest, App, EntitlementField, Grant, Person
-from webapp.operations import _often, endpoints, tokens
+from webapp.operations import _repeat_limits, endpoints, tokens
 from webapp.runtime import jsonlog
 from webapp.text import clean, one_line
 from webapp.workflow.entitlements import Entitlement
@@ -244,7 +244,9 @@ def rule_of(app: Flask, path: str, method: str) -> str:
 # One person types all of it, much more than people may in a day.
 @mock.patch.object(tokens, "COUNT_LIMIT", 10**6)
 @mock.patch.object(endpoints, "COUNT_LIMIT", 10**6)
-@mock.patch.multiple(_often, COMMENTS_AN_HOUR=10**6, REQUESTS_A_DAY=10**6, SAME_APP_A_DAY=10**6, LINKS_AN_HOUR=10**6)
+@mock.patch.multiple(
+    _repeat_limits, COMMENTS_AN_HOUR=10**6, REQUESTS_A_DAY=10**6, SAME_APP_A_DAY=10**6, LINKS_AN_HOUR=10**6
+)
 def _type_everywhere(app: Flask, company: factories.Company, words: list[str], found: Findings) -> list[str]:
     """The addresses where it can be read; the first is of the request that has every payload as a comment."""
     talk = f"/requests/{factories.request(company.rita, factories.app('CommentThread', company.ana)).public_id}"

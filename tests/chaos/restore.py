@@ -61,7 +61,7 @@ def restore(engine: str, *, seed: int, seconds: float = 10) -> dict[str, Any]:
         before = [one["id"] for one in stack.mails()]
         process = stack.run_command("restored", database=stack.env["DATABASE_URL"])
         if process.wait(PATIENCE) != 0:
-            return {"violations": [f"`restored` ended with {process.returncode}: {stack.last_words()}"]}
+            return {"violations": [f"`restored` ended with {process.returncode}: {stack.end_of_log()}"]}
         held = _count(stack, "held")
         gone_out = len(_names_of(stack, "held") & set(before))
         if not gone_out:

@@ -240,7 +240,7 @@ class Stack:
         give_up = time.monotonic() + within
         while not (answer := question()):
             if time.monotonic() > give_up:
-                raise Stuck(f"Not so after {within:g} s: {what}.\n{self.last_words()}")
+                raise Stuck(f"Not so after {within:g} s: {what}.\n{self.end_of_log()}")
             self.tend()
             time.sleep(0.05)
         return answer
@@ -251,7 +251,7 @@ class Stack:
             self.tend()
             time.sleep(0.05)
 
-    def last_words(self) -> str:
+    def end_of_log(self) -> str:
         with contextlib.suppress(OSError):
             return self.log.read_text(errors="replace")[-3000:]
         return ""

@@ -48,7 +48,7 @@ def upgrade(engine: str, *, seed: int) -> dict[str, Any]:
         rows = _rows(stack.env["DATABASE_URL"])
         old = stack.database("old")
         if stack.run_command("db", "upgrade", "0001", database=old).wait(PATIENCE) != 0:
-            return {"violations": [f"The first version could not be made. {stack.last_words()}"]}
+            return {"violations": [f"The first version could not be made. {stack.end_of_log()}"]}
         was = shape(old)
         _fill(old, rows)
         bad: list[str] = []
@@ -61,7 +61,7 @@ def upgrade(engine: str, *, seed: int) -> dict[str, Any]:
         database = stack.copied("old", "undisturbed")
         began = time.monotonic()
         if stack.run_command("upgrade", database=database).wait(PATIENCE) != 0:
-            return {"violations": [f"The upgrade failed. {stack.last_words()}"]}
+            return {"violations": [f"The upgrade failed. {stack.end_of_log()}"]}
         lasts = time.monotonic() - began
         upgraded("Undisturbed", database)
         for kill_at in range(1, steps + 1):
@@ -214,7 +214,7 @@ def _started(stack: Stack, kill_at: int, rows: Rows) -> Iterator[str]:
     try:
         stack.until(lambda: _ready(port) or again.poll() is not None, PATIENCE, "the product serves")
         if again.poll() is not None:
-            yield f"it did not start again. {stack.last_words()}"
+            yield f"it did not start again. {stack.end_of_log()}"
     finally:
         again.terminate()
         again.wait(PATIENCE)

@@ -247,7 +247,7 @@ def test_an_approval_comes_with_the_admins_words(company: Company, smtp: SmtpSer
         company,
         outcomes={
             RequestState.APPROVED: OutcomeRule(
-                approvers=True, others=("it-desk@example.com",), words="Welcome.\nTraining is every Tuesday."
+                approvers=True, others=("it-desk@example.com",), message="Welcome.\nTraining is every Tuesday."
             )
         },
     )
@@ -287,7 +287,9 @@ def test_an_approval_comes_with_the_admins_words(company: Company, smtp: SmtpSer
 
 
 def test_a_denial_gives_the_reason(company: Company, smtp: SmtpServer, drain: Drain) -> None:
-    rule = two_steps(company, outcomes={RequestState.DENIED: OutcomeRule(others=("it@example.com",), words="See hr.")})
+    rule = two_steps(
+        company, outcomes={RequestState.DENIED: OutcomeRule(others=("it@example.com",), message="See hr.")}
+    )
     made = factories.request(company.rita, factories.app("Concur", policy=rule), message="Two visits in Lyon.")
     factories.decide(made, company.ana, Verdict.DENIED, "Travel is booked by the office.\nAsk Chloe.")
     drain()
@@ -399,7 +401,7 @@ def test_an_added_app_comes_with_its_words(company: Company, smtp: SmtpServer, d
     rule = Policy(
         approval_required=False,
         entitlements=(replace(ROLE, default="Sales user"), replace(COST, default="4711")),
-        outcomes={RequestState.APPROVED: OutcomeRule(words="Sign in with your e-mail.")},
+        outcomes={RequestState.APPROVED: OutcomeRule(message="Sign in with your e-mail.")},
     )
     app = factories.app("Apptio", policy=rule, launch_url="https://apptio.example.com/")
     choose("write")

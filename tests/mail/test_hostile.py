@@ -73,7 +73,7 @@ def story(company: Company, words: str, drain: Drain, smtp: SmtpServer) -> list[
     rule = Policy(
         steps=(StepRule(factories.approver(company.finance), visibility={"note": Visibility.READ}),),
         entitlements=(note,),
-        outcomes={RequestState.DENIED: OutcomeRule(approvers=True, others=("it@example.com",), words=words)},
+        outcomes={RequestState.DENIED: OutcomeRule(approvers=True, others=("it@example.com",), message=words)},
     )
     made = factories.request(
         company.rita, factories.app("Salesforce", policy=rule), message=words, given={"note": [words[:200]]}

@@ -112,7 +112,7 @@ def facts(
 
 def with_words(state: RequestState) -> Policy:
     return Policy(
-        steps=POLICY.steps, entitlements=POLICY.entitlements, outcomes={state: OutcomeRule(words=WORDS)},
+        steps=POLICY.steps, entitlements=POLICY.entitlements, outcomes={state: OutcomeRule(message=WORDS)},
     )  # fmt: skip
 
 

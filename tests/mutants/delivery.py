@@ -162,6 +162,6 @@ MUTANTS = [
         "an-admin-sees-links-that-work",
         "The page of a mail shows admins the link and the code that decide in its recipient's name.",
         "tests/views/test_admin_mail.py tests/views/test_admin_mail_open.py",
-        [Change("webapp/queries/one_mail.py::load", "stand_in=HIDDEN", "stand_in=None")],
+        [Change("webapp/queries/logged_email.py::load", "stand_in=HIDDEN", "stand_in=None")],
     ),
 ]

@@ -68,11 +68,11 @@ MUTANTS = [
     Mutant(
         "requesting-and-cancelling-without-end",
         "Somebody requests and cancels in a loop, and everybody is mailed each time.",
-        "tests/operations/test_often.py",
+        "tests/operations/test_repeat_limits.py",
         [
             Change(
                 "webapp/operations/requests.py::submit",
-                "_often.check_request(app, eligibility.lately, now=now)",
+                "_repeat_limits.check_request(app, eligibility.lately, now=now)",
                 "pass",
             ),
         ],

@@ -131,13 +131,13 @@ def test_what_was_not_asked_is_found_and_repaired(company: Company, what: str, n
         and invitation_check.find_wrong(only=[other.id]).wrong == wrong[1:]
     )
     choose("write")
-    assert jobs.check_asked() == len(wrong)
+    assert jobs.repair_invitations() == len(wrong)
     assert invitation_check.find_wrong().wrong == []
     live = db.session.query(Person).join(Invitation, Invitation.person_id == Person.id).filter(Invitation.live)
     names = {one.name.split()[0].lower() for one in live}
     assert names == now_asked | {"ana"}
     assert len(events("step.reassigned")) == len(wrong)
-    assert jobs.check_asked() == 0
+    assert jobs.repair_invitations() == 0
 
 
 def test_more_than_a_page_is_looked_through(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,14 +147,14 @@ def test_more_than_a_page_is_looked_through(company: Company, monkeypatch: pytes
     assert invitation_check.find_wrong().wrong == [one.id for one in made[:2]]
     assert invitation_check.find_wrong(after=made[3].id).last is None
     choose("write")
-    assert jobs.check_asked() == 5
+    assert jobs.repair_invitations() == 5
 
 
 def test_a_worker_looks_once_a_day(app: Flask, company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
     monkeypatch.setattr(jobs, "_drain", lambda seconds: False)
     monkeypatch.setattr(jobs, "anchor", lambda: None)
-    monkeypatch.setattr(jobs, "check_asked", lambda: looked.append(1))
+    monkeypatch.setattr(jobs, "repair_invitations", lambda: looked.append(1))
     for _ in range(3):
         choose("write")
         jobs.sweep()

@@ -218,7 +218,7 @@ def mails_and_the_company(of: Company) -> None:
     with line("mail.held", None):
         mails.hold(now=now())
     with line("mail.let_go", of.adam):
-        mails.let_go(actor=of.adam, now=now())
+        mails.release(actor=of.adam, now=now())
     mails.hold(now=now())
     outbox.commit()
     with line("mail.dropped", of.adam):

@@ -65,7 +65,7 @@ def test_let_go_they_are_looked_at_once_more_and_sent(app: Flask, company: Compa
     done = factories.request(company.otto, factories.app("Benevity", company.ana))
     restored(app)
     factories.decide(done, company.ana)
-    assert mails.let_go(actor=company.adam, now=clock.now()) == 2
+    assert mails.release(actor=company.adam, now=clock.now()) == 2
     outbox.commit()
     jobs.drain()
     assert {mail.recipients[0] for mail in smtp.mails} == {"ana@example.com", "otto@example.com"}

@@ -247,7 +247,7 @@ def test_a_mail_that_waits_is_tried_now(admin, mail, adam):
     again = now(mail)
     assert (again.state, again.tries) == ("due", 2) and again.due_at <= clock.now()
     db.session.rollback()
-    assert stops.is_my_turn(), "the pause is over, too"
+    assert stops.take_turn(), "the pause is over, too"
     assert facts("mail.tried_now")[-1]["mail"] == mail.id
     db.session.rollback()
     stops.end()

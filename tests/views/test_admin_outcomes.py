@@ -49,7 +49,7 @@ def test_mails_and_words_of_each_outcome_are_saved_one_by_one(admin, app_, state
         answer = save(admin, app_, state, part, htmx=True, **values)
         assert answer.status_code == 200 and is_fragment(answer) and "Saved" in markup(answer)
     rule = policy_of(app_).outcomes[RequestState(state)]
-    assert (rule.requester, rule.approvers, rule.others, rule.words) == (
+    assert (rule.requester, rule.approvers, rule.others, rule.message) == (
         False, True, ("crm@example.com", "desk@example.com"), "Welcome.",
     )  # fmt: skip
     assert "Remove desk@example.com" in flat(admin.get(f"/admin/apps/{app_.public_id}"))

@@ -29,7 +29,7 @@ def admin(login_as, adam):
 @pytest.fixture
 def app_(ana, company):
     steps = (StepRule(factories.approver(company.finance)), StepRule(factories.approver(ana)))
-    outcomes = {state: OutcomeRule(words=f"Words when {state}.") for state in Policy().outcomes}
+    outcomes = {state: OutcomeRule(message=f"Words when {state}.") for state in Policy().outcomes}
     return factories.app("Salesforce", policy=replace(Policy(steps=steps), outcomes=outcomes))
 
 

@@ -113,7 +113,7 @@ def test_nobody_chosen_draws_nothing(admin, app_, company):
 
 
 def test_the_rules_of_another_app_are_taken_over(admin, app_, ana, ben, adam, company):
-    outcome = OutcomeRule(words="Welcome.", others=("crm@example.com",))
+    outcome = OutcomeRule(message="Welcome.", others=("crm@example.com",))
     policy = Policy(steps=(StepRule(Approver(ben.id), days=7), StepRule(Approver(ana.id))), days=9,
                     assurance=Assurance.SIGN_IN, comment_required=True)  # fmt: skip
     policy = replace(policy, outcomes={**policy.outcomes, RequestState.APPROVED: outcome})

@@ -15,7 +15,7 @@ from webapp.database.transactions import choose
 from webapp.delivery.outbox import commit
 from webapp.extensions import db
 from webapp.models import AccessRequest, Grant
-from webapp.operations import _often, decisions, requests
+from webapp.operations import _repeat_limits, decisions, requests
 from webapp.operations.proofs import STEP_IN
 from webapp.workflow.states import Verdict
 
@@ -59,7 +59,7 @@ def test_the_next_approver_reads_what_was_decided_before(login_as, rita, ana, be
 
 
 def test_of_a_long_talk_the_newest_words_stand_beside_the_decision(login_as, rita, ana, made, monkeypatch):
-    monkeypatch.setattr(_often, "COMMENTS_AN_HOUR", 1000)
+    monkeypatch.setattr(_repeat_limits, "COMMENTS_AN_HOUR", 1000)
     for number in range(101):
         changes.comment(made, rita, f"comment number {number};")
     answer = login_as(ana).get(f"/approvals/{made.public_id}")

@@ -13,7 +13,7 @@ from tests.helpers.pages import words
 from tests.helpers.rules import HIDDEN, READ, WRITE, rule, text_field
 from webapp.database.transactions import choose
 from webapp.extensions import db
-from webapp.operations import _often
+from webapp.operations import _repeat_limits
 from webapp.workflow.policy import OutcomeRule
 from webapp.workflow.states import Verdict
 
@@ -322,7 +322,7 @@ def test_a_comment_answers_the_story_to_htmx(login_as, rita, made):
 
 
 def test_a_long_talk_is_read_in_parts_and_nothing_of_it_is_lost(login_as, rita, made, monkeypatch):
-    monkeypatch.setattr(_often, "COMMENTS_AN_HOUR", 1000)
+    monkeypatch.setattr(_repeat_limits, "COMMENTS_AN_HOUR", 1000)
     for number in range(1, 251):
         changes.comment(made, rita, f"comment number {number};")
     browser, path, seen, parts = login_as(rita), f"/requests/{made.public_id}", [], []

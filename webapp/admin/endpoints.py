@@ -105,7 +105,7 @@ def endpoint_to_remove(public_id: str) -> Response:
 @admins
 @require_recent_password
 def remove_endpoint(public_id: str) -> AnyResponse:
-    """It is told nothing any more."""
+    """Removes it: no further event is sent to it."""
     endpoint = _line(public_id).endpoint
     operations.remove(endpoint, actor=me(), now=clock.now())
     home = url_for("admin.chat" if endpoint.is_chat else "admin.webhooks")

@@ -5,7 +5,7 @@ has changed one of them since.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -181,26 +181,27 @@ def _days_save(app: App, page: AppPage, values: Values, actor: AnyActor, now: da
 
 
 def _outcome(
-    state: RequestState, part: str, keys: tuple[str, ...], typed: Callable[[Form], Values], *, is_picked: bool = False
+    state: RequestState, part: str, keys: Mapping[str, str], typed: Callable[[Form], Values], *, is_picked: bool = False
 ) -> Setting:
-    """The setting of a part of the emails when a request ends in this state: `keys` of its outcome rule."""
+    """The setting of a part of the emails when a request ends in this state. `keys`: form field → part of the rule."""
 
     def current(page: AppPage) -> Values:
         rule = page.row.policy.outcomes.get(state, OutcomeRule())
-        return {key: getattr(rule, key) for key in keys}
+        return {field: getattr(rule, key) for field, key in keys.items()}
 
     def save(app: App, page: AppPage, values: Values, actor: AnyActor, now: datetime) -> None:
-        operations.set_outcome(app, state, **values, actor=actor, now=now)
+        changes = {key: values[field] for field, key in keys.items()}
+        operations.set_outcome(app, state, **changes, actor=actor, now=now)
 
     return Setting(f"{state.value}-{part}", current, typed, save, is_picked=is_picked)
 
 
 def _outcomes(state: RequestState) -> tuple[Setting, Setting]:
     return (
-        _outcome(state, "mail", ("requester", "approvers"),
+        _outcome(state, "mail", {"requester": "requester", "approvers": "approvers"},
                  lambda form: {key: form.get(key) == "1" for key in ("requester", "approvers")},
                  is_picked=True),
-        _outcome(state, "words", ("words",), lambda form: {"words": clean(form.get("words", ""))}),
+        _outcome(state, "words", {"words": "message"}, lambda form: {"words": clean(form.get("words", ""))}),
     )  # fmt: skip
 
 

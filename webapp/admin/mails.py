@@ -16,7 +16,7 @@ from webapp.extensions import broker, settings
 from webapp.notices import NOTICE_KINDS, kind_of
 from webapp.operations import mails as operations
 from webapp.operations.errors import Conflict
-from webapp.queries import one_mail, stops
+from webapp.queries import logged_email, stops
 from webapp.queries import outbox_lines as queries
 from webapp.queries.outbox_lines import EmailLine
 from webapp.web import access, error_pages, framed, htmx
@@ -56,7 +56,7 @@ class MailSearch:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether some mails of the state are not shown."""
+        """Whether some emails of the state are not shown."""
         return bool(self.q or self.kind or self.since or self.until)
 
 
@@ -118,7 +118,7 @@ def _server() -> str:
 @admins
 def mail(public_id: str) -> Response:
     """One email: its state, every attempt, and its content without link and code."""
-    found = one_mail.load(public_id) or abort(404)
+    found = logged_email.load(public_id) or abort(404)
     message = emails.shown(found.facts)
     look = min(filters.key("look"), LOOKS)
     template = "admin/_mail_state.html" if htmx.is_fragment() else "admin/mail_open.html"
@@ -141,7 +141,7 @@ def mail(public_id: str) -> Response:
 @admins
 def mail_body(public_id: str) -> Response:
     """The email itself, for the frame."""
-    found = one_mail.load(public_id) or abort(404)
+    found = logged_email.load(public_id) or abort(404)
     message = emails.shown(found.facts) or abort(404)
     return framed.email(message.html or "", message.body or "")
 
@@ -190,7 +190,7 @@ def send_mail_again(public_id: str) -> AnyResponse:
 
 @bp.post("/mail/<public_id>/dropping")
 @admins
-def drop_mail(public_id: str) -> AnyResponse:
+def discard_mail(public_id: str) -> AnyResponse:
     """Drop an email that is on hold after a restore, because it had been sent before."""
     notice = access.notice_to_send(public_id)
     try:
@@ -204,16 +204,16 @@ def drop_mail(public_id: str) -> AnyResponse:
 
 @bp.post("/mail/held/sending")
 @admins
-def send_held_mails() -> AnyResponse:
+def release_held_mails() -> AnyResponse:
     """Release all emails that are on hold after a restore."""
-    number = operations.let_go(actor=me(), now=clock.now())
+    number = operations.release(actor=me(), now=clock.now())
     commit()
     return go(url_for("admin.mails"), f"{count(number, 'email')} queued. Outdated ones will be skipped.")
 
 
 @bp.post("/mail/held/dropping")
 @admins
-def drop_held_mails() -> AnyResponse:
+def discard_held_mails() -> AnyResponse:
     """Drop all emails that are on hold after a restore."""
     number = operations.drop(None, actor=me(), now=clock.now())
     commit()

@@ -10,7 +10,7 @@ from webapp import clock
 from webapp.delivery import mail as emails
 from webapp.notices import NOTICE_KINDS, NoticeKind
 from webapp.operations import mails as operations
-from webapp.queries import one_mail
+from webapp.queries import logged_email
 from webapp.queries import outbox_lines as queries
 from webapp.queries.outbox_lines import EmailLine
 from webapp.queries.public_ids import keys_of
@@ -142,7 +142,7 @@ def read(caller: Caller, *, notice: str) -> Notice:
 
     With its attempts, and what it says. The link and the code in it are hidden: whoever reads it can neither decide nor
     sign in with it."""
-    found = one_mail.load(notice) or abort(404)
+    found = logged_email.load(notice) or abort(404)
     message = emails.shown(found.facts)
     return Notice(
         **_values(found.line),

@@ -55,7 +55,7 @@ class Outcome:
 
     @classmethod
     def of(cls, rule: OutcomeRule) -> Self:
-        return cls(rule.requester, rule.approvers, list(rule.others), rule.words)
+        return cls(rule.requester, rule.approvers, list(rule.others), rule.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class DeniedOutcome:
 
     @classmethod
     def of(cls, rule: OutcomeRule) -> Self:
-        return cls(rule.requester, rule.approvers, list(rule.others), rule.words, list(rule.reasons))
+        return cls(rule.requester, rule.approvers, list(rule.others), rule.message, list(rule.reasons))
 
 
 @dataclass(frozen=True, slots=True)

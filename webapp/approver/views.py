@@ -1,6 +1,6 @@
 """Approvals: the queue, and decisions from the queue or from the link in an email.
 
-The link shows; a session, or the code of the mail, decides. Opening any of these pages changes nothing.
+The link shows; a session, or the code of the email, decides. Opening any of these pages changes nothing.
 """
 
 from datetime import UTC, datetime, timedelta

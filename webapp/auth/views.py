@@ -114,7 +114,7 @@ def _sign_in_page(form: SignIn, status: int = 200, **errors: str) -> Response:
     return make_response(body, status)
 
 
-# ---------- A new password by a mailed link ----------
+# ---------- A new password by an emailed link ----------
 
 
 @bp.get("/password/forgot")

@@ -60,7 +60,7 @@ def _drain(seconds: float) -> bool:
     _settle()
     while not stopping.is_set():
         claims = outbox.claim(BATCH)
-        if not claims and stops.is_my_turn():
+        if not claims and stops.take_turn():
             claims = outbox.claim_probe()
             if not claims:
                 _probe_the_server()
@@ -91,7 +91,7 @@ def sweep() -> None:
     tokens.forget_replays(now=clock.now())
     db.session.commit()
     if _is_check_due():
-        check_asked()
+        repair_invitations()
     # A drain that is under way finds what this sweep would; waiting for it would hold up the next expiry.
     while _sending.acquire(blocking=False):
         try:
@@ -121,7 +121,7 @@ def _is_check_due() -> bool:
     return due
 
 
-def check_asked() -> int:
+def repair_invitations() -> int:
     """Finds the pending requests whose approvers were not asked, and asks them; returns how many there were.
 
     It looks without a lock, page by page, and takes the lock of the directory only for what it finds.
@@ -146,7 +146,7 @@ def anchor() -> None:
     try:
         with reading():
             anchors.keep(file, now=clock.now())
-    except anchors.Bad as error:
+    except anchors.BadAnchor as error:
         log.error("The audit record does not go on from its last anchor.", extra={"error": str(error)})
     except OSError as error:
         log.error("The anchor of the audit record cannot be written.", extra={"error": str(error)})
@@ -301,7 +301,7 @@ def _send_first(left: list[Claim], facts: MailContext, connection: smtp.Connecti
             _write(lambda: outbox.mark_obsolete({claim: reason}))
             log.info("An email is no longer needed.", extra={"kind": facts.notice.kind, "reason": reason})
         if claim.is_probe:
-            stops.hurry()  # nothing was sent, so the next probe is made now
+            stops.try_next_now()  # nothing was sent, so the next probe is made now
         return
     details = {"kind": facts.notice.kind, "tries": claim.tries}
     error, for_good = "", False

@@ -1,7 +1,7 @@
 """Leases on rows that have to be sent: claim, check, mark, give back. For any table with the columns of `Leased`.
 
 Each channel has a table of its own and claims only there, so that one whose receiver is out of reach holds up no
-other. Whoever dies with a lease leaves rows that another worker claims when the lease has ended.
+other. When a worker dies, another one claims its rows after their lease has ended.
 """
 
 import secrets

@@ -48,7 +48,7 @@ def end() -> None:
         connection.execute(delete(MailStop))
 
 
-def is_my_turn() -> bool:
+def take_turn() -> bool:
     """Takes the turn: True if emails are stopped and this worker is the one to try now."""
     with autocommit("read") as connection:
         row = connection.execute(_IS_DUE).one_or_none()
@@ -59,7 +59,7 @@ def is_my_turn() -> bool:
         return bool(connection.execute(mine).rowcount)
 
 
-def hurry() -> None:
+def try_next_now() -> None:
     """Makes the next attempt due now."""
     with autocommit("write") as connection:
         connection.execute(update(MailStop).values(next_try_at=db_now()))

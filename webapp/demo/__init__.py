@@ -40,8 +40,8 @@ from webapp.workflow.states import Channel, RequestState, StepState, Verdict
 from . import company, history, hooks, programs
 from .diary import Diary
 from .history import Act, Asked, AskedAgain, Cancelled, No, Override, Said, Silence, Values, Yes
-from .letters import DAYS, Letters
 from .programs import Program
+from .sent_emails import DAYS, SentEmails
 
 PASSWORD = "countersign-demo"  # nosec
 # A sweep finds an overdue step within half a minute.
@@ -63,7 +63,7 @@ def seed(*, now: datetime) -> str:
     story.tell()
     story.set_the_clocks()
     outbox.commit()
-    story.letters.deliver(settings().data / "mailbox")
+    story.emails.deliver(settings().data / "mailbox")
     if settings().mailbox:
         told = hooks.add(story.people[company.ADMIN], now=now)
         told.store(settings().data / "webhooks")
@@ -90,7 +90,7 @@ class _Story:
         self.tokens: dict[str, ApiToken] = {}
         # step id → when it opened, as the story has it
         self.opened: dict[int, datetime] = {}
-        self.letters = Letters(diary.now - DAYS if mailed else diary.now + DAYS, self.opened)
+        self.emails = SentEmails(diary.now - DAYS if mailed else diary.now + DAYS, self.opened)
         self.plan: list[tuple[datetime, Callable[[datetime], None]]] = []
 
     # -- the company ------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class _Story:
             ),
         )
         if product.welcome:
-            approved = OutcomeRule(words=product.welcome, others=("crm-licences@example.com",))
+            approved = OutcomeRule(message=product.welcome, others=("crm-licences@example.com",))
             policy = replace(policy, outcomes={**policy.outcomes, RequestState.APPROVED: approved})
         # The admin has the open apps, too, which he could not add if he had opened them himself.
         by = admin if product.approvers else SYSTEM
@@ -193,10 +193,10 @@ class _Story:
         for trouble in history.stuck(self.diary):
             self._plan(trouble.at, self._sticking(trouble))
         for at, act in sorted(self.plan, key=lambda one: one[0]):
-            self.letters.before(at)
+            self.emails.before(at)
             act(at)
             db.session.flush()
-            self.letters.after(at)
+            self.emails.after(at)
 
     def _plan(self, at: datetime, act: Callable[[datetime], None]) -> None:
         self.plan.append((at, act))
@@ -352,7 +352,7 @@ class _Story:
         people.deactivate(self.people["Paul"], actor=self.people[company.ADMIN], now=now)
 
     def set_the_clocks(self) -> None:
-        """The operations opened every step now, by the database's clock, and posted every mail; it was then."""
+        """The operations opened every step now, by the database's clock, and posted every email; it was then."""
         db.session.flush()
         days = dict(db.session.execute(select(Step.id, Step.days).where(Step.id.in_(self.opened))).all())
         db.session.execute(

@@ -46,7 +46,7 @@ def run(settings: Settings, environment: dict[str, str], web: socket.socket, loc
     environment.update(COUNTERSIGN_DATA=str(settings.data), PORT=str(settings.port))
     sink = None
     if not environment.get("MAIL_SERVER"):
-        # We hold the socket, so that mail that arrives while the sink restarts waits for it.
+        # We hold the socket, so that email that arrives while the sink restarts waits for it.
         sink = socket.create_server(("127.0.0.1", 0))
         environment["COUNTERSIGN_SINK"] = f"127.0.0.1:{sink.getsockname()[1]}"
     supervisor = Supervisor(
@@ -93,7 +93,7 @@ def parts(
                 broker.command(folder, path),
                 stop_by=4.7,
                 ready=lambda: broker.answers(path),
-                complaint=lambda: f"Its last words:\n{broker.last_words(folder)}",
+                complaint=lambda: f"Its last words:\n{broker.end_of_log(folder)}",
             )
         )
     if sink:
@@ -130,7 +130,7 @@ def bring_up_to_date(supervisor: Supervisor, settings: Settings, environment: Ma
 
 @contextlib.contextmanager
 def data_folder(folder: Path) -> Iterator[int]:
-    """Hold the data folder for ourselves; answers a descriptor that every part has to inherit.
+    """Locks the data folder; returns a descriptor that every part has to inherit.
 
     There are two locks. The first is the supervisor's alone. The second is held by every process that has
     inherited it, so it is free only when the last part of a killed predecessor has gone: a broker that is

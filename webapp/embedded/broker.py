@@ -102,7 +102,7 @@ def prepare(folder: Path, socket: Path) -> None:
         leftover.shutdown()
 
 
-def last_words(folder: Path) -> str:
+def end_of_log(folder: Path) -> str:
     """The end of the broker's log, for the sentence that says why it did not start."""
     with contextlib.suppress(OSError):
         lines = (folder / "broker.log").read_text(errors="replace").splitlines()
@@ -142,7 +142,7 @@ class Broker:
         while not answers(self.socket):
             if self._process.poll() is not None or time.monotonic() > give_up:
                 self.stop()
-                raise BrokerError(f"The broker did not start.\n{last_words(self.folder)}")
+                raise BrokerError(f"The broker did not start.\n{end_of_log(self.folder)}")
             time.sleep(0.02)
 
     def kill(self) -> None:

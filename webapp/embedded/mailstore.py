@@ -1,6 +1,6 @@
-"""The mails of the embedded sink: one file each, named by the time it came. Knows no Flask.
+"""The emails of the embedded sink: one file each, named by the time it came. Knows no Flask.
 
-A file holds two header lines of our own (who the SMTP conversation named) and then the mail as it came.
+A file holds two header lines of our own (who the SMTP conversation named) and then the email as it came.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from webapp.text import fold
 
-# Older mails are removed when new ones arrive, so that a forgotten demo does not fill the disk.
+# Older emails are removed when new ones arrive, so that a forgotten demo does not fill the disk.
 KEPT = 5_000
 
 _ID = re.compile(r"[0-9]{19}-[0-9a-f]{12}\Z")
@@ -41,7 +41,7 @@ class StoredMail:
 
 @dataclass(frozen=True, slots=True)
 class MailboxPage:
-    """Some of the mails, newest first. `older` and `newer`: whether there are more on either side."""
+    """Some of the emails, newest first. `older` and `newer`: whether there are more on either side."""
 
     mails: Sequence[StoredMail]
     older: bool
@@ -49,7 +49,7 @@ class MailboxPage:
 
 
 def store(folder: Path, *, sender: str, recipients: Sequence[str], content: bytes, at: datetime | None = None) -> str:
-    """Keep one mail, whole or not at all; answers its id. Ids sort by the time of arrival: `at` (aware), else now."""
+    """Keep one email, whole or not at all; answers its id. Ids sort by the time of arrival: `at` (aware), else now."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     arrived = time.time_ns() if at is None else int(at.timestamp() * 1e9)
     mail_id = f"{arrived:019d}-{secrets.token_hex(6)}"
@@ -69,7 +69,7 @@ def forget_old(folder: Path, *, keep: int = KEPT) -> None:
 
 
 def empty(folder: Path) -> int:
-    """Remove every mail; answers how many there were."""
+    """Remove every email; answers how many there were."""
     ids = _ids(folder)
     for mail_id in ids:
         with contextlib.suppress(FileNotFoundError):
@@ -116,7 +116,7 @@ def page(
 
 
 def recipients(folder: Path) -> list[tuple[str, str]]:
-    """Who got mail: (address, name) by name, each address once."""
+    """Who got email: (address, name) by name, each address once."""
     names: dict[str, str] = {}
     for mail_id in _ids(folder):
         mail = _summary(folder, mail_id)
@@ -128,12 +128,12 @@ def recipients(folder: Path) -> list[tuple[str, str]]:
 
 
 def find(folder: Path, mail_id: str) -> StoredMail | None:
-    """The mail with this id, or None; any text may be asked for."""
+    """The email with this id, or None; any text may be asked for."""
     return _summary(folder, mail_id) if _ID.match(mail_id) else None
 
 
 def bodies(folder: Path, mail_id: str) -> tuple[str, str] | None:
-    """The mail's text and its HTML, each "" when it has none; None when there is no such mail."""
+    """The email's text and its HTML, each "" when it has none; None when there is no such mail."""
     message = _message(folder, mail_id) if _ID.match(mail_id) else None
     if message is None:
         return None
@@ -141,7 +141,7 @@ def bodies(folder: Path, mail_id: str) -> tuple[str, str] | None:
 
 
 def _ids(folder: Path) -> list[str]:
-    """Every mail's id, newest first."""
+    """Every email's id, newest first."""
     with contextlib.suppress(FileNotFoundError):
         names = (entry.name.removesuffix(".eml") for entry in os.scandir(folder) if entry.name.endswith(".eml"))
         return sorted((name for name in names if _ID.match(name)), reverse=True)
@@ -161,7 +161,7 @@ def _message(folder: Path, mail_id: str) -> EmailMessage | None:
 
 
 def _header(message: EmailMessage, name: str) -> str:
-    # Mails that were not made by us may be broken in any way; the list is shown all the same.
+    # Emails that were not made by us may be broken in any way; the list is shown all the same.
     try:
         for key, value in message.raw_items():
             if key.lower() == name.lower():
@@ -173,7 +173,7 @@ def _header(message: EmailMessage, name: str) -> str:
     return ""
 
 
-# A stored mail never changes, so it can be cached for good.
+# A stored email never changes, so it can be cached for good.
 @functools.lru_cache(maxsize=KEPT)
 def _summary(folder: Path, mail_id: str) -> StoredMail | None:
     message = _message(folder, mail_id)

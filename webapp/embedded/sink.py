@@ -1,4 +1,4 @@
-"""The embedded mail server: takes every mail by real SMTP and keeps it in a folder. Sends nothing on.
+"""The embedded mail server: takes every email by real SMTP and keeps it in a folder. Sends nothing on.
 
 python -m webapp.embedded.sink FOLDER FD: FD is a socket that listens already.
 """
@@ -16,12 +16,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from webapp.embedded import mailstore
 
-# Bytes of one mail; ours are a few kB.
+# Bytes of one email; ours are a few kB.
 LARGEST = 5 * 1024 * 1024
 
 
 class Keep:
-    """aiosmtpd's handler: one mail, one file."""
+    """aiosmtpd's handler: one email, one file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class Keep:
 
 
 async def serve(folder: Path, listener: socket.socket) -> None:
-    """Take mails on `listener` until SIGTERM."""
+    """Take emails on `listener` until SIGTERM."""
     mailstore.forget_old(folder)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The Mailbox: every mail of an installation without a mail server."""
+"""The Mailbox: every email of an installation without a mail server."""
 
 from webapp.mailbox.views import bp
 

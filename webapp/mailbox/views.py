@@ -22,14 +22,14 @@ bp = Blueprint("mailbox", __name__)
 @bp.get("/mailbox")
 @anyone
 def mails() -> Response:
-    """The list with its newest mail opened."""
+    """The list with its newest email opened."""
     return _show(None)
 
 
 @bp.get("/mailbox/<mail_id>")
 @anyone
 def mail(mail_id: str) -> Response:
-    """The list with one mail opened."""
+    """The list with one email opened."""
     return _show(mailstore.find(_folder(), mail_id) or abort(404))
 
 
@@ -44,7 +44,7 @@ def body(mail_id: str) -> Response:
 @bp.get("/mailbox/<mail_id>/text")
 @anyone
 def text(mail_id: str) -> Response:
-    """The mail's text part, as plain text."""
+    """The email's text part, as plain text."""
     words, _ = mailstore.bodies(_folder(), mail_id) or abort(404)
     response = Response(words or "This email has no plain text.\n", mimetype="text/plain")
     return framed.private(response)

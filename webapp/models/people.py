@@ -24,7 +24,7 @@ class Person(Base):
     search_text: Mapped[str] = mapped_column(Sorted)
     about: Mapped[str] = mapped_column(String(120), default="")
     password_hash: Mapped[str | None]
-    # Raised with each password set, so that a mailed set-password link works once.
+    # Raised with each password set, so that an emailed set-password link works once.
     password_round: Mapped[int] = mapped_column(default=0)
     is_admin: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
@@ -32,7 +32,7 @@ class Person(Base):
     theme: Mapped[str] = mapped_column(String(5), default="")
     created_at: Mapped[datetime]
     deactivated_at: Mapped[datetime | None]
-    # The admin who last had a link to set the password mailed, to an address of their choice.
+    # The admin who last had a link to set the password emailed, to an address of their choice.
     vouched_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
 
     def rename(self, name: str) -> None:

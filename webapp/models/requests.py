@@ -153,7 +153,7 @@ class Invitation(Base):
     key_id: Mapped[str] = mapped_column(String(8))
     live: Mapped[bool] = mapped_column(default=True)
     wrong_codes: Mapped[int] = mapped_column(default=0)
-    # New codes mailed on `codes_day` (UTC date, ISO): at most three a day.
+    # New codes emailed on `codes_day` (UTC date, ISO): at most three a day.
     codes_day: Mapped[str] = mapped_column(String(10), default="")
     codes_mailed: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]

@@ -11,7 +11,7 @@ from webapp.text import reference
 from webapp.workflow.policy import Approver
 from webapp.workflow.states import RequestState
 
-from . import _often
+from . import _repeat_limits
 from ._sql import run
 from .errors import Conflict, Invalid
 from .expiry import expire_overdue
@@ -46,7 +46,7 @@ _TO_REQUEST = select(
     App.policy_revision_id,
     App.owner_person_id,
     App.owner_group_id,
-    *_often.COLUMNS,
+    *_repeat_limits.COLUMNS,
 ).where(App.id == bindparam("app"))
 
 
@@ -63,10 +63,10 @@ class Eligibility:
 def check_request(app: App, revision: PolicyRevision, person_id: int, *, now: datetime) -> Eligibility:
     """What may have changed since the form was shown, looked up again under the lock.
 
-    An earlier request whose time is over ends here, where no sweep has come by yet: it is in nobody's way.
+    An earlier request that is overdue is expired here if no sweep has done so yet: it must not block a new one.
     Raises Conflict when the person has the app, has asked for it, is deactivated, or the app or its rule changed.
     """
-    row = run(_TO_REQUEST, {"app": app.id, "person": person_id, "since": now - _often.DAY}).one()
+    row = run(_TO_REQUEST, {"app": app.id, "person": person_id, "since": now - _repeat_limits.DAY}).one()
     if row.has:
         raise Conflict(f"You already have {app.name}.")
     if row.asked is not None and not expire_overdue(now=now, only=row.asked):
@@ -108,7 +108,7 @@ _TO_GRANT = (
 def check_grant(app: App, revision: PolicyRevision, person: Person, *, now: datetime) -> Approver | None:
     """The app's owner, looked up under the lock with all else that may have changed under the form.
 
-    A pending request is decided or cancelled first: its approvers have been asked, and their word counts.
+    A pending request is decided or cancelled first: its approvers have been asked, and their decision is what counts.
     """
     row = run(_TO_GRANT, {"app": app.id, "person": person.id}).one()
     if row.archived_at is not None:

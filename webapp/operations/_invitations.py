@@ -91,16 +91,16 @@ def create_steps(request_id: int, policy: Policy, first: Deciders, *, now: datet
         for position, rule in enumerate(policy.steps)
     ]
     ids = {row.position: row.id for row in run(_NEW_STEPS, rows)}
-    _ask_for(request_id, ids[0], 0, first, now=now)
+    _invite_deciders(request_id, ids[0], 0, first, now=now)
 
 
 def open_step(request_id: int, step: Step, deciders: Deciders, *, now: datetime) -> None:
     """The step opens: its clock starts on the database's clock, and everybody who may decide is asked."""
     changed(_OPEN, step_id=step.id, seconds=step.days * DAY, new_tier=deciders.tier.value)
-    _ask_for(request_id, step.id, step.position, deciders, now=now)
+    _invite_deciders(request_id, step.id, step.position, deciders, now=now)
 
 
-def _ask_for(request_id: int, step_id: int, position: int, deciders: Deciders, *, now: datetime) -> None:
+def _invite_deciders(request_id: int, step_id: int, position: int, deciders: Deciders, *, now: datetime) -> None:
     audit.record(
         EventKind.STEP_OPENED,
         at=now,
@@ -114,7 +114,7 @@ def _ask_for(request_id: int, step_id: int, position: int, deciders: Deciders, *
 
 
 def invite(request_id: int, step_id: int, people: Iterable[int], *, now: datetime) -> None:
-    """An invitation and a mail for each person, who must not have one for this step yet."""
+    """An invitation and an email for each person, who must not have one for this step yet."""
     key_id = keyring().current
     rows = [
         {"public_id": public_id(), "request_id": request_id, "of_request": request_id, "step_id": step_id,
@@ -135,7 +135,7 @@ def ask(
     now: datetime,
     **data: Any,
 ) -> None:
-    """The mail "approval asked" for each (invitation id, person id, round)."""
+    """The email "approval asked" for each (invitation id, person id, round)."""
     outbox.post(
         [
             notice(
@@ -158,7 +158,7 @@ def renew(
     conditions: Iterable[Any], *, now: datetime, limit: int | None = None, asked_by: AnyActor = SYSTEM, **counted: Any
 ) -> int:
     """A new round, with the present key, for the open invitations that these conditions choose: their link and code
-    are dead, and a mail with new ones follows. `asked_by`: who asked for it; `counted`: further columns
+    are dead, and an email with new ones follows. `asked_by`: who asked for it; `counted`: further columns
     to set. Returns how many were renewed."""
     conditions = list(conditions)
     chosen = db.session.execute(

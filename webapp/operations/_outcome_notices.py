@@ -1,4 +1,4 @@
-"""The mails that a rule sets for the end of a request."""
+"""The emails that a rule sets for the end of a request."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -19,8 +19,8 @@ def outcome_notices(
     outside: Collection[str],
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """The mails that the frozen rule sets for this outcome, one for each recipient. `outside`: addresses of a rule from
-    before they were looked at, or whose domain is no longer allowed; nothing is sent there."""
+    """The emails that the frozen rule sets for this outcome, one for each recipient. Nothing is sent to `outside`:
+    addresses that were saved before they were checked, or whose domain is no longer allowed."""
     roles: dict[int, str] = dict.fromkeys(approvers, "approver") if rule.approvers else {}
     if rule.requester:
         roles |= dict.fromkeys(requesters, "requester")

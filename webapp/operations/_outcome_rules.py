@@ -6,7 +6,7 @@ from typing import Any
 
 from webapp.queries import domains
 from webapp.text import clean, one_line
-from webapp.workflow.policy import WORDS_LIMIT, OutcomeRule
+from webapp.workflow.policy import MESSAGE_LIMIT, OutcomeRule
 
 from .errors import Invalid
 from .people import address
@@ -18,7 +18,7 @@ REASON_LIMIT = 200
 
 def changed_outcome(
     before: OutcomeRule, *, requester: bool | None = None, approvers: bool | None = None,
-    others: Sequence[str] | None = None, words: str | None = None, reasons: Sequence[str] | None = None,
+    others: Sequence[str] | None = None, message: str | None = None, reasons: Sequence[str] | None = None,
 ) -> OutcomeRule:  # fmt: skip
     """The rule with these parts changed; None: as it is. Raises Invalid with all that is wrong."""
     wrong: dict[str, str] = {}
@@ -43,16 +43,17 @@ def changed_outcome(
             wrong["others"] = f"Use {ADDRESSES_LIMIT} addresses or fewer. You entered {number:,}."
         elif faults:
             wrong["others"] = " ".join(faults)
-        # What is there already stays, and is not mailed; nothing like it is added.
+        # What is there already stays, and is not emailed; nothing like it is added.
         elif strange := sorted(domains.outside(one for one in addresses if one not in before.others)):
             wrong["others"] = (
                 f"No email may go to {' and '.join(strange)}. Enter an address in the domain of your people, or ask an "
                 "admin to allow another domain in the settings of the organisation."
             )
-    if words is not None:
-        changes["words"] = words = clean(words)
-        if len(words) > WORDS_LIMIT:
-            wrong["words"] = f"Use {WORDS_LIMIT:,} characters or fewer. You entered {len(words):,}."
+    if message is not None:
+        changes["message"] = message = clean(message)
+        if len(message) > MESSAGE_LIMIT:
+            # `words` is the field's name in the form and in the API.
+            wrong["words"] = f"Use {MESSAGE_LIMIT:,} characters or fewer. You entered {len(message):,}."
     if reasons is not None:
         changes["reasons"] = ready = tuple(dict.fromkeys(text for text in (one_line(one) for one in reasons) if text))
         if len(ready) > REASONS_LIMIT:

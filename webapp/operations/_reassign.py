@@ -27,7 +27,7 @@ def reassign_open_steps(*, people: Collection[int] = (), groups: Collection[int]
               now: datetime) -> None:  # fmt: skip
     """Re-resolves the open steps that these people, groups or apps' owners touch, and all that a fallback holds.
 
-    Whoever is new among the deciders is asked; whoever is out can no longer decide. The caller has taken
+    New deciders are invited; people who are no longer deciders can no longer decide. The caller has taken
     `directory.lock(exclusive=True)` and made its change before.
     """
     db.session.flush()
@@ -47,10 +47,10 @@ def reassign_open_steps(*, people: Collection[int] = (), groups: Collection[int]
             ),
         )
     ).all()
-    ask_again(touched, now=now)
+    reinvite(touched, now=now)
 
 
-def ask_again(requests: Collection[int], *, now: datetime) -> int:
+def reinvite(requests: Collection[int], *, now: datetime) -> int:
     """Works out again who decides the open step of these requests; returns of how many that was not who is asked.
 
     The caller has taken `directory.lock()`, exclusive if it changed who is who.

@@ -103,7 +103,7 @@ def transition_all(
 
 
 def hold(case: Case, step: Step, **values: Any) -> None:
-    """Keeps the request as it is for this transaction, with its open step in time; sets `values` on it. Raises
+    """Locks the request until the commit, with its open step in time; sets `values` on it. Raises
     Outrun when somebody else was faster or the deadline has passed."""
     statement = _SEEN_IN_TIME.values(**values) if values else _SEEN_IN_TIME
     if changed(statement, request=case.request.id, seen=case.request.version, step=step.id) != 1:

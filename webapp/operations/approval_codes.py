@@ -1,4 +1,4 @@
-"""The codes of approval mails: wrong ones are counted, and a mail can be sent again."""
+"""The codes of approval emails: wrong ones are counted, and an email can be sent again."""
 
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ from .errors import TOO_LATE, Conflict
 
 CODES_A_DAY = 3
 WRONG_CODES = 5
-# "Mail it to me again": the same mail, so rarely that a scanner which presses every button when a mail comes in
+# "Mail it to me again": the same email, so rarely that a scanner which presses every button when an email comes in
 # causes none.
 SAME_MAILS_A_DAY = 3
 SAME_MAIL_AFTER = timedelta(minutes=10)
@@ -59,13 +59,13 @@ def count_wrong_code(case: Case, invitation: Invitation, *, now: datetime) -> No
 
 
 def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
-    """The mail of this round once more, with the same link and code: what the approver has goes on working.
+    """The email of this round once more, with the same link and code: the approver's earlier email stays valid.
     Raises Settled, NotYourTurn or Conflict."""
     step = state_machine.require_open(case.snapshot())
     if step.overdue or step.id != invitation.step_id:
         raise Settled("The deadline for this decision has passed.")
     asked_for = invitation.round
-    # Held, so that of two clicks the second sees the mail of the first.
+    # Held, so that of two clicks the second sees the email of the first.
     db.session.refresh(invitation, with_for_update=True)
     if not invitation.live:
         raise NotYourTurn("You are no longer an approver for this request.")
@@ -102,7 +102,7 @@ def mail_same_code(case: Case, invitation: Invitation, *, now: datetime) -> None
 
 
 def mail_new_code(case: Case, invitation: Invitation, *, now: datetime) -> None:
-    """A new round: a new link and code by mail, the old ones stop deciding; at most three a day.
+    """A new round: a new link and code by email, the old ones stop deciding; at most three a day.
     Raises Settled, NotYourTurn or Conflict."""
     step = state_machine.require_open(case.snapshot())
     if step.overdue or step.id != invitation.step_id:

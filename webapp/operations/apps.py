@@ -162,7 +162,7 @@ def save_policy(app: App, policy: Policy, *, actor: AnyActor, now: datetime) -> 
     before_it = db.session.get(PolicyRevision, app.policy_revision_id) if app.policy_revision_id else None
     app.policy_revision_id = revision.id
     if before_it is not None and not policy.approval_required and before_it.snapshot().approval_required:
-        # It is this person's word that those who see the app get it, whoever made it seen.
+        # This person decided that everyone who sees the app gets it, even if somebody else chose who sees it.
         app.requestable_by_id = actor.responsible_id if app.requestable_by_id == actor.responsible_id else None
         app.audience_by_id = actor.responsible_id if app.audience_by_id == actor.responsible_id else None
     audit.record(
@@ -181,7 +181,7 @@ def save_policy(app: App, policy: Policy, *, actor: AnyActor, now: datetime) -> 
 
 
 def refuse_own(app: App, actor: AnyActor) -> None:
-    """Raises Conflict while the actor has an open request for the app: nobody makes the rule of their own case."""
+    """Raises Conflict while the actor has an open request for the app: nobody changes the rules that decide it."""
     if actor.responsible_id is not None and rules.has_pending_request(app.id, actor.responsible_id):
         raise Conflict(f"You have a pending request for {app.name}, so you cannot change its rules.")
 
@@ -192,13 +192,14 @@ def change_policy(app: App, *, actor: AnyActor, now: datetime, **changes: Any) -
 
 
 def rule_to_change(app: App) -> Policy:
-    """The rule in force, with the app's row held: of two who change different fields at once, both stay."""
+    """Locks the app's row and returns the rule in force: of two who change different fields at once, neither undoes
+    the other's change."""
     hold(app)
     return db.session.get_one(PolicyRevision, app.policy_revision_id).snapshot()
 
 
 def hold(app: App) -> None:
-    """The app as it is now, and nobody else's until the commit."""
+    """Locks the app's row until the commit, and returns the app as it is now."""
     db.session.flush()  # refresh() would forget what was changed and not written yet
     db.session.refresh(app, with_for_update={"key_share": True})
 
@@ -230,17 +231,17 @@ def set_approval_required(app: App, *, required: bool, actor: AnyActor, now: dat
 
 def set_outcome(
     app: App, state: RequestState, *, requester: bool | None = None, approvers: bool | None = None,
-    others: Sequence[str] | None = None, words: str | None = None, reasons: Sequence[str] | None = None,
+    others: Sequence[str] | None = None, message: str | None = None, reasons: Sequence[str] | None = None,
     actor: AnyActor, now: datetime,
 ) -> None:  # fmt: skip
-    """Whom to mail when a request ends this way, with which words; `reasons` to pick from. None: as it is.
+    """Whom to email when a request ends this way, with which message; `reasons` to pick from. None: as it is.
 
     Raises Invalid.
     """
     policy = rule_to_change(app)
     before = policy.outcomes.get(state, OutcomeRule())
     rule = changed_outcome(
-        before, requester=requester, approvers=approvers, others=others, words=words, reasons=reasons
+        before, requester=requester, approvers=approvers, others=others, message=message, reasons=reasons
     )
     if rule != before:
         save_policy(app, replace(policy, outcomes={**policy.outcomes, state: rule}), actor=actor, now=now)
@@ -312,7 +313,7 @@ def _name(given: str) -> str:
 
 
 def _details(app: App) -> dict[str, str]:
-    """As the record keeps them: fingerprints of what somebody wrote."""
+    """The details as the audit log stores them: SHA-256 of free text."""
     written = {"name": app.name, "description": app.description, "category": app.category, "launch_url": app.launch_url}
     return {key: sha256(text) for key, text in written.items()}
 

@@ -17,14 +17,14 @@ from webapp.text import clean, sha256
 from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.policy import MESSAGE_LIMIT
 
-from . import _often
+from . import _repeat_limits
 from .errors import Invalid, too_long
 
 SENT_TWICE_WITHIN = timedelta(minutes=1)
 
 
 def add(case: Case, *, actor: AnyActor, body: str, now: datetime) -> None:
-    """Writes a comment on a request and mails it to those concerned. Raises Invalid.
+    """Writes a comment on a request and emails it to those concerned. Raises Invalid.
 
     The same words of the same person within a minute are a form that was sent twice: they stand once.
     """
@@ -42,11 +42,11 @@ def add(case: Case, *, actor: AnyActor, body: str, now: datetime) -> None:
         Comment.body == body,
         Comment.created_at > now - SENT_TWICE_WITHIN,
     )
-    counted = _often.comments(case.request.id, person_id, now=now)
+    counted = _repeat_limits.comments(case.request.id, person_id, now=now)
     is_same, number, first = db.session.execute(select(same, *counted)).one()
     if is_same:
         return
-    _often.check_comment(number, first, now=now)
+    _repeat_limits.check_comment(number, first, now=now)
     said = Comment(request_id=case.request.id, person_id=person_id, body=body, created_at=now)
     db.session.add(said)
     db.session.flush()

@@ -106,7 +106,7 @@ def resume(endpoint: Endpoint, *, actor: AnyActor, now: datetime) -> None:
 
 
 def remove(endpoint: Endpoint, *, actor: AnyActor, now: datetime) -> None:
-    """It is told nothing any more; what was sent to it can still be seen. Raises Conflict."""
+    """No further event is sent to it; what was sent can still be seen. Raises Conflict."""
     lock(endpoint)
     endpoint.removed_at = now
     # Nobody can write there any more with what is stored.

@@ -290,7 +290,7 @@ def _freeze(app: App, policy: Policy, rows: Sequence[EntitlementField], *, actor
 
 
 def _plain(row: EntitlementField) -> dict[str, object]:
-    """As the record keeps it: fingerprints of what somebody wrote."""
+    """The field as the audit log stores it: SHA-256 of free text."""
     return {
         "name": sha256(row.name), "kind": row.kind, "options": sha256(row.options), "required": row.required,
         "default": sha256(row.default or ""), "help": sha256(row.help), "requester": row.requester,

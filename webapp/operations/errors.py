@@ -27,7 +27,7 @@ class SignInRequired(Exception):
 
 
 class CodeRefused(Exception):
-    """The code of an approval mail is wrong, or, without a sentence, missing or closed by wrong ones.
+    """The code of an approval email is wrong, or, without a sentence, missing or closed by wrong ones.
 
     `is_counted`: the caller commits, so that the wrong code stays counted.
     """

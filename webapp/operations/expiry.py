@@ -59,7 +59,7 @@ def expire_overdue(*, now: datetime, limit: int = 500, only: int | None = None) 
 
 
 def _tell_expired(rows: Sequence[Any], steps: Mapping[int, state_machine.Step], *, now: datetime) -> None:
-    """Events, mails and closed invitations for a batch of expired requests."""
+    """Events, emails and closed invitations for a batch of expired requests."""
     if not rows:
         return
     policies = {

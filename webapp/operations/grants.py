@@ -22,7 +22,7 @@ from webapp.workflow.actor import AnyActor, require_person, require_responsible
 from webapp.workflow.entitlements import SetValue, fill
 from webapp.workflow.policy import Approver, Policy
 
-from . import _eligibility, _often, _vouched
+from . import _eligibility, _repeat_limits, _vouched
 from ._sql import changed, run_if_free, unless_taken
 from ._values import Given, cleaned, for_the_record, taken
 from .errors import Conflict, Invalid
@@ -48,7 +48,7 @@ def add_directly(app: App, revision: PolicyRevision, *, actor: AnyActor, now: da
     own = self_opened.find(app, revision, person_id) if eligibility.may_have_opened else None
     if own is not None and not own.is_alone:
         raise Conflict(own.refusal)
-    _often.check_grant(app, eligibility.lately, now=now)
+    _repeat_limits.check_grant(app, eligibility.lately, now=now)
     grant = Grant(app_id=app.id, person_id=person_id, created_at=now, state="active")
     grant.values = values
     with unless_taken(Conflict(f"You already have {app.name}.")):
@@ -99,7 +99,7 @@ def give(
     reason = _reason(reason, "Enter a reason. The person and the owner of the app get it by email.")
     directory.lock()
     owner = _eligibility.check_grant(app, revision, person, now=now)
-    _often.check_grant(app, _often.lately(app, person, now=now), now=now)
+    _repeat_limits.check_grant(app, _repeat_limits.lately(app, person, now=now), now=now)
     grant = Grant(app_id=app.id, person_id=person.id, created_at=now, state="active", given_by_id=actor_id,
                   given_reason=reason)  # fmt: skip
     grant.values = values

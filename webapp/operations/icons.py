@@ -63,7 +63,7 @@ def _change(app: App, *, icon: str, picture: Icon | None, actor: AnyActor, now: 
 def _drop_unused(icon_id: int) -> None:
     """Deletes a picture that no app shows any more."""
     db.session.flush()
-    # Whoever is about to show it holds its row, so that the next statement sees them.
+    # A transaction that is about to use the picture has locked its row, so the next statement sees that use.
     db.session.execute(select(Icon.id).where(Icon.id == icon_id).with_for_update())
     db.session.execute(delete(Icon).where(Icon.id == icon_id, ~exists().where(App.icon_id == icon_id)))
 

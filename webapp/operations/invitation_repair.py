@@ -9,7 +9,7 @@ from sqlalchemy import or_, update
 from webapp.models import Organisation, db_now
 from webapp.queries import directory
 
-from ._reassign import ask_again
+from ._reassign import reinvite
 from ._sql import changed
 
 EVERY_SECONDS = 24 * 3600
@@ -30,7 +30,7 @@ def is_due() -> bool:
 def repair(requests: Collection[int], *, now: datetime) -> int:
     """Invite the people who may decide these requests, and no others. Returns how many requests were wrong."""
     directory.lock(exclusive=True)
-    repaired = ask_again(requests, now=now)
+    repaired = reinvite(requests, now=now)
     if repaired:
         log.error("Pending requests were not with those who can decide them; they are now.",
                   extra={"requests": repaired})  # fmt: skip

@@ -10,5 +10,5 @@ from . import _invitations
 
 def renew_orphaned(*, now: datetime, limit: int = 500) -> int:
     """A new round, with the present key, for open invitations whose key was removed: their link and code are dead,
-    and without a new mail nobody could decide from one. Returns how many were renewed."""
+    and without a new email nobody could decide from one. Returns how many were renewed."""
     return _invitations.renew([Invitation.key_id.not_in(keyring().ids)], now=now, limit=limit)

@@ -32,7 +32,7 @@ _DUE_AGAIN = {"state": "due", "due_at": db_now(), "tries": 0, "error": "", "sett
 
 
 def hold(*, now: datetime) -> int:
-    """After a restore: everything that is due waits for an admin. Returns how many mails are held by this."""
+    """After a restore: everything that is due waits for an admin. Returns how many emails are held by this."""
     held = changed(
         update(Notice)
         .where(Notice.state.in_(("due", "leased")))
@@ -42,8 +42,8 @@ def hold(*, now: datetime) -> int:
     return held
 
 
-def let_go(*, actor: AnyActor, now: datetime) -> int:
-    """All that is held is due; what is no longer so is still not sent. Returns how many."""
+def release(*, actor: AnyActor, now: datetime) -> int:
+    """Makes all emails on hold due; obsolete ones are still not sent. Returns how many."""
     number = changed(update(Notice).where(Notice.state == "held").values(**_DUE_AGAIN))
     if number:
         audit.record(EventKind.MAIL_LET_GO, at=now, actor=actor, mails=number)
@@ -52,7 +52,7 @@ def let_go(*, actor: AnyActor, now: datetime) -> int:
 
 
 def drop(notice: Notice | None, *, actor: AnyActor, now: datetime) -> int:
-    """A held mail, or with None all of them, is never sent. Returns how many; raises Conflict when that one is not
+    """A held email, or with None all of them, is never sent. Returns how many; raises Conflict when that one is not
     held."""
     which = Notice.state == "held" if notice is None else and_(Notice.state == "held", Notice.id == notice.id)
     number = changed(
@@ -69,7 +69,7 @@ def drop(notice: Notice | None, *, actor: AnyActor, now: datetime) -> int:
 
 
 def send_again(notice: Notice, *, actor: AnyActor, now: datetime) -> None:
-    """A dead or held mail is due again, with all its tries. Raises Conflict for any other."""
+    """A dead or held email is due again, with all its tries. Raises Conflict for any other."""
     again = update(Notice).where(Notice.id == notice.id, Notice.state.in_(("dead", "held"))).values(**_DUE_AGAIN)
     if changed(again) != 1:
         state = db.session.scalar(select(Notice.state).where(Notice.id == notice.id))
@@ -107,7 +107,7 @@ def try_all_again(ids: Select[Any], *, actor: AnyActor, now: datetime) -> int:
 
 
 def send_test(*, actor: AnyActor, now: datetime) -> None:
-    """A mail to whoever asks for it, the way every mail goes."""
+    """Posts a test email to the person who asks for it; it is sent like every other."""
     person_id = require_person(actor)
     outbox.post([notice(NoticeKind.TEST, "requester", now=now, person_id=person_id)])
     audit.record(EventKind.MAIL_TESTED, at=now, actor=actor, person=person_id)

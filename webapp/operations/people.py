@@ -20,7 +20,7 @@ from webapp.text import one_line, sha256
 from webapp.workflow.actor import Actor, AnyActor
 from webapp.workflow.states import Channel, RequestState
 
-from . import _invitations, _often, requests, tokens
+from . import _invitations, _repeat_limits, requests, tokens
 from ._reassign import reassign_open_steps
 from ._sql import changed, unless_taken
 from .errors import Conflict, Invalid
@@ -76,19 +76,19 @@ def create(*, email: str, name: str, actor: AnyActor, now: datetime, is_admin: b
 
 
 def invite(*, email: str, name: str, actor: AnyActor, now: datetime, about: str = "", is_admin: bool = False) -> Person:
-    """A new person who gets a mail with a link to set a password. Raises Invalid."""
+    """A new person who gets an email with a link to set a password. Raises Invalid."""
     person = create(email=email, name=name, actor=actor, now=now, about=about, is_admin=is_admin)
     mail_invitation(person, now=now)
     return person
 
 
 def mail_invitation(person: Person, *, now: datetime) -> None:
-    """The mail "set your password" of an invitation, once more."""
+    """The email "set your password" of an invitation, once more."""
     outbox.post([notice(NoticeKind.INVITATION, "requester", now=now, person_id=person.id, round=person.password_round)])
 
 
 def send_invitation_again(person: Person, *, actor: AnyActor, now: datetime) -> None:
-    """One more mail "set your password", for somebody who has none yet. Raises Conflict."""
+    """One more email "set your password", for somebody who has none yet. Raises Conflict."""
     if not person.active:
         raise Conflict(f"{person.name} is deactivated. Reactivate the account first.")
     if person.password_hash is not None:
@@ -100,7 +100,7 @@ def send_invitation_again(person: Person, *, actor: AnyActor, now: datetime) -> 
 
 
 def mail_password_reset(person: Person, *, now: datetime, by: int | None = None) -> None:
-    """The mail "reset your password"; it says who sent it when that was an admin."""
+    """The email "reset your password"; it says who sent it when that was an admin."""
     data = json.dumps({"by": by}) if by is not None and by != person.id else "{}"
     outbox.post(
         [
@@ -113,16 +113,16 @@ def mail_password_reset(person: Person, *, now: datetime, by: int | None = None)
 
 
 def mail_forgotten_password(person: Person, *, now: datetime) -> None:
-    """The same for who asked on the sign-in page, whoever that was: not more often than is of use, and without a word,
+    """The same for anybody who asked on the sign-in page: not too often, and without any answer,
     so that the page tells nobody whether there is such a person."""
-    if not _often.links_wait(person, NoticeKind.PASSWORD_RESET, now=now):
+    if not _repeat_limits.links_wait(person, NoticeKind.PASSWORD_RESET, now=now):
         mail_password_reset(person, now=now)
 
 
 def _refuse_more_links(person: Person, kind: str, *, now: datetime) -> None:
-    if wait := _often.links_wait(person, kind, now=now):
+    if wait := _repeat_limits.links_wait(person, kind, now=now):
         raise Conflict(
-            f"{_often.LINKS_AN_HOUR} emails with a link were sent to {person.name} in the last hour. "
+            f"{_repeat_limits.LINKS_AN_HOUR} emails with a link were sent to {person.name} in the last hour. "
             f"You can send the next one {wait}."
         )
 
@@ -151,7 +151,7 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
     """Another name, address or description. Raises Invalid.
 
     With another address every link that went to the old one dies: those to set a password, and those to decide,
-    which are mailed anew. The record has hashes only.
+    which are emailed anew. The record has hashes only.
     """
     # Kept as it is: it may be one from before there was one form, which somebody else's address has as well.
     email = person.email if addresses.plain(email) == person.email else address(email)
@@ -176,7 +176,7 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
         after={key: sha256(wanted[key]) for key in wanted if before[key] != wanted[key]},
     )
     if moved:
-        # Whoever reads the old address now is not to see what the links that went there show.
+        # The old address may belong to somebody else now, so the links that went there have to stop working.
         changed(update(Invitation).where(Invitation.person_id == person.id).values(shows_from=Invitation.round + 1))
     if moved and person.active:
         _invitations.renew([Invitation.person_id == person.id], now=now)

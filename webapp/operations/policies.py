@@ -75,7 +75,7 @@ def _checked(
         before = policy.outcomes.get(state, OutcomeRule())
         try:
             checked = changed_outcome(
-                before, requester=rule.requester, approvers=rule.approvers, others=rule.others, words=rule.words,
+                before, requester=rule.requester, approvers=rule.approvers, others=rule.others, message=rule.message,
                 reasons=rule.reasons,
             )  # fmt: skip
         except Invalid as error:

@@ -1,4 +1,4 @@
-"""What shows that a decision is its person's own: a session or token, the code of an approval mail, or a
+"""What shows that a decision is its person's own: a session or token, the code of an approval email, or a
 remembered browser."""
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def check(proof: Proof, case: Case, *, now: datetime) -> None:
     invitation, step = proof.invitation, case.open_step
     if invitation is None:
         return
-    # Another person's step, or an earlier mail's link, only shows the request.
+    # Another person's step, or an earlier email's link, only shows the request.
     is_open = step is not None and step.id == invitation.step_id and not case.is_overdue
     if not is_open or not invitation.live or invitation.round != proof.round:
         raise LinkClosed

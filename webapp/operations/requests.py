@@ -23,7 +23,7 @@ from webapp.workflow.errors import Settled
 from webapp.workflow.policy import MESSAGE_LIMIT
 from webapp.workflow.states import RequestState
 
-from . import _eligibility, _invitations, _often
+from . import _eligibility, _invitations, _repeat_limits
 from ._sql import unless_taken
 from ._transition import hold, pending_snapshots, transition, transition_all
 from ._values import Given, cleaned, for_the_record, taken
@@ -56,7 +56,7 @@ def submit(
     values = taken(sheet, values, filled)
     directory.lock()
     eligibility = _eligibility.check_request(app, revision, person_id, now=now)
-    _often.check_request(app, eligibility.lately, now=now)
+    _repeat_limits.check_request(app, eligibility.lately, now=now)
     owner = eligibility.owner
     found = directory.look_up([*(step.approver for step in policy.steps), owner])
     deciders = require_deciders(
@@ -130,7 +130,7 @@ def cancel_all(ids: Iterable[int], *, actor: AnyActor, reason: str, now: datetim
 def _tell_cancelled(
     ended: Mapping[int, tuple[int, Person]], steps: Iterable[int], *, actor: AnyActor, reason: str, now: datetime
 ) -> None:
-    """Events, mails and closed invitations for requests that were cancelled: id → (app id, who it was for)."""
+    """Events, emails and closed invitations for requests that were cancelled: id → (app id, who it was for)."""
     asked = _invitations.asked_people(ended)
     _invitations.close_invitations(steps)
     notices: list[dict[str, Any]] = []
@@ -150,7 +150,7 @@ def _tell_cancelled(
 
 
 def remind(case: Case, *, actor: AnyActor, now: datetime) -> None:
-    """ "Ask again": mails those who are asked once more, at most once a day. Raises Settled or Conflict."""
+    """ "Ask again": emails those who are asked once more, at most once a day. Raises Settled or Conflict."""
     step = case.open_step
     if state_machine.require_open(case.snapshot()).overdue or step is None:
         raise Settled("The deadline for this decision has passed.")

@@ -21,7 +21,7 @@ from ._sql import changed
 from .errors import Conflict, Invalid, too_long
 
 REASON_LIMIT = 500
-# An app that is added and given back in turn would mail its owner each time.
+# An app that is added and given back in turn would email its owner each time.
 RETURNS_A_DAY = 3
 
 

@@ -42,7 +42,7 @@ def cancel(case: Case, *, actor: AnyActor, reason: str, now: datetime) -> None:
 
 
 def reassign(case: Case, *, to: Approver, name: str, actor: AnyActor, reason: str, now: datetime) -> None:
-    """The open step is decided by `to` (called `name`) from now on. Everybody who can decide it gets a new mail;
+    """The open step is decided by `to` (called `name`) from now on. Everybody who can decide it gets a new email;
     all links that were sent for it are dead. The deadline stays.
 
     Raises Invalid, Conflict or the workflow's errors.

@@ -15,18 +15,19 @@ COUNTED = 1000
 @dataclass(frozen=True, slots=True)
 class FirstSteps:
     """`mailed`: a mail server accepted an email; `tested`: a test email was requested; `refused`: it could not be sent
-    yet. `invited`, `come`: number of people besides the first, and of those with a password. `drafted`: there is an
-    app; `ready`: one is requestable. `asked`: there is a request; `settled`: one is closed, or someone has an app."""
+    yet. `invited`, `joined`: number of people besides the first, and of those with a password. `app_created`: there
+    is an app; `ready`: one is requestable. `requested`: there is a request; `settled`: one is closed, or someone has
+    an app."""
 
     hidden: bool
     mailed: bool
     tested: bool
     refused: bool
     invited: int
-    come: int
-    drafted: bool
+    joined: int
+    app_created: bool
     ready: bool
-    asked: bool
+    requested: bool
     settled: bool
 
     @property
@@ -53,10 +54,10 @@ def read() -> FirstSteps:
             exists().where(is_test).label("tested"),
             or_(exists().where(is_test, Notice.error != ""), exists().where(MailStop.id == 1)).label("refused"),
             _up_to(others).label("invited"),
-            _up_to(others.where(Person.password_hash.is_not(None))).label("come"),
-            exists().where(App.archived_at.is_(None)).label("drafted"),
+            _up_to(others.where(Person.password_hash.is_not(None))).label("joined"),
+            exists().where(App.archived_at.is_(None)).label("app_created"),
             exists().where(App.archived_at.is_(None), App.requestable).label("ready"),
-            exists().where(AccessRequest.id.is_not(None)).label("asked"),
+            exists().where(AccessRequest.id.is_not(None)).label("requested"),
             or_(exists().where(AccessRequest.settled_at.is_not(None)), exists().where(Grant.id.is_not(None))).label(
                 "settled"
             ),

@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, func, or_, select
 
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, Event, Grant, Group, Membership, Person, Step
-from webapp.queries.one_mail import failed_invitation
+from webapp.queries.logged_email import failed_invitation
 from webapp.queries.paging import Page, ordered, paged
 from webapp.queries.principals import Principal, groups_with, principal
 from webapp.text import like

@@ -254,7 +254,7 @@ def token_line(public_id: str) -> TokenLine | None:
     return found[0] if found else None
 
 
-# More are not looked at: whoever searches has to type more of the token.
+# Further ones are not read: the person who searches has to type more of the token.
 FOUND = 10
 
 

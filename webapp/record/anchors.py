@@ -29,7 +29,7 @@ AFTER_A_RESTORE = (
 )
 
 
-class Bad(Exception):
+class BadAnchor(Exception):
     """The file or the record was changed; the message is a sentence for people."""
 
 
@@ -78,7 +78,7 @@ def is_due(file: Path) -> bool:
 def keep(file: Path, *, now: datetime) -> Anchor | None:
     """Appends an anchor and syncs it to disk; returns None when the record has no new entry since the last anchor.
 
-    Raises Bad, and appends nothing, when the record does not go on from the last anchor; OSError.
+    Raises BadAnchor, and appends nothing, when the record does not go on from the last anchor; OSError.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+", encoding="utf-8") as opened:
@@ -88,7 +88,7 @@ def keep(file: Path, *, now: datetime) -> Anchor | None:
         anchor = take(now=now)
         if anchors:
             last = max(anchors, key=lambda one: one.seq)
-            _check_it_goes_on(last)
+            _check_continues(last)
             if anchor is None or anchor.seq == last.seq:
                 os.utime(opened.fileno())  # so that it is not due again at once
                 return None
@@ -101,11 +101,11 @@ def keep(file: Path, *, now: datetime) -> Anchor | None:
     return anchor
 
 
-def _check_it_goes_on(last: Anchor) -> None:
+def _check_continues(last: Anchor) -> None:
     mac = db.session.scalar(select(Event.mac).where(Event.seq == last.seq))
     if mac != last.mac:
         at = in_utc(_instant(last.at))
-        raise Bad(
+        raise BadAnchor(
             f"Entry {last.seq:,} is different from the one recorded at {at}."
             if mac
             else f"Entry {last.seq:,}, present at {at}, is missing."
@@ -113,16 +113,16 @@ def _check_it_goes_on(last: Anchor) -> None:
 
 
 def read(file: Path) -> list[Anchor]:
-    """The anchors of a file, oldest first. Raises Bad for one that was not written with our key; OSError."""
+    """The anchors of a file, oldest first. Raises BadAnchor for one that was not written with our key; OSError."""
     anchors, removed = usable(file)
     if removed:
-        raise Bad(f"{len(removed):,} of its anchors were signed with a key that is no longer configured.")
+        raise BadAnchor(f"{len(removed):,} of its anchors were signed with a key that is no longer configured.")
     return anchors
 
 
 def usable(file: Path) -> tuple[list[Anchor], list[Anchor]]:
-    """(the anchors of a file that were written with our keys, those whose key was removed), oldest first. Raises Bad
-    for one that was changed; OSError."""
+    """(the anchors of a file that were written with our keys, those whose key was removed), oldest first. Raises
+    BadAnchor for one that was changed; OSError."""
     ours: list[Anchor] = []
     removed: list[Anchor] = []
     for number, anchor in enumerate(_parse(file.read_text(encoding="utf-8")), 1):
@@ -132,7 +132,7 @@ def usable(file: Path) -> tuple[list[Anchor], list[Anchor]]:
             removed.append(anchor)
             continue
         if not right:
-            raise Bad(f"Anchor {number} was changed, or another installation wrote it.")
+            raise BadAnchor(f"Anchor {number} was changed, or another installation wrote it.")
         ours.append(anchor)
     return ours, removed
 
@@ -189,6 +189,6 @@ def _instant(at: str) -> datetime:
     return datetime.fromisoformat(at)
 
 
-def compare(anchors: Iterable[Anchor], when: Callable[[datetime], str] = in_utc) -> dict[int, audit.Seen]:
+def compare(anchors: Iterable[Anchor], when: Callable[[datetime], str] = in_utc) -> dict[int, audit.AnchoredEntry]:
     """The anchors as `audit.examine` takes them; `when` as in `compared`."""
-    return {anchor.seq: audit.Seen(anchor.mac, when(_instant(anchor.at))) for anchor in anchors}
+    return {anchor.seq: audit.AnchoredEntry(anchor.mac, when(_instant(anchor.at))) for anchor in anchors}

@@ -189,14 +189,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class AnchoredEntry:
     """What an anchor says of one entry: its HMAC, and when it was the last one, in words."""
 
     mac: str
     at: str
 
 
-def verify(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None) -> tuple[int, Break | None]:
+def verify(seen: Mapping[int, AnchoredEntry] | None = None, *, newest: int | None = None) -> tuple[int, Break | None]:
     """Returns (number of entries before the first that is not known to be intact, what is wrong with it or None): like
     `examine`, but an entry that cannot be checked counts as a changed one."""
     report = examine(seen, newest=newest)
@@ -209,7 +209,7 @@ def verify(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None)
     return report.intact, report.broken
 
 
-def examine(seen: Mapping[int, Seen] | None = None, *, newest: int | None = None) -> Report:
+def examine(seen: Mapping[int, AnchoredEntry] | None = None, *, newest: int | None = None) -> Report:
     """Checks the whole log in pages, or only its `newest` entries; the HMAC of the entry before those is then trusted.
 
     An entry whose key was removed cannot be checked, but its number, its columns and its anchor can, and the entry
@@ -253,7 +253,7 @@ def _key(key_id: str) -> bytes | None:
         return None
 
 
-def _check(line: Any, key: bytes | None, expected: int, previous: str, anchor: Seen | None) -> Break | None:
+def _check(line: Any, key: bytes | None, expected: int, previous: str, anchor: AnchoredEntry | None) -> Break | None:
     if line.seq != expected:
         return Break(expected, f"Entry {expected} is missing. The next entry is {line.seq}.")
     if key is not None and not hmac.compare_digest(chain(key, previous, line.body), line.mac):
@@ -265,7 +265,7 @@ def _check(line: Any, key: bytes | None, expected: int, previous: str, anchor: S
     return None
 
 
-def _check_end(last: int, mac: str, seen: Mapping[int, Seen]) -> Break | None:
+def _check_end(last: int, mac: str, seen: Mapping[int, AnchoredEntry]) -> Break | None:
     furthest = max(seen, default=0)
     if furthest > last:
         return Break(

@@ -39,7 +39,7 @@ def rule_changes(before: Policy, after: Policy, name: Namer) -> list[Change]:
         old, new = before.outcomes.get(state, OutcomeRule()), after.outcomes.get(state, OutcomeRule())
         pairs = [
             (f"When {state.value}, email to", _recipients(old), _recipients(new)),
-            (f"Text when {state.value}", old.words or "nothing", new.words or "nothing"),
+            (f"Text when {state.value}", old.message or "nothing", new.message or "nothing"),
             (f"Reasons when {state.value}", _list(old.reasons), _list(new.reasons)),
         ]
         found += [Change(*one) for one in pairs if one[1] != one[2]]

@@ -83,7 +83,7 @@ def _anchors() -> tuple[list[anchors.Anchor], list[anchors.Anchor], str]:
     file = anchors.path()
     try:
         return (*(anchors.usable(file) if file.exists() else ([], [])), "")
-    except (anchors.Bad, OSError) as error:
+    except (anchors.BadAnchor, OSError) as error:
         return [], [], f"The anchor file cannot be read. {error}"
 
 

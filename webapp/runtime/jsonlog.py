@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 SELDOM_SECONDS = 60.0
 # Ours, and the queue's own.
 _AWAY = re.compile("The broker is |could not connect to Redis|Redis connection timeout")
-# The secret part of an address: the token of a mailed link.
+# The secret part of an address: the token of an emailed link.
 _TOKEN = re.compile(r"(/(?:decide|password)/)[^/?\s\"']+")
 # API tokens and signing secrets, of which the first characters stay: people tell theirs apart by them.
 _SECRET = re.compile(r"\b(csn_(?:svc_)?[0-9A-Za-z]{5}|whsec_)[0-9A-Za-z+/]{12,}")

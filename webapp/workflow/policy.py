@@ -12,7 +12,7 @@ DAYS_DEFAULT = 3
 DAYS_LIMIT = 90
 STEPS_LIMIT = 10
 MESSAGE_LIMIT = 1000
-WORDS_LIMIT = 2000
+MESSAGE_LIMIT = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ class StepRule:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRule:
-    """Whom to mail when a request ends this way, and with which words of the admin's."""
+    """Whom to email when a request ends this way, with which message, and the reasons to choose from."""
 
     requester: bool = True
     approvers: bool = False
     others: tuple[str, ...] = ()
-    words: str = ""
+    message: str = ""
     reasons: tuple[str, ...] = ()
 
 

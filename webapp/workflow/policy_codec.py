@@ -101,7 +101,7 @@ def _plain(policy: Policy) -> Plain:
                 "requester": rule.requester,
                 "approvers": rule.approvers,
                 "others": list(rule.others),
-                "message": rule.words,
+                "message": rule.message,
                 "reasons": list(rule.reasons),
             }
             for state, rule in policy.outcomes.items()
@@ -142,7 +142,7 @@ def _policy(plain: Plain) -> Policy:
                 requester=rule["requester"],
                 approvers=rule["approvers"],
                 others=tuple(rule["others"]),
-                words=rule["message"],
+                message=rule["message"],
                 reasons=tuple(rule["reasons"]),
             )
             for state, rule in plain["outcomes"].items()

@@ -39,7 +39,7 @@ class Channel(StrEnum):
 
 
 class Assurance(StrEnum):
-    """What a decision made from a mailed link needs."""
+    """What a decision made from an emailed link needs."""
 
     CODE = "code"
     SIGN_IN = "sign_in"

@@ -1,4 +1,4 @@
-"""One function per mail, rendered from templates/email/<kind>/. The same notice gives the same bytes each time, but
+"""One function per email, rendered from templates/email/<kind>/. The same notice gives the same bytes each time, but
 for its date."""
 
 import logging
@@ -37,7 +37,7 @@ log = logging.getLogger("countersign.mail")
 
 
 def render(facts: MailContext, *, sent_at: datetime | None = None) -> Mail:
-    """The mail of a notice, dated `sent_at`, else with its notice. Raises Unmailable and BadSender; ValueError for
+    """The email of a notice, dated `sent_at`, else with its notice. Raises Unmailable and BadSender; ValueError for
     an unknown kind."""
     message = RENDERERS[NoticeKind(facts.notice.kind)](facts)
     if sent_at is not None:
@@ -46,7 +46,7 @@ def render(facts: MailContext, *, sent_at: datetime | None = None) -> Mail:
 
 
 def shown(facts: MailContext) -> Mail | None:
-    """The mail as the log shows it; None if it cannot be made, which the worker reports, too."""
+    """The email as the log shows it; None if it cannot be made, which the worker reports, too."""
     try:
         return render(facts)
     except Exception:
@@ -221,7 +221,7 @@ def app_added(facts: MailContext) -> Mail:
         link=launch or links.url("/"),
         launch=launch,
         when=times_of(facts).due(facts.grant.created_at),
-        words=rule.words if rule else "",
+        words=rule.message if rule else "",
         rows=values(facts, facts.policy.sheet_for_requester(facts.grant.values)),
     )
 
@@ -252,7 +252,7 @@ def grant_added(facts: MailContext) -> Mail:
         holder=line(facts.names.get(facts.grant.person_id, "")),
         when=times_of(facts).due(facts.grant.created_at),
         reason=facts.grant.given_reason,
-        # An approver may see some fields only, so the mail to others has none.
+        # An approver may see some fields only, so the email to others has none.
         rows=values(facts, facts.policy.sheet_for_requester(facts.grant.values)) if yours else [],
     )
 
@@ -314,7 +314,7 @@ def _outcome(
         facts,
         link=launch if launch and yours else "" if role == "other" else _request_link(facts),
         launch=launch,
-        words=rule.words if rule else "",
+        words=rule.message if rule else "",
         rows=rows,
         chain=chain_of(facts),
         **context,

@@ -91,7 +91,7 @@ class _Conversation(smtplib.SMTP):
         return code, words
 
 
-class _TlsTalk(_Conversation, smtplib.SMTP_SSL):
+class _TlsConversation(_Conversation, smtplib.SMTP_SSL):
     """The same with TLS from the first byte."""
 
 
@@ -146,7 +146,7 @@ class Connection(flask_mail.Connection):
         # The name is given because looking it up may take seconds.
         if mail.use_ssl:
             context = ssl.create_default_context()
-            host = _TlsTalk(mail.server, mail.port, self._name, timeout=self._timeout, context=context)
+            host = _TlsConversation(mail.server, mail.port, self._name, timeout=self._timeout, context=context)
         else:
             host = _Conversation(mail.server, mail.port, self._name, timeout=self._timeout)
         try:
@@ -218,7 +218,7 @@ class Connection(flask_mail.Connection):
         self._watched, self._deadline = host, time.monotonic() + self._message_seconds
         if self._watch is None:
             # One thread for the whole batch: a timer for each message would cost more than its SMTP conversation.
-            self._watch = threading.Thread(target=self._look_at_the_clock, daemon=True)
+            self._watch = threading.Thread(target=self._check_time_limit, daemon=True)
             self._watch.start()
         _talking.add(host)
         try:
@@ -227,7 +227,7 @@ class Connection(flask_mail.Connection):
             _talking.discard(host)
             self._watched = None
 
-    def _look_at_the_clock(self) -> None:
+    def _check_time_limit(self) -> None:
         while not self._done.wait(min(1.0, self._message_seconds / 10)):
             host = self._watched
             if host is not None and time.monotonic() > self._deadline and host is self._watched:
@@ -256,7 +256,7 @@ def connect(**limits: float) -> Connection:
 _talking: set[smtplib.SMTP] = set()
 
 
-def hang_up() -> None:
+def close_sockets() -> None:
     """Closes the sockets of all conversations; for a process that has to end now."""
     for host in list(_talking):
         _shut(host)

@@ -1,4 +1,4 @@
-"""What the mails have in common in words: who decided, why the reader gets this, values, comments and dates."""
+"""What the emails have in common in words: who decided, why the reader gets this, values, comments and dates."""
 
 import textwrap
 import unicodedata
@@ -82,10 +82,10 @@ def _reason(facts: MailContext) -> tuple[str, bool]:
         return f"you own {'these apps' if notice.kind == NoticeKind.GRANTS_REMOVED else app}{also}.", False
     if notice.kind == NoticeKind.GRANTS_REMOVED:
         return "you had access to these apps.", False
-    return f"{_tie(facts, app)}.", True
+    return f"{_relation_to_app(facts, app)}.", True
 
 
-def _tie(facts: MailContext, app: str) -> str:
+def _relation_to_app(facts: MailContext, app: str) -> str:
     """What the reader has to do with the app."""
     notice, step = facts.notice, facts.step
     if notice.kind in (NoticeKind.GRANT_ADDED, NoticeKind.GRANT_REMOVED):
@@ -236,7 +236,7 @@ def first_name(name: str) -> str:
 
 
 def wrap(text: str, indent: str = "", first: str | None = None) -> str:
-    """Text of a mail, its own line breaks kept, with no line longer than a mail program shows well."""
+    """Text of an email, its own line breaks kept, with no line longer than a mail program shows well."""
     lines: list[str] = []
     for line in text.splitlines() or [""]:
         start = first if first is not None and not lines else indent

@@ -112,7 +112,7 @@ def _result(endpoint: Endpoint, draft: Draft, request: Any, facts: EventFacts) -
     # A step that was approved, but not the last one, is no result.
     if ended is None or (draft.kind == EventKind.STEP_APPROVED and draft.facts.get("state") != request.state):
         return None
-    if not _was_concerned(endpoint, request, facts):
+    if not _took_part(endpoint, request, facts):
         return None
     app, person = _names(request.app_id, request.for_person_id, facts)
     by = _name(draft.actor, facts) if draft.actor is not None else ""
@@ -120,7 +120,7 @@ def _result(endpoint: Endpoint, draft: Draft, request: Any, facts: EventFacts) -
     return Message(f"{ended}: {app} for {person}", lines, "Open the request", _url(request.public_id))
 
 
-def _was_concerned(endpoint: Endpoint, request: Any, facts: EventFacts) -> bool:
+def _took_part(endpoint: Endpoint, request: Any, facts: EventFacts) -> bool:
     if endpoint.person_id is not None:
         seen_by = {request.for_person_id, request.asked_by_id} | facts.sees.get(request.id, set())
         return endpoint.person_id in seen_by

@@ -23,7 +23,7 @@ _DECISIONS = (EventKind.STEP_APPROVED, EventKind.STEP_DENIED)
 def post(drafts: Sequence[Draft], first: int) -> bool:
     """Adds a delivery for each endpoint and event that it wants, in a fixed number of statements. `first` is the number
     of the first entry. Returns whether there was any."""
-    told = [(number, draft) for number, draft in enumerate(drafts, first) if _is_told(draft)]
+    told = [(number, draft) for number, draft in enumerate(drafts, first) if _has_event(draft)]
     if not told:
         return False
     endpoints = db.session.scalars(select(Endpoint).where(Endpoint.removed_at.is_(None)).order_by(Endpoint.id)).all()
@@ -59,7 +59,7 @@ def row(
     }  # fmt: skip
 
 
-def _is_told(draft: Draft) -> bool:
+def _has_event(draft: Draft) -> bool:
     return bool(names_of(draft.kind, draft.facts) or topic_of(draft.kind))
 
 

@@ -17,7 +17,7 @@ from webapp.queries.mail_context import MailContext
 DAYS = timedelta(days=21)
 
 
-class Letters:
+class SentEmails:
     """Rendered right after what causes them: later, they would tell what came later."""
 
     def __init__(self, since: datetime, opened: Mapping[int, datetime]) -> None:

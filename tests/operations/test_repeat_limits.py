@@ -15,7 +15,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import App, Person
-from webapp.operations import _often, comments, grants, people
+from webapp.operations import _repeat_limits, comments, grants, people
 from webapp.operations.errors import Conflict, Invalid
 
 
@@ -64,7 +64,7 @@ def test_asking_and_cancelling_in_a_loop_ends(company: Company) -> None:
 
 
 def test_one_person_asks_for_so_many_apps_a_day(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_often, "REQUESTS_A_DAY", 3)
+    monkeypatch.setattr(_repeat_limits, "REQUESTS_A_DAY", 3)
     many = [factories.app(f"App {number}", company.ana) for number in range(5)]
     left = iter(many)
     said = "You have sent 3 requests in the last 24 hours. You can send the next one in 24 hours."
@@ -131,6 +131,6 @@ def test_nor_does_an_admin_send_more(company: Company, invited: bool) -> None:
 
 def test_a_wait_is_told_in_minutes_or_hours() -> None:
     seconds = {0: "1 minute", 59: "1 minute", 61: "2 minutes", 7199: "2 hours", 7140: "119 minutes", 86400: "24 hours"}
-    assert {one: _often._when(timedelta(seconds=one)) for one in seconds} == {
+    assert {one: _repeat_limits._when(timedelta(seconds=one)) for one in seconds} == {
         one: f"in {words}" for one, words in seconds.items()
     }

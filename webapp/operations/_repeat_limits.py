@@ -1,4 +1,4 @@
-"""How often somebody may do what mails others, counted in the database: who may do it in a loop mails without limit."""
+"""Limits on how often somebody may repeat what sends emails to others, counted in the database."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,12 +45,12 @@ _LATELY = select(*COLUMNS)
 
 
 def lately(app: App, person: Person, *, now: datetime) -> Any:
-    """What `check_grant` looks at, for who has no statement with `COLUMNS`."""
+    """Reads what `check_grant` needs, for a caller whose own statement does not select `COLUMNS`."""
     return run(_LATELY, {"app": app.id, "person": person.id, "since": now - DAY}).one()
 
 
 def check_request(app: App, row: Any, *, now: datetime) -> None:
-    """Raises TooOften for who has requested this app, or apps, too often within a day. `row` has `COLUMNS`."""
+    """Raises TooOften if the person has requested this app, or apps, too often within a day. `row` has `COLUMNS`."""
     if row.requests >= SAME_APP_A_DAY:
         raise TooOften(
             f"You have requested {app.name} {row.requests} times in the last 24 hours. "
@@ -82,7 +82,7 @@ def comments(request_id: int, person_id: int, *, now: datetime) -> tuple[Any, An
 
 
 def check_comment(number: int, first: datetime, *, now: datetime) -> None:
-    """Raises Invalid for who has written too much on a request: of `comments`."""
+    """Raises Invalid if a person has written too many comments on a request; takes what `comments` selects."""
     if number >= COMMENTS_AN_HOUR:
         raise Invalid(
             comment=f"You have written {number} comments on this request in the last hour. "
