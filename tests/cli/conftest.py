@@ -1,4 +1,8 @@
-"""The command line against a real server: the stack that bin/run starts, with the demo company."""
+"""The command line against a real server: the stack that bin/run starts, with the demo company.
+
+Most commands run in this process, as starting one takes longer than most commands: `python -m countersign_cli`, pipes and
+terminals are tried where they matter, by `start`, `on_a_terminal`, test_commands.py and test_guide.py.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 
+from countersign_cli.main import commands
 from tests.helpers.processes import PROJECT, Stack, until
 from webapp import clock, create_app
 from webapp.config import Settings
@@ -48,12 +55,12 @@ class Ran:
 
 
 class Server:
-    """The running stack, and the application on its database."""
+    """A running installation, and the application on its database."""
 
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.address = f"http://127.0.0.1:{stack.port}"
-        environment = {"COUNTERSIGN_EMBEDDED": "1", "COUNTERSIGN_DATA": str(stack.data), "PORT": str(stack.port)}
+    def __init__(self, data: Path, port: int) -> None:
+        self.data, self.port = data, port
+        self.address = f"http://127.0.0.1:{port}"
+        environment = {"COUNTERSIGN_EMBEDDED": "1", "COUNTERSIGN_DATA": str(data), "PORT": str(port)}
         self.app = create_app(Settings.from_env(environment))
 
     def token(self, name: str | None, *scopes: str) -> str:
@@ -94,7 +101,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     try:
         # The demo company is made first, which takes a while on a busy machine.
         until(lambda: "Countersign runs at" in stack.output(), within=180)
-        yield Server(stack)
+        yield Server(stack.data, stack.port)
     finally:
         stack.stop()
 
@@ -120,9 +127,15 @@ class Terminal:
             self.environment["COUNTERSIGN_TOKEN"] = token
 
     def __call__(self, *words: str, stdin: str = "", **environment: str) -> Ran:
-        """Runs `countersign` with its output in a pipe."""
+        """Runs `countersign` in this process, with its output in a pipe."""
+        with mock.patch.dict(os.environ, self.environment | environment, clear=True), contextlib.chdir(self.home):
+            done = CliRunner().invoke(commands, words, input=stdin, prog_name="countersign", catch_exceptions=False)
+        return Ran(done.exit_code, done.stdout, done.stderr)
+
+    def process(self, *words: str, **environment: str) -> Ran:
+        """The same in a process of its own."""
         done = subprocess.run(
-            self.command(*words), input=stdin, capture_output=True, text=True, env=self.environment | environment,
+            self.command(*words), input="", capture_output=True, text=True, env=self.environment | environment,
             timeout=60, cwd=self.home,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)

@@ -95,7 +95,7 @@ def test_a_lost_answer_is_asked_for_again_and_the_change_is_made_once(machine, s
     key = app_id(server, "Benevity")
 
     def lose(request: bytes, number: int) -> bytes:
-        answer = forwarded(server.stack.port, request)
+        answer = forwarded(server.port, request)
         is_first_post = request.startswith(b"POST") and sum(one.startswith(b"POST") for one in proxy.seen) == 1
         return b"" if is_first_post else answer
 

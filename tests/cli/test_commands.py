@@ -34,7 +34,7 @@ def test_every_command_says_what_it_does_in_a_sentence(command):
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_completion_of_each_shell_is_made_and_read(machine, shell, tmp_path):
-    done = machine()("completion", shell)
+    done = machine().process("completion", shell)
     assert done.code == 0 and "_COUNTERSIGN_COMPLETE" in done.out
     if shutil.which(shell):
         file = tmp_path / "completion"
@@ -46,9 +46,9 @@ def test_the_completion_of_each_shell_is_made_and_read(machine, shell, tmp_path)
 def test_completion_names_commands_and_options(machine):
     some = machine()
     words = {"_COUNTERSIGN_COMPLETE": "bash_complete", "COMP_WORDS": "countersign req", "COMP_CWORD": "1"}
-    assert some(**words).out.split() == ["plain,request", "plain,requests"]
+    assert some.process(**words).out.split() == ["plain,request", "plain,requests"]
     words |= {"COMP_WORDS": "countersign requests --wai", "COMP_CWORD": "2"}
-    assert some(**words).out.split() == ["plain,--waiting"]
+    assert some.process(**words).out.split() == ["plain,--waiting"]
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -59,12 +59,12 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_on_the_server_there_are_both_kinds_of_commands(server):
-    shown = run("--help", COUNTERSIGN_DATA=str(server.stack.data)).stdout
+    shown = run("--help", COUNTERSIGN_DATA=str(server.data)).stdout
     first, _, second = shown.partition("Commands for the machine of the server:")
     assert all(f"  {one.name} " in first for one in COMMANDS if one.name)
     assert all(f"  {name} " in second for name in ("check", "upgrade", "create-admin", "restored"))
     assert "tail" in run("audit", "--help").stdout and "anchor" in run("audit", "--help").stdout
-    assert run("audit", "verify", COUNTERSIGN_DATA=str(server.stack.data)).stdout.startswith("OK: all ")
+    assert run("audit", "verify", COUNTERSIGN_DATA=str(server.data)).stdout.startswith("OK: all ")
 
 
 def test_commands_of_the_api_need_no_settings_of_the_server(server):
