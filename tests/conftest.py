@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import os
-import re
-import secrets
 import shutil
 import tempfile
 import zlib
@@ -17,14 +14,13 @@ from typing import Any
 
 import psutil
 import pytest
-from flask import Flask, has_app_context
-from flask import session as flask_session
+from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from flask_wtf.csrf import generate_csrf
 from sqlalchemy import select, text
 
 from tests.helpers import factories
+from tests.helpers.browsers import Browser, Client
 from tests.helpers.factories import Company
 from tests.helpers.postgres import shared_folder, start_postgres
 from tests.helpers.valkey import start_valkey
@@ -37,7 +33,8 @@ from webapp.record import anchors
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 TESTS = Path(__file__).parent
-VIEWS = TESTS / "views"
+# What people, programs and attackers see: the same on both engines, unless a test is marked `both_engines`.
+ON_ONE_ENGINE = (TESTS / "views", TESTS / "api", TESTS / "attack")
 QUICK = (TESTS, TESTS / "workflow", TESTS / "operations", TESTS / "queries")
 STARTS_PROCESSES = (
     "test_config.py",
@@ -57,8 +54,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In several processes the slow ones first: as the last ones, one process would do them and the other be idle.
 
-    A view's test runs on one engine unless it is marked `both_engines`: what differs between the databases (locks,
-    search, paging, races) is below the views and tested there on both.
+    The test of a view or of a call runs on one engine unless it is marked `both_engines`: what differs between the
+    databases (locks, search, paging, races) is below the views and tested there on both.
     """
     left_out: set[str] = set()
     if config.getoption("quick"):
@@ -87,12 +84,12 @@ def _names_an_engine(config: pytest.Config) -> bool:
 
 
 def _on_the_other_engine(items: list[pytest.Item]) -> set[str]:
-    """The ids of the view tests to leave out: half of the tests stay on each engine, always the same half."""
+    """The ids of the tests to leave out: half of those of views and calls stay on each engine, always the same half."""
     versions: dict[str, dict[str, str]] = {}
     for item in items:
         callspec = getattr(item, "callspec", None)
         engine = callspec.params.get("engine") if callspec else None
-        if engine and item.path.parent == VIEWS and item.get_closest_marker("both_engines") is None:
+        if engine and item.path.parent in ON_ONE_ENGINE and item.get_closest_marker("both_engines") is None:
             versions.setdefault(item.nodeid.replace(engine, "engine", 1), {})[engine] = item.nodeid
     return {
         ids[POSTGRESQL if zlib.crc32(test.encode()) % 2 else SQLITE] for test, ids in versions.items() if len(ids) > 1
@@ -357,64 +354,6 @@ def otto(company: Company) -> Person:
 @pytest.fixture
 def adam(company: Company) -> Person:
     return company.adam
-
-
-class Client(FlaskClient):
-    """Requests run as in a server: not inside the test's own app context, whose `g` and session they would share."""
-
-    def open(self, *args: Any, **kwargs: Any) -> Any:
-        if has_app_context():
-            # A transaction that the test left open would hold up the request on SQLite.
-            db.session.rollback()
-        answer = contextvars.Context().run(super().open, *args, **kwargs)
-        if answer.mimetype == "text/html":
-            _check_forms(answer.text)
-        return answer
-
-
-def _check_forms(page: str) -> None:
-    """Tests send the CSRF token by themselves, so that a page which forgets it would not be noticed."""
-    for form in re.findall(r"<form\b.*?</form>", page, re.S):
-        if re.match(r"""[^>]*\smethod=["']?post\b""", form, re.I):
-            assert 'name="csrf_token"' in form, form
-
-
-class Browser:
-    """A test client that keeps one person signed in and sends the CSRF token with each form, as a page would."""
-
-    def __init__(self, app: Flask, person: Person | None = None) -> None:
-        self.app = app
-        self.client = app.test_client()
-        if person is not None:
-            self.sign_in(person)
-
-    def sign_in(self, person: Person) -> None:
-        public_id = factories.session_of(person)
-        with self.client.session_transaction() as session:
-            session["_user_id"] = public_id
-            session["csrf_token"] = secrets.token_hex(20)
-
-    def token(self) -> str:
-        with self.client.session_transaction() as session:
-            raw = session.setdefault("csrf_token", secrets.token_hex(20))
-        return contextvars.Context().run(self._sign, raw)
-
-    def _sign(self, raw: str) -> str:
-        with self.app.test_request_context():
-            flask_session["csrf_token"] = raw
-            return str(generate_csrf())
-
-    def get(self, path: str, *, htmx: bool = False, **kwargs: Any) -> Any:
-        return self.client.get(path, headers=_headers(htmx), **kwargs)
-
-    def post(self, path: str, data: dict[str, Any] | None = None, *, htmx: bool = False, **kwargs: Any) -> Any:
-        return self.client.post(
-            path, data={"csrf_token": self.token(), **(data or {})}, headers=_headers(htmx), **kwargs
-        )
-
-
-def _headers(htmx: bool) -> dict[str, str]:
-    return {"HX-Request": "true", "Sec-Fetch-Site": "same-origin"} if htmx else {}
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-# Lines of a file. Tests are independent of each other and are read one at a time, so their files may be longer.
-LIMITS = {"webapp": 400, "bench": 400, ".": 400, "migrations": 500, "tests": 800}
+# Lines of a file.
+LIMITS = {"webapp": 400, "countersign_cli": 400, "bench": 400, ".": 400, "migrations": 500, "tests": 400}
 
 
 def lines_of_files(folder: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from flask import Flask
 
 from tests.api.conftest import Program, new_token
@@ -48,6 +49,7 @@ def test_the_catalog_says_what_each_app_is_to_the_person(program: Make, company:
     assert names(program("ben").get("/apps").json["items"])[3] == "Workday"
 
 
+@pytest.mark.both_engines
 def test_the_lists_are_filtered_as_on_the_screens(program: Make, company: Company) -> None:
     factories.app("Salesforce", company.ana, category="Sales", owner=company.ana)
     factories.app("Slack", category="Teamwork", owner=company.finance)
@@ -73,6 +75,7 @@ def test_the_lists_are_filtered_as_on_the_screens(program: Make, company: Compan
     assert rita.get("/apps?cursor=x").status_code == 400
 
 
+@pytest.mark.both_engines
 def test_what_changed_since_is_found_by_the_audit_log(program: Make, company: Company) -> None:
     slack, zoom = factories.app("Slack", company.ana), factories.app("Zoom")
     adam = program("adam")
@@ -87,6 +90,7 @@ def test_what_changed_since_is_found_by_the_audit_log(program: Make, company: Co
     assert names(adam.get(f"/apps?updated_since={since}").json["items"]) == ["Zoom"]
 
 
+@pytest.mark.both_engines
 def test_all_apps_are_listed_once_while_others_are_added(program: Make, company: Company) -> None:
     for number in range(7):
         factories.app(f"App {number}")
@@ -107,6 +111,7 @@ def test_all_apps_are_listed_once_while_others_are_added(program: Make, company:
     assert adam.get(f"/apps?manage=true&limit=2&cursor={cursor}").status_code == 400
 
 
+@pytest.mark.both_engines
 def test_the_list_takes_as_many_statements_for_one_app_as_for_forty(program: Make, company: Company) -> None:
     rita, adam = program("rita"), program("adam")
     counts: dict[str, list[int]] = {"/apps": [], "/apps?manage=true": []}

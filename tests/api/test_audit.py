@@ -96,6 +96,7 @@ def test_no_integer_of_the_tables_is_among_the_facts() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.both_engines
 def test_the_log_is_filtered(adam: Program, program: Make, company: Company, decided: AccessRequest) -> None:
     def kinds(query: str) -> set[str]:
         return {one["kind"] for one in adam.every(f"{EVENTS}?{query}")}
@@ -115,6 +116,7 @@ def test_the_log_is_filtered(adam: Program, program: Make, company: Company, dec
         assert kinds(f"{name}=NOTHING00000") == set()
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("query", "field", "sentence"),
     [
@@ -138,6 +140,7 @@ def test_each_topic_is_one_of_the_page() -> None:
         assert EventFilter.model_validate({"topic": topic}).topic == topic
 
 
+@pytest.mark.both_engines
 def test_pages_have_each_entry_once_while_entries_are_added(adam: Program) -> None:
     wanted = list(range(events()[-1]["seq"], 0, -1))
     names = iter(range(100))
@@ -147,6 +150,7 @@ def test_pages_have_each_entry_once_while_entries_are_added(adam: Program) -> No
     assert found == wanted
 
 
+@pytest.mark.both_engines
 def test_a_list_takes_the_same_statements_with_few_and_many_entries(adam: Program, company: Company) -> None:
     counts = []
     for more in (0, 30):
@@ -160,6 +164,7 @@ def test_a_list_takes_the_same_statements_with_few_and_many_entries(adam: Progra
     assert_constant(counts, at_most=12)
 
 
+@pytest.mark.both_engines
 def test_the_download_has_what_the_list_has_in_batches_of_their_own(
     app: Flask, adam: Program, decided: AccessRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +196,7 @@ def test_reading_the_check_writes_nothing_and_recording_it_does(adam: Program) -
     assert adam.get(f"{CHECK}?newest=100001").status_code == 422
 
 
+@pytest.mark.both_engines
 def test_a_change_is_found(adam: Program, engine: str) -> None:
     tamper(engine, "UPDATE events SET body = body || ' ' WHERE seq = 3")
     found = adam.post(CHECK).json

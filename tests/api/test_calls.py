@@ -89,6 +89,7 @@ def test_scopes_are_no_more_than_the_person_may(program: Make, company: Company)
     problem(refused, 403, "This token was not made for this. It needs the scope requests:write.")
 
 
+@pytest.mark.both_engines
 def test_a_token_that_ends_between_the_look_and_the_lock_changes_nothing(
     program: Make, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +179,7 @@ def test_what_does_not_fit_is_refused_with_a_sentence(
     assert db.session.scalar(select(func.count()).select_from(Comment)) == 0
 
 
+@pytest.mark.both_engines
 def test_a_zero_character_is_left_out(program: Make, company: Company) -> None:
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     answer = program("rita").post(f"/requests/{made.public_id}/comments", {"text": "Before\0after"})
@@ -215,6 +217,7 @@ def test_a_cursor_that_is_not_ours_is_refused(program: Make, company: Company, c
     assert (answer.status_code, answer.json["type"]) == (400, "/api/docs#malformed"), answer.text
 
 
+@pytest.mark.both_engines
 def test_a_cursor_is_good_for_its_own_list_and_filter_only(program: Make, company: Company) -> None:
     for name in ("Figma", "Miro", "Zoom"):
         factories.request(company.rita, factories.app(name, company.ana))
@@ -250,6 +253,7 @@ def test_what_breaks_is_a_problem_with_a_reference(
 # Sending twice
 
 
+@pytest.mark.both_engines
 def test_the_same_key_and_call_make_one_request(program: Make, company: Company) -> None:
     app = factories.app("Salesforce", company.ana)
     rita = program("rita")
@@ -287,6 +291,7 @@ def test_a_key_that_cannot_be_used(program: Make, company: Company, key: str) ->
     assert program("rita").post("/requests", {"app": "x"}, Idempotency_Key=key).status_code == 422
 
 
+@pytest.mark.both_engines
 def test_sent_at_the_same_time_it_is_done_once(app: Flask, program: Make, company: Company) -> None:
     one = factories.app("Salesforce", company.ana)
     rita = program("rita")
@@ -308,6 +313,7 @@ def test_sent_at_the_same_time_it_is_done_once(app: Flask, program: Make, compan
     assert db.session.scalar(select(func.count()).select_from(AccessRequest)) == 1
 
 
+@pytest.mark.both_engines
 def test_answers_are_forgotten_after_a_day(program: Make, company: Company) -> None:
     app = factories.app("Salesforce", company.ana)
     program("rita").post("/requests", {"app": app.public_id, "message": "One"}, Idempotency_Key="k-1")

@@ -151,6 +151,7 @@ def test_who_has_a_pending_request_does_not_change_its_fields(crm: App, ana: Pro
             "You have a pending request for Slack, so you cannot change its rules.")  # fmt: skip
 
 
+@pytest.mark.both_engines
 def test_the_list_takes_as_many_statements_for_one_field_as_for_many(crm: App, ana: Program) -> None:
     path, counts = f"/apps/{crm.public_id}/fields", []
     for number in (1, 4, 20):

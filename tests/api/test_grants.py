@@ -64,6 +64,7 @@ def test_everyone_lists_the_access_that_they_may_see(program: Make, company: Com
     assert adam.get("/grants?updated_since=2026-11-30T08:06:00").status_code == 422
 
 
+@pytest.mark.both_engines
 def test_what_began_changed_or_ended_since_is_listed(program: Make, company: Company, crm: App) -> None:
     slack = factories.app("Slack")
     factories.grant(company.rita, slack)
@@ -80,6 +81,7 @@ def test_what_began_changed_or_ended_since_is_listed(program: Make, company: Com
     assert people(adam.get(f"{path}&state=active").json["items"]) == ["Ben Okafor"]
 
 
+@pytest.mark.both_engines
 def test_all_access_is_listed_once_while_more_is_added(program: Make, company: Company) -> None:
     slack, zoom = factories.app("Slack"), factories.app("Zoom")
     for who in (company.rita, company.ana, company.ben, company.chloe, company.otto):
@@ -96,6 +98,7 @@ def test_all_access_is_listed_once_while_more_is_added(program: Make, company: C
     assert program("adam").get(f"/grants?state=active&limit=1&cursor={cursor}").status_code == 400
 
 
+@pytest.mark.both_engines
 def test_the_list_takes_as_many_statements_for_one_grant_as_for_twenty(program: Make, company: Company) -> None:
     adam, rita = program("adam"), program("rita")
     counts: list[int] = []
@@ -232,6 +235,7 @@ def test_a_person_gives_back_their_own_and_a_manager_says_why(program: Make, com
     assert {one.state for one in db.session.query(Grant)} == {"removed"}
 
 
+@pytest.mark.both_engines
 def test_an_app_that_is_added_and_given_at_once_is_there_once(program: Make, app: Flask, company: Company) -> None:
     slack = factories.app("Slack", owner=company.ana)
     rita, ana = program("rita").secret, program("ana").secret

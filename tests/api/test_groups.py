@@ -22,6 +22,7 @@ def adam(program: Make) -> Program:
     return program("adam")
 
 
+@pytest.mark.both_engines
 def test_groups_are_listed_by_name(adam: Program, company: Company) -> None:
     factories.group("Engineering", company.rita)
     factories.app("Figma", owner=company.finance)
@@ -36,6 +37,7 @@ def test_groups_are_listed_by_name(adam: Program, company: Company) -> None:
     assert adam.get("/groups/NOGROUP00000").status_code == 404
 
 
+@pytest.mark.both_engines
 def test_all_pages_have_each_group_once_while_groups_are_added(adam: Program) -> None:
     for number in range(12):
         factories.group(f"Middle {number:02}")
@@ -45,6 +47,7 @@ def test_all_pages_have_each_group_once_while_groups_are_added(adam: Program) ->
     assert len(found) == len(set(found)) and before <= set(found)
 
 
+@pytest.mark.both_engines
 def test_lists_take_the_same_statements_with_few_and_many_rows(adam: Program, company: Company) -> None:
     lists, members = {}, {}
     for size in (1, 30):
@@ -110,6 +113,7 @@ def test_a_group_is_archived_unless_something_uses_it(adam: Program, company: Co
     assert figma.name == "Figma"
 
 
+@pytest.mark.both_engines
 def test_members_are_put_and_deleted_as_often_as_one_likes(adam: Program, company: Company) -> None:
     salesforce = factories.app("Salesforce", company.finance)
     factories.request(company.rita, salesforce)
@@ -137,6 +141,7 @@ def test_who_cannot_join_is_refused_with_the_sentence_of_the_screen(adam: Progra
     )  # fmt: skip
 
 
+@pytest.mark.both_engines
 def test_all_members_come_once_over_pages(adam: Program, company: Company) -> None:
     for number in range(7):
         someone = factories.person("Mia Berg", email=f"mia{number}@example.com")

@@ -37,6 +37,7 @@ def opened(adam: Program, app: App) -> Any:
     return adam.change("PATCH", f"/apps/{app.public_id}", {"note": "Ask first."})
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("change", [replaced, archived, with_a_field, opened])
 def test_the_rules_of_an_app_change_when_nobody_is_about_to_rely_on_them(
     program: Make, company: Company, change: Call

@@ -56,6 +56,7 @@ def test_an_email_in_the_list(adam: Program, company: Company, asked: AccessRequ
     assert line["next_attempt_at"]
 
 
+@pytest.mark.both_engines
 def test_the_list_is_filtered_as_on_the_page(adam: Program, company: Company, asked: AccessRequest) -> None:
     def ids(query: str) -> list[str]:
         return [one["id"] for one in adam.every(f"{PATH}?{query}")]
@@ -145,6 +146,7 @@ def test_an_email_that_waits_is_tried_now_and_one_on_hold_is_discarded(adam: Pro
     assert facts("mail.dropped")[-1]["token"] is not None
 
 
+@pytest.mark.both_engines
 def test_pages_have_each_email_once_and_take_the_same_statements(adam: Program, company: Company) -> None:
     counts = []
     for more in (1, 20):
@@ -164,6 +166,7 @@ def test_pages_have_each_email_once_and_take_the_same_statements(adam: Program, 
     assert [one["id"] for one in adam.every(f"{PATH}?limit=6", between=add)] == wanted
 
 
+@pytest.mark.both_engines
 def test_one_email_takes_the_same_statements_with_few_and_many_attempts(adam: Program, asked: AccessRequest) -> None:
     mail, counts = notice_about(asked).public_id, []
     for more in (1, 4):

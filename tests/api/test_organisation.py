@@ -39,6 +39,7 @@ def test_the_settings_are_read_and_changed(adam: Program, company: Company) -> N
     assert line["token"] == db.session.query(ApiToken).one().id and line["actor"] == company.adam.id
 
 
+@pytest.mark.both_engines
 def test_a_change_of_what_was_changed_since_is_refused(adam: Program) -> None:
     tag = adam.get(PATH).headers["ETag"]
     assert adam.call("PATCH", PATH, {"name": "First"}).status_code == 428

@@ -26,6 +26,7 @@ def adam(program: Make) -> Program:
     return program("adam")
 
 
+@pytest.mark.both_engines
 def test_the_list_is_by_name_and_has_everybody(adam: Program, company: Company) -> None:
     factories.grant(company.rita, factories.app("Figma"))
     items = adam.get("/people").json["items"]
@@ -40,6 +41,7 @@ def test_the_list_is_by_name_and_has_everybody(adam: Program, company: Company) 
     }  # fmt: skip
 
 
+@pytest.mark.both_engines
 def test_the_list_is_filtered(adam: Program, company: Company) -> None:
     def named(query: str) -> list[str]:
         return [one["name"].split()[0] for one in adam.every(f"/people?{query}")]
@@ -57,6 +59,7 @@ def test_the_list_is_filtered(adam: Program, company: Company) -> None:
     assert adam.get("/people?state=gone").status_code == 422
 
 
+@pytest.mark.both_engines
 def test_updated_since_finds_who_was_changed(adam: Program, company: Company) -> None:
     since = events()[-1]["at"].replace("+00:00", "Z")
     changed = adam.get(f"/people/{company.ben.public_id}")
@@ -69,6 +72,7 @@ def test_updated_since_finds_who_was_changed(adam: Program, company: Company) ->
     assert adam.get("/people?updated_since=0001-01-01T00:00:00%2B05:00").status_code == 422
 
 
+@pytest.mark.both_engines
 def test_all_pages_have_everybody_once_while_people_are_added(adam: Program) -> None:
     for number in range(12):
         factories.person(f"Mia{number:02} Berg", email=f"mia{number}@example.com")
@@ -84,12 +88,14 @@ def test_all_pages_have_everybody_once_while_people_are_added(adam: Program) -> 
     assert before <= set(found)
 
 
+@pytest.mark.both_engines
 def test_a_name_that_becomes_very_long_can_be_sorted_by(adam: Program) -> None:
     for number in range(3):
         factories.person("\ufdfa" * 110 + str(number), email=f"long{number}@example.com")
     assert len({one["id"] for one in adam.every("/people?limit=1")}) == 9
 
 
+@pytest.mark.both_engines
 def test_the_list_takes_the_same_statements_with_few_and_many_people(adam: Program) -> None:
     counts = {}
     for size, more in ((1, 0), (30, 30)):
@@ -113,6 +119,7 @@ def test_a_person_has_groups_and_apps(adam: Program, company: Company) -> None:
     assert adam.get("/people/NOBODY000000").status_code == 404
 
 
+@pytest.mark.both_engines
 def test_a_person_takes_the_same_statements_with_few_and_many_groups_and_apps(adam: Program, company: Company) -> None:
     counts = {}
     for size in (1, 20):
@@ -295,6 +302,7 @@ def test_reading_does_not_allow_changing(program: Make, company: Company) -> Non
     )  # fmt: skip
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("who", ["person", "group", "organisation"])
 def test_of_two_changes_of_what_both_have_read_one_wins(
     adam: Program, program: Make, company: Company, who: str

@@ -218,6 +218,7 @@ def test_who_turns_approval_off_says_what_becomes_of_pending_requests(
     assert state_of(again) == "pending"
 
 
+@pytest.mark.both_engines
 def test_a_policy_takes_as_many_statements_for_one_step_as_for_nine(program: Make, company: Company) -> None:
     people = [factories.person(f"Approver {number}", email=f"a{number}@example.com") for number in range(9)]
     adam, counts = program("adam"), []
@@ -270,6 +271,7 @@ def test_a_simulation_says_why_nobody_gets_the_app(ana: Program, company: Compan
     assert found["warnings"][0] == "Zoom is not in the catalog. Turn on Requestable so that people can request it."
 
 
+@pytest.mark.both_engines
 def test_of_four_who_have_read_the_same_one_is_first(crm: App, ana: Program, company: Company, app: Flask) -> None:
     path = f"/apps/{crm.public_id}/policy"
     read = ana.get(path)

@@ -180,6 +180,7 @@ def test_everyone_sees_their_own_what_they_decide_and_what_they_own(program: Mak
     assert app.owner_person_id == olga.id
 
 
+@pytest.mark.both_engines
 def test_filters(program: Make, company: Company) -> None:
     figma, miro = factories.app("Figma", company.ana), factories.app("Miro", company.ben)
     first = factories.request(company.rita, figma, message="Winter campaign")
@@ -208,6 +209,7 @@ def test_what_is_overdue_is_expired_as_on_the_pages(program: Make, company: Comp
     assert ids(program("ana"), "?role=approver") == []
 
 
+@pytest.mark.both_engines
 def test_updated_since_finds_whatever_happened_to_it(program: Make, company: Company) -> None:
     old, new = (factories.request(company.rita, factories.app(name, company.ana)) for name in ("Figma", "Miro"))
     between = clock.now()
@@ -218,6 +220,7 @@ def test_updated_since_finds_whatever_happened_to_it(program: Make, company: Com
     assert new.public_id
 
 
+@pytest.mark.both_engines
 def test_pages_lose_nothing_and_repeat_nothing_while_others_are_added(program: Make, company: Company) -> None:
     made = [
         factories.request(company.rita, factories.app(f"App {number}", company.ana)).public_id for number in range(5)
@@ -234,6 +237,7 @@ def test_pages_lose_nothing_and_repeat_nothing_while_others_are_added(program: M
     assert found == made[::-1]
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("who", "path", "at_most"),
     [

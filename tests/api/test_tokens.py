@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from flask import Flask
 
 from tests.api.conftest import Program, new_token
@@ -83,6 +84,7 @@ def test_other_tokens_are_ended_only_by_who_manages_them(program: Make, company:
     assert line["id"] not in {one["id"] for one in manager.get("/tokens?in_use=true").json["items"]}
 
 
+@pytest.mark.both_engines
 def test_pages_have_each_token_once_and_take_the_same_statements(app: Flask, program: Make, company: Company) -> None:
     rita = program("rita")
     counts = []

@@ -91,6 +91,7 @@ def test_secrets_are_two_at_most(program: Make) -> None:
     assert len(adam.get(at).json["items"]) == 1
 
 
+@pytest.mark.both_engines
 def test_deliveries_page_by_cursor(company: Company, program: Make) -> None:
     adam = program("adam", "webhooks:admin")
     at = f"/webhooks/{adam.post('/webhooks', {**NEW, 'events': ['request.submitted']}).json['id']}/deliveries"

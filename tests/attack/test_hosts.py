@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import SQLITE, Browser
 from tests.helpers import factories, lookups
 from tests.helpers.factories import PASSWORD
-from tests.test_routes import TABLE, World, routes
+from tests.helpers.route_table import TABLE
+from tests.test_routes import World, routes
 from webapp.extensions import db
 from webapp.models import PersonSession
 from webapp.web import security

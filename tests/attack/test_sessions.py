@@ -105,7 +105,7 @@ def test_whatever_ends_a_session_ends_every_copy_of_it(app: Any, company: Any, e
 
 def test_a_remembered_browser_does_nothing_but_decide_on_valid_links(app: Any, company: Any) -> None:
     """Each route of the url map, with that cookie alone: as for nobody."""
-    from tests.test_routes import TABLE
+    from tests.helpers.route_table import TABLE
 
     ana = company.ana
     first = factories.request(company.rita, factories.app("Benevity", ana))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+
+from tests.helpers import factories
 from webapp import clock, create_app, links
 from webapp.config import Settings
 from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.extensions import db
+from webapp.models import Group, Person
 from webapp.operations import device_codes
 
 from .site import Site, email
@@ -71,6 +76,21 @@ class Cases:
         _, public_id, round, key_id = self.one(INVITATION, self.request_id(who, app), email(approver))
         with self.app.app_context():
             return links.code(public_id, round, key_id)
+
+    def rules_of_a_new_app(self) -> str:
+        """The address of its page. It has a field, and Ana and then Finance decide; no other test uses it."""
+        with self.app.app_context():
+            choose("write")
+            ana, adam = (db.session.query(Person).filter_by(email=email(name)).one() for name in ("Ana", "Adam"))
+            finance = db.session.query(Group).filter_by(name="Finance").one()
+            made = factories.app(f"Sorting {secrets.token_hex(4)}", ana, finance, requestable=False)
+            factories.field(
+                made, actor=adam, name="Plan", kind="choice", options=("Viewer", "Editor"), requester="write"
+            )
+            outbox.commit()
+            address = f"/admin/apps/{made.public_id}"
+            db.session.remove()
+        return address
 
     def waiting_terminal(self) -> str:
         """The page about a terminal that waits for its person."""

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, WebError, expect
 
 from tests.helpers.chromium import close, launch
 
-from .site import Shared, Site
+from .cases import Cases
+from .site import WIDE, Shared, Site, forget_everything
 
 expect.set_options(timeout=10_000)
 
@@ -32,6 +33,11 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
+def cases(site: Site) -> Cases:
+    return Cases(site)
+
+
+@pytest.fixture(scope="session")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     browser = launch(playwright)
     yield browser
@@ -45,16 +51,45 @@ class Windows:
         self._chromium = chromium
         self._site = site
         self.contexts: list[BrowserContext] = []
+        self.borrowed: list[BrowserContext] = []
         self.complaints: list[str] = []
 
     def __call__(self, name: str | None = None, **options) -> Page:
         """A page on which that person (by first name) is signed in; without a name: nobody."""
         context = self._site.context_of(self._chromium, name, **options)
+        self.contexts.append(context)
+        return self._heard(context).new_page()
+
+    def again(self, name: str | None) -> Page:
+        """The page that tests before this one used for that person, as new. For tests that only look: a new page takes
+        Chromium a second."""
+        context = self._heard(self._site.kept_context(self._chromium, name))
+        self.borrowed.append(context)
+        page = context.pages[0]
+        page.set_viewport_size(WIDE)
+        page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        return page
+
+    def _heard(self, context: BrowserContext) -> BrowserContext:
         context.set_default_timeout(15_000)
         context.on("console", self._console)
-        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        self.contexts.append(context)
-        return context.new_page()
+        context.on("weberror", self._error)
+        return context
+
+    def close(self, *, failed: bool = False) -> None:
+        """Closes the windows. Those that were borrowed are given back, unless a test left them as nobody knows."""
+        for context in self.borrowed:
+            context.remove_listener("console", self._console)
+            context.remove_listener("weberror", self._error)
+            if failed:
+                self._site.drop(context)
+            else:
+                forget_everything(context)
+        for context in self.contexts:
+            close(context)
+
+    def _error(self, error: WebError) -> None:
+        self.complaints.append(str(error.error))
 
     def _console(self, message: ConsoleMessage) -> None:
         # Chromium tells of every answer of 400 and above; that a form was refused is no fault of the page.
@@ -71,8 +106,7 @@ def window(chromium: Browser, site: Site, request: pytest.FixtureRequest) -> Ite
     failed = getattr(request.node, "failed", None)
     if failed is not None:
         _keep(windows, site, failed)
-    for context in windows.contexts:
-        close(context)
+    windows.close(failed=failed is not None)
     if failed is None:
         assert windows.complaints == []
 
@@ -80,7 +114,7 @@ def window(chromium: Browser, site: Site, request: pytest.FixtureRequest) -> Ite
 def _keep(windows: Windows, site: Site, report: pytest.TestReport) -> None:
     """Pictures, HTML and the stack's log in a folder that the failure names."""
     folder = Path(tempfile.mkdtemp(prefix="countersign-failed-"))
-    pages = [page for context in windows.contexts for page in context.pages]
+    pages = [page for context in [*windows.contexts, *windows.borrowed] for page in context.pages]
     for number, page in enumerate(pages, start=1):
         try:
             page.screenshot(path=folder / f"page-{number}.png", timeout=5000)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect
 
 from tests.helpers.chromium import close, follow_in_mail
 from tests.helpers.processes import Stack, until
@@ -26,7 +26,9 @@ from webapp.embedded import mailstore
 PASSWORD = "countersign-demo"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
-PROVED = 600.0  # seconds for which a sign-in of ours serves
+# Seconds for which a sign-in of ours serves, and a window that is kept: together fewer than 15 minutes.
+PROVED = 600.0
+KEPT = 240.0
 
 
 class Site:
@@ -37,6 +39,8 @@ class Site:
         self.data = data
         self.log = log
         self._sessions: dict[str, tuple[float, dict]] = {}
+        # Windows with one page each that stay open from test to test, and when they were opened.
+        self._kept: dict[str | None, tuple[float, BrowserContext]] = {}
 
     def context_of(self, chromium: Browser, name: str | None, **options) -> BrowserContext:
         """A window in which that person (by first name) is signed in; None: nobody. One sign-in for each person, and
@@ -48,6 +52,30 @@ class Site:
             self._sessions[name] = (time.monotonic(), context.storage_state())
             close(context)
         return chromium.new_context(storage_state=self._sessions[name][1] if name else None, **options)
+
+    def kept_context(self, chromium: Browser, name: str | None) -> BrowserContext:
+        """A window of that person that stays open, opened anew before its password would be asked for again."""
+        since, context = self._kept.get(name, (-PROVED, None))
+        if context is not None and time.monotonic() - since >= KEPT:
+            self.drop(context)
+            context = None
+        if context is None:
+            context = self.context_of(chromium, name)
+            context.new_page().on("dialog", lambda dialog: dialog.accept())  # "Leave this page?"
+            self._kept[name] = (time.monotonic(), context)
+        if name is None:
+            context.clear_cookies()
+        return context
+
+    def drop(self, context: BrowserContext) -> None:
+        """Closes a window that was kept."""
+        self._kept = {name: one for name, one in self._kept.items() if one[1] is not context}
+        close(context)
+
+    def close(self) -> None:
+        """Closes all windows that were kept."""
+        for _, context in list(self._kept.values()):
+            self.drop(context)
 
     def forget(self, name: str) -> None:
         """The person is signed in anew the next time."""
@@ -140,6 +168,15 @@ def pick(page: Page, id: str, words: str) -> None:
 def request_of(page: Page, app: str) -> Locator:
     """The newest request for the app in a list of mine."""
     return page.get_by_role("article").filter(has=page.get_by_role("heading", name=app, exact=True)).first
+
+
+def forget_everything(context: BrowserContext) -> None:
+    """The window is as if it had just been opened: an empty page, nothing stored, nothing routed."""
+    page = context.pages[0]
+    page.unroute_all()
+    with contextlib.suppress(Error):  # an empty page has no storage
+        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    page.goto("about:blank")
 
 
 def start(stack: Stack) -> None:

@@ -11,11 +11,6 @@ from .site import PASSWORD, sign_in
 AGAIN = "Confirm your password"
 
 
-@pytest.fixture(scope="session")
-def cases(site):
-    return Cases(site)
-
-
 @pytest.fixture
 def stale(window, cases, request):
     """A page of Adam's, who signed in 16 minutes ago."""

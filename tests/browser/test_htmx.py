@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from .cases import Cases
 from .site import PHONE, WIDE, card, request_of, tile
 
 STILL_THERE = "Your text is still here"
-
-
-@pytest.fixture(scope="session")
-def cases(site):
-    return Cases(site)
 
 
 def dialog_for(page: Page, app: str):

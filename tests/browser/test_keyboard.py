@@ -7,7 +7,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from .cases import Cases
 from .site import PASSWORD, PHONE, card, email
 
 # A link that fills its row or tile leaves the ring to that.
@@ -18,11 +17,6 @@ RING = """element => {
     }
     return getComputedStyle(element).boxShadow !== 'none';
 }"""
-
-
-@pytest.fixture(scope="session")
-def cases(site):
-    return Cases(site)
 
 
 def tab_to(page: Page, name: str, role: str = "link", most: int = 80):

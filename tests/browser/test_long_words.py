@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 from tests.helpers import changes, factories, lookups
 from tests.helpers.chromium import close
 from tests.helpers.processes import free_port
-from tests.test_routes import ROLES, TABLE, Row
+from tests.helpers.route_table import ROLES, TABLE, Row
 from webapp import clock, create_app, links
 from webapp.config import Settings
 from webapp.database.transactions import choose

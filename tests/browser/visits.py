@@ -161,13 +161,6 @@ def menu(page: Page, cases: Cases) -> None:
     expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
 
 
-def open_every_call(page: Page, cases: Cases) -> None:
-    """The page about the API with all calls unfolded."""
-    page.goto("/api/docs")
-    page.evaluate("document.querySelectorAll('.cs-op').forEach((call) => { call.open = true })")
-    expect(page.get_by_label("Example of a request: Request an app", exact=True)).to_be_visible()
-
-
 def my_app(page: Page, cases: Cases) -> None:
     """The details of an app, with the question whether to give it back."""
     page.goto("/")

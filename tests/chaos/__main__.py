@@ -11,9 +11,10 @@ from typing import Any
 
 from tests.chaos import load, restore, upgrades
 from tests.chaos.ledger import Ledger
+from tests.chaos.plan import WHERE, Plan
 from tests.chaos.programs import ProgramRaces
 from tests.chaos.races import Races
-from tests.chaos.round import WHERE, Plan, Round, rounds
+from tests.chaos.round import Round, rounds
 from tests.chaos.stack import ENGINES, stop_on_sigterm
 
 FULL = {"requests": 2_000, "points": 25, "kills": 300}

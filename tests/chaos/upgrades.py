@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from tests.chaos import check
 from tests.chaos.restore import PATIENCE
-from tests.chaos.round import shape
+from tests.chaos.schema_shape import shape
 from tests.chaos.stack import Stack
 from tests.helpers import changes, factories
 from webapp import create_app

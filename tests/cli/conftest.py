@@ -1,7 +1,7 @@
 """The command line against a real server: the stack that bin/run starts, with the demo company.
 
-Most commands run in this process, as starting one takes longer than most commands: `python -m countersign_cli`, pipes and
-terminals are tried where they matter, by `start`, `on_a_terminal`, test_commands.py and test_guide.py.
+Most commands run in this process, as starting one takes longer than most commands do. `python -m countersign_cli`,
+pipes and terminals are tried where they matter: by `start`, `on_a_terminal`, test_commands.py and test_guide.py.
 """
 
 from __future__ import annotations

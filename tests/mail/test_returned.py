@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.helpers import factories
 from tests.helpers.factories import Company
 from tests.helpers.smtp_server import SmtpServer
-from tests.mail.test_contents import Drain, never_says, says
+from tests.mail.contents import Drain, never_says, says
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox

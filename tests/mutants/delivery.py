@@ -12,7 +12,7 @@ MUTANTS = [
     Mutant(
         "a-cancelled-request-still-mails",
         "The mail that asks for a decision goes out although there is nothing left to decide.",
-        "tests/mail/test_sending.py::test_nobody_is_asked_what_was_cancelled",
+        "tests/mail/test_obsolete.py::test_nobody_is_asked_what_was_cancelled",
         [
             Change(
                 "webapp/notices.py::_why_invitation_obsolete",
@@ -137,7 +137,7 @@ MUTANTS = [
     Mutant(
         "a-denial-tells-outsiders-the-comments",
         "The mail to an address outside of the company holds the comments of the approvers.",
-        "tests/mail/test_contents.py",
+        "tests/mail/test_results.py",
         [
             Change(
                 "webapp/delivery/mail/kinds.py::request_denied",
@@ -149,7 +149,7 @@ MUTANTS = [
     Mutant(
         "an-added-app-shows-hidden-fields",
         "The mail about an added app shows its new user the fields that are hidden from them.",
-        "tests/mail/test_contents.py",
+        "tests/mail/test_access_contents.py",
         [
             Change(
                 "webapp/delivery/mail/kinds.py::app_added",

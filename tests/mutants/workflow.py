@@ -6,7 +6,7 @@ MUTANTS = [
     Mutant(
         "self-approval-through-a-group",
         "Whoever requests an app may decide as a member of the approving group.",
-        "tests/workflow tests/operations/test_decide.py",
+        "tests/workflow tests/operations/test_decide_refusals.py",
         [
             Change(
                 "webapp/workflow/state_machine.py::decide",
@@ -64,7 +64,7 @@ MUTANTS = [
     Mutant(
         "approved-after-its-time",
         "An overdue step can be decided until a sweep ends the request.",
-        "tests/operations/test_decide.py tests/operations/test_races.py",
+        "tests/operations/test_decide_refusals.py tests/operations/test_races.py",
         [
             Change(
                 "webapp/workflow/state_machine.py::decide",
@@ -81,7 +81,7 @@ MUTANTS = [
     Mutant(
         "only-the-page-knows-the-time",
         "The deadline is compared when the request is loaded, and not again when it is decided.",
-        "tests/test_clocks.py tests/operations/test_races.py tests/operations/test_decide.py",
+        "tests/test_clocks.py tests/operations/test_races.py tests/operations/test_decide_refusals.py",
         [
             Change(
                 "webapp/operations/_transition.py::_IN_TIME",

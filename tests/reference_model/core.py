@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from tests.reference_model.reference import Book, Who
+from tests.reference_model.reference import Book
+from tests.reference_model.terms import Who
 from webapp.workflow import state_machine
 from webapp.workflow.approvers import Deciders, Directory, require_deciders, who_decides
 from webapp.workflow.errors import NobodyCanDecide, NotYourTurn, ReasonMissing, SelfApproval, Settled, WorkflowError

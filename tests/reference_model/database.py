@@ -12,7 +12,9 @@ from sqlalchemy import select
 
 from tests.helpers import factories
 from tests.reference_model import replay
-from tests.reference_model.reference import Book, Who
+from tests.reference_model.reference import Book
+from tests.reference_model.refusals import WORDS
+from tests.reference_model.terms import Who
 from webapp import clock, notices
 from webapp.database.transactions import choose
 from webapp.delivery import jobs, outbox
@@ -38,27 +40,13 @@ from webapp.record import audit
 from webapp.workflow.actor import SYSTEM
 from webapp.workflow.entitlements import Entitlement
 from webapp.workflow.errors import (
-    BadValues,
-    NobodyCanDecide,
     NotYourTurn,
-    ReasonMissing,
-    SelfApproval,
     Settled,
     WorkflowError,
 )
 from webapp.workflow.policy import Approver, OutcomeRule, Policy, StepRule
 from webapp.workflow.states import RequestState, Verdict, Visibility
 
-WORDS: dict[type[Exception], str] = {
-    SelfApproval: "own",
-    Settled: "settled",
-    NotYourTurn: "not yours",
-    NobodyCanDecide: "nobody",
-    ReasonMissing: "incomplete",
-    BadValues: "incomplete",
-    Invalid: "incomplete",
-    Conflict: "conflict",
-}
 SEAT = "seat"
 
 

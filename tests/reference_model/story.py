@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.reference_model.reference import FINAL, Book, Refused, Who
+from tests.reference_model.reference import Book
+from tests.reference_model.terms import FINAL, Refused, Who
 
 PEOPLE = ("rita", "ana", "ben", "chloe", "otto", "adam", "ada")
 GROUPS = ("finance", "platform")

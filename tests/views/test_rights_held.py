@@ -13,7 +13,8 @@ from sqlalchemy import select, text, update
 from werkzeug.datastructures import FileStorage
 
 from tests.helpers import factories, lookups
-from tests.test_routes import TABLE, UNSAFE, World, asks_for_password
+from tests.helpers.route_table import TABLE, UNSAFE
+from tests.test_routes import World, asks_for_password
 from webapp import clock, passwords
 from webapp.admin import icons
 from webapp.database.transactions import autocommit, choose
