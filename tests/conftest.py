@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from tests.helpers import factories
 from tests.helpers.browsers import Browser, Client
@@ -28,7 +28,7 @@ from webapp import create_app
 from webapp.config import Settings
 from webapp.database.transactions import choose
 from webapp.extensions import broker, db, limiter
-from webapp.models import Base, EventHead, Person
+from webapp.models import Base, Person
 from webapp.record import anchors
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In several processes the slow ones first: as the last ones, one process would do them and the other be idle.
+    """In several processes the slow ones first: as the last ones, one process would do them and the others be idle.
 
     The test of a view or of a call runs on one engine unless it is marked `both_engines`: what differs between the
     databases (locks, search, paging, races) is below the views and tested there on both.
@@ -65,8 +65,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items[:] = _slow_ones_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")))
+
+
+def _slow_ones_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """xdist first gives each process one part of the list: each part has its share of the slow tests, in front."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    rest = [item for item in items if not item.get_closest_marker("slow")]
+    ends = [len(rest) * number // processes for number in range(processes + 1)] if processes else []
+    parts = [slow[number::processes] + rest[ends[number] : ends[number + 1]] for number in range(processes)]
+    return [item for part in parts for item in part] or items
 
 
 def _is_quick(item: pytest.Item) -> bool:
@@ -247,21 +255,32 @@ EMPTY = text(
 )
 
 
-class Cast:
-    """A company as rows, to be put into an empty database: the operations would take longer than most tests."""
+class Rows:
+    """All that is in the database, to be put into an empty one: the operations would take longer than most tests."""
 
-    def __init__(self, company: Company) -> None:
-        self._who = {name: (type(one), one.id) for name, one in vars(company).items()}
-        self._head = db.session.execute(select(EventHead.seq, EventHead.mac)).mappings().one()
-        every = {table: db.session.execute(table.select()).mappings().all()
-                 for table in Base.metadata.sorted_tables if table.name not in SINGLE}  # fmt: skip
-        self._rows = {table: [dict(row) for row in rows] for table, rows in every.items() if rows}
+    def __init__(self) -> None:
+        every = {table: [dict(row) for row in db.session.execute(table.select()).mappings()]
+                 for table in Base.metadata.sorted_tables}  # fmt: skip
+        self._single = {table: rows[0] for table, rows in every.items() if table.name in SINGLE}
+        self._rows = {table: rows for table, rows in every.items() if rows and table.name not in SINGLE}
 
-    def put(self) -> Company:
+    def put(self) -> None:
         choose("write")
         for table, rows in self._rows.items():
             db.session.execute(table.insert(), rows)
-        db.session.execute(EventHead.__table__.update(), self._head)
+        for table, row in self._single.items():
+            db.session.execute(table.update(), row)
+
+
+class Cast:
+    """A company as rows."""
+
+    def __init__(self, company: Company) -> None:
+        self._who = {name: (type(one), one.id) for name, one in vars(company).items()}
+        self._rows = Rows()
+
+    def put(self) -> Company:
+        self._rows.put()
         company = Company(**{name: db.session.get_one(kind, id) for name, (kind, id) in self._who.items()})
         db.session.commit()
         return company

@@ -1,13 +1,16 @@
 """The demo company: what a newcomer finds, and that it is true."""
 
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from tests.conftest import Rows
 from tests.helpers import factories
 from tests.helpers.factories import rows
 from webapp import clock, demo
@@ -45,12 +48,34 @@ from webapp.workflow.states import Assurance, Visibility
 ON_ONE_ENGINE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
+FOLDERS = ("mailbox", "webhooks")
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tuple[str, Rows]]]:
+    """What the demo said and made on each engine: it is made once, and put back for every test."""
+    return tmp_path_factory.mktemp("demo"), {}
+
+
 @pytest.fixture
-def seeded(app: Flask) -> str:
+def seeded(app: Flask, engine: str, told: tuple[Path, dict[str, tuple[str, Rows]]]) -> str:
+    folder, made = told
+    data = app.extensions["settings"].data
     choose("write")
-    mailstore.empty(app.extensions["settings"].data / "mailbox")
-    hookstore.empty(app.extensions["settings"].data / "webhooks")
-    said = demo.seed(now=clock.now())
+    if engine in made:
+        said, every = made[engine]
+        every.put()
+        db.session.commit()
+        for name in FOLDERS:
+            shutil.rmtree(data / name, ignore_errors=True)
+            shutil.copytree(folder / engine / name, data / name)
+    else:
+        mailstore.empty(data / "mailbox")
+        hookstore.empty(data / "webhooks")
+        said = demo.seed(now=clock.now())
+        made[engine] = said, Rows()
+        for name in FOLDERS:
+            shutil.copytree(data / name, folder / engine / name)
     db.session.remove()
     return said
 

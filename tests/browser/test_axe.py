@@ -55,6 +55,33 @@ def test_nothing_is_found_with_every_style_sheet_read(window, look, address):
     assert look(page) == []
 
 
+FAULTY = """<!doctype html><html lang="en"><title>Faults</title><style>
+    body { background: #fff; color: #000 }
+    img { display: none }
+    @media (prefers-color-scheme: dark) { .dark { color: #aaa } }
+    @media (max-width: 500px) { .phone { color: #bbb } img { display: inline } }
+    @media (max-width: 500px) and (prefers-color-scheme: dark) { .both { color: #ccc } }
+</style><main><h1>Faults</h1><p class="dark">One</p><p class="phone">Two</p><p class="both">Three</p>
+<img src="data:,"></main></html>"""
+
+
+def test_what_is_wrong_in_one_of_the_four_views_is_found_there_again_and_again(window, look):
+    page = window()
+    page.set_content(FAULTY)
+    for _ in range(2):
+        found = look(page)
+        of = {(view, rule, word) for one in found for view, rule, *_ in [one.split(": ")]
+              for word in ("One", "Two", "Three", "img") if f">{word}<" in one or f"<{word} " in one}  # fmt: skip
+        assert of == {
+            ("1280 dark", "color-contrast", "One"),
+            ("390 light", "color-contrast", "Two"),
+            ("390 dark", "color-contrast", "One"),
+            ("390 dark", "color-contrast", "Two"),
+            ("390 dark", "color-contrast", "Three"),
+            ("390 dark", "image-alt", "img"),
+        }
+
+
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory) -> Iterator[Site]:
     """A company on its first day: Adam, the admin, and Rita, who has nothing yet."""

@@ -206,6 +206,7 @@ def too_wide(page: Page, address: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", list(WHO))
 def test_no_page_scrolls_sideways(long: Long, chromium, role: str) -> None:
     context = chromium.new_context(base_url=long.site.address, reduced_motion="reduce")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tests.conftest import SQLITE
 from tests.helpers import factories
 from tests.helpers.factories import Company
 from tests.helpers.smtp_server import SmtpServer
@@ -19,6 +20,10 @@ from webapp.extensions import broker, db
 from webapp.runtime.broker import connect
 
 Make = Callable[..., RunningWorker]
+
+
+# The broker is the same beside both databases.
+on_one_engine = pytest.mark.parametrize("engine", [SQLITE])
 
 
 @pytest.fixture
@@ -37,6 +42,7 @@ def listening(server: Broker) -> bool:
     return bool(connect(server.url, timeout=1).smembers("rq:workers:countersign"))
 
 
+@on_one_engine
 def test_an_emptied_broker_loses_nothing(company: Company, smtp: SmtpServer, worker: Make) -> None:
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
     assert broker().llen("rq:queue:countersign") == 1
@@ -50,6 +56,7 @@ def test_an_emptied_broker_loses_nothing(company: Company, smtp: SmtpServer, wor
     assert len(smtp.mails) == 2
 
 
+@on_one_engine
 def test_mails_go_out_while_the_broker_is_down(
     company: Company, smtp: SmtpServer, worker: Make, own_broker: Broker
 ) -> None:
@@ -64,6 +71,7 @@ def test_mails_go_out_while_the_broker_is_down(
     assert running.stop() < 4
 
 
+@on_one_engine
 def test_a_worker_that_starts_before_its_broker_is_woken_later(
     company: Company, smtp: SmtpServer, worker: Make, own_broker: Broker
 ) -> None:

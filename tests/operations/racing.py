@@ -22,7 +22,7 @@ from webapp.operations.proofs import SIGNED_IN
 from webapp.queries import cases
 from webapp.workflow.states import Verdict
 
-ROUNDS = 50
+ROUNDS = 30
 Act = Callable[[], object]
 
 

@@ -17,6 +17,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from tests.conftest import SQLITE
 from tests.helpers import factories
 from tests.helpers.factories import Company, rows
 from tests.helpers.smtp_server import SmtpServer
@@ -25,6 +26,10 @@ from webapp.extensions import broker, db
 
 Make = Callable[..., RunningWorker]
 NEVER = {"COUNTERSIGN_SWEEP_SECONDS": "600"}
+
+
+# How a process starts and ends does not depend on the database.
+on_one_engine = pytest.mark.parametrize("engine", [SQLITE])
 
 
 def states() -> list[tuple[str, int]]:
@@ -71,6 +76,7 @@ def test_the_sweep_ends_what_is_overdue(company: Company, smtp: SmtpServer, work
     assert smtp.one_to("rita@example.com").subject == "Expired: your request for Salesforce"
 
 
+@on_one_engine
 def test_sigterm_cuts_a_conversation_that_hangs(company: Company, smtp: SmtpServer, worker: Make) -> None:
     running = worker(**NEVER).start()
     until(listening)
@@ -82,6 +88,7 @@ def test_sigterm_cuts_a_conversation_that_hangs(company: Company, smtp: SmtpServ
     assert states() == [("due", 0)] * 3
 
 
+@on_one_engine
 def test_sigterm_ends_it_whichever_of_its_threads_gets_it(company: Company, smtp: SmtpServer, worker: Make) -> None:
     """The system chooses one; the main thread, where Python runs the handlers, may then wait on undisturbed."""
     running = worker(**NEVER).start()
@@ -96,6 +103,7 @@ def test_sigterm_ends_it_whichever_of_its_threads_gets_it(company: Company, smtp
     assert states() == [("due", 0)]
 
 
+@on_one_engine
 def test_it_ends_with_its_parent_when_embedded(app: Flask, smtp: SmtpServer, worker: Make) -> None:
     running = worker(COUNTERSIGN_EMBEDDED="1", **NEVER)
     with open(running.log, "ab") as log:
@@ -140,6 +148,7 @@ class OlderRedis(OldRedis):
     hello = b"-ERR unknown command `HELLO`, with args beginning with: `3`,\r\n"
 
 
+@on_one_engine
 @pytest.mark.parametrize(("old", "version"), [(OldRedis, "6.0.16"), (OlderRedis, "5 or older")])
 def test_an_old_redis_is_refused_with_a_sentence(
     app: Flask, smtp: SmtpServer, worker: Make, old: type[OldRedis], version: str
@@ -161,12 +170,14 @@ def test_another_role_is_refused_with_a_sentence(app: Flask) -> None:
     assert "Run it as worker.py emails or worker.py webhooks." in ended.stdout + ended.stderr
 
 
+@on_one_engine
 def test_a_bad_setting_is_a_sentence(app: Flask, smtp: SmtpServer, worker: Make) -> None:
     running = worker(SECRET_KEY="short").start(wait=False)
     until(lambda: running.ended)
     assert "SECRET_KEY is too short" in running.output()
 
 
+@on_one_engine
 def test_it_has_no_children_that_a_kill_could_leave_behind(app: Flask, smtp: SmtpServer, worker: Make) -> None:
     running = worker(**NEVER).start()
     until(listening)
