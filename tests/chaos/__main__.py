@@ -15,7 +15,8 @@ from tests.chaos.plan import WHERE, Plan
 from tests.chaos.programs import ProgramRaces
 from tests.chaos.races import Races
 from tests.chaos.round import Round, rounds
-from tests.chaos.stack import ENGINES, stop_on_sigterm
+from tests.chaos.stack import ENGINES
+from tests.chaos.stopping import stop_on_sigterm
 
 FULL = {"requests": 2_000, "points": 25, "kills": 300}
 SMALL = Plan(requests=50, kills_at_points=1, random_kills=3, redis_down=(0.5,), database_crashes=1, smtp_faults=2,

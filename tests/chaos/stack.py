@@ -8,13 +8,11 @@ import logging
 import os
 import shlex
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -399,14 +397,3 @@ class Stack:
 
 class Stuck(Exception):
     """Something did not happen in time."""
-
-
-def stop_on_sigterm() -> None:
-    """SIGTERM is like Ctrl-C: the `with` blocks end, and all processes with them."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    assert threading.current_thread() is threading.main_thread()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
