@@ -79,12 +79,12 @@ def test_each_custom_property_that_is_used_is_defined_and_the_other_way_round():
 
 
 def test_no_two_rules_say_the_same():
-    """Of four declarations and more, under the same conditions."""
+    """Of five declarations and more, under the same conditions: four that agree are often only layout."""
     seen: dict[tuple, tuple[str, ...]] = {}
     twice = []
     for around, body in all_rules():
         key = (tuple(part for part in around if part.startswith("@")), tuple(sorted(body)))
-        if len(body) >= 4 and key in seen:
+        if len(body) >= 5 and key in seen:
             twice.append((seen[key], around))
         seen[key] = around
     assert twice == []
@@ -107,7 +107,10 @@ def test_a_part_that_is_missing_is_an_error():
 
 
 def test_parts_come_in_their_layers_and_find_what_they_name():
-    parts = {"css/app.css": b'@import url("../b.css");\n@import url("a.css") layer(base);', "css/a.css": b"a {}\n"}
+    parts = {
+        "css/app.css": b'@import url("../b.css");\n@import url("a.css") layer(base);',
+        "css/a.css": b"/* Why\n   it is. */\na {}\n",
+    }
     scripts = {part: b"let x = 1;\n" for bundle in assets.SCRIPTS.values() for part in bundle}
     joined = assets.join(parts | scripts)
     assert joined["app.css"] == b'@import url("b.css");\n@layer base {\na {}\n}'
@@ -118,7 +121,7 @@ def test_parts_come_in_their_layers_and_find_what_they_name():
 def test_no_file_is_long():
     for path in (*STYLES, *PAGE_STYLES, *SCRIPTS):
         assert len(path.read_text().splitlines()) <= 400, path.name
-    assert sum(len(path.read_text().splitlines()) for path in STYLES) < 5_000
+    assert sum(len(path.read_text().splitlines()) for path in STYLES) < 4_000
 
 
 def test_no_line_of_a_template_is_long():

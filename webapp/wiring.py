@@ -107,7 +107,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",  # Strict would break the links in emails
         "SESSION_REFRESH_EACH_REQUEST": False,
-        "PERMANENT_SESSION_LIFETIME": signin.REMEMBERED,
+        "PERMANENT_SESSION_LIFETIME": signin.REMEMBERED_SESSION_LASTS,
         # The fields of a multipart body; incoming.py limits each kind of body.
         "MAX_FORM_MEMORY_SIZE": 256 * 1024,
         "MAX_FORM_PARTS": incoming.FIELDS_LIMIT,

@@ -56,6 +56,7 @@ SCRIPTS: Final = {
     "rules.js": ("js/rules.js",),
     "sort.js": ("js/sort.js",),
 }
+_CSS_COMMENT: Final = re.compile(r"/\*.*?\*/\s*", re.DOTALL)
 _CSS_PART: Final = re.compile(r"""@import url\("(?!\.\./)([^"]+)"\)(?: layer\((\w+)\))?;""")
 
 # The icons of sprite.svg that stand for an app; the others belong to the pages.
@@ -136,8 +137,8 @@ def read_sources(root: Path) -> dict[str, bytes]:
 def join(sources: dict[str, bytes]) -> dict[str, bytes]:
     """The sources with what stands in `css/` and `js/` joined to the few files that pages load.
 
-    `css/app.css` names the parts of the style sheet; each comes in place of its `@import`, in its layer. A part that
-    is not there raises KeyError.
+    `css/app.css` names the parts of the style sheet; each comes in place of its `@import`, in its layer and without its
+    comments. A part that is not there raises KeyError.
     """
     joined = {name: content for name, content in sources.items() if not name.startswith(("css/", "js/"))}
 
@@ -145,7 +146,8 @@ def join(sources: dict[str, bytes]) -> dict[str, bytes]:
         css = sources[f"css/{match[1]}"].decode()
         return f"@layer {match[2]} {{\n{css}}}" if match[2] else css
 
-    joined["app.css"] = _CSS_PART.sub(part, sources["css/app.css"].decode()).replace('url("../', 'url("').encode()
+    style_sheet = _CSS_PART.sub(part, sources["css/app.css"].decode()).replace('url("../', 'url("')
+    joined["app.css"] = _CSS_COMMENT.sub("", style_sheet).encode()
     for name, parts in SCRIPTS.items():
         joined[name] = b'(() => {\n"use strict";\n' + b"".join(sources[part] for part in parts) + b"})();\n"
     return joined

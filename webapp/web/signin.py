@@ -27,8 +27,8 @@ from webapp.runtime.jsonlog import mask
 from webapp.web import htmx, rights
 from webapp.web.security import SAFE, here, own_path
 
-REMEMBERED = timedelta(days=30)
-SESSION = timedelta(hours=12)
+REMEMBERED_SESSION_LASTS = timedelta(days=30)
+SESSION_LASTS = timedelta(hours=12)
 SEEN_EVERY = timedelta(minutes=10)
 
 # Built once: SQLAlchemy takes twice as long to build a statement as to run it.
@@ -106,7 +106,7 @@ def begin(person_id: int, *, remember: bool) -> None:
     """Sign the person in. The old session cookie and its CSRF token are replaced, and a session that was signed in here
     before is ended."""
     _end_row()
-    lasts = REMEMBERED if remember else SESSION
+    lasts = REMEMBERED_SESSION_LASTS if remember else SESSION_LASTS
     row = people_operations.start_session(
         person_id,
         kind="sign_in",

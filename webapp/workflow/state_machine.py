@@ -20,7 +20,8 @@ from .states import Channel, RequestState, StepState, Verdict
 class Step:
     """A step of a request. `overdue` is the database's answer to "is the due instant past?".
 
-    An open step closes with `needed` approvals, or with one denial; `verdicts` are those so far, by person.
+    An open step closes with `needed` approvals (its quorum), or with one denial; `verdicts` are those so far, by
+    person.
     """
 
     id: int
