@@ -19,15 +19,24 @@ def admin() -> None:
 @admin.command("people")
 @click.argument("words", nargs=-1)
 @click.option("--state", type=click.Choice(["active", "invited", "deactivated"]), help="Only in this state.")
+@click.option("--department", help="Only people of this department.")
+@click.option("--manager", help="Only people who report to this person, by email address, name or id.")
 @asks
-def people(session: Session, words: tuple[str, ...], state: str | None) -> None:
+def people(
+    session: Session, words: tuple[str, ...], state: str | None, department: str | None, manager: str | None
+) -> None:
     """List people, with WORDS in their name, email address or description."""
-    found = list(session.api.items("/people", q=" ".join(words) or None, state=state))
+    of = names.person(session.api, manager)["id"] if manager else None
+    found = list(
+        session.api.items("/people", q=" ".join(words) or None, state=state, department=department, manager=of)
+    )
     session.table(found, {
         "Name": lambda one: one["name"],
         "Email": lambda one: one["email"],
         "State": lambda one: one["state"] + (", admin" if one["is_admin"] else ""),
         "Apps": lambda one: one["app_count"],
+        "Department": lambda one: one["department"],
+        "Manager": lambda one: (one["manager"] or {}).get("name", ""),
         "About": lambda one: one["about"],
     }, "No one matches.")  # fmt: skip
 
@@ -36,10 +45,15 @@ def people(session: Session, words: tuple[str, ...], state: str | None) -> None:
 @click.argument("email")
 @click.option("--name", required=True, help="Their name.")
 @click.option("--about", default="", help="What they do, in a few words.")
+@click.option("--department", default="", help="Their department.")
+@click.option("--manager", help="Whom they report to, by email address, name or id.")
 @asks
-def invite(session: Session, email: str, name: str, about: str) -> None:
+def invite(session: Session, email: str, name: str, about: str, department: str, manager: str | None) -> None:
     """Invite a person: they get an email with a link to set a password."""
-    made = session.api.post("/people", {"email": email, "name": name, "about": about})
+    body = {"email": email, "name": name, "about": about, "department": department}
+    if manager:
+        body["manager"] = names.person(session.api, manager)["id"]
+    made = session.api.post("/people", body)
     session.show(made, lambda: [clean(f"{made['name']} invited.")])
 
 

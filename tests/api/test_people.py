@@ -36,6 +36,7 @@ def test_the_list_is_by_name_and_has_everybody(adam: Program, company: Company) 
     rita = items[-1]
     assert rita == {
         "id": company.rita.public_id, "name": "Rita Lindqvist", "email": "rita@example.com", "about": "",
+        "department": "", "manager": None,
         "state": "invited", "is_admin": False, "app_count": 1, "created_at": rita["created_at"],
         "deactivated_at": None,
     }  # fmt: skip
@@ -343,3 +344,33 @@ def test_a_link_from_a_service_says_who_made_its_token(app: Flask, company: Comp
     assert service.post(f"/people/{company.ben.public_id}/password-reset").status_code == 200
     mail = db.session.scalars(select(Notice).where(Notice.kind == "password-reset")).one()
     assert mail.data == {"by": company.adam.id}
+
+
+def test_manager_and_department_are_read_set_and_filtered_by(adam: Program, program: Make, company: Company) -> None:
+    made = adam.post(
+        "/people", {"name": "Kim", "email": "kim@example.com", "department": "IT", "manager": company.ana.public_id}
+    )
+    assert made.status_code == 201
+    assert made.json["manager"] == {"id": company.ana.public_id, "name": "Ana Moreau"}
+    assert made.json["department"] == "IT"
+    for query in ("department=IT", f"manager={company.ana.public_id}"):
+        (line,) = adam.get(f"/people?{query}").json["items"]
+        assert (line["name"], line["department"], line["manager"]["name"]) == ("Kim", "IT", "Ana Moreau")
+    place = f"/people/{company.ana.public_id}"
+    etag = adam.get(place).headers["ETag"]
+    refused = adam.call("PATCH", place, {"manager": made.json["id"]}, If_Match=etag)
+    assert refused.status_code == 422 and refused.json["errors"][0]["field"] == "manager"
+    assert adam.call("PATCH", place, {"manager": "NOSUCHPERSON"}, If_Match=etag).status_code == 422
+    kim = f"/people/{made.json['id']}"
+    kept = adam.call("PATCH", kim, {"about": "Support"}, If_Match=made.headers["ETag"])
+    assert kept.json["manager"]["name"] == "Ana Moreau"
+    ended = adam.call("PATCH", kim, {"manager": None, "department": ""}, If_Match=kept.headers["ETag"])
+    assert (ended.json["manager"], ended.json["department"]) == (None, "")
+
+
+def test_me_says_department_and_manager(adam: Program, program: Make, company: Company) -> None:
+    place = f"/people/{company.rita.public_id}"
+    body = {"department": "Marketing", "manager": company.ana.public_id}
+    adam.call("PATCH", place, body, If_Match=adam.get(place).headers["ETag"])
+    me = program("rita").get("/me").json["person"]
+    assert (me["department"], me["manager"]["name"]) == ("Marketing", "Ana Moreau")

@@ -219,7 +219,10 @@ def _people_and_groups(hand: _Hand, company: factories.Company, group: str, word
     hand.fill(f"{group}/name", "/name", name=word)
     hand.post("adam", "/admin/people", name=word, email=word, about=word)
     hand.post("adam", "/admin/people", name=word, email=f"p{number}@example.com", about=word)
-    details = f"/admin/people/{company.chloe.public_id}/details"
+    chloe = f"/admin/people/{company.chloe.public_id}"
+    hand.post("adam", f"{chloe}/manager", manager=word, was="")
+    hand.fill(chloe, "/department", department=word)
+    details = f"{chloe}/details"
     for name in ("name", "about", "email"):
         hand.fill(details, "/details", **{name: word})
 
@@ -285,7 +288,8 @@ def _pickers(hand: _Hand, company: factories.Company, page: str, group: str) -> 
         hand.get(page, "q", pick=pick)
     for path in (f"{page}/grants/new", f"{page}/mails/denied", f"{page}/what-would-happen", group):
         hand.get(path, "q", pick="person")
-    for kind in ("step", "approver", "owner", "decider", "audience", "person"):
+    hand.get(f"/admin/people/{company.chloe.public_id}/reporting", "q", pick="manager")
+    for kind in ("step", "approver", "owner", "decider", "audience", "person", "manager"):
         hand.get("/admin/choices", "q", field=kind)
 
 

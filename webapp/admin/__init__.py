@@ -11,6 +11,7 @@ from . import first_steps as first_steps
 from . import grants as grants
 from . import groups as groups
 from . import icons as icons
+from . import leaving as leaving
 from . import mails as mails
 from . import organisation as organisation
 from . import outcomes as outcomes
@@ -19,6 +20,7 @@ from . import pending as pending
 from . import people as people
 from . import picker as picker
 from . import previews as previews
+from . import reporting as reporting
 from . import requests as requests
 from . import simulation as simulation
 from . import steps as steps

@@ -1,6 +1,7 @@
 """People: the list, invitations, and what an admin can do with one person's account."""
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import Response, abort, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -12,9 +13,8 @@ from webapp.models import App, Grant, Person
 from webapp.operations import grants
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import accounts, holdings, people_list, request_lines, tokens
-from webapp.queries.paging import Page
-from webapp.queries.people_list import ACCOUNT_STATES, PEOPLE_ORDERS, PersonCard, PersonRow
+from webapp.queries import accounts, holdings, people_list, reporting, request_lines
+from webapp.queries.people_list import ACCOUNT_STATES, PEOPLE_ORDERS, PersonCard
 from webapp.queries.request_search import Filter
 from webapp.runtime import trace
 from webapp.text import one_line
@@ -24,7 +24,6 @@ from webapp.web.reauth import require_recent_password
 from webapp.web.signin import admins, me
 from webapp.wording import count
 
-from . import questions
 from .forms import stamp
 from .views import ListQuery, bp, commit, fragment, go, list_query, undo
 
@@ -37,15 +36,22 @@ REQUESTS = 5
 @admins
 def people() -> Response:
     """The list, by name."""
-    template = "admin/_people.html" if htmx.is_fragment() else "admin/people.html"
-    return fragment(template, page=_list(), list_query=_list_query(), account_states=ACCOUNT_STATES)
+    return fragment("admin/_people.html" if htmx.is_fragment() else "admin/people.html", **_list())
 
 
-def _list() -> Page[PersonRow]:
+def _list() -> dict[str, Any]:
+    """The values for the templates of the list."""
     where = _list_query()
-    return people_list.page(
-        words=where.words, state=where.state, sort=where.sort, after=where.after, before=where.before
-    )
+    page = people_list.page(words=where.words, state=where.state, department=where.department, manager=where.manager,
+                            sort=where.sort, after=where.after, before=where.before)  # fmt: skip
+    values: dict[str, Any] = {"page": page, "list_query": where, "account_states": ACCOUNT_STATES}
+    if not htmx.is_fragment():  # the filters stay as they are
+        managers = reporting.managers()
+        values["departments"] = [(one, one) for one in reporting.departments()]
+        values["managers"] = [
+            (one.public_id, f"{one.name}, {one.detail}" if one.detail else one.name) for one in managers
+        ]
+    return values
 
 
 def _list_query() -> ListQuery:
@@ -62,8 +68,7 @@ def new_person() -> Response:
 def _new_person(values: dict[str, str | bool], errors: dict[str, str], status: int) -> Response:
     if htmx.is_fragment():
         return fragment("admin/_new_person.html", status, values=values, errors=errors)
-    return fragment("admin/people.html", status, page=_list(), list_query=_list_query(), account_states=ACCOUNT_STATES,
-                    modal="new", values=values, errors=errors)  # fmt: skip
+    return fragment("admin/people.html", status, modal="new", values=values, errors=errors, **_list())
 
 
 @bp.post("/people")
@@ -92,11 +97,11 @@ def create_person() -> AnyResponse:
 @admins
 def person(public_id: str) -> Response:
     """One person: their access and why, their requests and decisions, and their account."""
-    return _person(public_id, page="admin/person.html")
+    return person_page(public_id, page="admin/person.html")
 
 
-def _person(public_id: str, status: int = 200, *, page: str = "admin/_person.html", **more: object) -> Response:
-    card = _load(public_id)
+def person_page(public_id: str, status: int = 200, *, page: str = "admin/_person.html", **more: object) -> Response:
+    card = load(public_id)
     someone = card.person
     return fragment(
         page,
@@ -106,6 +111,8 @@ def _person(public_id: str, status: int = 200, *, page: str = "admin/_person.htm
         removed=holdings.removed_from(someone.id),
         requests=request_lines.page(Filter(person=(someone.id,)), limit=REQUESTS),
         verdicts=holdings.decisions_of(someone.id),
+        reporting=reporting.of_person(someone),
+        departments=reporting.departments(),
         rules=[rule for rule in holdings.rules_naming(person=someone.id) if rule.in_force],
         browsers=[
             (browser_name(one.browser), is_phone(one.browser), one)
@@ -119,16 +126,18 @@ def _person(public_id: str, status: int = 200, *, page: str = "admin/_person.htm
 @admins
 def details(public_id: str) -> Response:
     """The dialog with the name, address and description of a person."""
-    someone = _load(public_id).person
+    someone = load(public_id).person
     return _details(public_id, {key: getattr(someone, key) for key in DETAILS}, {}, 200)
 
 
 def _details(public_id: str, values: dict[str, str], errors: dict[str, str], status: int) -> Response:
-    card = _load(public_id)
+    card = load(public_id)
     was = stamp({key: getattr(card.person, key) for key in DETAILS})
     if htmx.is_fragment():
         return fragment("admin/_details.html", status, card=card, values=values, errors=errors, was=was)
-    return _person(public_id, status, page="admin/person.html", modal="details", values=values, errors=errors, was=was)
+    return person_page(
+        public_id, status, page="admin/person.html", modal="details", values=values, errors=errors, was=was
+    )
 
 
 @bp.post("/people/<public_id>/details")
@@ -136,7 +145,7 @@ def _details(public_id: str, values: dict[str, str], errors: dict[str, str], sta
 @require_recent_password
 def change_details(public_id: str) -> AnyResponse:
     """Save the details. `was` holds the values that the form was drawn with."""
-    someone = _load(public_id).person
+    someone = load(public_id).person
     values = {key: one_line(request.form.get(key, "")) for key in DETAILS}
     if request.form.get("was") != stamp({key: getattr(someone, key) for key in DETAILS}):
         sentence = "Someone else changed this. Your text is still here. Save again to overwrite."
@@ -148,7 +157,7 @@ def change_details(public_id: str) -> AnyResponse:
         undo()
         return _details(public_id, values, error.fields, 422)
     commit()
-    return _answer(public_id, "Saved. Emails now go to the new address." if moves else "Saved.")
+    return answer(public_id, "Saved. Emails now go to the new address." if moves else "Saved.")
 
 
 @bp.get("/people/<public_id>/grants/<grant_id>/removal")
@@ -161,11 +170,11 @@ def removal(public_id: str, grant_id: str) -> Response:
 def _removal(
     public_id: str, grant_id: str, reason: str, errors: dict[str, str], status: int, *, asks: bool = True
 ) -> Response:
-    card = _load(public_id)
+    card = load(public_id)
     one = holdings.held(grant_id, card.person.id) or abort(404)
     if htmx.is_fragment():
         return fragment("admin/_grant.html", status, one=one, card=card, asks=asks, reason=reason, errors=errors)
-    return _person(
+    return person_page(
         public_id, status, page="admin/person.html", asked=grant_id if asks else "", reason=reason, errors=errors
     )
 
@@ -175,7 +184,7 @@ def _removal(
 @require_recent_password
 def remove_grant(public_id: str, grant_id: str) -> AnyResponse:
     """With a reason."""
-    someone = _load(public_id).person
+    someone = load(public_id).person
     grant = db.session.query(Grant).filter_by(public_id=grant_id, person_id=someone.id).first() or abort(404)
     reason = request.form.get("reason", "")
     try:
@@ -186,7 +195,7 @@ def remove_grant(public_id: str, grant_id: str) -> AnyResponse:
     except Conflict as error:
         return _refuse(public_id, someone.name, str(error))
     commit()
-    return _answer(
+    return answer(
         public_id, f"Access to {db.session.get_one(App, grant.app_id).name} removed. {someone.name} has been notified."
     )
 
@@ -199,11 +208,11 @@ def removal_of_all(public_id: str) -> Response:
 
 
 def _removal_of_all(public_id: str, status: int, **typed: object) -> Response:
-    card = _load(public_id)
+    card = load(public_id)
     values: dict[str, object] = {"listed": holdings.listed(card.person.id), **typed}
     if htmx.is_fragment():
         return fragment("admin/_remove_all.html", status, card=card, **values)
-    return _person(public_id, status, page="admin/person.html", modal="remove-all", **values)
+    return person_page(public_id, status, page="admin/person.html", modal="remove-all", **values)
 
 
 @bp.post("/people/<public_id>/grants/removal")
@@ -211,7 +220,7 @@ def _removal_of_all(public_id: str, status: int, **typed: object) -> Response:
 @require_recent_password
 def remove_all_grants(public_id: str) -> AnyResponse:
     """Remove all access. `shown` are the apps that the dialog listed."""
-    someone = _load(public_id).person
+    someone = load(public_id).person
     reason = request.form.get("reason", "")
     try:
         number = grants.remove_all(
@@ -224,7 +233,7 @@ def remove_all_grants(public_id: str) -> AnyResponse:
         undo()
         return _removal_of_all(public_id, 409, reason=reason, refused=str(error))
     commit()
-    return _answer(public_id, f"Access to {count(number, 'app')} removed. {someone.name} has been notified.")
+    return answer(public_id, f"Access to {count(number, 'app')} removed. {someone.name} has been notified.")
 
 
 @bp.get("/people/<public_id>/password-reset")
@@ -235,10 +244,10 @@ def password_reset(public_id: str) -> Response:
 
 
 def _password_reset(public_id: str, status: int, refused: str = "") -> Response:
-    card = _load(public_id)
+    card = load(public_id)
     if htmx.is_fragment():
         return fragment("admin/_password_reset.html", status, card=card, refused=refused)
-    return _person(public_id, status, page="admin/person.html", modal="password-reset", refused=refused)
+    return person_page(public_id, status, page="admin/person.html", modal="password-reset", refused=refused)
 
 
 @bp.post("/people/<public_id>/password-reset")
@@ -246,14 +255,14 @@ def _password_reset(public_id: str, status: int, refused: str = "") -> Response:
 @require_recent_password
 def reset_password(public_id: str) -> AnyResponse:
     """Emails a link to set a new password."""
-    someone = _load(public_id).person
+    someone = load(public_id).person
     try:
         operations.reset_password(someone, actor=me(), now=clock.now())
     except Conflict as error:
         undo()
         return _password_reset(public_id, 409, str(error))
     commit()
-    return _answer(public_id, f"Email with a password link sent to {someone.email}.")
+    return answer(public_id, f"Email with a password link sent to {someone.email}.")
 
 
 @bp.post("/people/<public_id>/sessions/ending")
@@ -261,7 +270,7 @@ def reset_password(public_id: str) -> AnyResponse:
 @require_recent_password
 def end_sessions(public_id: str) -> AnyResponse:
     """End all sessions of a person."""
-    return _change(
+    return change(
         public_id,
         lambda someone: operations.sign_out(someone, actor=me(), now=clock.now()),
         "{name} has been signed out of all sessions.",
@@ -269,72 +278,11 @@ def end_sessions(public_id: str) -> AnyResponse:
     )
 
 
-@bp.get("/people/<public_id>/deactivation")
-@admins
-def deactivation(public_id: str) -> Response:
-    """The dialog that explains what a deactivation does."""
-    return _deactivation(public_id, 200)
-
-
-def _deactivation(public_id: str, status: int, *, refused: str = "", **typed: object) -> Response:
-    card = _load(public_id)
-    values: dict[str, object] = {
-        "refused": refused, "asked": _deactivation_stamp(card), "listed": holdings.listed(card.person.id),
-        "services": tokens.services_made_by(card.person.id, now=clock.now()), **typed
-    }  # fmt: skip
-    if htmx.is_fragment():
-        return fragment("admin/_deactivation.html", status, card=card, **values)
-    return _person(public_id, status, page="admin/person.html", modal="deactivation", **values)
-
-
-def _deactivation_stamp(card: PersonCard) -> str:
-    """The stamp of the dialog; the apps to remove are listed in the form itself."""
-    person = card.person
-    return questions.stamp(person.id, person.active, person.is_admin, card.pending, card.steps, card.shared_steps)
-
-
-@bp.post("/people/<public_id>/deactivation")
-@admins
-@require_recent_password
-def deactivate(public_id: str) -> AnyResponse:
-    """Deactivate a person. With `remove`, also remove their access to the listed apps, for a reason."""
-    card = _load(public_id)
-    someone = card.person
-    reason, remove = request.form.get("reason", ""), request.form.get("remove") == "1"
-    if questions.is_outdated(_deactivation_stamp(card)):
-        undo()
-        return _deactivation(public_id, 409, refused=questions.CHANGED, remove=remove, reason=reason)
-    try:
-        operations.deactivate(someone, actor=me(), now=clock.now())
-        if remove:
-            grants.remove_all(someone, shown=request.form.getlist("shown"), actor=me(), reason=reason, now=clock.now(),
-                              deactivated=True)  # fmt: skip
-    except Invalid as error:
-        undo()
-        return _deactivation(public_id, 422, remove=remove, reason=reason, errors=error.fields)
-    except Conflict as error:
-        undo()
-        return _deactivation(public_id, 409, refused=str(error), remove=remove, reason=reason)
-    commit()
-    return _answer(public_id, f"{someone.name} deactivated and signed out of all sessions.")
-
-
-@bp.post("/people/<public_id>/reactivation")
-@admins
-@require_recent_password
-def reactivate(public_id: str) -> AnyResponse:
-    return _change(
-        public_id,
-        lambda someone: operations.reactivate(someone, actor=me(), now=clock.now()),
-        "{name} reactivated.",
-    )
-
-
 @bp.post("/people/<public_id>/invitation")
 @admins
 @require_recent_password
 def invite_again(public_id: str) -> AnyResponse:
-    return _change(
+    return change(
         public_id,
         lambda someone: operations.send_invitation_again(someone, actor=me(), now=clock.now()),
         "Invitation sent again to {email}.",
@@ -348,47 +296,49 @@ def set_admin(public_id: str) -> AnyResponse:
     """Make a person an admin (`on` = 1) or no longer one; `was` is what the switch showed."""
     wanted, was = request.form.get("on") == "1", request.form.get("was") == "on"
 
-    def change(someone: Person) -> None:
+    def set_right(someone: Person) -> None:
         if someone.is_admin is not was:
             raise Conflict(f"Someone else changed this: {someone.name} is now {_admin_status(someone)}.")
         operations.set_admin(someone, is_admin=wanted, actor=me(), now=clock.now())
 
     # An admin who removed their own right cannot see this page any more.
     leaves = "/" if public_id == me().public_id and not wanted else ""
-    return _change(public_id, change, "{name} is now an admin." if wanted else "{name} is no longer an admin.", leaves)
+    return change(
+        public_id, set_right, "{name} is now an admin." if wanted else "{name} is no longer an admin.", leaves
+    )
 
 
 def _admin_status(someone: Person) -> str:
     return "an admin" if someone.is_admin else "not an admin"
 
 
-def _load(public_id: str) -> PersonCard:
+def load(public_id: str) -> PersonCard:
     return people_list.card(public_id) or abort(404)
 
 
-def _change(public_id: str, change: Callable[[Person], None], message: str, leaves: str = "") -> AnyResponse:
+def change(public_id: str, act: Callable[[Person], None], message: str, leaves: str = "") -> AnyResponse:
     """Apply a change. `leaves`: where to go if the signed-in admin cannot see this page any more."""
-    someone = _load(public_id).person
+    someone = load(public_id).person
     try:
-        change(someone)
+        act(someone)
     except Conflict as error:
         return _refuse(public_id, someone.name, str(error))
     commit()
     message = message.format(name=someone.name, email=someone.email)
     if leaves:
         return go(leaves, "You are no longer an admin." if leaves == "/" else "")
-    return _answer(public_id, message)
+    return answer(public_id, message)
 
 
 def _refuse(public_id: str, name: str, sentence: str) -> AnyResponse:
     undo()
     if htmx.is_fragment():
-        return _person(public_id, 409, message=sentence, refused=True)
+        return person_page(public_id, 409, message=sentence, refused=True)
     home = url_for("admin.person", public_id=public_id)
     return error_pages.answer(409, sentence, next_url=home, next_label=f"Back to {name}")
 
 
-def _answer(public_id: str, message: str) -> AnyResponse:
+def answer(public_id: str, message: str) -> AnyResponse:
     if htmx.is_fragment():
-        return _person(public_id, message=message, refused=False)
+        return person_page(public_id, message=message, refused=False)
     return go(url_for("admin.person", public_id=public_id), message)

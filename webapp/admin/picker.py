@@ -19,6 +19,7 @@ KINDS = {
     "decider": BOTH,
     "audience": ("group",),
     "person": ("person",),
+    "manager": ("person",),
 }
 
 

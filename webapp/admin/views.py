@@ -27,6 +27,8 @@ class ListQuery:
     category: str = ""
     owner: str = ""
     sort: str = ""
+    department: str = ""
+    manager: str = ""
 
     @property
     def words(self) -> list[str]:
@@ -34,7 +36,7 @@ class ListQuery:
 
     def at(self, **key: str) -> str:
         """The query string of a neighbouring page."""
-        names = ("q", "state", "category", "owner", "sort")
+        names = ("q", "state", "category", "owner", "department", "manager", "sort")
         values = {name: getattr(self, name) for name in names} | key
         return "?" + urlencode({name: value for name, value in values.items() if value})
 
@@ -54,7 +56,7 @@ class ListQuery:
     @property
     def is_whole(self) -> bool:
         """Whether the list is neither searched nor filtered."""
-        return not (self.q or self.state or self.category or self.owner)
+        return not (self.q or self.state or self.category or self.owner or self.department or self.manager)
 
     @property
     def query(self) -> str:
@@ -79,6 +81,8 @@ def list_query(*states: str, sorts: Iterable[str] = ()) -> ListQuery:
         words_of(args.get("category", "")),
         words_of(args.get("owner", "")),
         sort if sort == "-name" or sort.removeprefix("-") in sorts else "",
+        words_of(args.get("department", "")),
+        args.get("manager", "")[:12],
     )
 
 

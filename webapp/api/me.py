@@ -7,11 +7,13 @@ from pydantic import Field
 
 from webapp import clock
 from webapp.extensions import db
-from webapp.models import ApiToken
+from webapp.models import ApiToken, Person
 from webapp.operations import tokens
+from webapp.queries.reporting import manager_of
 from webapp.queries.tokens import Caller
 from webapp.workflow.scopes import Scope
 
+from ._answers import PersonRef
 from ._operation import operation
 from ._types import Email, Flag, Instant, Key, Name, one_of
 
@@ -34,6 +36,8 @@ class PersonMe:
     id: Key
     name: Name
     email: Email
+    department: Annotated[str, Field(description="“” if there is none.", examples=["Marketing"])]
+    manager: Annotated[PersonRef | None, Field(description="Whom they report to.")]
     is_admin: Flag
     owns_apps: Flag
 
@@ -53,7 +57,12 @@ def read(caller: Caller) -> Me:
     It needs no scope, so it shows whether a token works."""
     person = None
     if not caller.is_service:
-        person = PersonMe(caller.key, str(caller.name), caller.email, caller.is_admin, caller.owns)
+        who = db.session.get_one(Person, caller.id)
+        manager = manager_of(who)
+        person = PersonMe(
+            caller.key, str(caller.name), caller.email, str(who.department),
+            PersonRef(manager.public_id, str(manager.name)) if manager else None, caller.is_admin, caller.owns,
+        )  # fmt: skip
     kind = "service" if caller.is_service else "person"
     scopes = sorted(one.value for one in caller.scopes)
     return Me(person, Token(caller.token_key, str(caller.token_name), kind, scopes, caller.expires_at))

@@ -7,21 +7,26 @@ from flask import abort
 from pydantic import Field
 
 from webapp import clock
-from webapp.operations import grants
+from webapp.models import Person as Someone
+from webapp.operations import grants, reporting
 from webapp.operations import people as operations
+from webapp.operations.errors import Invalid
 from webapp.queries import holdings, people_list
 from webapp.queries.people_list import account_state
+from webapp.queries.reporting import manager_of
 from webapp.queries.tokens import Caller
 from webapp.runtime import trace
 from webapp.web import access
 from webapp.workflow.scopes import Scope
 
-from ._answers import AppRef, GroupRef
+from ._answers import AppRef, GroupRef, PersonRef
 from ._operation import must_match, operation
 from ._paging import Listed, PageQuery, by_name
 from ._types import Body, Email, Flag, GivenInstant, GivenKey, Instant, Key, Name, Text, Word, one_of
 
 About = Annotated[str, Field(description="What they do, in a few words.", examples=["Marketing"])]
+Department = Annotated[str, Field(description="“” if there is none.", examples=["Marketing"])]
+Manager = Annotated[PersonRef | None, Field(description="Whom they report to; deactivated people included.")]
 State = one_of(
     ("active", "invited", "deactivated"), "“invited”: they have not set a password yet. “deactivated”: nothing is left "
     "to them but their history.",
@@ -37,6 +42,8 @@ class PersonLine:
     name: Name
     email: Email
     about: About
+    department: Department
+    manager: Manager
     state: State  # type: ignore[valid-type]
     is_admin: Flag
     app_count: Annotated[int, Field(description="To how many apps they have access.", examples=[4])]
@@ -62,6 +69,8 @@ class Person:
     name: Name
     email: Email
     about: About
+    department: Department
+    manager: Manager
     state: State  # type: ignore[valid-type]
     is_admin: Flag
     time_zone: Annotated[
@@ -78,9 +87,11 @@ def answer_of(public_id: str) -> Person:
     """The person as they are now; 404 when there is none."""
     card = people_list.card(public_id) or abort(404)
     who = card.person
+    manager = manager_of(who)
     return Person(
-        who.public_id, str(who.name), who.email, who.about, card.state, who.is_admin, who.time_zone, who.created_at,
-        who.deactivated_at, [GroupRef(one.public_id, str(one.name)) for one in card.groups],
+        who.public_id, str(who.name), who.email, who.about, str(who.department),
+        PersonRef(manager.public_id, str(manager.name)) if manager else None, card.state, who.is_admin, who.time_zone,
+        who.created_at, who.deactivated_at, [GroupRef(one.public_id, str(one.name)) for one in card.groups],
         [
             HeldApp(row.public_id, AppRef(row.app, str(row.name)), row.created_at, row.ends_at)
             for row in holdings.grants_of(who.id)
@@ -95,6 +106,9 @@ class PersonQuery(PageQuery):
     email: Annotated[Word | None, Field(description="The address of one person, in any spelling.",
                                         examples=["rita@nordlicht.example"])] = None  # fmt: skip
     state: Annotated[_STATES | None, Field(description="The state of their account.")] = None
+    department: Annotated[Word | None, Field(description="Only people of this department.",
+                                             examples=["Marketing"])] = None  # fmt: skip
+    manager: Annotated[GivenKey | None, Field(description="Only people who report to this person.")] = None
     is_admin: Annotated[bool | None, Field(description="Only admins, or only others.")] = None
     updated_since: Annotated[
         GivenInstant | None,
@@ -111,6 +125,8 @@ def find(caller: Caller, *, query: PersonQuery) -> Listed:
     wanted = people_list.Wanted(
         words=(query.q or "").split()[:8],
         state=query.state,
+        department=query.department,
+        manager=query.manager,
         is_admin=query.is_admin,
         email=operations.address(query.email) if query.email is not None else None,
         updated_since=query.updated_since,
@@ -121,8 +137,9 @@ def find(caller: Caller, *, query: PersonQuery) -> Listed:
 
 def _line(row: Any) -> PersonLine:
     return PersonLine(
-        row.public_id, str(row.name), row.email, row.about, account_state(row.active, row.has_password),
-        row.is_admin, row.apps, row.created_at, row.deactivated_at,
+        row.public_id, str(row.name), row.email, row.about, str(row.department),
+        PersonRef(row.manager, str(row.manager_name)) if row.manager else None,
+        account_state(row.active, row.has_password), row.is_admin, row.apps, row.created_at, row.deactivated_at,
     )  # fmt: skip
 
 
@@ -140,6 +157,8 @@ class NewPerson(Body):
     name: Annotated[Text, Field(examples=["Rita Lindqvist"])]
     email: Annotated[Text, Field(description="No two people have the same.", examples=["rita@nordlicht.example"])]
     about: Annotated[Text, Field(description="What they do, in up to 120 characters.", examples=["Marketing"])] = ""
+    department: Annotated[Text, Field(description="In up to 80 characters.", examples=["Marketing"])] = ""
+    manager: Annotated[GivenKey | None, Field(description="The id of the person whom they report to.")] = None
     is_admin: bool = False
 
 
@@ -150,8 +169,20 @@ def invite(caller: Caller, *, body: NewPerson) -> Person:
     They get an email with a link to set a password."""
     made = operations.invite(email=body.email, name=body.name, about=body.about, is_admin=body.is_admin, actor=caller,
                              now=clock.now())  # fmt: skip
+    _set_reporting(caller, made, body)
     trace.about(person=made.public_id)
     return answer_of(made.public_id)
+
+
+def _set_reporting(caller: Caller, someone: Someone, body: "NewPerson | PersonChange") -> None:
+    """Sets manager and department, where they were sent."""
+    if body.department is not None:
+        reporting.set_department(someone, body.department, actor=caller, now=clock.now())
+    if "manager" in body.model_fields_set:
+        manager = access.active_person(body.manager) if body.manager else None
+        if body.manager and manager is None:
+            raise Invalid(manager="There is no active person with this id.")
+        reporting.set_manager(someone, manager, actor=caller, now=clock.now())
 
 
 class PersonChange(Body):
@@ -163,6 +194,11 @@ class PersonChange(Body):
         Field(description="With another address, links that went to the old one end.", examples=["rita@new.example"]),
     ] = None
     about: Annotated[Text | None, Field(examples=["Sales"])] = None
+    department: Annotated[Text | None, Field(description="“” for none.", examples=["Sales"])] = None
+    manager: Annotated[
+        GivenKey | None,
+        Field(description="The id of the person whom they report to; null for no one. Nobody can be above themselves."),
+    ] = None
     is_admin: Annotated[bool | None, Field(description="Whether they are an admin.")] = None
 
 
@@ -180,6 +216,7 @@ def change(caller: Caller, *, person: str, body: PersonChange) -> Person:
         "about": someone.about if body.about is None else body.about,
     }
     operations.change_details(someone, **kept, actor=caller, now=clock.now())
+    _set_reporting(caller, someone, body)
     if body.is_admin not in (None, someone.is_admin):
         operations.set_admin(someone, is_admin=bool(body.is_admin), actor=caller, now=clock.now())
     return answer_of(person)

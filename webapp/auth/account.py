@@ -15,7 +15,7 @@ from webapp.extensions import db
 from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import accounts
+from webapp.queries import accounts, reporting
 from webapp.web import devices, htmx, signin
 from webapp.web.attempts import TooMany, give_back, take
 from webapp.web.browsers import browser_name, is_phone
@@ -68,6 +68,7 @@ def _profile(**errors: str) -> str:
         "auth/account.html",
         organisation_zone=found.organisation_zone,
         groups=found.groups,
+        manager=reporting.manager_of(db.session.get_one(Person, me().id)),
         regions=time_zones(),
         now=now(),
         errors=defaultdict(str, errors),

@@ -24,7 +24,7 @@ from webapp.models import (
     Step,
     db_now,
 )
-from webapp.operations import apps, comments, decisions, expiry, grants, groups, people, requests, tokens
+from webapp.operations import apps, comments, decisions, expiry, grants, groups, people, reporting, requests, tokens
 from webapp.operations.entitlements import frozen
 from webapp.operations.proofs import Proof
 from webapp.passwords import hash_password
@@ -112,6 +112,10 @@ class _Story:
             self.people[first_name] = person
             now += timedelta(minutes=2)
         admin = self.people[company.ADMIN]
+        for first_name, (department, manager) in company.REPORTING.items():
+            reporting.set_department(self.people[first_name], department, actor=admin, now=now)
+            if manager:
+                reporting.set_manager(self.people[first_name], self.people[manager], actor=admin, now=now)
         for name, members in company.GROUPS.items():
             self.groups[name] = groups.create(name=name, actor=admin, now=now)
             for member in members:

@@ -26,6 +26,22 @@ PEOPLE = {
     "Tom": ("Tom Keller", "Sales, Munich"),
 }
 
+# First name → (department, first name of the manager).
+REPORTING = {
+    "Lena": ("Management", ""),
+    "Adam": ("IT", "Lena"),
+    "Ana": ("Sales", "Lena"),
+    "Ben": ("Finance", "Lena"),
+    "Ines": ("Marketing", "Lena"),
+    "Noah": ("IT", "Adam"),
+    "Chloe": ("Finance", "Ben"),
+    "Marta": ("Design", "Ines"),
+    "Rita": ("Marketing", "Ines"),
+    "Otto": ("Support", "Ana"),
+    "Paul": ("Sales", "Tom"),
+    "Tom": ("Sales", "Ana"),
+}
+
 GROUPS = {
     "Finance": ("Ben", "Chloe"),
     "Marketing": ("Ines", "Rita"),

@@ -14,7 +14,11 @@ from .base import PUBLIC_ID, Base, Id, NameText, Sorted, id_column
 
 class Person(Base):
     __tablename__ = "people"
-    __table_args__ = (Index("ix_people_list", "sort_key", "id"),)
+    __table_args__ = (
+        Index("ix_people_list", "sort_key", "id"),
+        Index("ix_people_manager", "manager_id"),
+        Index("ix_people_department", "department"),
+    )
 
     id: Mapped[int] = id_column()
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
@@ -23,6 +27,9 @@ class Person(Base):
     sort_key: Mapped[str] = mapped_column(Sorted)
     search_text: Mapped[str] = mapped_column(Sorted)
     about: Mapped[str] = mapped_column(String(120), default="")
+    # Set by operations/reporting.py, which keeps it free of circles. A manager who is deactivated stays.
+    manager_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+    department: Mapped[str] = mapped_column(NameText(80), default="", server_default=text("''"))
     password_hash: Mapped[str | None]
     # Raised with each password set, so that an emailed set-password link works once.
     password_round: Mapped[int] = mapped_column(default=0)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import LIVE_GRANT, AccessRequest, Event, Grant, Group, Membership, Person, Step
@@ -16,7 +17,8 @@ from webapp.text import like
 from webapp.workflow.states import RequestState, StepState
 
 # What the list can be sorted by besides the name.
-PEOPLE_ORDERS = {"email": (Person.email,)}
+PEOPLE_ORDERS = {"email": (Person.email,), "department": (Person.department, Person.sort_key)}
+_Manager = aliased(Person, name="manager")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,13 @@ ACCOUNT_STATES: dict[str, Any] = {
 
 
 def page(
-    *, words: Sequence[str] = (), state: str = "", sort: str = "", after: str = "", before: str = ""
-) -> Page[PersonRow]:
-    """All people, deactivated ones included, or those in one of ACCOUNT_STATES."""
-    query = _person_rows()
-    if state:
-        query = query.where(ACCOUNT_STATES[state])
-    for word in words:
-        query = query.where(Person.search_text.like(like(word), escape="!"))
+    *, words: Sequence[str] = (), state: str = "", department: str = "", manager: str = "", sort: str = "",
+    after: str = "", before: str = "",
+) -> Page[PersonRow]:  # fmt: skip
+    """All people, deactivated ones included, or those in one of ACCOUNT_STATES, in a department, or who report to the
+    person with the public id `manager`."""
+    wanted = Wanted(words=words, state=state, department=department or None, manager=manager or None)
+    query = _person_rows().where(*_conditions(wanted))
     order = ordered(Person, sort, PEOPLE_ORDERS)
     rows, count, back, more = paged(query, Person, after=after, before=before, order=order)
     return Page([PersonRow(row.Person, row.apps, row.failed) for row in rows], count, back, more)
@@ -80,13 +81,15 @@ def page(
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The conditions of `feed`; None, "" and () are none. `state` is one of ACCOUNT_STATES, `email` in its one form,
-    `group` a group's public id."""
+    `group` and `manager` public ids, `department` a name as it is stored."""
 
     words: Sequence[str] = ()
     state: str | None = None
     is_admin: bool | None = None
     email: str | None = None
     group: str | None = None
+    department: str | None = None
+    manager: str | None = None
     updated_since: datetime | None = None
 
 
@@ -95,8 +98,9 @@ def feed(wanted: Wanted, *, after: tuple[str, int] | None = None, limit: int) ->
     statement."""
     has_password = Person.password_hash.is_not(None).label("has_password")
     columns = (Person.id, Person.public_id, Person.name, Person.email, Person.about, Person.is_admin, Person.active,
-               has_password, Person.created_at, Person.deactivated_at, Person.sort_key)  # fmt: skip
-    query = _people_rows(*columns).where(*_conditions(wanted))
+               has_password, Person.created_at, Person.deactivated_at, Person.sort_key, Person.department,
+               _Manager.public_id.label("manager"), _Manager.name.label("manager_name"))  # fmt: skip
+    query = _people_rows(*columns).outerjoin(_Manager, _Manager.id == Person.manager_id).where(*_conditions(wanted))
     order = ordered(Person, "", {})
     if after is not None:
         query = query.where(order.beyond(after))
@@ -114,6 +118,11 @@ def _conditions(wanted: Wanted) -> list[Any]:
     if wanted.group is not None:
         members = select(Membership.person_id).join(Group, Group.id == Membership.group_id)
         found.append(Person.id.in_(members.where(Group.public_id == wanted.group, Group.archived_at.is_(None))))
+    if wanted.department is not None:
+        found.append(Person.department == wanted.department)
+    if wanted.manager is not None:
+        of = aliased(Person)
+        found.append(Person.manager_id == select(of.id).where(of.public_id == wanted.manager).scalar_subquery())
     if wanted.updated_since is not None:
         # Whatever changes a person has an entry in the audit log; signing in changes nothing.
         recorded = select(Event.person_id).where(Event.at >= wanted.updated_since, ~Event.kind.startswith("session."))

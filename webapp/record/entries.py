@@ -285,7 +285,7 @@ def _add_names(
     named = EntitlementField
     rows: Any = db.session.execute(
         union_all(
-            row_of("person", Person, people, Person.email, Person.about),
+            row_of("person", Person, people, Person.email, Person.about, Person.department),
             row_of("group", Group, groups),
             row_of("app", App, apps, App.description, App.category, App.launch_url, App.note),
             row_of("field", named, fields, named.help, named.options, func.coalesce(named.default, "")),

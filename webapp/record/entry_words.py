@@ -32,6 +32,7 @@ ABSENT = {
     "picture": "none",
     "logo": "none",
     "owner": "no one",
+    "manager": "no one",
     "audience": "everyone",
     "time_zone": "organisation default",
     "theme": "system",
@@ -244,6 +245,8 @@ class Words:
             return self.crowd(value)
         if key == "owner" or (isinstance(value, dict) and set(value) == {"person", "group"}):
             return self.approver(value)
+        if key == "manager":
+            return self.name(value["person"])
         if key == "audience":
             return listed(self.group_name(id) for id in value)
         if key in ("picture", "logo"):

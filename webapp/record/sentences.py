@@ -56,6 +56,8 @@ def _person_changed(words: Words) -> Markup:
         if after["is_admin"]:
             return words.say("{who} made {person} an admin.")
         return words.say("{who} removed admin rights from {person}.")
+    if set(after) in ({"manager"}, {"department"}):
+        return words.say("{who} changed the {what} of {person}.", what=next(iter(after)))
     if words.own:
         return words.say("{who} changed their own settings.")
     return words.say("{who} changed the account of {person}.")
