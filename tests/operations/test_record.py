@@ -222,7 +222,7 @@ def mails_and_the_company(of: Company) -> None:
     mails.hold(now=now())
     outbox.commit()
     with line("mail.dropped", of.adam):
-        mails.drop(None, actor=of.adam, now=now())
+        mails.discard(None, actor=of.adam, now=now())
     notice = db.session.query(Notice).filter(Notice.request_id == made.id).populate_existing().one()
     with line("mail.sent_again", of.adam, request=made, person=of.ana):
         notice.state = "dead"

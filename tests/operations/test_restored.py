@@ -77,12 +77,12 @@ def test_dropped_they_are_never_sent(app: Flask, company: Company, smtp: SmtpSer
     restored(app)
     one = db.session.scalars(select(Notice).order_by(Notice.id)).first()
     assert one is not None
-    assert mails.drop(one, actor=company.adam, now=clock.now()) == 1
+    assert mails.discard(one, actor=company.adam, now=clock.now()) == 1
     outbox.commit()
     with pytest.raises(Conflict, match="no longer on hold"):
-        mails.drop(one, actor=company.adam, now=clock.now())
+        mails.discard(one, actor=company.adam, now=clock.now())
     db.session.rollback()
-    assert mails.drop(None, actor=company.adam, now=clock.now()) == 1
+    assert mails.discard(None, actor=company.adam, now=clock.now()) == 1
     outbox.commit()
     jobs.drain()
     assert (states(), smtp.mails) == (["obsolete"] * 2, [])

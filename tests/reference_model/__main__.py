@@ -1,4 +1,4 @@
-"""Thousands of random stories, told to the naive model and to Countersign; any difference ends it.
+"""Thousands of random stories, run on the model and on Countersign; any difference ends it.
 
     python -m tests.reference_model --engine postgresql --runs 2000 --steps 50
 
@@ -44,7 +44,7 @@ def main() -> int:
             began, number = time.monotonic(), next(seeds)
             batch = min(BATCH, options.runs - done["runs"])
             Decisions.told.clear()
-            _tell(machine, number, batch, options.steps)
+            _run_stories(machine, number, batch, options.steps)
             row = {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "engine": options.engine,
@@ -101,7 +101,7 @@ def _sum_up(options: Any) -> None:
         print(f"  {count:8,}  {what}")
 
 
-def _tell(machine: Any, number: int, runs: int, steps: int) -> None:
+def _run_stories(machine: Any, number: int, runs: int, steps: int) -> None:
     few = settings(deadline=None, database=None, max_examples=runs, stateful_step_count=steps,
                    phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck))  # fmt: skip
     run_state_machine_as_test(seed(number)(machine), settings=few)

@@ -1,4 +1,4 @@
-"""The part of the book about what admins and owners do: requests of others, rules, people, groups and access."""
+"""The part of the model for what admins and owners do: requests of others, rules, people, groups and access."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.reference_model.terms import Refused, Who
 
 
 class Admins:
-    """The events of `Book`, which has everything that they change."""
+    """The events of `Model`, which has everything that they change."""
 
     def admin_cancel(self, actor: str, number: int, reason: str) -> None:
         request = self.requests[number]

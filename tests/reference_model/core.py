@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from tests.reference_model.reference import Book
+from tests.reference_model.reference import Model
 from tests.reference_model.terms import Who
 from webapp.workflow import state_machine
 from webapp.workflow.approvers import Deciders, Directory, require_deciders, who_decides
@@ -25,13 +25,13 @@ WORDS: dict[type[WorkflowError], str] = {
 
 
 class Core:
-    """Holds the values that the core is asked about. Who is active, a member or an owner, it takes from the book."""
+    """Holds the values that the core is asked about. Who is active, a member or an owner, it takes from the model."""
 
     knows_conflicts = False  # those are the operations' around the core
 
-    def start(self, book: Book) -> None:
-        self.book = book
-        self.keys = {name: number for number, name in enumerate((*book.people, *book.groups), 1)}
+    def start(self, model: Model) -> None:
+        self.model = model
+        self.keys = {name: number for number, name in enumerate((*model.people, *model.groups), 1)}
         self.names = {number: name for name, number in self.keys.items()}
         self.requests: list[state_machine.Request] = []
         self.due: dict[int, int] = {}
@@ -47,7 +47,7 @@ class Core:
         """The core has no part in it: it is asked anew at the next decision."""
 
     def submit(self, person: str, app: str, seat: str, stale: bool) -> None:
-        steps = self.book.apps[app]["rule"]["steps"]
+        steps = self.model.apps[app]["rule"]["steps"]
         who = self.keys[person]
         require_deciders(
             tuple(self.approver(one) for one, _, _ in steps), owner=self.owner(app), directory=self.directory(),
@@ -87,7 +87,7 @@ class Core:
 
     def sweep(self, person: str = "", app: str = "") -> None:
         for number in range(len(self.requests)):
-            told = self.book.requests[number]
+            told = self.model.requests[number]
             if person and (told["person"], told["app"]) != (person, app):
                 continue
             request = self.now(number)
@@ -97,7 +97,7 @@ class Core:
     def approval_off(self, actor: str, app: str, way: str, reason: str) -> None:
         if way != "finish" and not reason:
             raise ReasonMissing("The operation asks first.")
-        for number, told in enumerate(self.book.requests):
+        for number, told in enumerate(self.model.requests):
             request = self.now(number)
             if told["app"] != app or request.state is not RequestState.PENDING:
                 continue
@@ -108,7 +108,7 @@ class Core:
                     self.apply_outcome(request, approve_remaining_steps(request, actor=self.keys[actor], reason=reason))
 
     def deactivate(self, actor: str, person: str) -> None:
-        for number, told in enumerate(self.book.requests):
+        for number, told in enumerate(self.model.requests):
             if told["person"] == person:
                 with suppress(Settled):
                     self.cancel(person, number)
@@ -116,7 +116,7 @@ class Core:
     def now(self, number: int) -> state_machine.Request:
         """The request with what is overdue today."""
         request = self.requests[number]
-        steps = [replace(step, overdue=self.due.get(step.id, 999) <= self.book.today) for step in request.steps]
+        steps = [replace(step, overdue=self.due.get(step.id, 999) <= self.model.today) for step in request.steps]
         return replace(request, steps=tuple(steps))
 
     def apply_outcome(self, request: state_machine.Request, outcome: state_machine.Outcome) -> None:
@@ -126,18 +126,18 @@ class Core:
         to = dict(moves)
         for step in request.steps:
             if to.get(step.id) is StepState.OPEN:
-                self.due[step.id] = self.book.today + self.days(request, step.position)
+                self.due[step.id] = self.model.today + self.days(request, step.position)
         steps = tuple(replace(step, state=to.get(step.id, step.state)) for step in request.steps)
         return replace(request, steps=steps, version=request.version + 1)
 
     def days(self, request: state_machine.Request, position: int) -> int:
-        return int(self.book.requests[request.id]["rule"]["steps"][position][1])
+        return int(self.model.requests[request.id]["rule"]["steps"][position][1])
 
     def deciders(self, request: state_machine.Request) -> Deciders | None:
         step = request.open_step
         if step is None:
             return None
-        told = self.book.requests[request.id]
+        told = self.model.requests[request.id]
         return who_decides(
             self.approver(told["rule"]["steps"][step.position][0]), owner=self.owner(told["app"]),
             directory=self.directory(), without=frozenset({request.asked_by, request.for_person}),
@@ -148,18 +148,18 @@ class Core:
         return Approver(person=self.keys[name]) if kind == "person" else Approver(group=self.keys[name])
 
     def owner(self, app: str) -> Approver | None:
-        owner = self.book.apps[app]["owner"]
+        owner = self.model.apps[app]["owner"]
         return self.approver(owner) if owner else None
 
     def directory(self) -> Directory:
-        active = frozenset(self.keys[name] for name, one in self.book.people.items() if one["active"])
+        active = frozenset(self.keys[name] for name, one in self.model.people.items() if one["active"])
         return Directory(
             active=active,
             members={
                 self.keys[group]: tuple(sorted(active & {self.keys[name] for name in members}))
-                for group, members in self.book.groups.items()
+                for group, members in self.model.groups.items()
             },
-            admins=tuple(sorted(self.keys[name] for name in self.book.admins())),
+            admins=tuple(sorted(self.keys[name] for name in self.model.admins())),
         )
 
     def look(self) -> dict[str, Any]:
@@ -177,18 +177,18 @@ class Core:
             )
         return {"requests": found}
 
-    def expected(self, book: Book) -> dict[str, Any]:
+    def expected(self, model: Model) -> dict[str, Any]:
         """How it has to stand, in the form of `look`."""
         wanted = []
-        for request in book.requests:
-            step = book.open_step(request)
+        for request in model.requests:
+            step = model.open_step(request)
             wanted.append(
                 {
                     "state": request["state"],
                     "steps": [{"state": one["state"]} for one in request["steps"]],
                     "tier": step["tier"] if step else None,
                     "deciders": {name for name, (live, _) in step["asked"].items() if live} if step else set(),
-                    "overdue": book.overdue(request),
+                    "overdue": model.overdue(request),
                 }
             )
         return {"requests": wanted}

@@ -1,4 +1,4 @@
-"""The same events on the real operations, one transaction each, and how things stand afterwards in the book's words."""
+"""The same events on the real operations, one transaction each, and the state afterwards in the words of the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from tests.helpers import factories
 from tests.reference_model import replay
-from tests.reference_model.reference import Book
+from tests.reference_model.reference import Model
 from tests.reference_model.refusals import WORDS
 from tests.reference_model.terms import Who
 from webapp import clock, notices
@@ -58,32 +58,32 @@ class Database:
     def __init__(self, empty: Callable[[], Flask]) -> None:
         self._empty = empty
 
-    def start(self, book: Book) -> None:
-        """The book's people, groups and apps."""
+    def start(self, model: Model) -> None:
+        """The model's people, groups and apps."""
         self._app = self._empty()
         self._record = replay.Record()
         with self._app.app_context():
             choose("write")
-            self._start(book)
+            self._start(model)
             outbox.commit()
             broker().flushdb()
             db.session.remove()
 
-    def _start(self, book: Book) -> None:
+    def _start(self, model: Model) -> None:
         now = clock.now()
         made: dict[str, Person] = {}
-        for name, one in book.people.items():
+        for name, one in model.people.items():
             made[name] = people.create(email=f"{name}@example.com", name=name, actor=SYSTEM, now=now,
                                        is_admin=one["admin"])  # fmt: skip
         self.people = {name: one.id for name, one in made.items()}
         self.groups: dict[str, int] = {}
-        for name, members in book.groups.items():
+        for name, members in model.groups.items():
             group = groups.create(name=name, actor=SYSTEM, now=now)
             for member in sorted(members):
                 groups.add_member(group, made[member], actor=SYSTEM, now=now)
             self.groups[name] = group.id
         self.apps: dict[str, int] = {}
-        for name, app in book.apps.items():
+        for name, app in model.apps.items():
             owner = self.approver(app["owner"]) if app["owner"] else None
             self.apps[name] = apps.create(name=name, actor=SYSTEM, now=now, policy=self.policy(app["rule"]),
                                           owner=owner, requestable=True).id  # fmt: skip
@@ -116,7 +116,7 @@ class Database:
             db.engine.dispose()
 
     def do(self, event: str, **values: Any) -> str | None:
-        """One event in one transaction; what it was refused for, in the book's word, or None."""
+        """One event in one transaction; what it was refused for, in the model's word, or None."""
         with self._app.app_context():
             choose("write")
             try:
@@ -129,7 +129,7 @@ class Database:
                 db.session.remove()
         return None
 
-    # The book's events
+    # The model's events
 
     def add(self, person: str, app: str) -> None:
         row, revision = self._form(app)
@@ -195,7 +195,7 @@ class Database:
         while expiry.expire_overdue(now=clock.now(), limit=2):
             outbox.commit()
 
-    def post_office(self) -> None:
+    def deliver_emails(self) -> None:
         """As a worker does, up to the conversation with the mail server, which is somebody else's test."""
         for claim in jobs.drop_obsolete(outbox.claim(10_000)):
             choose("read")
@@ -296,7 +296,7 @@ class Database:
     # How it stands
 
     def look(self) -> dict[str, Any]:
-        """Everything the book knows, read in plain SQL, and beside it what only the database has."""
+        """Everything the model knows, read in plain SQL, and beside it what only the database has."""
         with self._app.app_context():
             choose("read")
             try:
@@ -354,7 +354,7 @@ class Database:
             ),
         }  # fmt: skip
 
-    def expected(self, book: Book) -> dict[str, Any]:
+    def expected(self, model: Model) -> dict[str, Any]:
         """How it has to stand, in the form of `look`."""
         return {
             "requests": [
@@ -370,22 +370,22 @@ class Database:
                             "tier": step["tier"],
                             "asked": step["asked"],
                             "decisions": [step["decision"]] if step["decision"] else [],
-                            "left": step["due"] - book.today if step["state"] == "open" else None,
+                            "left": step["due"] - model.today if step["state"] == "open" else None,
                         }
                         for step in one["steps"]
                     ],
                 }
-                for one in book.requests
+                for one in model.requests
             ],
-            "grants": [(one["app"], one["person"], one["request"], one["live"], one["seat"]) for one in book.grants],
+            "grants": [(one["app"], one["person"], one["request"], one["live"], one["seat"]) for one in model.grants],
             "mails": sorted(
                 (one["kind"], one["role"], one["to"], -1 if one["request"] is None else one["request"],
                  -1 if one["step"] is None else one["step"], one["round"], one["state"])
-                for one in book.mails
+                for one in model.mails
             ),
         }  # fmt: skip
 
-    def check_record(self, *, whole: bool = False) -> None:
+    def check_audit_log(self, *, whole: bool = False) -> None:
         """The record tells how it stands; `whole`: each line is verified, too."""
         with self._app.app_context():
             choose("read")

@@ -1,7 +1,7 @@
 """How requests are meant to go, written a second time, to be read: plain dicts, no database, nothing of webapp.
 
 A person is a name, an approver is ("person", name) or ("group", name), an instant is a number of days. Each event is
-a method of `Book`, those of admins and owners in admins.py; it raises `Refused` with every reason that there is, or
+a method of `Model`, those of admins and owners in admins.py; it raises `Refused` with every reason that there is, or
 changes the dicts. Whoever doubts a rule of Countersign should find it here in a few lines.
 """
 
@@ -14,7 +14,7 @@ from tests.reference_model.admins import Admins
 from tests.reference_model.terms import ASKED, Refused, Who
 
 
-class Book(Admins):
+class Model(Admins):
     """Everything there is, at one moment."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Book(Admins):
         return any(one["app"] == app for one in self.pending_of(person))
 
     def waits(self, person: str, app: str) -> bool:
-        """For an answer that can still come: what is overdue is in nobody's way."""
+        """For an answer that can still come: what is overdue is no obstacle to a new one."""
         return any(one["app"] == app and not self.overdue(one) for one in self.pending_of(person))
 
     # What people do
@@ -76,13 +76,13 @@ class Book(Admins):
         rule = self.apps[app]["rule"]
         if (rule["approval"] or self.has(person, app) or self.waits(person, app)
                 or not self.people[person]["active"] or self.apps[app]["archived"]
-                or self.needs_a_word(person, app)):  # fmt: skip
+                or self.needs_permission(person, app)):  # fmt: skip
             raise Refused("conflict")
         self.sweep(person, app)
         self.grants.append({"app": app, "person": person, "request": None, "live": True, "seat": "A"})
         self.mail("app-added", "requester", person, grant=len(self.grants) - 1)
 
-    def needs_a_word(self, person: str, app: str) -> bool:
+    def needs_permission(self, person: str, app: str) -> bool:
         """Who opened an app cannot add it, unless there is no other owner and no other admin."""
         one = self.apps[app]
         others = (self.active(one["owner"]) | self.admins()) - {person}
@@ -197,15 +197,15 @@ class Book(Admins):
                 step["state"] = "expired"
                 self.finish(request, step, "expired", actor=None)
 
-    def post_office(self) -> None:
+    def deliver_emails(self) -> None:
         """The worker takes everything that is due and sends what is still so, in order."""
         taken = [mail for mail in self.mails if mail["state"] == "due"]
         for mail in taken:
             mail["state"] = "leased"
         for mail in taken:
-            mail["state"] = "sent" if self.still_so(mail) else "obsolete"
+            mail["state"] = "sent" if self.is_current(mail) else "obsolete"
 
-    def still_so(self, mail: dict[str, Any]) -> bool:
+    def is_current(self, mail: dict[str, Any]) -> bool:
         kind, to = mail["kind"], mail["to"]
         if to in self.people and not self.people[to]["active"]:
             return False

@@ -1,4 +1,4 @@
-"""The refusals of the operations, in the words of the book."""
+"""The refusals of the operations, in the words of the model."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ class Record:
         for row in db.session.execute(text("SELECT seq, body FROM events WHERE seq > :seq ORDER BY seq"),
                                       {"seq": self.seq}):  # fmt: skip
             self.seq = row.seq
-            self._tell(json.loads(row.body))
+            self._replay_entry(json.loads(row.body))
 
-    def _tell(self, line: dict[str, Any]) -> None:
+    def _replay_entry(self, line: dict[str, Any]) -> None:
         kind, facts, person = line["kind"], line["facts"], line["person"]
         match kind.split("."):
             case ["person", "created"]:

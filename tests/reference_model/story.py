@@ -1,4 +1,4 @@
-"""Random stories, told to the book and to Countersign alike; after each event both have to say the same.
+"""Random stories, told to the model and to Countersign alike; after each event both have to say the same.
 
 Hypothesis makes the stories and, when one breaks a promise, shortens it to the few events that matter.
 """
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.reference_model.reference import Book
+from tests.reference_model.reference import Model
 from tests.reference_model.terms import FINAL, Refused, Who
 
 PEOPLE = ("rita", "ana", "ben", "chloe", "otto", "adam", "ada")
@@ -71,7 +71,7 @@ EVERYTHING = events(
     archive_group=(2, (names, groups)),
     remind=(1, (numbers,)),
     new_code=(1, (numbers, names)),
-    post_office=(2, ()),
+    deliver_emails=(2, ()),
     admin_cancel=(1, (names, numbers, reasons)),
     reassign=(2, (names, numbers, whos, reasons)),
     extend=(1, (names, numbers, st.integers(1, 6), reasons)),
@@ -82,22 +82,22 @@ EVERYTHING = events(
 )
 
 
-def new_book() -> Book:
-    book = Book()
-    book.people = {name: {"active": True, "admin": name in ("adam", "ada")} for name in PEOPLE}
-    book.groups = {"finance": {"ben", "chloe"}, "platform": {"ana", "chloe", "otto"}}
+def new_model() -> Model:
+    model = Model()
+    model.people = {name: {"active": True, "admin": name in ("adam", "ada")} for name in PEOPLE}
+    model.groups = {"finance": {"ben", "chloe"}, "platform": {"ana", "chloe", "otto"}}
     mail = {"approved": (True, False, []), "denied": (True, True, []), "expired": (True, True, ["it@example.com"])}
 
     def app(owner: Who | None, *steps: Any, approval: bool = True) -> dict[str, Any]:
         rule = {"approval": approval, "steps": list(steps), "requester sets seat": False, "mail": mail}
         return {"owner": owner, "rule": rule, "archived": False, "opened by": None, "shown by": None}
 
-    book.apps = {
+    model.apps = {
         "salesforce": app(("person", "otto"), (("person", "ana"), 3, False)),
         "zoom": app(("group", "platform"), (("group", "finance"), 1, True), (("person", "rita"), 2, True)),
         "figma": app(None, (("person", "adam"), 1, False), approval=False),
     }
-    return book
+    return model
 
 
 class Decisions(RuleBasedStateMachine):
@@ -108,14 +108,14 @@ class Decisions(RuleBasedStateMachine):
     def __init__(self, system: Any) -> None:
         super().__init__()
         self.system = system
-        self.book = new_book()
+        self.model = new_model()
         self.ended: dict[int, str] = {}
-        self.system.start(self.book)
+        self.system.start(self.model)
 
     def both(self, what: str, **values: Any) -> None:
-        """Tells the book and the system. What the book refuses, the system has to refuse for one of its reasons."""
+        """Tells the model and the system. What the model refuses, the system has to refuse for one of its reasons."""
         try:
-            getattr(self.book, what)(**values)
+            getattr(self.model, what)(**values)
         except Refused as refused:
             expected = refused.reasons
         else:
@@ -125,34 +125,34 @@ class Decisions(RuleBasedStateMachine):
         answer = self.system.do(what, **values)
         self.told[f"{what}: {answer or 'done'}"] += 1
         if expected:
-            assert answer in expected, f"{what} {values}: {answer or 'was done'}; the book refuses: {set(expected)}"
+            assert answer in expected, f"{what} {values}: {answer or 'was done'}; the model refuses: {set(expected)}"
         else:
-            assert answer is None, f"{what} {values} was refused ({answer}); the book sees no reason"
+            assert answer is None, f"{what} {values} was refused ({answer}); the model sees no reason"
 
     def pick(self, number: int) -> int:
         """Mostly a request that is pending, of the others now and then one."""
-        pending = [place for place, one in enumerate(self.book.requests) if one["state"] == "pending"]
+        pending = [place for place, one in enumerate(self.model.requests) if one["state"] == "pending"]
         if pending and number % 4:
             return pending[number % len(pending)]
-        return number % len(self.book.requests)
+        return number % len(self.model.requests)
 
     def somebody(self, number: int, name: str, which: int) -> str:
         """Mostly somebody who may decide; else anybody, or the one who asks."""
-        request = self.book.requests[number]
-        step = self.book.open_step(request)
-        able = sorted(self.book.deciders(step["approver"], request)[1]) if step else []
+        request = self.model.requests[number]
+        step = self.model.open_step(request)
+        able = sorted(self.model.deciders(step["approver"], request)[1]) if step else []
         if able and which // 7 % 4 != 3:
             return able[hash_of(name) % len(able)]
         return str(request["person"]) if which // 28 % 2 else name
 
     def seen(self, number: int, which: int) -> int:
         """Mostly the step that is open; else one that the person has had on the screen for too long."""
-        request = self.book.requests[number]
+        request = self.model.requests[number]
         places = [place for place, step in enumerate(request["steps"]) if step["state"] == "open"]
         return places[0] if places and which % 6 else which % len(request["steps"])
 
     def admin(self, name: str) -> str:
-        admins = sorted(self.book.admins())
+        admins = sorted(self.model.admins())
         return name if name in admins else admins[hash_of(name) % len(admins)]
 
     def teardown(self) -> None:
@@ -173,10 +173,10 @@ class Decisions(RuleBasedStateMachine):
         """Mostly something that can be asked for."""
         able = [
             (name, wanted)
-            for name, one in self.book.people.items()
+            for name, one in self.model.people.items()
             for wanted in APPS
-            if one["active"] and self.book.apps[wanted]["rule"]["approval"] and not self.book.apps[wanted]["archived"]
-            and not self.book.has(name, wanted) and not self.book.has_asked(name, wanted)
+            if one["active"] and self.model.apps[wanted]["rule"]["approval"] and not self.model.apps[wanted]["archived"]
+            and not self.model.has(name, wanted) and not self.model.has_asked(name, wanted)
         ]  # fmt: skip
         if able and which % 5:
             person, app = able[which % len(able)]
@@ -194,7 +194,7 @@ class Decisions(RuleBasedStateMachine):
 
     def cancel(self, number: int) -> None:
         place = self.pick(number)
-        self.both("cancel", person=self.book.requests[place]["person"], number=place)
+        self.both("cancel", person=self.model.requests[place]["person"], number=place)
 
     def pass_days(self, days: int) -> None:
         self.both("pass_days", days=days)
@@ -205,22 +205,22 @@ class Decisions(RuleBasedStateMachine):
     def save_rule(self, actor: str, app: str, rule: dict[str, Any]) -> None:
         # No page leads to the rules of an archived app, or lets somebody choose an archived group.
         named = {name for (kind, name), _, _ in rule["steps"] if kind == "group"}
-        if not self.book.apps[app]["archived"] and not named & self.book.archived:
+        if not self.model.apps[app]["archived"] and not named & self.model.archived:
             self.both("save_rule", actor=self.admin(actor), app=app, rule=rule)
 
     def approval_off(self, actor: str, app: str, way: str, reason: str) -> None:
-        if self.book.apps[app]["rule"]["approval"] and not self.book.apps[app]["archived"]:
+        if self.model.apps[app]["rule"]["approval"] and not self.model.apps[app]["archived"]:
             self.both("approval_off", actor=self.admin(actor), app=app, way=way, reason=reason)
 
     def set_owner(self, actor: str, app: str, owner: Who | None) -> None:
-        if not self.book.apps[app]["archived"] and self.can_be_chosen(owner):
+        if not self.model.apps[app]["archived"] and self.can_be_chosen(owner):
             self.both("set_owner", actor=self.admin(actor), app=app, owner=owner)
 
     def can_be_chosen(self, who: Who | None) -> bool:
-        return who is None or who[0] == "person" or who[1] not in self.book.archived
+        return who is None or who[0] == "person" or who[1] not in self.model.archived
 
     def member(self, actor: str, group: str, person: str) -> None:
-        word = "remove_member" if person in self.book.groups[group] else "add_member"
+        word = "remove_member" if person in self.model.groups[group] else "add_member"
         self.both(word, actor=self.admin(actor), group=group, person=person)
 
     def deactivate(self, actor: str, person: str) -> None:
@@ -228,18 +228,18 @@ class Decisions(RuleBasedStateMachine):
 
     def reactivate(self, actor: str, which: int) -> None:
         """Mostly somebody who is away."""
-        away = [name for name, one in self.book.people.items() if not one["active"]] or list(PEOPLE)
+        away = [name for name, one in self.model.people.items() if not one["active"]] or list(PEOPLE)
         self.both("reactivate", actor=self.admin(actor), person=away[which % len(away)])
 
     def set_admin(self, actor: str, person: str) -> None:
-        self.both("set_admin", actor=self.admin(actor), person=person, admin=not self.book.people[person]["admin"])
+        self.both("set_admin", actor=self.admin(actor), person=person, admin=not self.model.people[person]["admin"])
 
     @invariant()
     def both_say_the_same(self) -> None:
         self.found = self.system.look()
-        expected = self.system.expected(self.book)
+        expected = self.system.expected(self.model)
         for what, wanted in expected.items():
-            assert self.found[what] == wanted, f"{what}: there is {self.found[what]}; the book says {wanted}"
+            assert self.found[what] == wanted, f"{what}: there is {self.found[what]}; the model says {wanted}"
 
     @invariant()
     def what_has_ended_stays_as_it_ended(self) -> None:
@@ -271,17 +271,17 @@ class Operations(Decisions):
 
     def remind(self, number: int) -> None:
         place = self.pick(number)
-        self.both("remind", person=self.book.requests[place]["person"], number=place)
+        self.both("remind", person=self.model.requests[place]["person"], number=place)
 
     def new_code(self, number: int, name: str) -> None:
         place = self.pick(number)
         person = self.somebody(place, name, number)
-        step = self.book.open_step(self.book.requests[place])
+        step = self.model.open_step(self.model.requests[place])
         if step is None or step["asked"].get(person, (False, 0))[1] < 3:  # three a day is another test's
             self.both("new_code", person=person, number=place)
 
-    def post_office(self) -> None:
-        self.both("post_office")
+    def deliver_emails(self) -> None:
+        self.both("deliver_emails")
 
     def admin_cancel(self, actor: str, number: int, reason: str) -> None:
         self.both("admin_cancel", actor=self.mostly_admin(actor), number=self.pick(number), reason=reason)
@@ -291,7 +291,7 @@ class Operations(Decisions):
             self.both("reassign", actor=self.mostly_admin(actor), number=self.pick(number), to=to, reason=reason)
 
     def archive(self, actor: str, app: str) -> None:
-        word = "restore_app" if self.book.apps[app]["archived"] else "archive_app"
+        word = "restore_app" if self.model.apps[app]["archived"] else "archive_app"
         self.both(word, actor=self.admin(actor), app=app)
 
     def archive_group(self, actor: str, group: str) -> None:
@@ -299,15 +299,15 @@ class Operations(Decisions):
 
     def extend(self, actor: str, number: int, days: int, reason: str) -> None:
         place = self.pick(number)
-        step = self.book.open_step(self.book.requests[place])
-        if step is not None and step["due"] == self.book.today + days:
+        step = self.model.open_step(self.model.requests[place])
+        if step is not None and step["due"] == self.model.today + days:
             days += 1  # the same day would be a matter of milliseconds
         self.both("extend", actor=self.mostly_admin(actor), number=place, days=days, reason=reason)
 
     def remove_grant(self, actor: str, number: int, reason: str) -> None:
-        if self.book.grants:
-            live = [place for place, grant in enumerate(self.book.grants) if grant["live"]]
-            place = live[number % len(live)] if live and number % 5 else number % len(self.book.grants)
+        if self.model.grants:
+            live = [place for place, grant in enumerate(self.model.grants) if grant["live"]]
+            place = live[number % len(live)] if live and number % 5 else number % len(self.model.grants)
             self.both("remove_grant", actor=self.admin(actor), number=place, reason=reason)
 
     def grant_access(self, actor: str, person: str, app: str, seat: str, reason: str) -> None:
@@ -318,10 +318,10 @@ class Operations(Decisions):
 
     def give_back(self, person: str, number: int) -> None:
         """Mostly somebody's own app that they have."""
-        if self.book.grants:
-            live = [place for place, grant in enumerate(self.book.grants) if grant["live"]]
-            place = live[number % len(live)] if live and number % 5 else number % len(self.book.grants)
-            grant = self.book.grants[place]
+        if self.model.grants:
+            live = [place for place, grant in enumerate(self.model.grants) if grant["live"]]
+            place = live[number % len(live)] if live and number % 5 else number % len(self.model.grants)
+            grant = self.model.grants[place]
             if self.returned[grant["person"], grant["app"]] < 3:  # three a day is another test's
                 who = person if number % 7 == 6 else grant["person"]
                 self.returned[grant["person"], grant["app"]] += grant["live"] and who == grant["person"]
@@ -374,11 +374,11 @@ class Operations(Decisions):
 
     @invariant()
     def the_record_holds_and_tells_how_it_stands(self) -> None:
-        self.system.check_record()
+        self.system.check_audit_log()
 
     def teardown(self) -> None:
         super().teardown()
-        self.system.check_record(whole=True)
+        self.system.check_audit_log(whole=True)
 
 
 def only_new_rounds(before: Any, after: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The words of the book: who, states and refusals."""
+"""The words of the model: who, states and refusals."""
 
 from __future__ import annotations
 

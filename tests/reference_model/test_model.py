@@ -42,7 +42,7 @@ def test_the_pure_core_does_as_the_book_says() -> None:
 # What random stories may leave out: each kind of event that has to be there, and each refusal.
 TALE = (
     ("reassign", "adam", 0, ("person", "ben"), "Because."),
-    ("post_office",),
+    ("deliver_emails",),
     ("approve", 0, "otto", 21, "A"),  # by the very person named: it is not theirs
     ("approve", 0, "rita", 49, "A"),  # by the requester
     ("cancel", 0),
@@ -75,5 +75,5 @@ def test_the_operations_do_as_the_book_says(engine: str, engines: Engines) -> No
         lambda: Operations(database), settings=settings(FEW, max_examples=8, stateful_step_count=40)
     )
     database.stop()
-    happened("submit", "approve", "cancel", "sweep", "save_rule", "deactivate", "add", "reassign", "post_office")
+    happened("submit", "approve", "cancel", "sweep", "save_rule", "deactivate", "add", "reassign", "deliver_emails")
     refused("approve", "own", "settled", "not yours")

@@ -60,7 +60,7 @@ def change_endpoint(public_id: str) -> AnyResponse:
 @admins
 @require_recent_password
 def pause_endpoint(public_id: str) -> AnyResponse:
-    """Nothing is sent until it is resumed."""
+    """Pauses sending until it is resumed."""
     endpoint = _line(public_id).endpoint
     operations.pause(endpoint, actor=me(), now=clock.now())
     return _done(endpoint, "{name} is paused. What happens meanwhile waits.")
@@ -70,7 +70,7 @@ def pause_endpoint(public_id: str) -> AnyResponse:
 @admins
 @require_recent_password
 def resume_endpoint(public_id: str) -> AnyResponse:
-    """What waits is sent now."""
+    """Resumes sending; what waits is sent now."""
     endpoint = _line(public_id).endpoint
     operations.resume(endpoint, actor=me(), now=clock.now())
     return _done(endpoint, "{name} is in use again. What waited is sent now.")
@@ -132,7 +132,7 @@ def change_secret(public_id: str) -> AnyResponse:
 @admins
 @require_recent_password
 def end_secret(public_id: str, secret_id: str) -> AnyResponse:
-    """The old secret signs nothing from now on."""
+    """Ends the old secret: it signs nothing from now on."""
     endpoint = _line(public_id).endpoint
     secret = _secret(endpoint, secret_id)
     operations.end_secret(endpoint, secret, actor=me(), now=clock.now())
@@ -171,7 +171,7 @@ def delivery(public_id: str, delivery_id: str) -> Response:
 @bp.post("/endpoints/<public_id>/deliveries/<delivery_id>/sending")
 @admins
 def send_delivery_again(public_id: str, delivery_id: str) -> AnyResponse:
-    """The same message is sent once more."""
+    """Sends the same message once more."""
     line = _line(public_id)
     found = _delivery(line.endpoint, delivery_id)
     location = url_for("admin.delivery", public_id=public_id, delivery_id=delivery_id)

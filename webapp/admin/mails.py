@@ -194,7 +194,7 @@ def discard_mail(public_id: str) -> AnyResponse:
     """Drop an email that is on hold after a restore, because it had been sent before."""
     notice = access.notice_to_send(public_id)
     try:
-        operations.drop(notice, actor=me(), now=clock.now())
+        operations.discard(notice, actor=me(), now=clock.now())
     except Conflict as error:
         undo()
         return _refused(error)
@@ -215,7 +215,7 @@ def release_held_mails() -> AnyResponse:
 @admins
 def discard_held_mails() -> AnyResponse:
     """Drop all emails that are on hold after a restore."""
-    number = operations.drop(None, actor=me(), now=clock.now())
+    number = operations.discard(None, actor=me(), now=clock.now())
     commit()
     return go(url_for("admin.mails"), f"{count(number, 'email')} discarded.")
 

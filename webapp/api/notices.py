@@ -176,7 +176,7 @@ def discard(caller: Caller, *, notice: str) -> NoticeLine:
     """Discard an email.
 
     One that is on hold after a restore, because it had been sent before."""
-    operations.drop(access.notice_to_send(notice), actor=caller, now=clock.now())
+    operations.discard(access.notice_to_send(notice), actor=caller, now=clock.now())
     return _now(notice)
 
 

@@ -111,7 +111,7 @@ def hold(case: Case, step: Step, **values: Any) -> None:
 
 
 def hold_all(requests: Collection[int]) -> set[int]:
-    """Keeps those of the requests that are pending: a decision that is under way comes first, and one that comes later
+    """Locks those of the requests that are pending: a decision that is under way comes first, and one that comes later
     sees what this transaction changes."""
     return set(
         db.session.scalars(

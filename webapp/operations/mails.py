@@ -1,4 +1,4 @@
-"""What admins do with the outbox: send again what failed, let go or drop what is held, and try it out."""
+"""What admins do with the outbox: send again what failed, release or discard what is on hold, and try it out."""
 
 from datetime import datetime
 from typing import Any
@@ -51,7 +51,7 @@ def release(*, actor: AnyActor, now: datetime) -> int:
     return number
 
 
-def drop(notice: Notice | None, *, actor: AnyActor, now: datetime) -> int:
+def discard(notice: Notice | None, *, actor: AnyActor, now: datetime) -> int:
     """A held email, or with None all of them, is never sent. Returns how many; raises Conflict when that one is not
     held."""
     which = Notice.state == "held" if notice is None else and_(Notice.state == "held", Notice.id == notice.id)

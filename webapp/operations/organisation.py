@@ -99,7 +99,7 @@ def _domains(given: str) -> list[str]:
 
 
 def hide_first_steps(organisation: Organisation, *, actor: AnyActor, now: datetime) -> None:
-    """Admins are no longer led through the first steps; again changes nothing."""
+    """Admins are no longer led through the first steps. Calling it again changes nothing."""
     if organisation.first_steps_hidden_at is None:
         organisation.first_steps_hidden_at = now
         audit.record(EventKind.ORGANISATION_CHANGED, at=now, actor=actor,

@@ -351,7 +351,7 @@ def _refuse_if_only_admin(person: Person) -> None:
 
 
 def reactivate(person: Person, *, actor: AnyActor, now: datetime) -> None:
-    """The person may sign in again and stands in the groups as before. Raises Conflict."""
+    """The person may sign in again and is a member of the same groups as before. Raises Conflict."""
     directory.lock(exclusive=True)
     if changed(
         update(Person).where(Person.id == person.id, Person.active.is_(False)).values(active=True, deactivated_at=None)

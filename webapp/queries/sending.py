@@ -67,7 +67,7 @@ def status(id: int, lease: str) -> Status:
 
 
 def _why_obsolete(row: Any) -> str:
-    """Of a chat message: nobody is told of what waits no more, nor somebody who may not see it any more."""
+    """Why a chat message is obsolete: the step is no longer open, or the person may no longer see the request."""
     if row.active is False:
         return "This person was deactivated."
     if row.archived_at is not None:

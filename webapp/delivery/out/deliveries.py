@@ -86,7 +86,7 @@ def claim(endpoint: int, limit: int) -> list[Claim]:
 
 
 def mark_sent(claim: Claim, outcome: Outcome) -> bool:
-    """It was taken. False: the lease was lost, and its new holder marks it. Commits."""
+    """Marks the delivery as accepted. False: the lease was lost, and its new holder marks it. Commits."""
     marked = lease.mark(Delivery, [claim], state="sent", error="", status=outcome.status, settled_at=db_now())
     if marked:
         _note(claim, outcome)
@@ -116,7 +116,7 @@ def mark_failed(claim: Claim, outcome: Outcome, *, keep: bool = False) -> bool:
 
 
 def mark_obsolete(claim: Claim, reason: str) -> bool:
-    """It is not needed any more. Commits."""
+    """Marks the delivery as no longer needed. Commits."""
     marked = lease.mark(Delivery, [claim], state="obsolete", error=reason, settled_at=db_now())
     db.session.commit()
     return bool(marked)
