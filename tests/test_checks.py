@@ -68,8 +68,8 @@ def test_each_failure_is_a_line_with_what_to_do_and_the_rest_is_looked_at(app: F
     assert code == 1
     for name, words in {
         "schema": "newer version",
-        "broker": "Check REDIS_URL",
-        "mail server": "Check that it is running",
+        "broker": ". Check REDIS_URL.",
+        "mail server": ". Check that it is running",
         "worker": "Start countersign-worker",
     }.items():
         assert lines[name].startswith("FAILED") and words in lines[name], lines
@@ -91,7 +91,7 @@ def broker_user(redis_url: str, *rules: str) -> Iterator[str]:
         ([], None),
         (["-blpop", "-eval"], "no right to: BLPOP, EVAL."),
         (["resetkeys", "~rq:*", "~countersign*"], "no right to: LIMITS:*."),
-        ([">other", "<pw"], "refuses the sign-in"),
+        ([">other", "<pw"], ". Check the user and password in REDIS_URL."),
     ],
 )
 def test_a_broker_user_without_the_rights_of_an_administrator_is_enough_and_what_lacks_is_named(
@@ -130,7 +130,7 @@ def test_the_test_mail_says_what_the_server_answered(app: Flask, smtp: SmtpServe
     app.extensions["mail"].port = 9
     away = runner.invoke(args=["test-mail", "somebody@example.org"])
     assert away.exit_code == 1
-    assert "Check that it is running" in away.output
+    assert ". Check that it is running" in away.output
 
 
 def test_the_command_says_its_version_without_any_setting() -> None:

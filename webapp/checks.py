@@ -24,6 +24,7 @@ from webapp.queries import outbox_lines
 from webapp.queries.stops import EXPLAINED
 from webapp.record import anchors
 from webapp.runtime import broker, broker_rights
+from webapp.text import ended
 from webapp.web.health import WORKER_SECONDS
 
 # Seconds.
@@ -64,7 +65,7 @@ def run() -> Iterator[Finding]:
 
 def _first_line(error: Exception) -> str:
     words = str(getattr(error, "orig", None) or error).strip()
-    return words.splitlines()[0] if words else type(error).__name__
+    return ended(words.splitlines()[0] if words else type(error).__name__)
 
 
 def database() -> str:
@@ -100,9 +101,10 @@ def queue() -> str:
         except NoPermissionError:
             return f"Redis {version}; set its maxmemory-policy to noeviction, which this user cannot look at"
     except AuthenticationError as error:
-        raise Failed(f"Redis refuses the sign-in: {error} Check the user and password in REDIS_URL.") from None
+        words = _first_line(error)
+        raise Failed(f"Redis refuses the sign-in: {words} Check the user and password in REDIS_URL.") from None
     except (RedisError, OSError) as error:
-        raise Failed(f"Redis does not work: {error} Check REDIS_URL.") from None
+        raise Failed(f"Redis does not work: {_first_line(error)} Check REDIS_URL.") from None
     finally:
         connection.close()
     if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
@@ -118,7 +120,7 @@ def mail_server() -> str:
             connection.open()
     except smtp.Unusable as error:
         what, advice = EXPLAINED[error.cause]
-        raise Failed(f"{what} {error} {advice}") from None
+        raise Failed(f"{what} {ended(str(error))} {advice}") from None
     kind = "TLS" if own.mail_use_ssl else "STARTTLS" if own.mail_use_tls else "not encrypted"
     signed = f"signed in as {own.mail_username}" if own.mail_username else "no sign-in"
     return f"{own.mail_server}:{own.mail_port}, {kind}, {signed}"
@@ -148,7 +150,7 @@ def anchor_file() -> str:
     try:
         known, _ = anchors.usable(file) if file.exists() else ([], [])
     except (anchors.BadAnchor, OSError) as error:
-        raise Failed(f"The anchors in {file} cannot be used: {error}") from None
+        raise Failed(f"The anchors in {file} cannot be used: {_first_line(error)}") from None
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise Failed(
             f"{file} cannot be written to by this user. Give it the right, or set AUDIT_ANCHOR to another file."

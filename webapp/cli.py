@@ -28,6 +28,7 @@ from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
 from webapp.queries.stops import EXPLAINED
 from webapp.record import anchors, audit
+from webapp.text import ended
 from webapp.workflow.actor import SYSTEM, Actor
 from webapp.workflow.errors import WorkflowError
 
@@ -189,7 +190,7 @@ def test_mail(address: str) -> None:
             answer = connection.accepted
     except smtp.Unusable as error:
         what, advice = EXPLAINED[error.cause]
-        raise click.ClickException(f"{what} {error} {advice}") from None
+        raise click.ClickException(f"{what} {ended(str(error))} {advice}") from None
     except smtp.MailError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"The mail server accepted it: {answer}".rstrip(": "))

@@ -241,3 +241,8 @@ def _escaped(key: str) -> str:
 def capital(words: str) -> str:
     """The first letter large, the others as they are."""
     return words[:1].upper() + words[1:]
+
+
+def ended(words: str) -> str:
+    """A sentence of what a server or library answered: with a full stop unless it has an end."""
+    return words if words.endswith((".", "!", "?", "…")) else f"{words}."
