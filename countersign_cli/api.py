@@ -15,8 +15,8 @@ from countersign_cli.failures import Exit, Failure, Refused
 
 # Seconds before a call is repeated.
 PAUSES = (0.5, 1.0, 2.0, 4.0)
-# The longest that a 429 is waited for, and an answer.
-LONGEST_WAIT, TIMEOUT = 120, 60.0
+# The longest that a 429 is waited for at once, and by one command; and the longest that an answer is.
+LONGEST_WAIT, WAITED_AT_MOST, TIMEOUT = 120, 300, 60.0
 _LOST = (httpx2.TransportError,)
 Json = Any
 
@@ -26,6 +26,7 @@ class Api:
 
     def __init__(self, address: str, token: str) -> None:
         self.address, self.token = address, token
+        self._waited = 0
         # The token goes to this address only: no redirect is followed. A proxy is not asked for this machine.
         self._client = httpx2.Client(
             base_url=address,
@@ -39,18 +40,18 @@ class Api:
         self._client.close()
 
     def get(self, path: str, **query: Any) -> Json:
-        return self._read(self._call("GET", path, query=query))
+        return self._read(self._call("GET", path, query=query)[0])
 
     def get_with_etag(self, path: str) -> tuple[Json, str]:
         """The answer, and its ETag for `change`."""
-        answer = self._call("GET", path)
+        answer, _ = self._call("GET", path)
         return self._read(answer), answer.headers.get("ETag", "")
 
     def items(self, path: str, *, limit: int | None = None, **query: Any) -> Iterator[Json]:
         """The items of a list, page by page; at most `limit`."""
         query["limit"] = min(limit or 200, 200)
         while True:
-            answer = self._call("GET", path, query=query)
+            answer, _ = self._call("GET", path, query=query)
             for one in self._read(answer)["items"]:
                 yield one
                 if limit is not None and (limit := limit - 1) == 0:
@@ -62,39 +63,48 @@ class Api:
 
     def post(self, path: str, body: Json = None, *, repeat: bool = True) -> Json:
         """A change that is made once, however often it is sent."""
-        key = {"Idempotency-Key": uuid.uuid4().hex}
-        return self._read(self._call("POST", path, body={} if body is None else body, headers=key, repeat=repeat))
+        answer, _ = self._call("POST", path, body={} if body is None else body, headers=_key(), repeat=repeat)
+        return self._read(answer)
 
     def change(self, method: str, path: str, body: Json = None, *, etag: str = "") -> Json:
-        """PUT, PATCH or DELETE. Not repeated: a repeated one would not match what it has changed itself."""
-        headers = {"If-Match": etag} if etag else {}
-        return self._read(self._call(method, path, body=body, headers=headers, repeat=False))
+        """PUT, PATCH or DELETE; made once, however often it is sent. A DELETE whose answer was lost is done when what
+        it names is gone: with it may have gone the right to be told so."""
+        headers = _key() | ({"If-Match": etag} if etag else {})
+        answer, is_repeated = self._call(method, path, body=body, headers=headers)
+        if method == "DELETE" and is_repeated and answer.status_code == 404:
+            return None
+        return self._read(answer)
 
     def _call(
         self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Json = None,
         headers: dict[str, str] | None = None, repeat: bool = True,
-    ) -> httpx2.Response:  # fmt: skip
+    ) -> tuple[httpx2.Response, bool]:  # fmt: skip
+        """The answer, and whether an earlier one was lost."""
         sent = dict(headers or {})
         if self.token:
             sent["Authorization"] = f"Bearer {self.token}"
         params = {name: _word(value) for name, value in (query or {}).items() if value is not None}
         pauses = iter(PAUSES if repeat else ())
+        is_repeated = False
         while True:
             try:
                 answer = self._client.request(method, f"/api/v1{path}", params=params, json=body, headers=sent)
             except _LOST as error:
                 if (pause := next(pauses, None)) is None:
                     raise self._away(error, method) from None
+                is_repeated = True
                 time.sleep(pause)
                 continue
-            if answer.status_code == 429 and _wait_of(answer) <= LONGEST_WAIT:
-                click.echo(f"Too many calls. Waiting {_wait_of(answer)} s …", err=True)
-                time.sleep(_wait_of(answer))
+            wait = _wait_of(answer)
+            if answer.status_code == 429 and wait <= LONGEST_WAIT and self._waited + wait <= WAITED_AT_MOST:
+                click.echo(f"Too many calls. Waiting {wait} s …", err=True)
+                self._waited += wait
+                time.sleep(wait)
                 continue
             if answer.status_code == 503 and (pause := next(pauses, None)) is not None:
                 time.sleep(pause)
                 continue
-            return answer
+            return answer, is_repeated
 
     def _away(self, error: Exception, method: str) -> Failure:
         unsure = method != "GET" and not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
@@ -116,6 +126,10 @@ class Api:
             raise Refused(answer.status_code, found)
         words = f"{self.address} answered {answer.status_code}, and not as Countersign does. Check the address."
         raise Failure(Exit.AWAY, words)
+
+
+def _key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid.uuid4().hex}
 
 
 def _word(value: Any) -> str:

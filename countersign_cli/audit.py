@@ -1,13 +1,12 @@
 """audit tail."""
 
-import json
 import time
 
 import click
 
 from countersign_cli.api import Json
 from countersign_cli.session import Session, asks, at
-from countersign_cli.text import clean
+from countersign_cli.text import as_json, clean
 
 # Seconds between two looks of -f.
 LOOK = 2.0
@@ -39,7 +38,7 @@ def tail(session: Session, number: int, follow: bool, topic: str | None, kind: s
 def _write(session: Session, newest_first: list[Json]) -> None:
     for one in reversed(newest_first):
         if session.as_json:
-            click.echo(json.dumps(one, ensure_ascii=False))
+            click.echo(as_json(one))
         else:
             by = f" (token {one['token']['name']})" if one["token"] else ""
             click.echo(clean(f"{one['seq']:>7}  {at(one['at'])}  {one['sentence']}{by}"))

@@ -1,6 +1,5 @@
 """What every command gets: where it talks to, by which token, and how it shows what it found."""
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ import click
 
 from countersign_cli import settings
 from countersign_cli.failures import Exit, Failure
-from countersign_cli.text import clean, table
+from countersign_cli.text import as_json, clean, table
 
 if TYPE_CHECKING:
     from countersign_cli.api import Api
@@ -49,7 +48,7 @@ class Session:
     def show(self, answer: Any, draw: Callable[[], Sequence[str]]) -> None:
         """The answer as JSON, else what `draw` returns."""
         if self.as_json:
-            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+            click.echo(as_json(answer, indent=2))
         else:
             for line in draw():
                 click.echo(line)

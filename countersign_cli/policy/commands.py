@@ -20,7 +20,9 @@ _PRUNE = click.option("--prune", is_flag=True, help="Archive apps and fields tha
 
 @click.group("policy")
 def policy() -> None:
-    """Keep apps, their fields and their rules as YAML files, in git. For admins: countersign login --admin."""
+    """Keep apps, their fields and their rules as YAML files, in git: your own, for admins all.
+
+    Sign in for it with: countersign login --admin."""
 
 
 @policy.command("export")
@@ -96,7 +98,8 @@ def apply(session: Session, folder: Path, prune: bool, yes: bool, pending: str |
 def _planned(session: Session, folder: Path, *, prune: bool) -> tuple[Plan, server.Names]:
     found = files.read(folder)
     names = server.Names(session.api)
-    return planning.make(found, server.load(session.api, names), session.api, names, prune=prune), names
+    there = server.load(session.api, names)  # first: owners learn from it which groups there are
+    return planning.make(found, there, session.api, names, prune=prune), names
 
 
 _SIGNS = {"create": "+", "change": "~", "archive": "-"}

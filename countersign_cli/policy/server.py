@@ -1,5 +1,6 @@
 """The apps, fields and rules of the server in the shape of the files."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,9 @@ from countersign_cli.failures import Refused
 
 from . import shape
 from .shape import Shape
+
+# A person’s id, in small letters as files keep email addresses.
+_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{12}")
 
 
 @dataclass
@@ -29,21 +33,33 @@ class ServerApp:
 
 
 class Names:
-    """Who is who: people by email address, groups by name."""
+    """Who is who: people by email address, groups by name. Owners of apps may not look people and groups up: for them
+    people are ids, and groups are those that their apps name."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._emails: dict[str, str] = {}
         self._people: dict[str, str | None] = {}
-        self.groups = {str(one["name"]): str(one["id"]) for one in api.items("/groups")}
+        self.groups: dict[str, str] = {}
+        me = api.get("/me")
+        self.is_admin = me["person"] is None or bool(me["person"]["is_admin"])
+        if self.is_admin:
+            self.groups = {str(one["name"]): str(one["id"]) for one in api.items("/groups")}
+
+    def learn(self, ref: Json) -> None:
+        """Remembers a group that an answer names."""
+        self.groups.setdefault(str(ref["name"]), str(ref["id"]))
 
     def principal(self, ref: Json | None) -> Shape | None:
         """An answer's {"kind", "id", "name"} as a file has it."""
         if ref is None:
             return None
         if ref["kind"] == "group":
+            self.learn(ref)
             return {"group": ref["name"]}
         key = str(ref["id"])
+        if not self.is_admin:
+            return {"person": key.lower()}
         if key not in self._emails:
             self._emails[key] = str(self._api.get(f"/people/{part(key)}")["email"]).lower()
             self._people.setdefault(self._emails[key], key)
@@ -56,15 +72,22 @@ class Names:
         if "group" in principal:
             name = principal["group"]
             if name not in self.groups:
-                raise LookupError(f"There is no group “{name[:60]}”.")
+                raise LookupError(f"{self._none_of(f'group “{name[:60]}”')}.")
             return {"kind": "group", "id": self.groups[name]}
         email = principal["person"]
+        if _ID.fullmatch(email):
+            return {"kind": "person", "id": email.upper()}
+        if not self.is_admin:
+            raise LookupError(f"Only admins look people up by email address. Write the id of {email[:80]}.")
         if email not in self._people:
             found = list(self._api.items("/people", email=email, limit=2))
             self._people[email] = str(found[0]["id"]) if found else None
         if (key := self._people[email]) is None:
             raise LookupError(f"There is no person with the email address {email[:80]}.")
         return {"kind": "person", "id": key}
+
+    def _none_of(self, what: str) -> str:
+        return f"There is no {what}" if self.is_admin else f"None of your apps names the {what}; only admins add one"
 
 
 def load(api: Api, names: Names) -> list[ServerApp]:
@@ -92,6 +115,8 @@ def _shape(details: Json, policy: Json, fields: list[Json], names: Names) -> Sha
     app = shape.new(shape.APP)
     app |= {name: details[name] for name in ("name", "id", "description", "category", "note", "launch_url")}
     app["owner"] = names.principal(settings["owner"])
+    for group in settings["audience"]:
+        names.learn(group)
     app["audience"] = sorted(one["name"] for one in settings["audience"])
     app["requestable"] = settings["requestable"]
     app["fields"] = [{name: one[name] for name in shape.FIELD} for one in fields]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from countersign_cli.api import Api
+from countersign_cli.failures import Refused
 from tests.cli.conftest import Terminal
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
@@ -44,9 +47,9 @@ class Door:
                     connection.sendall(self._answer(request, len(self.seen)))
 
     def keys(self) -> list[bytes]:
-        """The Idempotency-Key of each POST that came."""
-        posts = [one for one in self.seen if one.startswith(b"POST")]
-        return [one.lower().partition(b"idempotency-key: ")[2].partition(b"\r\n")[0] for one in posts]
+        """The Idempotency-Key of each change that came."""
+        changes = [one for one in self.seen if not one.startswith(b"GET")]
+        return [one.lower().partition(b"idempotency-key: ")[2].partition(b"\r\n")[0] for one in changes]
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -109,6 +112,35 @@ def test_a_lost_answer_is_asked_for_again_and_the_change_is_made_once(machine, s
     assert tom("cancel", done.json["id"]).code == 0
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_lost_answer_to_a_put_or_delete_is_asked_for_again(machine, server, method):
+    adam = machine("adam")
+    member = "add-member" if method == "PUT" else "remove-member"
+    adam("admin", "remove-member" if method == "PUT" else "add-member", "Finance", "otto@example.com")
+
+    def lose(request: bytes, number: int) -> bytes:
+        answer = forwarded(server.stack.port, request)
+        lost = request.startswith(method.encode()) and sum(one.startswith(method.encode()) for one in proxy.seen) == 1
+        return b"" if lost else answer
+
+    with door(lose) as proxy:
+        done = adam("admin", member, "Finance", "otto@example.com", "--address", proxy.address)
+        assert done.code == 0, done.err
+        keys = proxy.keys()
+        assert len(keys) == 2 and keys[0] == keys[1]
+    assert ("otto@example.com" in adam("admin", "members", "Finance").out) == (method == "PUT")
+    adam("admin", "remove-member", "Finance", "otto@example.com")
+
+
+def test_what_was_removed_although_the_answer_was_lost_is_removed():
+    gone = problem("404 Not Found")
+    with door(lambda request, number: b"" if number == 1 else gone) as away:
+        assert Api(away.address, "csn_x").change("DELETE", "/groups/x/members/y") is None
+        assert len(away.seen) == 2
+    with door(lambda request, number: gone) as nothing, pytest.raises(Refused):
+        Api(nothing.address, "csn_x").change("DELETE", "/groups/x/members/y")
+
+
 def app_id(server, name: str) -> str:
     from webapp.extensions import db
     from webapp.models import App
@@ -156,6 +188,15 @@ def test_429_with_a_long_wait_is_told(anyone):
         assert done.code == 6 and len(busy.seen) == 1
 
 
+def test_429_is_not_waited_for_without_an_end(monkeypatch):
+    slept = list[float]()
+    monkeypatch.setattr("countersign_cli.api.time.sleep", slept.append)
+    with door(lambda request, number: problem("429 Too Many Requests", "Retry-After: 100")) as busy:
+        with pytest.raises(Refused) as refused:
+            Api(busy.address, "csn_x").get("/me")
+        assert refused.value.exit_code == 6 and slept == [100, 100, 100]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -186,3 +227,16 @@ def test_names_cannot_move_the_cursor(anyone):
     with door(lambda request, number: refusal) as hostile:
         done = anyone("whoami", "--address", hostile.address)
         assert done.code == 4 and done.err == "Error: No [2JEve31m.\n"
+
+
+def test_json_cannot_move_the_cursor_and_is_the_same_value(anyone):
+    name = "\\u001b[2J\\u202eEve\\u009b31m\\u007f\\u0085é"
+    body = (
+        f'{{"person": {{"name": "{name}", "email": "e", "is_admin": false}}, "token": {{"name": "t", "scopes": []}}}}'
+    )
+    head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    sent = f"{head}Content-Length: {len(body.encode())}\r\n\r\n{body}".encode()
+    with door(lambda request, number: sent) as eve:
+        seen = anyone.on_a_terminal("whoami", "--json", "--address", eve.address)
+    assert json.loads(seen.out)["person"]["name"] == "\x1b[2J\u202eEve\x9b31m\x7f\x85é"
+    assert not set(seen.out) & set("\x1b\u202e\x9b\x7f\x85") and "é" in seen.out

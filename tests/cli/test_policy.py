@@ -301,9 +301,40 @@ def test_the_same_app_twice_and_an_id_that_is_not_there(adam, exported):
     assert done.code == 2 and "apps/copy.yaml:2: The app with this id does not exist here" in done.err
 
 
-def test_who_is_no_admin_is_told_so(machine, exported):
+def test_an_owner_keeps_the_rules_of_their_own_apps_in_files(machine):
+    marta = machine("marta")
+    done = marta("policy", "export", "rules", "--table")
+    assert done.code == 0 and "0 unchanged" in done.out, done.err
+    rules = marta.home / "rules"
+    assert 0 < len(text(rules)) < 10
+    assert "Nothing to do" in plan(marta)
+    file = sorted((rules / "apps").iterdir())[0]
+    before = file.read_text()
+    edit(file, "policy:\n", "policy:\n  comment_required: true\n")
+    assert "+  comment_required: true" in plan(marta)
+    assert marta("policy", "apply", "rules", "--yes").code == 0
+    assert "Nothing to do" in plan(marta)
+    file.write_text(before)
+    assert marta("policy", "apply", "rules", "--yes").code == 0
+    assert "Nothing to do" in plan(marta)
+
+
+def test_an_owner_is_told_whom_they_cannot_look_up(machine):
+    marta = machine("marta")
+    marta("policy", "export", "rules")
+    file = sorted((marta.home / "rules" / "apps").iterdir())[0]
+    kept = [line for line in file.read_text().splitlines() if line.startswith(("name:", "id:"))]
+    steps = ["policy:", "  steps:", "  - approver: {person: ana@example.com}", "  - approver: {group: Nobody}"]
+    file.write_text("\n".join([*kept, *steps, ""]))
+    done = marta("policy", "plan", "rules")
+    assert done.code == 2, done.err
+    assert ":5: Only admins look people up by email address. Write the id of ana@example.com." in done.err
+    assert ":6: None of your apps names the group “Nobody”; only admins add one." in done.err
+
+
+def test_files_of_others_apps_are_refused(machine, exported):
     done = machine("rita")("policy", "plan", "rules")
-    assert done.code in (3, 4) and "groups:read" in done.err
+    assert done.code == 2 and "The app with this id does not exist here" in done.err
 
 
 def test_a_folder_that_is_not_there(adam):

@@ -83,7 +83,7 @@ MUTANTS = [
         "names-that-move-the-cursor",
         "A name that somebody chose clears the terminal of who lists it, or changes its colours.",
         "tests/cli/test_text.py::test_only_what_can_be_read_is_shown",
-        [Change("countersign_cli/text.py::clean", "not in _REMOVED", '!= "Cs"')],
+        [Change("countersign_cli/text.py::_is_obeyed", "category(sign) in _REMOVED", 'category(sign) == "Cs"')],
     ),
     Mutant(
         "a-plan-that-is-not-compared",
