@@ -7,143 +7,20 @@ so this runs on SQLite, whose file is put back before each request.
 from __future__ import annotations
 
 import re
-import shutil
-from datetime import timedelta
-from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 
-from tests.conftest import SQLITE, Browser, Engines
-from tests.helpers import changes, factories, lookups
+from tests.conftest import SQLITE, Engines
+from tests.helpers import factories
 from tests.helpers.route_table import ROLES, TABLE, UNSAFE, WITHOUT_PASSWORD, Row
-from webapp import clock, links
-from webapp.database.transactions import choose
-from webapp.delivery import outbox
-from webapp.embedded import hookstore, mailstore
-from webapp.extensions import broker, db
-from webapp.models import Notice, Person, PersonSession
-from webapp.operations import device_codes
-from webapp.operations import endpoints as operations
-from webapp.queries.endpoint_feed import secrets_of
-
-# Of a call that came to the webhook viewer.
-HEADERS = {"webhook-timestamp": "1796025858", "webhook-signature": "v1,mZ0t2c="}
+from tests.helpers.world import World
+from webapp.extensions import db
 
 
-class World:
-    """A company with one of each, kept as a database file; and a browser for each role."""
-
-    def __init__(self, app: Flask, data: Path) -> None:
-        self.app, self.data = app, data
-        self.ids: dict[str, str] = {}
-        self.cookies: dict[str, str] = {}
-        self.tokens: dict[str, str] = {}
-        with app.app_context():
-            choose("write")
-            self._build()
-            db.session.remove()
-            db.engine.dispose()
-        if (data / "test.db").exists():
-            shutil.copy(data / "test.db", data / "routes.db")
-
-    def _build(self) -> None:
-        company = factories.company()
-        factories.with_password(company.adam)
-        owner, invited, gone = (factories.person(name) for name in ("Olga Petrova", "Nina Ferrari", "Gus Left"))
-        factories.with_password(owner)
-        changes.deactivate(gone, company.adam)
-        wanted = factories.app("Benevity", company.ana, owner=owner)
-        asked = factories.app("Salesforce", company.ana, owner=owner)
-        free = factories.app("Apptio", owner=owner)
-        grant = factories.grant(company.ben, free)
-        held = factories.app("Workday")
-        factories.grant(company.rita, held)
-        factories.with_password(company.ben)
-        made = factories.request(company.rita, asked)
-        changes.shift("requests", "created_at", timedelta(hours=-25))
-        changes.shift("notices", "created_at", timedelta(hours=-25))
-        factories.with_icon(wanted, body=b"png", sha256="0" * 64)
-        device, _ = device_codes.ask(name="laptop", scopes=["requests:read"], days=30, address="127.0.0.1",
-                                     now=clock.now())  # fmt: skip
-        db.session.commit()
-        people = {
-            "nobody": None,
-            "outsider": company.otto,
-            "requester": company.rita,
-            "approver": company.ana,
-            "owner": owner,
-            "admin": company.adam,
-        }
-        self.ids = {
-            "request": made.public_id,
-            "wanted": wanted.public_id,
-            "free": free.public_id,
-            "held": held.public_id,
-            "asked": asked.public_id,
-            "group": company.finance.public_id,
-            "member": company.ben.public_id,
-            "invited": invited.public_id,
-            "gone": gone.public_id,
-            "requester": company.rita.public_id,
-            "grant": grant.public_id,
-            "session": factories.session_of(company.rita),
-            "token": factories.token(company.rita).public_id,
-            **self._endpoint(company.adam),
-            "soon": (clock.now() + timedelta(days=20)).date().isoformat(),
-            "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
-            "device": device.shown_code,
-            "link": lookups.link(made, company.ana).removeprefix("/decide/"),
-            "password": links.password_token(company.otto.public_id, company.otto.password_round),
-        }
-        for role, person in people.items():
-            self._keep(role, Browser(self.app, person))
-        for role in ("owner", "admin"):
-            self._keep(f"stale {role}", Browser(self.app, people[role]))
-            newest = db.session.query(PersonSession).order_by(PersonSession.id.desc()).first()
-            newest.reauthenticated_at -= timedelta(minutes=16)
-            db.session.commit()
-
-    def _endpoint(self, admin: Person) -> dict[str, str]:
-        endpoint = factories.webhook(admin)
-        choose("write")
-        made = operations.send_test(endpoint, actor=admin, now=clock.now())
-        outbox.commit()
-        return {
-            "endpoint": endpoint.public_id,
-            "secret": secrets_of(endpoint)[0].public_id,
-            "delivery": made.public_id,
-        }
-
-    def _keep(self, role: str, browser: Browser) -> None:
-        self.tokens[role] = browser.token()
-        cookie = browser.client.get_cookie("countersign")
-        assert cookie is not None
-        self.cookies[role] = cookie.value
-
-    def fresh(self) -> None:
-        """Puts everything back as it was built."""
-        with self.app.app_context():
-            db.engine.dispose()
-            broker().flushdb()
-        for leftover in self.data.glob("test.db*"):
-            leftover.unlink()
-        shutil.copy(self.data / "routes.db", self.data / "test.db")
-        mail = EmailMessage()
-        mail["From"], mail["To"], mail["Subject"] = "c@example.com", "ana@example.com", "Rita asks"
-        mail.set_content("See there.")
-        hookstore.empty(self.data / "webhooks")
-        self.ids["hook"] = hookstore.store(
-            self.data / "webhooks", endpoint="Viewer", event="test", message_id="msg_1", headers=HEADERS,
-            body='{"type":"test"}', seconds=0.1, secret="9fQ2",
-        ).id  # fmt: skip
-        mailstore.empty(self.data / "mailbox")
-        self.ids["mail"] = mailstore.store(
-            self.data / "mailbox", sender="c@example.com", recipients=["ana@example.com"], content=mail.as_bytes()
-        )
+class Screens(World):
+    """The world as browsers see it."""
 
     def view(self, row: Row) -> Any:
         endpoint, _ = self.app.url_map.bind("localhost").match(
@@ -168,13 +45,13 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def built(engines: Engines) -> World:
+def built(engines: Engines) -> Screens:
     app = engines.app(SQLITE)
-    return World(app, app.extensions["settings"].data)
+    return Screens(app, app.extensions["settings"].data)
 
 
 @pytest.fixture
-def world(built: World) -> World:
+def world(built: Screens) -> Screens:
     built.fresh()
     return built
 
@@ -189,7 +66,7 @@ def routes(app: Flask) -> dict[str, set[str]]:
     return found
 
 
-def test_every_route_has_a_row_and_every_row_a_route(world: World) -> None:
+def test_every_route_has_a_row_and_every_row_a_route(world: Screens) -> None:
     there = {f"{method} {rule}" for rule, methods in routes(world.app).items() for method in methods}
     written = [row.name for row in TABLE]
     assert sorted(there - set(written)) == [], "these routes have no row in TABLE"
@@ -199,7 +76,7 @@ def test_every_route_has_a_row_and_every_row_a_route(world: World) -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-def test_each_role_gets_what_the_table_says(world: World, row: Row) -> None:
+def test_each_role_gets_what_the_table_says(world: Screens, row: Row) -> None:
     got = []
     for role in ROLES:
         if row.method in UNSAFE:
@@ -215,7 +92,7 @@ def test_each_role_gets_what_the_table_says(world: World, row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if row.method in UNSAFE], ids=lambda row: row.name)
-def test_each_unsafe_route_refuses_a_missing_token_and_another_site(world: World, row: Row) -> None:
+def test_each_unsafe_route_refuses_a_missing_token_and_another_site(world: Screens, row: Row) -> None:
     before = (world.data / "test.db").read_bytes()
     for role in ("nobody", "requester", "approver", "admin"):
         assert world.ask(row, role, token=False).status_code == 400
@@ -245,7 +122,7 @@ def asks_for_password(view: Any) -> bool:
     return hasattr(view, "requires_recent_password")
 
 
-def test_what_changes_rules_or_people_or_exports_data_needs_a_recent_password(world: World) -> None:
+def test_what_changes_rules_or_people_or_exports_data_needs_a_recent_password(world: Screens) -> None:
     """The table has every route, so a new one below /admin is asked about here."""
     lacking = [row.name for row in TABLE if needs_recent_password(row) and not asks_for_password(world.view(row))]
     assert lacking == [], "put @require_recent_password under the audience, or the route into WITHOUT_PASSWORD"
@@ -254,7 +131,7 @@ def test_what_changes_rules_or_people_or_exports_data_needs_a_recent_password(wo
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if needs_recent_password(row)], ids=lambda row: row.name)
-def test_an_older_sign_in_is_asked_for_the_password_and_nothing_is_lost(world: World, row: Row) -> None:
+def test_an_older_sign_in_is_asked_for_the_password_and_nothing_is_lost(world: Screens, row: Row) -> None:
     for role, expected in zip(ROLES[-2:], row.statuses.split()[-2:], strict=True):
         world.fresh()
         before = (world.data / "test.db").read_bytes()
@@ -273,7 +150,7 @@ def test_an_older_sign_in_is_asked_for_the_password_and_nothing_is_lost(world: W
             assert str(world.ask(right, f"stale {role}").status_code) == expected
 
 
-def test_other_methods_are_refused_with_those_that_are_allowed(world: World) -> None:
+def test_other_methods_are_refused_with_those_that_are_allowed(world: Screens) -> None:
     allowed = routes(world.app)
     for row in TABLE:
         for method in ("GET", *UNSAFE):
@@ -296,7 +173,7 @@ def _fits(rule: str, path: str) -> bool:
     )
 
 
-def test_what_is_nowhere_is_404_for_everybody(world: World) -> None:
+def test_what_is_nowhere_is_404_for_everybody(world: Screens) -> None:
     for role in ROLES:
         for path in ("/nothing", "/admin/nothing", "/requests/x/y/z", "/decide", "/decide/x/y", "/static/../wsgi.py"):
             answer = world.ask(Row("GET", path, "", path), role)

@@ -12,14 +12,14 @@ from redis.exceptions import RedisError
 
 from webapp.extensions import broker
 
-# Token id → "instant address", of what no worker has stored yet.
+# Hash of a token → "instant address", of what no worker has stored yet.
 TOKEN_USE = "countersign:token-use"  # nosec
 
 log = logging.getLogger("countersign.token_use")
 
 
-def take() -> dict[int, tuple[datetime, str]]:
-    """Token id → when and from which address it was used last, of what was noted since the last time."""
+def take() -> dict[str, tuple[datetime, str]]:
+    """Hash of a token → when and from which address it was used last, of what was noted since the last time."""
     try:
         with broker().pipeline() as once:
             once.hgetall(TOKEN_USE)
@@ -29,7 +29,7 @@ def take() -> dict[int, tuple[datetime, str]]:
         log.warning("The broker is away; the last use of tokens is stored later.", extra={"error": str(error)})
         return {}
     uses = {}
-    for id, text in noted.items():
+    for hash, text in noted.items():
         at, _, address = text.decode().partition(" ")
-        uses[int(id)] = (datetime.fromisoformat(at), address)
+        uses[hash.decode()] = (datetime.fromisoformat(at), address)
     return uses

@@ -32,6 +32,13 @@ class Program:
         }
         return self._client.open(f"/api/v1{path}", method=method, json=body, headers=given, buffered=True)
 
+    def upload(self, path: str, file: bytes, kind: str, **headers: str) -> TestResponse:
+        """PUT with a file as the body."""
+        given = {"Authorization": f"Bearer {self.secret}"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        return self._client.put(f"/api/v1{path}", data=file, content_type=kind, headers=given, buffered=True)
+
     def get(self, path: str, **headers: str) -> TestResponse:
         return self.call("GET", path, **headers)
 

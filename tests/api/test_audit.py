@@ -12,12 +12,13 @@ from flask import Flask
 from sqlalchemy import text
 
 from tests.api.conftest import Program
+from tests.api.helpers import problem
 from tests.helpers import factories
 from tests.helpers.factories import Company
 from tests.helpers.lookups import events, facts
 from tests.helpers.statements import assert_constant, counting
 from webapp import clock
-from webapp.api.audit import NDJSON
+from webapp.api.audit import CHECKS, NDJSON
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
@@ -194,6 +195,18 @@ def test_reading_the_check_writes_nothing_and_recording_it_does(adam: Program) -
         "is_intact": True, "is_partial": True, "intact": 3, "unchecked": 0, "broken": None, "sentence": "",
     }  # fmt: skip
     assert adam.get(f"{CHECK}?newest=100001").status_code == 422
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_check_has_a_limit_of_its_own(program: Make, adam: Program, company: Company, method: str) -> None:
+    """It reads 100,000 entries. A second token of the same person has no second limit."""
+    one, path = program("adam"), "/audit/verification"
+    assert {one.call(method, path).status_code for _ in range(CHECKS)} == {200}
+    for again in (one, adam):
+        refused = again.call(method, path)
+        problem(refused, 429, "Too many attempts. Try again in 1 minute.")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert one.get("/audit/events").status_code == 200
 
 
 @pytest.mark.both_engines

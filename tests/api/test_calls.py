@@ -17,13 +17,13 @@ from tests.api.helpers import problem
 from tests.helpers import factories
 from tests.helpers.factories import Company
 from webapp import clock, tokens
-from webapp.api import _operation
+from webapp.api import _callers
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import broker, db
-from webapp.models import AccessRequest, ApiReplay, ApiToken, App, Comment
+from webapp.models import AccessRequest, ApiReplay, ApiToken, App, Comment, Group
+from webapp.operations import replays
 from webapp.operations import tokens as operations
-from webapp.queries import tokens as queries
 
 Make = Callable[..., Program]
 
@@ -90,26 +90,27 @@ def test_scopes_are_no_more_than_the_person_may(program: Make, company: Company)
 
 
 @pytest.mark.both_engines
-def test_a_token_that_ends_between_the_look_and_the_lock_changes_nothing(
-    program: Make, company: Company, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The right and the change are one transaction."""
-    rita = program("rita")
+@pytest.mark.parametrize("who", ["rita", "service"])
+def test_a_token_that_is_ended_while_a_call_waits_changes_nothing(program: Make, company: Company, who: str) -> None:
+    """The right and the change are one transaction: the end of the token came first, and is seen."""
     made = factories.request(company.rita, factories.app("Salesforce", company.ana))
-    found = queries.find_caller_at_once
-
-    def and_then_it_ends(hash: str, **more: Any) -> Any:
-        caller = found(hash, **more)
-        db.session.rollback()
-        choose("write")
-        operations.revoke(db.session.scalars(select(ApiToken)).one(), actor=company.rita, now=clock.now())
-        outbox.commit()
-        return caller
-
-    monkeypatch.setattr(queries, "find_caller_at_once", and_then_it_ends)
-    answer = rita.post(f"/requests/{made.public_id}/comments", {"text": "Hm."})
-    problem(answer, 401, "This token is unknown, or has ended. Make a new one.")
+    one, answers = program(who), list[Any]()
+    sent = {"name": "Somebody"} if who == "service" else {"text": "Hm."}
+    path = "/groups" if who == "service" else f"/requests/{made.public_id}/comments"
+    calling = threading.Thread(target=lambda: answers.append(one.post(path, sent)))
+    db.session.rollback()
+    choose("write")
+    token = db.session.scalars(select(ApiToken)).one()
+    operations.revoke(token, actor=company.adam, now=clock.now())
+    db.session.flush()
+    calling.start()
+    calling.join(0.5)
+    assert calling.is_alive(), "it waits for the end of the token"
+    outbox.commit()
+    calling.join(20)
+    problem(answers[0], 401, "This token is unknown, or has ended. Make a new one.")
     assert db.session.scalar(select(func.count()).select_from(Comment)) == 0
+    assert db.session.scalar(select(func.count()).select_from(Group).where(Group.name == "Somebody")) == 0
 
 
 # Rate
@@ -118,7 +119,7 @@ def test_a_token_that_ends_between_the_look_and_the_lock_changes_nothing(
 def test_a_token_has_so_many_calls_a_minute_and_others_have_theirs(
     program: Make, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_operation, "CALLS", 3)
+    monkeypatch.setattr(_callers, "CALLS", 3)
     rita, ana = program("rita"), program("ana")
     left = [rita.get("/me").headers["RateLimit"].split(";")[1] for _ in range(3)]
     assert left == ["r=2", "r=1", "r=0"]
@@ -129,7 +130,7 @@ def test_a_token_has_so_many_calls_a_minute_and_others_have_theirs(
 
 
 def test_calls_without_the_scope_are_counted_too(program: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_operation, "CALLS", 2)
+    monkeypatch.setattr(_callers, "CALLS", 2)
     rita = program("rita", "requests:read")
     assert [rita.get("/apps").status_code for _ in range(3)] == [403, 403, 429]
 
@@ -137,7 +138,7 @@ def test_calls_without_the_scope_are_counted_too(program: Make, monkeypatch: pyt
 def test_it_is_counted_without_the_broker_too(
     program: Make, company: Company, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_operation, "CALLS", 2)
+    monkeypatch.setattr(_callers, "CALLS", 2)
     rita = program("rita")
     monkeypatch.setattr(broker(), "eval", _away)
     assert [rita.get("/me").status_code for _ in range(3)] == [200, 200, 429]
@@ -286,6 +287,19 @@ def test_a_refusal_is_not_kept_and_another_token_has_its_own_keys(program: Make,
     assert ben.post("/requests", good, Idempotency_Key="k-1").status_code == 201
 
 
+def test_what_was_answered_once_is_not_answered_to_who_may_no_longer_do_it(program: Make, company: Company) -> None:
+    """The right is looked at again before a repeated call is answered."""
+    app, ana = factories.app("Salesforce", company.ana, owner=company.ana), program("ana")
+    path, role = f"/apps/{app.public_id}/fields", {"name": "Role", "kind": "text", "default": "Reader"}
+    assert ana.post(path, role, Idempotency_Key="k-1").status_code == 201
+    assert ana.post(path, role, Idempotency_Key="k-1").headers["Idempotency-Replayed"] == "true"
+    choose("write")
+    db.session.merge(app).owner_person_id = company.adam.id
+    db.session.commit()
+    again = ana.post(path, role, Idempotency_Key="k-1")
+    assert again.status_code == 404 and "Idempotency-Replayed" not in again.headers
+
+
 @pytest.mark.parametrize("key", ["x" * 129, "a b", "é"])
 def test_a_key_that_cannot_be_used(program: Make, company: Company, key: str) -> None:
     assert program("rita").post("/requests", {"app": "x"}, Idempotency_Key=key).status_code == 422
@@ -318,10 +332,10 @@ def test_answers_are_forgotten_after_a_day(program: Make, company: Company) -> N
     app = factories.app("Salesforce", company.ana)
     program("rita").post("/requests", {"app": app.public_id, "message": "One"}, Idempotency_Key="k-1")
     choose("write")
-    assert operations.forget_replays(now=clock.now()) == 0
+    assert replays.forget(now=clock.now()) == 0
     db.session.commit()
     choose("write")
-    assert operations.forget_replays(now=clock.now() + timedelta(hours=25)) == 1
+    assert replays.forget(now=clock.now() + timedelta(hours=25)) == 1
     db.session.commit()
 
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.api.conftest import Program
+from tests.api.helpers import problem
 from tests.helpers import factories
 from tests.helpers.factories import Company
 from tests.helpers.lookups import facts
@@ -144,6 +145,33 @@ def test_an_email_that_waits_is_tried_now_and_one_on_hold_is_discarded(adam: Pro
     put(mail, state="held", error="Held.", settled_at=clock.now())
     assert adam.post(f"{PATH}/{mail}/discarding").json["state"] == "obsolete"
     assert facts("mail.dropped")[-1]["token"] is not None
+
+
+def test_all_emails_of_a_filter_are_tried_again(adam: Program, company: Company, asked: AccessRequest) -> None:
+    mail = notice_about(asked)
+    put(mail.public_id, state="dead", error="550 no", settled_at=clock.now())
+    assert adam.post("/notices/attempts", {"person": company.rita.public_id}).json == {"count": 0}
+    assert adam.post("/notices/attempts", {"state": "dead", "request": asked.public_id}).json == {"count": 1}
+    assert adam.get(f"/notices/{mail.public_id}").json["state"] == "due"
+    problem(adam.post("/notices/attempts", {"kind": "dragon"}), 422,
+            "There is no such kind of email. The documentation lists them.", "kind")  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "state"), [("sending", "due"), ("discarding", "obsolete")])
+def test_all_emails_on_hold_are_sent_or_discarded(adam: Program, asked: AccessRequest, call: str, state: str) -> None:
+    mail = notice_about(asked)
+    put(mail.public_id, state="held", error="Held.", settled_at=clock.now())
+    held = len(adam.get("/notices?state=held").json["items"])
+    assert held and adam.post(f"/notices/held/{call}").json == {"count": held}
+    assert adam.get(f"/notices/{mail.public_id}").json["state"] == state
+    assert adam.post(f"/notices/held/{call}").json == {"count": 0}
+
+
+def test_a_test_email_goes_to_the_person_of_the_token(adam: Program, program: Make, company: Company) -> None:
+    assert adam.post("/notices/test").status_code == 204
+    (mail,) = adam.get("/notices?kind=test").json["items"]
+    assert mail["person"]["id"] == company.adam.public_id
+    assert program("service").post("/notices/test").status_code == 403
 
 
 @pytest.mark.both_engines

@@ -236,6 +236,26 @@ def test_a_policy_takes_as_many_statements_for_one_step_as_for_nine(program: Mak
     assert counts[0][0] <= 4
 
 
+def test_the_rules_of_another_app_are_copied_as_on_the_page(
+    crm: App, ana: Program, program: Make, company: Company
+) -> None:
+    other = factories.app("Zoom", company.ben, owner=company.ana)
+    ana.post(f"/apps/{crm.public_id}/fields", {"name": "Seat", "kind": "text"})
+    path = f"/apps/{other.public_id}/policy/copy"
+    without = ana.post(path, {"source": crm.public_id})
+    assert without.status_code == 200, without.text
+    assert [one["approver"]["name"] for one in without.json["steps"]] == ["Ana Moreau", "Finance"]
+    assert ana.get(f"/apps/{other.public_id}/fields").json["items"] == []
+    ana.post(path, {"source": crm.public_id, "fields": True})
+    fields = [one["name"] for one in ana.get(f"/apps/{other.public_id}/fields").json["items"]]
+    assert "Seat" in fields
+    assert [kind for kind, _ in by_token("policy.copied")] == ["policy.copied"] * 2
+    hers = factories.app("Miro", company.ana, owner=company.ben)
+    for source in (hers.public_id, other.public_id, "0" * 12):
+        problem(ana.post(path, {"source": source}), 422, "Choose an app from the list.", "source")
+    assert program("adam").post(path, {"source": hers.public_id}).status_code == 200
+
+
 def test_a_request_is_simulated_as_on_the_page(crm: App, ana: Program, company: Company) -> None:
     path = f"/apps/{crm.public_id}/policy/simulation"
     before = entries(), factories.rows("notices"), factories.rows("requests")

@@ -8,10 +8,12 @@ import pytest
 from flask import Flask
 
 from tests.api.conftest import Program, new_token
+from tests.api.helpers import by_token, problem
 from tests.helpers.factories import Company
 from tests.helpers.lookups import events, facts
 from tests.helpers.statements import assert_constant, counting
 from webapp.api._operation import OPERATIONS
+from webapp.tokens import beginning
 
 Make = Callable[..., Program]
 
@@ -102,5 +104,24 @@ def test_pages_have_each_token_once_and_take_the_same_statements(app: Flask, pro
 
 def test_no_call_makes_a_token() -> None:
     assert [one.path for one in OPERATIONS if one.tag == "tokens" and one.method != "GET"] == [
-        "/tokens/{token}/revocation"
+        "/tokens/{token}/revocation",
+        "/tokens/leak",
     ]
+
+
+def test_a_token_that_leaked_is_ended_by_its_first_characters(program: Make, company: Company) -> None:
+    adam, rita = program("adam"), program("rita")
+    shown = beginning(rita.secret)
+    ended = adam.post("/tokens/leak", {"token": f'curl -H "Authorization: Bearer {rita.secret}"'})
+    assert ended.status_code == 200, ended.text
+    assert ended.json["beginning"] == shown and ended.json["revoked_by"]["name"] == "Adam Weiss"
+    assert rita.get("/me").status_code == 401
+    again = adam.post("/tokens/leak", {"token": shown})
+    assert again.json["revoked_at"] == ended.json["revoked_at"]
+    assert [kind for kind, _ in by_token("token.revoked")] == ["token.revoked"]
+    for given, words in (
+        ("nothing", "Enter a token or its first characters. Tokens begin with csn_."),
+        ("csn_ab", "Enter at least 3 characters after csn_."),
+        ("csn_00000", "No token begins with csn_00000. Check for upper and lower case, or enter more of it."),
+    ):
+        problem(adam.post("/tokens/leak", {"token": given}), 422, words, "token")

@@ -15,7 +15,7 @@ from flask import Flask
 from tests.conftest import POSTGRESQL, SQLITE, Browser
 from tests.helpers import factories, lookups
 from tests.helpers.route_table import ROLES, TABLE, UNSAFE, Row
-from tests.test_routes import World, routes
+from tests.test_routes import Screens, routes
 from webapp.extensions import limiter
 
 ASKED = {row.rule: row for row in TABLE}
@@ -33,9 +33,9 @@ MEANT = dict.fromkeys(("X-HTTP-Method-Override", "X-Method-Override", "X-Origina
 
 
 @pytest.fixture
-def world(app: Flask) -> World:
+def world(app: Flask) -> Screens:
     """On either engine, unlike that of the table of routes; nothing is put back, for nothing may change."""
-    world = World(app, app.extensions["settings"].data)
+    world = Screens(app, app.extensions["settings"].data)
     world.ids |= {"mail": "0" * 12, "hook": "0" * 12}
     limiter.enabled = False
     yield world
@@ -44,7 +44,7 @@ def world(app: Flask) -> World:
 
 @pytest.mark.slow
 @pytest.mark.both_engines
-def test_no_get_head_or_options_changes_a_byte_of_any_table(world: World, engine: str) -> None:
+def test_no_get_head_or_options_changes_a_byte_of_any_table(world: Screens, engine: str) -> None:
     """What a view reads for whom is the same on both engines; how writing is kept from it is not."""
     before = lookups.everything()
     roles = ROLES if engine == SQLITE else ("nobody", "approver", "admin")
@@ -71,7 +71,7 @@ QUERIED = (
 
 
 @pytest.mark.parametrize("engine", [POSTGRESQL])
-def test_a_nul_in_any_place_is_no_failure(world: World) -> None:
+def test_a_nul_in_any_place_is_no_failure(world: Screens) -> None:
     """PostgreSQL takes it nowhere. Each route gets it in its query, in its form, and in its path."""
     for row in TABLE:
         if row.rule in ("/sign-out", "/account/sessions/ending"):
@@ -92,7 +92,7 @@ def holding_nul(name: str) -> str:
     return "person:\0" if name in ("person", "approver", "owner", "to", "step", "decider", "groups") else "a\0"
 
 
-def read_by(world: World, row: Row) -> set[str]:
+def read_by(world: Screens, row: Row) -> set[str]:
     """The names that the module of a view reads from forms, found in its source."""
     source = inspect.getsource(sys.modules[inspect.unwrap(world.view(row)).__module__])
     return {"step", "person", "owner", "groups", *re.findall(r"form(?:\.get(?:list)?\(|\[)\s*\"([a-z_-]+)\"", source)}
@@ -103,7 +103,7 @@ def unchanged(before: dict[str, list[Any]], which: str) -> None:
     assert after == before, f"{which} changed {[table for table in before if after[table] != before[table]]}"
 
 
-def foreign(world: World, row: Row) -> list[tuple[str, str]]:
+def foreign(world: Screens, row: Row) -> list[tuple[str, str]]:
     """(which, address) with an id in place of the first argument that is nobody's, or of a thing of another kind."""
     start, _, rest = row.at.partition("{")
     name, _, end = rest.partition("}")
@@ -118,7 +118,7 @@ def foreign(world: World, row: Row) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
-def test_the_id_of_another_thing_is_not_there_for_anybody(world: World) -> None:
+def test_the_id_of_another_thing_is_not_there_for_anybody(world: Screens) -> None:
     """Admins included: an app's page by the id of a request, a password by the link of a decision, and so on."""
     before = lookups.everything()
     for row in TABLE:
@@ -132,7 +132,7 @@ def test_the_id_of_another_thing_is_not_there_for_anybody(world: World) -> None:
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
-def test_what_belongs_to_others_is_not_there_for_an_outsider(world: World) -> None:
+def test_what_belongs_to_others_is_not_there_for_an_outsider(world: Screens) -> None:
     """From the url map: each route for signed-in people that names a thing of somebody's."""
     before = lookups.everything()
     tried = 0
@@ -157,7 +157,7 @@ def test_what_belongs_to_others_is_not_there_for_an_outsider(world: World) -> No
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
-def test_who_owns_one_app_finds_no_other(world: World) -> None:
+def test_who_owns_one_app_finds_no_other(world: Screens) -> None:
     """From the url map: each route that keeps an app, and those of a request for it, by the owner of another."""
     olaf = factories.person("Olaf Holm")
     factories.app("Zoom", owner=olaf)
@@ -174,7 +174,7 @@ def test_who_owns_one_app_finds_no_other(world: World) -> None:
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
-def test_every_unsafe_method_of_every_route_is_refused_without_a_token(world: World) -> None:
+def test_every_unsafe_method_of_every_route_is_refused_without_a_token(world: Screens) -> None:
     before = lookups.everything()
     for rule, methods in routes(world.app).items():
         for method in UNSAFE:

@@ -11,7 +11,7 @@ from tests.conftest import SQLITE, Browser
 from tests.helpers import factories, lookups
 from tests.helpers.factories import PASSWORD
 from tests.helpers.route_table import TABLE
-from tests.test_routes import World, routes
+from tests.test_routes import Screens, routes
 from webapp.extensions import db
 from webapp.models import PersonSession
 from webapp.web import security
@@ -46,7 +46,7 @@ WAYS_OUT = [
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
-def test_a_poisoned_host_gets_nothing_but_a_400(world: World) -> None:  # noqa: F811
+def test_a_poisoned_host_gets_nothing_but_a_400(world: Screens) -> None:  # noqa: F811
     for host in HOSTS:
         for row in TABLE[:: 1 if host == EVIL else 12]:
             answer = world.ask(row, "admin", Host=host)
@@ -78,7 +78,7 @@ def test_our_own_host_is_known_in_any_way_to_write_it(again: Any, company: Any) 
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
-def test_what_is_forwarded_without_a_trusted_proxy_changes_no_answer(world: World) -> None:  # noqa: F811
+def test_what_is_forwarded_without_a_trusted_proxy_changes_no_answer(world: Screens) -> None:  # noqa: F811
     for rule in routes(world.app):
         row = with_changes(ASKED[rule], method="GET", form={})
         for role in ("nobody", "requester"):
@@ -92,7 +92,7 @@ def test_what_is_forwarded_without_a_trusted_proxy_changes_no_answer(world: Worl
 
 
 @pytest.mark.parametrize("engine", [SQLITE])
-def test_every_answer_refuses_frames_and_sniffing_and_private_ones_are_kept_by_nobody(world: World) -> None:  # noqa: F811
+def test_every_answer_refuses_frames_and_sniffing_and_private_ones_are_kept_by_nobody(world: Screens) -> None:  # noqa: F811
     for rule in routes(world.app):
         row = with_changes(ASKED[rule], method="GET", form={})
         for role in ("nobody", "outsider", "admin"):

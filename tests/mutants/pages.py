@@ -25,15 +25,20 @@ MUTANTS = [
         "a-leaked-token-comes-back",
         "A whole token that was typed comes back on the page.",
         "tests/views/test_admin_api.py",
-        [Change("webapp/admin/api.py::_leak", "shown = tokens.beginning(given)", "shown = given")],
+        [
+            Change(
+                "webapp/admin/api.py::_leak",
+                'tokens.beginning(tokens.found_in(request.form.get("leaked", "")))',
+                'tokens.found_in(request.form.get("leaked", ""))',
+            )
+        ],
     ),
     Mutant(
         "one-of-several-tokens-ends",
         "If several tokens begin with what was typed, the newest of them ends.",
         "tests/views/test_admin_api.py",
         [
-            Change("webapp/admin/api.py::end_leaked_token", "if len(found) != 1:", "if not found:"),
-            Change("webapp/admin/api.py::end_leaked_token", "(line,) = found", "line = found[0]"),
+            Change("webapp/web/token_forms.py::leaked", "if len(found) > 1:", "if False:"),
         ],
     ),
     Mutant(

@@ -174,7 +174,7 @@ def test_an_admin_does_not_open_an_app_to_themselves_by_a_service(company: Compa
 
 def test_the_last_use_is_kept_by_the_worker(company: Company) -> None:
     row, _ = make(company.rita)
-    broker().hset(token_use.TOKEN_USE, str(row.id), "2026-11-30T08:06:00+00:00 10.2.0.88")
+    broker().hset(token_use.TOKEN_USE, row.hash, "2026-11-30T08:06:00+00:00 10.2.0.88")
     choose("write")
     operations.note_use(token_use.take())
     db.session.commit()

@@ -173,6 +173,28 @@ def test_of_two_who_change_a_setting_the_second_sees_it(admin, htmx):
     assert admin.post(f"{PAGE}/people/nothing", {"was": ""}).status_code == 404
 
 
+def test_the_page_of_a_person_lists_their_tokens_and_leads_to_their_end(admin, rita, ana):
+    address = f"/admin/people/{rita.public_id}"
+    assert "No tokens in use." in pages.words(admin.get(address))
+    mine, ended = factories.token(rita, name="Laptop"), factories.token(rita, name="Old one")
+    factories.token(ana, name="Of Ana")
+    admin.post(f"{PAGE}/tokens/{ended.public_id}/ending")
+    admin.get(PAGE)  # it shows what was done
+    page = admin.get(address)
+    assert f'href="{PAGE}/tokens/{mine.public_id}"' in page.text
+    assert f'href="{PAGE}/tokens/{mine.public_id}/ending"' in page.text
+    words = pages.words(page)
+    assert "Laptop" in words and "Never used" in words and "Old one" not in words and "Of Ana" not in words
+    with counting() as few:
+        admin.get(address)
+    for number in range(9):
+        factories.token(rita, name=f"Token {number}")
+    with counting() as many:
+        page = admin.get(address)
+    assert_constant([len(few), len(many)], at_most=20)
+    assert "5 more" in pages.words(page)
+
+
 def test_the_tokens_of_people_are_listed_and_ended(admin, rita, company):
     made = factories.token(rita)
     page = pages.words(admin.get(f"{PAGE}/tokens"))

@@ -14,7 +14,7 @@ from werkzeug.datastructures import FileStorage
 
 from tests.helpers import factories, lookups
 from tests.helpers.route_table import TABLE, UNSAFE
-from tests.test_routes import World, asks_for_password
+from tests.test_routes import Screens, asks_for_password
 from webapp import clock, passwords
 from webapp.admin import icons
 from webapp.database.transactions import autocommit, choose
@@ -32,7 +32,7 @@ SIGN_IN = 303
 
 @pytest.fixture
 def world(app, tmp_path):
-    return World(app, tmp_path)
+    return Screens(app, tmp_path)
 
 
 def rows_with_password(world, role):

@@ -30,8 +30,6 @@ from .views import bp, commit, fragment, go, list_query, undo
 
 # Ended tokens of services stay in the list so long, and so far back goes what a token did.
 RECENT = timedelta(days=30)
-# Characters behind the prefix that tell tokens apart well enough to end one by them.
-FEWEST = 3
 PARTS = ("allowed", "days", "signed-in")
 
 
@@ -174,11 +172,10 @@ def end_api_token(public_id: str) -> AnyResponse:
     """Ends a token of anyone, at once."""
     line = _line(public_id)
     try:
-        operations.revoke(line.token, actor=me(), now=clock.now())
+        message = token_forms.end(line.token, line.person, actor=me())
     except Conflict as error:
         undo()
         return _ending(_line(public_id), str(error), 409)
-    message = _ended(line)
     commit()
     home = url_for("admin.api") + "#services" if line.token.is_service else url_for("admin.people_tokens")
     return go(home, message)
@@ -194,51 +191,28 @@ def _ending(line: TokenLine, refused: str, status: int) -> Response:
 @admins
 def end_leaked_token() -> AnyResponse:
     """Ends the token that this is, or that begins so, and shows what was done with it."""
-    given = tokens.found_in(request.form.get("leaked", ""))
     moment = clock.now()
-    found = queries.beginning_with(given, now=moment) if _is_enough(given) else []
-    if len(found) != 1:
+    try:
+        line = token_forms.leaked(request.form.get("leaked", ""), now=moment)
+    except Invalid as error:
         undo()
-        return _leak(given, found)
-    (line,) = found
+        return _leak(error.fields["token"])
     location = url_for("admin.api_token", public_id=line.token.public_id)
     if line.token.revoked_at is not None or line.token.expires_at <= moment:
         undo()
         flash(f"{line.token.name} had ended already. Below is what was done with it.", "done")
         return go(location)
-    operations.revoke(line.token, actor=me(), now=moment, leaked=True)
-    message = _ended(line)
+    message = token_forms.end(line.token, line.person, actor=me(), leaked=True)
     commit()
     flash(f"{message} Below is what was done with it.", "done")
     return go(location)
 
 
-def _is_enough(given: str) -> bool:
-    return len(given) >= len(tokens.prefix_of(given)) + FEWEST
-
-
-def _leak(given: str, found: list[TokenLine]) -> Response:
+def _leak(error: str) -> Response:
     """The form again. Of what may be a whole token only its first characters come back."""
-    shown = tokens.beginning(given)
-    if not given:
-        error = "Enter a token or its first characters. Tokens begin with csn_."
-    elif not _is_enough(given):
-        error = f"Enter at least {FEWEST} characters after {tokens.prefix_of(given)}."
-    elif found:
-        more = f"{len(found)} or more" if len(found) == queries.FOUND else f"{len(found)}"
-        error = f"{more} tokens begin with {shown}. Enter more characters, or the whole token."
-    else:
-        error = f"No token begins with {shown}. Check for upper and lower case, or enter more of it."
+    shown = tokens.beginning(tokens.found_in(request.form.get("leaked", "")))
     values = {"leaked": shown, "leak_error": error}
     return fragment("admin/_api_leak.html", 422, **values) if htmx.is_fragment() else _page(422, **values)
-
-
-def _ended(line: TokenLine) -> str:
-    """What was done, and who was told."""
-    token, person = line.token, line.person
-    if person is None or person.id == me().id:
-        return f"{token.name} ended."
-    return f"{token.name} ended. We have told {person.name} by email."
 
 
 def _line(public_id: str) -> TokenLine:

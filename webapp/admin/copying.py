@@ -6,9 +6,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import clock
 from webapp.models import App
 from webapp.operations import entitlements
-from webapp.operations.errors import Invalid
-from webapp.queries import rules
-from webapp.web import htmx
+from webapp.web import access, htmx
 from webapp.web.reauth import require_recent_password
 from webapp.web.signin import me, owners_of_app
 
@@ -28,10 +26,7 @@ def copy_rules(public_id: str) -> AnyResponse:
     source = request.form.get("source", "")
 
     def act(app: App, page: AppPage) -> None:
-        found = rules.rule_of(source, owner=None if me().is_admin else me().id)
-        if found is None or found[0].id == app.id:
-            raise Invalid(source="Choose an app from the list.")
-        other, policy = found
+        other, policy = access.rule_to_copy(source, app, me())
         entitlements.copy_rules(
             app, other, policy, with_fields=request.form.get("fields") == "1", actor=me(), now=clock.now()
         )

@@ -15,8 +15,10 @@ from . import (  # noqa: F401
     notices,
     organisation,
     people,
+    pictures,
     policies,
     requests,
+    step_in,
     tokens,
     webhooks,
 )

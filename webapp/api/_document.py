@@ -21,12 +21,13 @@ now, and with no more than its scopes. Service tokens have no person and never d
 
 Bodies and answers are JSON in UTF-8; unknown fields are refused. Times are UTC. States and kinds may grow within v1:
 take an unknown one as "something else". Lists have `items` and `next`; the address of the next page is in the `Link`
-header. What can be changed has an `ETag`; send it as `If-Match`. Each POST takes an `Idempotency-Key`, kept for 24
+header. What can be changed has an `ETag`; send it as `If-Match`. Each change takes an `Idempotency-Key`, kept for 24
 hours. Refusals are problems (RFC 9457), with the sentence that a person would read."""
 TAGS = {
     "me": "Me",
     "requests": "Requests",
     "decisions": "Decisions",
+    "step_in": "Stepping in",
     "apps": "Apps",
     "policies": "Rules of apps",
     "fields": "Fields of apps",
@@ -37,6 +38,7 @@ TAGS = {
     "notices": "Emails",
     "webhooks": "Webhooks",
     "deliveries": "Deliveries of webhooks",
+    "pictures": "Pictures",
     "chat_channels": "Chat channels",
     "audit": "Audit log",
     "organisation": "Organisation",
@@ -162,6 +164,8 @@ def _operation(of: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if of.body is not None:
         required = any(field.is_required() for field in of.body.model_fields.values())
         made["requestBody"] = {"required": required, "content": {"application/json": _content(of.body, schemas)}}
+    if of.takes:
+        made["requestBody"] = {"required": True, "content": {kind: {"schema": {}} for kind in of.takes}}
     if of.audience == "anyone":
         made["security"] = []
     return made
@@ -180,7 +184,7 @@ def _parameters(of: Operation) -> list[dict[str, Any]]:
             required = name in schema.get("required", ())
             found.append({"name": name, "in": "query", "required": required, "description": description,
                           "schema": one})  # fmt: skip
-    if of.method == "POST" and of.audience != "anyone":
+    if of.changes and of.audience != "anyone":
         found.append({"name": HEADER, "in": "header", "required": False, "schema": {"type": "string", "maxLength": 128},
                       "description": "The same key and call again get the same answer, once done."})  # fmt: skip
     if of.needs_match:

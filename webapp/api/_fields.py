@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from webapp.operations._values import Given
 from webapp.web.problems import Problem
-from webapp.workflow.entitlements import Sheet, Value, as_typed
+from webapp.workflow.entitlements import Given, Sheet, Value, as_typed
 from webapp.workflow.errors import BadValues
 
 

@@ -1,4 +1,4 @@
-"""How a call becomes an operation: token, rate, scope, input, right, change, answer, in this order for every call.
+"""How a call becomes an operation: rate, token, scope, input, right, change, answer, in this order for every call.
 
 `operation` registers a view together with all that the document says of it, so that the two cannot differ.
 """
@@ -15,31 +15,28 @@ from flask import Blueprint, Response, abort, g, request
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from webapp import clock, tokens
+from webapp import clock
 from webapp.database.transactions import reading
 from webapp.delivery import outbox
-from webapp.extensions import csrf, network
+from webapp.extensions import csrf
 from webapp.queries import directory, ownership
 from webapp.queries import tokens as token_queries
 from webapp.queries.tokens import Caller
-from webapp.runtime import trace
 from webapp.web import rights
-from webapp.web.attempts import Count, TooMany, Window, count_call, take
 from webapp.web.problems import Problem
 from webapp.web.security import SAFE
 from webapp.workflow.scopes import Scope
 
-from . import _replays
+from . import _callers, _replays
+from ._callers import Sent
 from ._faults import fields_of
 from ._paging import Listed, PageQuery, cursor
 from ._types import Body, Query
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 csrf.exempt(bp)  # it never reads a cookie
+bp.after_request(_callers.add_rate_limit)
 
-CALLS, SECONDS = 600, 60
-# Calls without a token, from one address or network.
-ADDRESS_CALLS = 120
 # Who may call: anyone, without a token; everyone with a token; people only (no service); owners of the app in the
 # address; owners of any app; admins. Services have the rights of an admin within their scopes.
 Audience = Literal["anyone", "tokens", "people", "owners_of_app", "any_app_owner", "admins"]
@@ -69,6 +66,8 @@ class Operation:
     once: tuple[str, ...]
     # The content type of an answer that is a stream; "" for JSON.
     streams: str
+    # The content types of a body that is a file; none for JSON.
+    takes: tuple[str, ...]
 
     @property
     def changes(self) -> bool:
@@ -82,7 +81,7 @@ class Operation:
             found.add(404)
         if self.query is not None:
             found |= {400, 414, 422}
-        if self.body is not None:
+        if self.body is not None or self.takes:
             found |= {400, 413, 415, 422}
         if self.changes:
             found |= {409, 422}
@@ -98,7 +97,7 @@ def operation(
     method: str, path: str, *, scope: Scope | None, audience: Audience = "tokens", query: type[Query] | None = None,
     body: type[Body] | None = None, answer: Any = None, status: int = 0, is_list: bool = False,
     refuses: Sequence[int] = (), needs_match: bool = False, alone: bool = False, once: Sequence[str] = (),
-    streams: str = "", before: Callable[[], Any] | None = None,
+    streams: str = "", takes: Sequence[str] = (), before: Callable[[Caller], Any] | None = None,
 ) -> Callable[[View], View]:  # fmt: skip
     """Registers a view. It gets the caller (unless the audience is "anyone"), the parts of the address, and `query` and
     `body` if it has them; it returns its answer, which is committed with the change. Its docstring is what the document
@@ -107,8 +106,9 @@ def operation(
     `alone`: it may change people, groups, owners, or the rules of an app, which whoever requests or adds it relies on
     until the commit. Calls of owners and admins always do, as the views of their screens. `needs_match`: it calls
     `must_match`. `once`: fields of the answer that are shown once, so that a repeated call gets None for them.
-    `before`: slow reading, in a transaction of its own before that of the change; the view gets what it returns as
-    `found`.
+    `takes`: the content types of a file that is the body; the view, or `before`, reads it.
+    `before`: slow reading, in a transaction of its own before that of the change; it gets the caller, and the view gets
+    what it returns as `found`.
     """
 
     def register(view: View) -> View:
@@ -117,7 +117,7 @@ def operation(
             method, path, f"{view.__module__.rpartition('.')[2]}.{view.__name__}", view.__module__.rpartition(".")[2],
             summary.rstrip("."), " ".join(description.split()), scope, audience, query, body, answer,
             status or (200 if answer is not None or streams else 204), is_list, tuple(refuses), needs_match,
-            tuple(once), streams,
+            tuple(once), streams, tuple(takes),
         )  # fmt: skip
         OPERATIONS.append(made)
         is_alone = alone or audience in ("owners_of_app", "any_app_owner", "admins")
@@ -134,33 +134,35 @@ def operation(
 
 
 def _call(
-    of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alone: bool, before: Callable[[], Any] | None,
+    of: Operation, view: Callable[..., Any], parts: dict[str, str], *, alone: bool,
+    before: Callable[[Caller], Any] | None,
 ) -> Response:  # fmt: skip
     if of.audience == "anyone":
         return _call_without_token(of, view, parts)
-    secret = _token()
+    token = _callers.token_sent()
+    window = _callers.count(token)
     if of.changes:
-        # The limit is counted in the broker, which no write transaction waits for.
-        caller = token_queries.find_caller_at_once(tokens.digest(secret), now=clock.now())
-    else:
-        caller = token_queries.find_caller(tokens.digest(secret), now=clock.now())
-    caller = _known(caller)
-    _count(caller)
+        request.get_data()  # all of the body is here before anything is locked
+        found: dict[str, Any] = {}
+        if before is not None or window.has_many_strangers:
+            # A stranger holds up nobody who changes something.
+            with reading():
+                caller = _callers.known(token_queries.find_caller(token.hash, now=clock.now()), token)
+                if before is not None:
+                    _check_scope(of, caller)
+                    _check_audience(of, caller, parts)
+                    found["found"] = before(caller)
+        return _change(of, view, token, parts, found, alone=alone)
+    caller = _callers.known(token_queries.find_caller(token.hash, now=clock.now()), token)
     _check_scope(of, caller)
     given = _read(of)
-    if not of.changes:
-        _check_audience(of, caller, parts)
-        return _answer(of, view(caller, **parts, **given), given.get("query"))[0]
-    if before is not None:
-        with reading():
-            _check_audience(of, caller, parts)
-            given["found"] = before()
-    return _change(of, view, caller, parts, given, alone=alone)
+    _check_audience(of, caller, parts)
+    return _answer(of, view(caller, **parts, **given), given.get("query"))[0]
 
 
 def _call_without_token(of: Operation, view: Callable[..., Any], parts: dict[str, str]) -> Response:
     """For programs that have no token yet. A view that changes something takes its locks itself."""
-    count_address(Count("api-address", network(), ((ADDRESS_CALLS, SECONDS),)))
+    _callers.count_apart(_callers.of_address("api-address"))
     response, _ = _answer(of, view(**parts, **_read(of)), None)
     if of.changes:
         outbox.commit()
@@ -168,19 +170,19 @@ def _call_without_token(of: Operation, view: Callable[..., Any], parts: dict[str
 
 
 def _change(
-    of: Operation, view: Callable[..., Any], caller: Caller, parts: dict[str, str], given: dict[str, Any], *,
-    alone: bool,
+    of: Operation, view: Callable[..., Any], token: Sent, parts: dict[str, str], found: dict[str, Any], *, alone: bool,
 ) -> Response:  # fmt: skip
     """The right and the change in one transaction, with the answer that a repeated call gets."""
     rights.need()
-    key = _replays.key() if of.method == "POST" else ""
-    if key and (repeated := _replays.begin(caller, key)) is not None:
-        return repeated
     directory.lock(exclusive=alone)
-    caller = _known(token_queries.hold_caller(caller, now=clock.now()))
+    caller = _callers.known(token_queries.hold_caller(token.hash, service=token.is_service, now=clock.now()), token)
     _check_scope(of, caller)
+    given = _read(of) | found
     _check_audience(of, caller, parts)
     rights.note_held()
+    key = _replays.key()
+    if key and (repeated := _replays.begin(caller, key)) is not None:
+        return repeated
     result = view(caller, **parts, **given)
     if of.needs_match and not g.pop("match_checked", False):
         raise RuntimeError(f"{of.name} has to call must_match().")
@@ -196,59 +198,9 @@ def _change(
 # The steps
 
 
-def _token() -> str:
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    secret = secret.strip()
-    if scheme.lower() != "bearer" or not secret:
-        raise Problem(401, "token", "Send a token: “Authorization: Bearer csn_…”. You make one in your account.")
-    if not tokens.is_well_formed(secret):
-        raise Problem(401, "token", "This is not a token of Countersign. Check that it was copied whole.")
-    return secret
-
-
-def _known(caller: Caller | None) -> Caller:
-    if caller is None:
-        raise Problem(401, "token", "This token is unknown, or has ended. Make a new one.")
-    if not caller.is_allowed_from(request.remote_addr or ""):
-        raise Problem(401, "token", "This token may not be used from this network.")
-    trace.about(actor=caller.key, token=caller.token_key)
-    return caller
-
-
 def _check_scope(of: Operation, caller: Caller) -> None:
     if of.scope is not None and of.scope not in caller.scopes:
         raise Problem(403, "scope", f"This token was not made for this. It needs the scope {of.scope.value}.")
-
-
-def _count(caller: Caller) -> None:
-    g.window = window = count_call(
-        caller.token or 0, address=request.remote_addr or "", at=clock.now(), limit=CALLS, seconds=SECONDS
-    )
-    if window.left < 0:
-        raise Problem(429, "slow-down", f"A token can make {CALLS} calls a minute. Try again in {window.seconds} s.")
-
-
-def count_address(count: Count) -> None:
-    """Counts a call without a token, before the database is asked. Raises Problem (429)."""
-    try:
-        take(count)
-    except TooMany as error:
-        g.retry_after = error.seconds
-        raise Problem(429, "slow-down", str(error)) from None
-
-
-@bp.after_request
-def add_rate_limit(response: Response) -> Response:
-    """Says how many calls are left, in the draft standard's headers."""
-    window: Window | None = g.get("window")
-    if window is not None:
-        response.headers["RateLimit-Policy"] = f'"token";q={window.limit};w={SECONDS}'
-        response.headers["RateLimit"] = f'"token";r={max(0, window.left)};t={window.seconds}'
-        if response.status_code == 429:
-            response.headers["Retry-After"] = str(window.seconds)
-    elif response.status_code == 429:
-        response.headers["Retry-After"] = str(g.get("retry_after", SECONDS))
-    return response
 
 
 def _check_audience(of: Operation, caller: Caller, parts: dict[str, str]) -> None:
@@ -279,6 +231,9 @@ def _read(of: Operation) -> dict[str, Any]:
         raise Problem(422, "invalid", "This call takes nothing after the question mark.", {name: "Leave this out."})
     if of.body is not None:
         given["body"] = _read_body(of.body)
+    elif of.takes:
+        if request.mimetype not in of.takes:
+            raise Problem(415, "malformed", f"Send a file of one of these types: {', '.join(of.takes)}.")
     elif request.get_data().strip() not in (b"", b"{}"):
         raise Problem(422, "invalid", "This call takes no body.")
     return given

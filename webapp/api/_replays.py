@@ -1,20 +1,17 @@
-"""Calls that are sent twice: the answer to an Idempotency-Key is kept in the transaction of the change."""
+"""Calls that are sent twice: the header Idempotency-Key, and the answer that a repeated call gets."""
 
 import hashlib
-import json
 
 from flask import Response, request
-from sqlalchemy import update
 
 from webapp import clock
 from webapp.extensions import db
-from webapp.models import ApiReplay
-from webapp.operations._sql import run, run_if_free
+from webapp.operations import replays
+from webapp.operations.replays import AnotherCall, Answer
 from webapp.queries.tokens import Caller
 from webapp.web.problems import Problem
 
 HEADER = "Idempotency-Key"
-_ROWS = ApiReplay.metadata.tables["api_replays"]
 # Headers of an answer that a repeated one has, too.
 _KEPT = ("Location", "ETag")
 
@@ -28,17 +25,15 @@ def key() -> str:
 
 
 def begin(caller: Caller, key: str) -> Response | None:
-    """The first statement of the change: the answer, if the call was made before, else None. A call with the same key
-    that is under way is waited for."""
-    if run_if_free(_ROWS, token_id=caller.token, key=key, fingerprint=_fingerprint(), status=0, headers="[]", body=b"",
-                   created_at=clock.now()):  # fmt: skip
+    """The answer, if the call was made before, else None. The caller's right has been checked."""
+    try:
+        kept = replays.begin(caller.token or 0, key, _fingerprint(), now=clock.now())
+    except AnotherCall as error:
+        raise Problem(422, "invalid", str(error)) from None
+    if kept is None:
         return None
-    kept = db.session.get_one(ApiReplay, (caller.token, key), populate_existing=True)
-    if kept.fingerprint != _fingerprint():
-        raise Problem(422, "invalid", "This Idempotency-Key was used for another call. Use a new one for each change.")
     response = Response(kept.body, kept.status, content_type="application/json" if kept.body else None)
-    for name, value in json.loads(kept.headers):
-        response.headers[name] = value
+    response.headers.extend(kept.headers)
     response.headers["Idempotency-Replayed"] = "true"
     db.session.rollback()
     return response
@@ -46,12 +41,8 @@ def begin(caller: Caller, key: str) -> Response | None:
 
 def keep(caller: Caller, key: str, response: Response, body: bytes) -> None:
     """Stores the answer with the change. `body` is without what may be shown only once."""
-    headers = json.dumps([[name, response.headers[name]] for name in _KEPT if name in response.headers])
-    run(
-        update(_ROWS).where(_ROWS.c.token_id == caller.token, _ROWS.c.key == key)
-        .values(status=response.status_code, headers=headers, body=body),
-        {},
-    )  # fmt: skip
+    headers = [(name, response.headers[name]) for name in _KEPT if name in response.headers]
+    replays.keep(caller.token or 0, key, Answer(response.status_code, headers, body))
 
 
 def _fingerprint() -> str:

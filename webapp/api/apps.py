@@ -9,10 +9,13 @@ from pydantic import Field
 from webapp import clock
 from webapp.models import App as AppRow
 from webapp.operations import apps as operations
+from webapp.operations import icons
+from webapp.operations.errors import Invalid
 from webapp.queries import app_feed
 from webapp.queries.tokens import Caller
 from webapp.runtime import trace
 from webapp.web import access
+from webapp.web.assets import APP_ICONS
 from webapp.web.problems import Problem
 from webapp.workflow.entitlements import KINDS, Entitlement
 from webapp.workflow.policy import Approver
@@ -26,6 +29,7 @@ from ._paging import Listed, PageQuery
 from ._pending import Pending
 from ._types import AppName, Body, Flag, GivenInstant, GivenKey, Instant, Key, Text, Value, Word, one_of
 
+_ICON = "The name of an icon of the set; empty for the first letters of the name."
 Words = Annotated[str, Field(examples=["Customers, offers and contracts"])]
 
 
@@ -82,6 +86,8 @@ class App:
     note: Annotated[
         str, Field(description="What people read before they request it.", examples=["Ask in #sales first"])
     ]
+    icon: Annotated[str, Field(description=_ICON, examples=["chart-pie"])]
+    has_picture: Annotated[bool, Field(description="Whether an uploaded picture is shown instead.", examples=[False])]
     launch_url: Annotated[str, Field(description="Where it opens; empty for who does not have it.",
                                      examples=["https://crm.example.com"])]  # fmt: skip
     approval_required: Flag
@@ -173,6 +179,7 @@ def _answer(row: Any, groups: Sequence[Any], caller: Caller) -> App:
         settings = Settings(row.requestable, owner, audience, row.created_at, row.archived_at)
     return App(
         row.public_id, str(row.name), row.description, row.category, row.note,
+        row.icon, bool(row.icon_hash),
         row.launch_url if row.manages or row.grant is not None else "",
         policy.approval_required, policy.comment_required,
         [FormField.of(one.entitlement) for one in policy.sheet_for_requester({}).writable],
@@ -208,6 +215,9 @@ class AppChange(Body):
     description: Annotated[Text | None, Field(examples=["Customers, offers and contracts"])] = None
     category: Annotated[Text | None, Field(examples=["Sales"])] = None
     note: Annotated[Text | None, Field(description="What people read before they request it.")] = None
+    icon: Annotated[
+        Word | None, Field(description=f"{_ICON} An uploaded picture is removed.", examples=["chart-pie"])
+    ] = None
     launch_url: Annotated[Text | None, Field(description="For admins.", examples=["https://crm.example.com"])] = None
     owner: Annotated[GivenApprover | None, Field(description="For admins; null: no owner.")] = None
     audience: Annotated[
@@ -268,6 +278,10 @@ def _change(app: AppRow, body: AppChange, present: App, caller: Caller) -> None:
         operations.set_owner(app, owner=_owner(body), actor=caller, now=now)
     if body.note is not None and body.note != app.note:
         operations.set_note(app, note=body.note, actor=caller, now=now)
+    if body.icon is not None:
+        if body.icon and body.icon not in APP_ICONS:
+            raise Invalid(icon="Choose one of these pictures.")
+        icons.choose(app, body.icon, actor=caller, now=now)
     if body.audience is not None:
         keys = {one.id for one in body.audience}
         if keys != {one.id for one in present.settings.audience}:

@@ -18,9 +18,11 @@ from webapp.record.entry_words import NAME
 from webapp.record.events import EventKind
 from webapp.record.sentences import describe, kinds_in
 from webapp.record.verification import NEWEST, Verification
+from webapp.web.attempts import Count
 from webapp.web.problems import Problem
 from webapp.workflow.scopes import Scope
 
+from . import _callers
 from ._answers import AppRef, PersonRef, RequestRef
 from ._operation import adapter, operation
 from ._paging import Listed, PageQuery
@@ -28,6 +30,9 @@ from ._types import GivenInstant, GivenKey, Instant, Key, Query, Word, one_of
 
 NDJSON = "application/x-ndjson"
 Seq = Annotated[int, Field(description="Its number in the log, from 1, without a gap.", examples=[1042])]
+
+# Checks of the log in a minute.
+CHECKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,19 +229,30 @@ class CheckQuery(Query):
     ] = NEWEST
 
 
+def _count(caller: Caller) -> None:
+    """Counts a check, which takes a second or two, for the person of the token, or for who made that of a service."""
+    _callers.count_apart(Count("api-verification", str(caller.responsible_id), ((CHECKS, _callers.SECONDS),)))
+
+
+def _checked(caller: Caller) -> Verification:
+    _count(caller)
+    return verification.check()
+
+
 @operation("GET", "/audit/verification", scope=Scope.AUDIT_READ, audience="admins", query=CheckQuery, answer=Check)
 def look(caller: Caller, *, query: CheckQuery) -> Check:
     """Check whether the log was altered.
 
-    It is compared with itself and with the anchors on the server, and nothing is written."""
+    It is compared with itself and with the anchors on the server, and nothing is written. Six times a minute."""
+    _count(caller)
     return Check.of(verification.check(newest=query.newest))
 
 
 @operation("POST", "/audit/verification", scope=Scope.AUDIT_READ, audience="admins", answer=Check,
-           before=verification.check)  # fmt: skip
+           before=_checked)  # fmt: skip
 def verify(caller: Caller, *, found: Verification) -> Check:
     """Check whether the log was altered, and record it.
 
-    As the button on the page: the check and its result are an entry of the log."""
+    As the button on the page: the check and its result are an entry of the log. Six times a minute."""
     verification.note(found, actor=caller, now=clock.now())
     return Check.of(found)

@@ -63,7 +63,7 @@ def approve(caller: Caller, *, request: str, body: Approval) -> Request:
     with access.refused_as(case, caller), _fields.named(sheet):
         given = _fields.given(sheet, body.fields) if sheet.writable or body.fields else None
         decisions.decide(case, actor=caller, proof=proofs.SIGNED_IN, verdict=Verdict.APPROVED, comment=body.comment,
-                         given=given, step_id=_step(case, body.step), now=clock.now())  # fmt: skip
+                         given=given, step_id=step_at(case, body.step), now=clock.now())  # fmt: skip
     return fresh(case, caller)
 
 
@@ -76,7 +76,7 @@ def deny(caller: Caller, *, request: str, body: Denial) -> Request:
     case = _case(request, caller)
     with access.refused_as(case, caller):
         decisions.decide(case, actor=caller, proof=proofs.SIGNED_IN, verdict=Verdict.DENIED, comment=body.reason,
-                         step_id=_step(case, body.step), now=clock.now())  # fmt: skip
+                         step_id=step_at(case, body.step), now=clock.now())  # fmt: skip
     return fresh(case, caller)
 
 
@@ -98,7 +98,7 @@ def _sheet(case: Case) -> Sheet:
     return case.policy.sheet_for_step(step.position, case.request.values) if step is not None else Sheet()
 
 
-def _step(case: Case, position: int | None) -> int | None:
+def step_at(case: Case, position: int | None) -> int | None:
     """The id of the step at this position, None for the open one."""
     if position is None:
         return None

@@ -17,7 +17,8 @@ from webapp.web.problems import Problem
 from webapp.workflow.errors import WorkflowError
 from webapp.workflow.scopes import Scope
 
-from ._operation import count_address, operation
+from ._callers import count_apart
+from ._operation import operation
 from ._types import Body, Instant, Key, Number, Text, Word, one_of
 
 # Seconds between two calls of a terminal that waits; a call may be this much early.
@@ -54,7 +55,7 @@ def ask(*, body: NewDeviceCode) -> DeviceCode:
 
     The first step of signing a terminal in (RFC 8628), without a token. Show the code, and open the address in the
     browser: the person whose token it becomes approves it there."""
-    count_address(Count(CODES.name, network(), CODES.limits))
+    count_apart(Count(CODES.name, network(), CODES.limits))
     row, secret = device_codes.ask(name=body.name, scopes=body.scopes, days=body.days,
                                    address=request.remote_addr or "", now=clock.now())  # fmt: skip
     page = f"{settings().base_url}/device"

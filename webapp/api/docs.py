@@ -12,14 +12,17 @@ from webapp.extensions import settings
 from webapp.web.problems import BY_STATUS, PROBLEMS
 from webapp.web.signin import anyone
 
+from ._callers import CALLS
 from ._document import TAGS, document
-from ._operation import CALLS, OPERATIONS, Operation, bp
+from ._operation import OPERATIONS, Operation, bp
 
 pages = Blueprint("api_docs", __name__, url_prefix="/api")
 
 _JSON = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?')
 # What a tag is about, in a sentence under its heading.
 ABOUT = {
+    "step_in": "What admins do to a pending request of somebody else, each with a reason that everybody on it reads.",
+    "pictures": "Uploaded pictures. The body is the file; the answer is what shows it.",
     "me": "Who the token stands for.",
     "requests": "One app, requested by a person, on its way through the steps of its rule.",
     "decisions": "Approve and deny, as the person whose token it is.",
@@ -130,7 +133,7 @@ def _parameter(written: dict[str, Any]) -> Parameter:
 
 def _fields(written: dict[str, Any]) -> list[Parameter]:
     """The fields of the body."""
-    if "requestBody" not in written:
+    if "application/json" not in written.get("requestBody", {}).get("content", {}):
         return []
     schema = _resolved(written["requestBody"]["content"]["application/json"]["schema"])
     required = schema.get("required", ())
@@ -180,6 +183,9 @@ def _curl(of: Operation, written: dict[str, Any]) -> Markup:
         return Markup("{}").format(" \\\n".join(lines))
     if of.method == "POST":
         lines.append('  -H "Idempotency-Key: $(uuidgen)"')
+    if of.takes:
+        lines += [f'  -H "Content-Type: {of.takes[0]}"', f"  --data-binary @picture.{of.takes[0].rpartition('/')[2]}"]
+        return Markup("{}").format(" \\\n".join(lines))
     lines.append('  -H "Content-Type: application/json"')
     example = written["requestBody"]["content"]["application/json"]["example"]
     return Markup("{} \\\n  -d '{}'").format(" \\\n".join(lines), highlighted(example))

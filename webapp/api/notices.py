@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from flask import abort
 from pydantic import Field
+from sqlalchemy import Select
 
 from webapp import clock
 from webapp.delivery import mail as emails
@@ -22,7 +23,7 @@ from webapp.workflow.scopes import Scope
 from ._answers import PersonRef, RequestRef
 from ._operation import operation
 from ._paging import Listed, PageQuery
-from ._types import Email, GivenInstant, GivenKey, Instant, Key, Word, one_of
+from ._types import Body, Email, GivenInstant, GivenKey, Instant, Key, Word, one_of
 
 _STATES = "due: queued; trying: failed, and will be tried again; dead: failed; held: on hold; obsolete: skipped."
 State = one_of(("sent", "due", "sending", "trying", "dead", "held", "obsolete"), _STATES)
@@ -114,22 +115,37 @@ class NoticeQuery(PageQuery):
     until: Annotated[GivenInstant | None, Field(description="Written before this time.")] = None
 
 
+class NoticeFilter(Body):
+    """Which emails: the filter of the log; all of them without one."""
+
+    state: Annotated[Literal["trying", "dead"] | None, Field(description=_STATES)] = None
+    kind: Annotated[Word | None, Field(description="A kind of email.", examples=["approval-asked"])] = None
+    person: Annotated[GivenKey | None, Field(description="The id of the person who gets it.")] = None
+    request: Annotated[GivenKey | None, Field(description="The id of the request that it is about.")] = None
+    q: Annotated[Word | None, Field(description="Words of the recipient’s name or address.")] = None
+    since: Annotated[GivenInstant | None, Field(description="Written at this time or later.")] = None
+    until: Annotated[GivenInstant | None, Field(description="Written before this time.")] = None
+
+
+def _matching(wanted: NoticeQuery | NoticeFilter) -> Select[Any]:
+    if wanted.kind is not None and wanted.kind not in set(NOTICE_KINDS):
+        words = "There is no such kind of email. The documentation lists them."
+        raise Problem(422, "invalid", words, {"kind": words})
+    keys = keys_of(person=wanted.person, request=wanted.request)
+    return queries.matching(
+        wanted.state or "", (wanted.q or "").split()[:8], kind=wanted.kind or "", since=wanted.since,
+        until=wanted.until, person=keys.get("person"), request=keys.get("request"),
+    )  # fmt: skip
+
+
 @operation("GET", "/notices", scope=Scope.MAIL_ADMIN, audience="admins", query=NoticeQuery, answer=NoticeLine,
            is_list=True)  # fmt: skip
 def find(caller: Caller, *, query: NoticeQuery) -> Listed:
     """List emails.
 
     Newest first."""
-    if query.kind is not None and query.kind not in set(NOTICE_KINDS):
-        words = "There is no such kind of email. The documentation lists them."
-        raise Problem(422, "invalid", words, {"kind": words})
     edge = query.after(int)
-    keys = keys_of(person=query.person, request=query.request)
-    wanted = queries.matching(
-        query.state or "", (query.q or "").split()[:8], kind=query.kind or "", since=query.since, until=query.until,
-        person=keys.get("person"), request=keys.get("request"),
-    )  # fmt: skip
-    lines = queries.latest(wanted, before=edge[0] if edge else None, limit=query.limit + 1)
+    lines = queries.latest(_matching(query), before=edge[0] if edge else None, limit=query.limit + 1)
     shown = lines[: query.limit]
     return Listed(
         [NoticeLine.of(line) for line in shown], (shown[-1].id,) if len(lines) > query.limit else None
@@ -178,6 +194,45 @@ def discard(caller: Caller, *, notice: str) -> NoticeLine:
     One that is on hold after a restore, because it had been sent before."""
     operations.discard(access.notice_to_send(notice), actor=caller, now=clock.now())
     return _now(notice)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How many emails it was."""
+
+    count: Annotated[int, Field(examples=[3])]
+
+
+@operation("POST", "/notices/attempts", scope=Scope.MAIL_ADMIN, audience="admins", body=NoticeFilter, answer=Moved)
+def try_all(caller: Caller, *, body: NoticeFilter) -> Moved:
+    """Try the emails of a list again.
+
+    Those that failed, and those that wait for their next attempt. Outdated ones are skipped."""
+    return Moved(operations.try_all_again(queries.ids(_matching(body)), actor=caller, now=clock.now()))
+
+
+@operation("POST", "/notices/held/sending", scope=Scope.MAIL_ADMIN, audience="admins", answer=Moved)
+def send_held(caller: Caller) -> Moved:
+    """Send all emails that are on hold.
+
+    They were due when the database was restored from a backup, and may have been sent already."""
+    return Moved(operations.release(actor=caller, now=clock.now()))
+
+
+@operation("POST", "/notices/held/discarding", scope=Scope.MAIL_ADMIN, audience="admins", answer=Moved)
+def discard_held(caller: Caller) -> Moved:
+    """Discard all emails that are on hold.
+
+    None of them is sent."""
+    return Moved(operations.discard(None, actor=caller, now=clock.now()))
+
+
+@operation("POST", "/notices/test", scope=Scope.MAIL_ADMIN, audience="admins")
+def send_test(caller: Caller) -> None:
+    """Send a test email to yourself.
+
+    The way every email goes. A service token has no address."""
+    operations.send_test(actor=caller, now=clock.now())
 
 
 def _now(notice: str) -> NoticeLine:

@@ -7,6 +7,7 @@ from flask import abort
 from pydantic import Field
 
 from webapp import clock
+from webapp.operations import entitlements
 from webapp.operations import policies as operations
 from webapp.queries import app_list, principals, simulation
 from webapp.queries.app_list import AppRow
@@ -232,6 +233,28 @@ def _steps(body: NewPolicy, before: AppRow) -> tuple[list[StepRule], dict[str, s
         approver = there.get(step.approver.value, Approver(person=-1 - at))
         steps.append(StepRule(approver, step.days, visibility, step.id or ""))
     return steps, wrong
+
+
+class Copy(Body):
+    """Whose rules are copied."""
+
+    source: Annotated[GivenKey, Field(description="The id of an app that you own; of any app for admins.")]
+    fields: Annotated[
+        bool, Field(description="Its fields, too: they take the place of those that the app has, which are archived.")
+    ] = False
+
+
+@operation("POST", "/apps/{app}/policy/copy", scope=Scope.APPS_ADMIN, audience="owners_of_app", body=Copy,
+           answer=Policy)  # fmt: skip
+def copy(caller: Caller, *, app: str, body: Copy) -> Policy:
+    """Copy the rules of another app.
+
+    Its steps, time limits and outcomes, whether a comment is required, and how approvers sign in. Whether approval is
+    required stays as it is."""
+    row = access.app_to_change(app)
+    entitlements.copy_rules(row, *access.rule_to_copy(body.source, row, caller), with_fields=body.fields, actor=caller,
+                            now=clock.now())  # fmt: skip
+    return _answer(_load(app))
 
 
 class SimulationQuery(Query):

@@ -10,13 +10,14 @@ from webapp import clock
 from webapp.operations import tokens as operations
 from webapp.queries import tokens as queries
 from webapp.queries.tokens import Caller
+from webapp.web import token_forms
 from webapp.web.problems import Problem
 from webapp.workflow.scopes import Scope, parse_scopes
 
 from ._answers import PersonRef
 from ._operation import operation
 from ._paging import Listed, PageQuery
-from ._types import Instant, Key, one_of
+from ._types import Body, Instant, Key, Word, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,29 @@ def revoke(caller: Caller, *, token: str) -> TokenLine:
             abort(404)
         raise Problem(403, "scope", "This token can end only itself. End your other tokens in your account.")
     operations.revoke(found, actor=caller, now=clock.now())
+    return _line(queries.line(found.id))
+
+
+class Leak(Body):
+    """A token that leaked."""
+
+    token: Annotated[
+        Word,
+        Field(description="The token, its first characters, or a line that it stands in.", examples=["csn_4hT9pQxK"]),
+    ]
+
+
+@operation("POST", "/tokens/leak", scope=Scope.SETTINGS_ADMIN, audience="admins", body=Leak, answer=TokenLine,
+           alone=True)  # fmt: skip
+def end_leaked(caller: Caller, *, body: Leak) -> TokenLine:
+    """End a token that leaked.
+
+    Of anyone. Its person is told. One that had ended already is answered as it is, so that a scanner may report it
+    twice."""
+    now = clock.now()
+    found = token_forms.leaked(body.token, now=now).token
+    if found.revoked_at is None and found.expires_at > now:
+        operations.revoke(found, actor=caller, now=now, leaked=True)
     return _line(queries.line(found.id))
 
 

@@ -75,11 +75,10 @@ def end_token(public_id: str) -> AnyResponse:
     """Ends a token at once."""
     token = _own(public_id)
     try:
-        operations.revoke(token, actor=me(), now=clock.now())
+        message = token_forms.end(token, me(), actor=me())
     except Conflict as error:
         _undo()
         return _ending(_own(public_id), str(error), 409)
-    message = f"{token.name} ended."
     _commit()
     if htmx.is_fragment():
         return _answer("auth/_tokens.html", 200, message=message, **_list())

@@ -6,7 +6,7 @@ from typing import Any
 
 from webapp.queries import domains
 from webapp.text import clean, one_line
-from webapp.workflow.policy import MESSAGE_LIMIT, OutcomeRule
+from webapp.workflow.policy import OUTCOME_MESSAGE_LIMIT, OutcomeRule
 
 from .errors import Invalid
 from .people import address
@@ -51,9 +51,9 @@ def changed_outcome(
             )
     if message is not None:
         changes["message"] = message = clean(message)
-        if len(message) > MESSAGE_LIMIT:
+        if len(message) > OUTCOME_MESSAGE_LIMIT:
             # `words` is the field's name in the form and in the API.
-            wrong["words"] = f"Use {MESSAGE_LIMIT:,} characters or fewer. You entered {len(message):,}."
+            wrong["words"] = f"Use {OUTCOME_MESSAGE_LIMIT:,} characters or fewer. You entered {len(message):,}."
     if reasons is not None:
         changes["reasons"] = ready = tuple(dict.fromkeys(text for text in (one_line(one) for one in reasons) if text))
         if len(ready) > REASONS_LIMIT:

@@ -1,14 +1,11 @@
 """The values of an app's fields, as people fill them in and as the audit log keeps them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from webapp.text import clean, sha256
-from webapp.workflow.entitlements import SetValue, Sheet, to_json
+from webapp.workflow.entitlements import Given, SetValue, Sheet, to_json
 from webapp.workflow.policy import Policy
-
-# A form's values: entitlement id → what was sent for it.
-Given = Mapping[str, Sequence[str]]
 
 
 def cleaned(given: Given) -> Given:

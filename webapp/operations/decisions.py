@@ -17,7 +17,7 @@ from webapp.text import clean, sha256
 from webapp.workflow import state_machine
 from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.approvers import Deciders, who_decides
-from webapp.workflow.entitlements import SetValue, Sheet, fill, shown
+from webapp.workflow.entitlements import Given, SetValue, Sheet, fill, shown
 from webapp.workflow.entitlements import missing as missing_words
 from webapp.workflow.errors import BadValues, NotYourTurn
 from webapp.workflow.policy import MESSAGE_LIMIT
@@ -27,7 +27,7 @@ from . import _invitations, _vouched, grants, proofs
 from ._outcome_notices import outcome_notices
 from ._sql import run
 from ._transition import transition
-from ._values import Given, cleaned, for_the_record, taken
+from ._values import cleaned, for_the_record, taken
 from .errors import Conflict, Invalid, Outrun, too_long
 from .proofs import Proof
 

@@ -19,12 +19,12 @@ from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import clean, sha256
 from webapp.workflow.actor import AnyActor, require_person, require_responsible
-from webapp.workflow.entitlements import SetValue, fill
+from webapp.workflow.entitlements import Given, SetValue, fill
 from webapp.workflow.policy import Approver, Policy
 
 from . import _eligibility, _repeat_limits, _vouched
 from ._sql import changed, run_if_free, unless_taken
-from ._values import Given, cleaned, for_the_record, taken
+from ._values import cleaned, for_the_record, taken
 from .errors import Conflict, Invalid
 
 REASON_LIMIT = 500

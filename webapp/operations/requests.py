@@ -14,19 +14,19 @@ from webapp.queries import directory
 from webapp.queries.cases import Case
 from webapp.record import audit
 from webapp.record.events import EventKind
-from webapp.text import clean, sha256, word_list
+from webapp.text import clean, public_id, sha256, word_list
 from webapp.workflow import state_machine
 from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.approvers import require_deciders
-from webapp.workflow.entitlements import fill
+from webapp.workflow.entitlements import Given, fill
 from webapp.workflow.errors import Settled
 from webapp.workflow.policy import MESSAGE_LIMIT
 from webapp.workflow.states import RequestState
 
 from . import _eligibility, _invitations, _repeat_limits
-from ._sql import unless_taken
+from ._sql import add_if_free
 from ._transition import hold, pending_snapshots, transition, transition_all
-from ._values import Given, cleaned, for_the_record, taken
+from ._values import cleaned, for_the_record, taken
 from .errors import Conflict, Invalid, too_long
 
 REMIND_AFTER = timedelta(hours=24)
@@ -66,6 +66,11 @@ def submit(
         without=frozenset({person_id}),
     )
     request = AccessRequest(
+        public_id=public_id(),
+        state=RequestState.PENDING.value,
+        version=1,
+        settled_at=None,
+        settled_note="",
         app_id=app.id,
         asked_by_id=person_id,
         for_person_id=person_id,
@@ -75,8 +80,8 @@ def submit(
         created_at=now,
     )
     request.values = values
-    with unless_taken(Conflict(f"You already have a pending request for {app.name}.")):
-        db.session.add(request)
+    if not add_if_free(request):
+        raise Conflict(f"You already have a pending request for {app.name}.")
     audit.record(
         EventKind.REQUEST_SUBMITTED,
         at=now,

@@ -5,12 +5,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, select, update
 
 from webapp import tokens
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import ApiReplay, ApiToken, Organisation, Person
+from webapp.models import ApiToken, Organisation, Person
 from webapp.notices import NoticeKind, notice
 from webapp.queries import sessions
 from webapp.record import audit
@@ -20,7 +20,7 @@ from webapp.workflow.actor import AnyActor, require_responsible
 from webapp.workflow.errors import NotYourTurn
 from webapp.workflow.scopes import Scope, dump_scopes
 
-from ._sql import changed
+from ._sql import changed, run
 from .errors import Conflict, Invalid
 
 NAME_LIMIT = 80
@@ -29,8 +29,13 @@ LONGEST = timedelta(days=365)
 # Tokens in use that one person, or all services together, may have.
 COUNT_LIMIT = 50
 NETWORKS_LIMIT = 10
-# Answers to repeated calls are kept so long.
-REPLAYS_KEPT = timedelta(hours=24)
+
+_TOKENS = ApiToken.metadata.tables["api_tokens"]
+_USE = (
+    update(_TOKENS)
+    .where(_TOKENS.c.hash == bindparam("of"))
+    .values(last_used_at=bindparam("at"), last_used_address=bindparam("address"))
+)
 
 
 def create(
@@ -109,16 +114,10 @@ def end_all(person_id: int, *, actor: AnyActor, now: datetime) -> int:
     )
 
 
-def note_use(uses: Mapping[int, tuple[datetime, str]]) -> None:
-    """Token id → when and from which address it was last used; one statement."""
+def note_use(uses: Mapping[str, tuple[datetime, str]]) -> None:
+    """Hash of a token → when and from which address it was last used; one statement."""
     if uses:
-        rows = [{"id": id, "last_used_at": at, "last_used_address": address} for id, (at, address) in uses.items()]
-        db.session.execute(update(ApiToken), rows)
-
-
-def forget_replays(*, now: datetime) -> int:
-    """Deletes answers that are no longer kept; returns how many."""
-    return changed(ApiReplay.metadata.tables["api_replays"].delete().where(ApiReplay.created_at < now - REPLAYS_KEPT))
+        run(_USE, [{"of": hash, "at": at, "address": address} for hash, (at, address) in uses.items()])
 
 
 def _told(token: ApiToken, what: str, *, by: int | None, now: datetime) -> dict[str, object]:

@@ -49,6 +49,7 @@ class Wanted:
 _OWNER, _OWNERS = aliased(Person), aliased(Group)
 _COLUMNS: tuple[Any, ...] = (
     App.id, App.public_id, App.sort_key, App.name, App.description, App.category, App.launch_url, App.note,
+    App.icon, App.icon_hash,
     App.requestable, App.for_everyone, App.created_at, App.archived_at, PolicyRevision.body,
     _OWNER.public_id.label("owner_key"), _OWNER.name.label("owner_name"),
     _OWNERS.public_id.label("group_key"), _OWNERS.name.label("group_name"),

@@ -1,14 +1,14 @@
-"""Requests as programs list them: newest first, by key, without a count; two statements for a page."""
+"""Requests as programs list them: newest first, by key, without a count; one statement for a page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, func, literal, or_, select, tuple_
+from sqlalchemy import and_, bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
-from webapp.extensions import db
 from webapp.models import AccessRequest, App, Event, Group, Invitation, Person, Step, UTCDateTime, db_now
 from webapp.models.base import Id
 from webapp.queries import ownership, visibility
@@ -37,7 +37,6 @@ class Wanted:
 
 
 _ASKER, _APPROVER, _COUNTED = aliased(Person), aliased(Person), aliased(Step)
-_CHOSEN = select(AccessRequest.id)
 _COLUMNS: tuple[Any, ...] = (
     AccessRequest.id, AccessRequest.public_id, AccessRequest.state, AccessRequest.message, AccessRequest.created_at,
     AccessRequest.settled_at,
@@ -49,67 +48,61 @@ _COLUMNS: tuple[Any, ...] = (
     _APPROVER.public_id.label("approver_key"), _APPROVER.name.label("approver_name"),
     Group.public_id.label("group_key"), Group.name.label("group_name"),
 )  # fmt: skip
-# Built once, and apart from the choice: SQLAlchemy takes twice as long to build such a statement as to run it, and
-# PostgreSQL would join all requests before it sorts.
-_LINES = (
-    select(*_COLUMNS)
-    .join(App, App.id == AccessRequest.app_id)
-    .join(Person, Person.id == AccessRequest.for_person_id)
-    .join(_ASKER, _ASKER.id == AccessRequest.asked_by_id)
-    .outerjoin(Step, and_(Step.request_id == AccessRequest.id, Step.state == "open"))
-    .outerjoin(_APPROVER, _APPROVER.id == Step.approver_person_id)
-    .outerjoin(Group, Group.id == Step.approver_group_id)
-    .where(AccessRequest.id.in_(bindparam("chosen", expanding=True)))
-    .order_by(AccessRequest.created_at.desc(), AccessRequest.id.desc())
-)
 
 
 def page(wanted: Wanted, *, after: tuple[datetime, int] | None = None, limit: int) -> Sequence[Any]:
     """Up to `limit` rows that come after the one that was submitted at this instant and has this id."""
-    chosen = _CHOSEN.where(*_conditions(wanted))
+    conditions, values = _conditions(wanted)
     if after is not None:
-        edge = tuple_(literal(after[0], UTCDateTime()), literal(after[1], Id))
-        chosen = chosen.where(tuple_(AccessRequest.created_at, AccessRequest.id) < edge)
-    chosen = chosen.order_by(AccessRequest.created_at.desc(), AccessRequest.id.desc()).limit(limit)
-    ids = list(db.session.connection().scalars(chosen))
-    return read(_LINES, {"chosen": ids}).all() if ids else []
+        conditions.append("after")
+        values |= {"after_at": after[0], "after_id": after[1]}
+    lines = _lines(tuple(conditions), wanted.words) if wanted.words else _lines_without_words(tuple(conditions))
+    return read(lines, values | {"limit": limit}).all()
 
 
-def _conditions(wanted: Wanted) -> list[Any]:
-    found: list[Any] = []
-    if wanted.reader is not None:
-        found.append(_may_see(wanted.reader))
-    if wanted.state == RequestState.EXPIRED.value:  # as the pages show it: the next sweep stores it
-        found.append(or_(AccessRequest.state == wanted.state, _has_open_step(Step.due_at <= db_now())))
-    elif wanted.state == RequestState.PENDING.value:
-        found += [AccessRequest.state == wanted.state, ~_has_open_step(Step.due_at <= db_now())]
-    elif wanted.state is not None:
-        found.append(AccessRequest.state == wanted.state)
-    if wanted.app is not None:
-        found.append(AccessRequest.app_id == _id_of(App, wanted.app))
-    if wanted.person is not None:
-        found.append(_requested_by(_id_of(Person, wanted.person)))
-    if wanted.requester is not None:
-        found.append(_requested_by(wanted.requester))
-    if wanted.approver is not None:
-        asked = select(Invitation.request_id).where(Invitation.person_id == _id_of(Person, wanted.approver))
-        found.append(AccessRequest.id.in_(asked))
-    if wanted.waits_for is not None:
-        mine = select(Invitation.step_id).where(Invitation.person_id == wanted.waits_for, Invitation.live)
-        waiting = select(Step.request_id).where(Step.id.in_(mine), Step.state == "open", Step.due_at > db_now())
-        found.append(AccessRequest.id.in_(waiting))
-    if wanted.since is not None:
-        found.append(AccessRequest.created_at >= wanted.since)
-    if wanted.until is not None:
-        found.append(AccessRequest.created_at < wanted.until)
-    if wanted.updated_since is not None:
-        # Whatever happens to a request has an entry in the audit log.
-        found.append(AccessRequest.id.in_(select(Event.request_id).where(Event.at >= wanted.updated_since)))
-    return [*found, *has_words(wanted.words)]
+def _lines(conditions: tuple[str, ...], words: Sequence[str] = ()) -> Any:
+    """The page is chosen before it is joined: PostgreSQL would join all requests, and sort them then."""
+    newest = AccessRequest.created_at.desc(), AccessRequest.id.desc()
+    chosen = (
+        select(AccessRequest.id)
+        .where(*(_CONDITIONS[one] for one in conditions), *has_words(words))
+        .order_by(*newest)
+        .limit(bindparam("limit"))
+        .cte("chosen")
+    )
+    return (
+        select(*_COLUMNS)
+        .join(chosen, chosen.c.id == AccessRequest.id)
+        .join(App, App.id == AccessRequest.app_id)
+        .join(Person, Person.id == AccessRequest.for_person_id)
+        .join(_ASKER, _ASKER.id == AccessRequest.asked_by_id)
+        .outerjoin(Step, and_(Step.request_id == AccessRequest.id, Step.state == "open"))
+        .outerjoin(_APPROVER, _APPROVER.id == Step.approver_person_id)
+        .outerjoin(Group, Group.id == Step.approver_group_id)
+        .order_by(*newest)
+    )
 
 
-def _id_of(table: Any, public_id: str) -> Any:
-    return select(table.id).where(table.public_id == public_id).scalar_subquery()
+# Built once for each filter: SQLAlchemy takes twice as long to build such a statement as to run it.
+_lines_without_words = lru_cache(256)(_lines)
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
+    """The names of the conditions, and their values."""
+    found = {
+        name: value
+        for name in ("reader", "app", "person", "requester", "approver", "waits_for", "since", "until", "updated_since")
+        if (value := getattr(wanted, name)) is not None
+    }
+    if wanted.state is None:
+        return list(found), found
+    # Overdue ones are expired as the pages show it: the next sweep stores it.
+    special = wanted.state if wanted.state in (RequestState.EXPIRED.value, RequestState.PENDING.value) else "state"
+    return [*found, special], found | {"state": wanted.state}
+
+
+def _id_of(table: Any, name: str) -> Any:
+    return select(table.id).where(table.public_id == bindparam(name)).scalar_subquery()
 
 
 def _requested_by(person_id: Any) -> Any:
@@ -120,9 +113,43 @@ def _has_open_step(condition: Any) -> Any:
     return exists().where(Step.request_id == AccessRequest.id, Step.state == "open", condition)
 
 
-def _may_see(person_id: int) -> Any:
+def _may_see(person_id: Any) -> Any:
     return or_(
         _requested_by(person_id),
         visibility.was_invited(AccessRequest.id, person_id),
         AccessRequest.app_id.in_(select(App.id).where(ownership.owned_by(person_id))),
     )
+
+
+_OVERDUE = _has_open_step(Step.due_at <= db_now())
+_OF_STATE = AccessRequest.state == bindparam("state")
+# Each has the parameter of its name.
+_CONDITIONS: dict[str, Any] = {
+    "reader": _may_see(bindparam("reader", type_=Id)),
+    "state": _OF_STATE,
+    RequestState.EXPIRED.value: or_(_OF_STATE, _OVERDUE),
+    RequestState.PENDING.value: and_(_OF_STATE, ~_OVERDUE),
+    "app": AccessRequest.app_id == _id_of(App, "app"),
+    "person": _requested_by(_id_of(Person, "person")),
+    "requester": _requested_by(bindparam("requester", type_=Id)),
+    "approver": AccessRequest.id.in_(
+        select(Invitation.request_id).where(Invitation.person_id == _id_of(Person, "approver"))
+    ),
+    "waits_for": AccessRequest.id.in_(
+        select(Step.request_id).where(
+            Step.id.in_(
+                select(Invitation.step_id).where(
+                    Invitation.person_id == bindparam("waits_for", type_=Id), Invitation.live
+                )
+            ),
+            Step.state == "open",
+            Step.due_at > db_now(),
+        )
+    ),
+    "since": AccessRequest.created_at >= bindparam("since"),
+    "until": AccessRequest.created_at < bindparam("until"),
+    # Whatever happens to a request has an entry in the audit log.
+    "updated_since": AccessRequest.id.in_(select(Event.request_id).where(Event.at >= bindparam("updated_since"))),
+    "after": tuple_(AccessRequest.created_at, AccessRequest.id)
+    < tuple_(bindparam("after_at", type_=UTCDateTime()), bindparam("after_id", type_=Id)),
+}

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, or_,
 from sqlalchemy.orm import aliased
 
 from webapp import tokens
-from webapp.database.transactions import autocommit
 from webapp.extensions import db
 from webapp.models import ApiToken, App, Membership, Organisation, Person, PolicyRevision
 from webapp.queries import ownership
@@ -76,7 +75,6 @@ _CALLER = (
     )
 )  # fmt: skip
 _BY_HASH = _CALLER.where(ApiToken.hash == bindparam("hash"))
-_BY_ID = _CALLER.where(ApiToken.id == bindparam("token_id"))
 
 
 def find_caller(hash: str, *, now: datetime) -> Caller | None:
@@ -84,29 +82,25 @@ def find_caller(hash: str, *, now: datetime) -> Caller | None:
     return _caller(read(_BY_HASH, {"hash": hash, "now": now}).first())
 
 
-def find_caller_at_once(hash: str, *, now: datetime) -> Caller | None:
-    """The same in a transaction of its own, for a call that changes something: what comes next is slow, and must not
-    be inside a write transaction."""
-    with autocommit("read") as connection:
-        return _caller(connection.execute(_BY_HASH, {"hash": hash, "now": now}).first())
-
-
 # Not FOR UPDATE: other transactions may insert rows that refer to the person.
-_HOLD_PERSON = select(Person.id).where(Person.id == bindparam("of")).with_for_update(key_share=True)
+_HOLD_PERSON = (
+    select(Person.id)
+    .where(Person.id == select(ApiToken.person_id).where(ApiToken.hash == bindparam("hash")).scalar_subquery())
+    .with_for_update(key_share=True)
+)
 # Several calls of one service run side by side; revoking its token waits for them.
-_HOLD_TOKEN = select(ApiToken.id).where(ApiToken.id == bindparam("of")).with_for_update(read=True)
+_HOLD_TOKEN = select(ApiToken.id).where(ApiToken.hash == bindparam("hash")).with_for_update(read=True)
 
 
-def hold_caller(caller: Caller, *, now: datetime) -> Caller | None:
-    """Locks what the caller's rights depend on until the end of the transaction, and reads them once more; None if the
-    token ended meanwhile. The directory has to be locked before."""
+def hold_caller(hash: str, *, service: bool, now: datetime) -> Caller | None:
+    """The same, with a lock on what the caller's rights depend on until the end of the transaction. The directory has
+    to be locked before. `service`: what the token says that it is."""
     connection = db.session.connection()
     if connection.dialect.name == "postgresql":
-        if caller.id is not None:
-            connection.execute(_HOLD_PERSON, {"of": caller.id})
-        else:
-            connection.execute(_HOLD_TOKEN, {"of": caller.token})
-    return _caller(read(_BY_ID, {"token_id": caller.token, "now": now}).first())
+        # Apart from the reading: only a statement that begins afterwards sees what another transaction, which was
+        # waited for, has changed.
+        connection.execute(_HOLD_TOKEN if service else _HOLD_PERSON, {"hash": hash})
+    return _caller(read(_BY_HASH, {"hash": hash, "now": now}).first())
 
 
 def _caller(row: Any) -> Caller | None:

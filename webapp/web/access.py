@@ -25,13 +25,13 @@ from webapp.models import (
     Step,
 )
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import app_feed, cases, grant_feed, ownership, principals, story, visibility
+from webapp.queries import app_feed, cases, grant_feed, ownership, principals, rules, story, visibility
 from webapp.queries.cases import Case
 from webapp.queries.catalog import IN_CATALOG
 from webapp.workflow.actor import AnyActor, require_person
 from webapp.workflow.entitlements import Sheet
 from webapp.workflow.errors import WorkflowError
-from webapp.workflow.policy import Approver
+from webapp.workflow.policy import Approver, Policy
 
 Row = TypeVar("Row", App, Group, Person)
 
@@ -254,6 +254,15 @@ def chosen_approver(value: str, *, field: str) -> Approver | None:
 
 
 NOT_AVAILABLE = "This person or group is no longer available. Choose another one."
+
+
+def rule_to_copy(public_id: str, app: App, actor: AnyActor) -> tuple[App, Policy]:
+    """Another app with its rules, which the actor may copy to this one: one that they own, any for admins and services.
+    Raises Invalid."""
+    found = rules.rule_of(public_id, owner=None if actor.is_admin else actor.id)
+    if found is None or found[0].id == app.id:
+        raise Invalid(source="Choose an app from the list.")
+    return found
 
 
 def chosen_groups(public_ids: Sequence[str], *, field: str) -> list[int]:

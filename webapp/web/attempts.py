@@ -71,15 +71,24 @@ class Window:
     limit: int
     left: int
     seconds: int
+    # So many calls with unknown tokens came from the same address that the next of them will be refused.
+    has_many_strangers: bool = False
 
 
-def count_call(token: int, *, address: str, at: datetime, limit: int, seconds: int) -> Window:
-    """Count one call of a program; unlike `take`, calls beyond the limit count, too: `left` is negative for those.
-    Notes when and from where the token was used, which a worker stores (`webapp/token_use.py`)."""
-    made, milliseconds = cast(Counters, current_app.extensions["attempts"]).count_call(
-        f"countersign:calls:{token}", seconds, token, f"{at.isoformat(timespec='seconds')} {address}"
+def count_call(hash: str, *, address: str, at: datetime, limit: int, seconds: int, strangers: Count) -> Window:
+    """Count one call of a program, by the hash of its token; unlike `take`, calls beyond the limit count, too: `left`
+    is negative for those. Notes when and from where the token was used, which a worker stores
+    (`webapp/token_use.py`). `strangers`: the count of unknown tokens from the same address."""
+    ((key, times, _),) = strangers.windows()
+    made, milliseconds, others = cast(Counters, current_app.extensions["attempts"]).count_call(
+        f"countersign:calls:{hash}", seconds, hash, f"{at.isoformat(timespec='seconds')} {address}", key
     )
-    return Window(limit, limit - made, max(1, math.ceil(milliseconds / 1000)))
+    return Window(limit, limit - made, max(1, math.ceil(milliseconds / 1000)), others >= times)
+
+
+def forget_call(hash: str) -> None:
+    """There is no such token, so nothing is stored of its use."""
+    cast(Counters, current_app.extensions["attempts"]).forget_call(hash)
 
 
 # When one count is full, none is increased: a refused attempt must not use up the limits of others.
@@ -108,8 +117,9 @@ _COUNT_CALL = """
 redis.call('hset', KEYS[2], ARGV[2], ARGV[3])
 local count = redis.call('incr', KEYS[1])
 if count == 1 then redis.call('pexpire', KEYS[1], ARGV[1]) end
-return {count, redis.call('pttl', KEYS[1])}
+return {count, redis.call('pttl', KEYS[1]), tonumber(redis.call('get', KEYS[3]) or '0')}
 """
+_FORGET_CALL = "return redis.call('hdel', KEYS[1], ARGV[1])"
 
 
 class Counters:
@@ -140,19 +150,23 @@ class Counters:
                 if count:
                     self._memory[key] = (count - 1, until)
 
-    def count_call(self, key: str, seconds: int, token: int, use: str) -> tuple[int, int]:
-        """(calls in this window with this one, milliseconds until it ends)."""
-        answer = self._ask(_COUNT_CALL, [key, TOKEN_USE], [seconds * 1000, token, use])
+    def count_call(self, key: str, seconds: int, hash: str, use: str, strangers: str) -> tuple[int, int, int]:
+        """(calls in this window with this one, milliseconds until it ends, what the count `strangers` holds)."""
+        answer = self._ask(_COUNT_CALL, [key, TOKEN_USE, strangers], [seconds * 1000, hash, use])
         if answer is not None:
-            count, milliseconds = cast(list[int], answer)
-            return count, milliseconds
+            count, milliseconds, others = cast(list[int], answer)
+            return count, milliseconds, others
         now = time.monotonic()
         with self._lock:
             count, until = self._memory.get(key, (0, 0.0))
             if until <= now:
                 count, until = 0, now + seconds
             self._memory[key] = (count + 1, until)
-            return count + 1, math.ceil((until - now) * 1000)
+            others, ends = self._memory.get(strangers, (0, 0.0))
+            return count + 1, math.ceil((until - now) * 1000), others if ends > now else 0
+
+    def forget_call(self, hash: str) -> None:
+        self._ask(_FORGET_CALL, [TOKEN_USE], [hash])
 
     def _ask(self, script: str, keys: Sequence[str], values: Sequence[int | str]) -> object | None:
         """What the script returns; None: the broker is away."""

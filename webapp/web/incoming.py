@@ -13,8 +13,13 @@ from webapp.text import MARKS_LIMIT, has_too_many_marks, storable
 from webapp.web import error_pages
 from webapp.web.security import own_path
 
-# In bytes. A picture is up to 512 kB; a form of ours, with everything carried along, a few kB.
-LARGEST_BODY = {"multipart/form-data": 1024 * 1024, "application/x-www-form-urlencoded": 256 * 1024}
+# In bytes. A picture is up to 512 kB, with a margin for the sentence that says so; a form of ours,
+# with everything carried along, a few kB.
+LARGEST_BODY = {
+    "multipart/form-data": 1024 * 1024,
+    "application/x-www-form-urlencoded": 256 * 1024,
+    **dict.fromkeys(("image/png", "image/jpeg", "image/webp", "image/gif"), 768 * 1024),
+}
 LARGEST_OTHER_BODY = 64 * 1024
 LONGEST_QUERY = 8 * 1024
 FIELDS_LIMIT = 5000

@@ -19,6 +19,7 @@ CONTENT_TYPE = "image/webp"
 
 # Pillow reads sixty more formats, each with a decoder that may have security holes.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+CONTENT_TYPES = tuple(f"image/{one.lower()}" for one in _FORMATS)
 # Pillow checks each frame, too. It warns above this number and refuses above twice that.
 Image.MAX_IMAGE_PIXELS = SIDE * SIDE
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)

@@ -1,15 +1,22 @@
 """The form that makes an API token: of a person, on their account page, and of a service, on the admin's."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from flask import request
 
+from webapp import clock, tokens
+from webapp.models import ApiToken, Person
+from webapp.operations import tokens as operations
 from webapp.operations.errors import Invalid
+from webapp.queries import tokens as queries
+from webapp.queries.tokens import TokenLine
 from webapp.text import one_line
 from webapp.web.presentation import times
 from webapp.workflow.scopes import SCOPE_TEXTS, Scope
 
+# Characters behind the prefix that tell tokens apart well enough to end one by them.
+FEWEST = 3
 # What is proposed, where that is allowed.
 USUAL_DAYS = 90
 # Names of apps that are told in a sentence.
@@ -100,3 +107,28 @@ def _range(limit: int) -> tuple[date, date]:
 
 def _told(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
+
+
+def end(token: ApiToken, person: Person | None, *, actor: Person, leaked: bool = False) -> str:
+    """Ends a token of this person, else of a service, and returns what was done, and who was told. Raises Conflict."""
+    operations.revoke(token, actor=actor, now=clock.now(), leaked=leaked)
+    if person is None or person.id == actor.id:
+        return f"{token.name} ended."
+    return f"{token.name} ended. We have told {person.name} by email."
+
+
+def leaked(text: str, *, now: datetime) -> TokenLine:
+    """The one token that the text holds, or the first characters of, whether it has ended or not. Raises Invalid."""
+    given = tokens.found_in(text)
+    shown = tokens.beginning(given)
+    if not given:
+        raise Invalid(token="Enter a token or its first characters. Tokens begin with csn_.")  # nosec
+    if len(given) < len(tokens.prefix_of(given)) + FEWEST:
+        raise Invalid(token=f"Enter at least {FEWEST} characters after {tokens.prefix_of(given)}.")
+    found = queries.beginning_with(given, now=now)
+    if not found:
+        raise Invalid(token=f"No token begins with {shown}. Check for upper and lower case, or enter more of it.")
+    if len(found) > 1:
+        more = f"{len(found)} or more" if len(found) == queries.FOUND else f"{len(found)}"
+        raise Invalid(token=f"{more} tokens begin with {shown}. Enter more characters, or the whole token.")
+    return found[0]

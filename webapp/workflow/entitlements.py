@@ -13,6 +13,8 @@ TEXT_LIMIT = 200
 
 # One value: text and one choice are str, several choices list[str], number int or float, yes/no bool.
 Value = str | list[str] | int | float | bool
+# A form's values: entitlement id → what was sent for it.
+Given = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def _number(entitlement: Entitlement, text: str) -> int | float:
     return float(plain) if "." in plain else int(plain)
 
 
-def fill(fields: Sequence[Field], given: Mapping[str, Sequence[str]], *, by: int, at: str) -> dict[str, SetValue]:
+def fill(fields: Sequence[Field], given: Given, *, by: int, at: str) -> dict[str, SetValue]:
     """What one person set among the fields that they may write; raises BadValues with every fault at once.
 
     A value that the person left as it was keeps its author, so the record says who really chose it.

@@ -48,7 +48,7 @@ _FOR_ADMINS = (
 SCOPE_TEXTS = {
     Scope.REQUESTS_READ: "See requests: yours, those that you decide, and those for apps that you own",
     Scope.REQUESTS_WRITE: "Request apps, comment, remind and cancel",
-    Scope.DECIDE: "Approve and deny requests in your name",
+    Scope.DECIDE: "Approve and deny requests in your name; reassign, extend and cancel them, if you are an admin",
     Scope.APPS_READ: "See apps, their fields and their rules",
     Scope.APPS_ADMIN: "Change apps, their fields and their rules",
     Scope.GRANTS_READ: "See who has which app",
