@@ -11,6 +11,7 @@ from flask import Flask
 from redis import Redis
 
 from tests.conftest import as_if_made_by, make_settings
+from tests.helpers import factories
 from tests.helpers.factories import Company
 from tests.helpers.smtp_server import SmtpServer
 from tests.worker.conftest import smtp, worker
@@ -28,7 +29,8 @@ __all__ = ["smtp", "worker"]
 def check(app: Flask) -> tuple[int, dict[str, str]]:
     """(the exit code, each line by its name)."""
     done = app.test_cli_runner().invoke(args=["check"])
-    names = ("version", "database", "schema", "broker", "mail server", "clock", "worker", "anchors", "approvers")
+    names = ("version", "database", "schema", "broker", "mail server", "clock", "worker", "webhooks", "anchors",
+             "approvers")  # fmt: skip
     return done.exit_code, {name: line for line in done.output.splitlines() for name in names if name in line[8:20]}
 
 
@@ -46,9 +48,21 @@ def test_a_whole_installation_is_ok(app: Flask, company: Company, smtp: SmtpServ
     jobs.beat("a worker")
     code, lines = check(app)
     assert code == 0, lines
-    assert len(lines) == 9
+    assert len(lines) == 10
     assert all(line.startswith("ok") for line in lines.values())
     assert version() in lines["version"]
+
+
+def test_whoever_has_webhooks_needs_a_worker_for_them(app: Flask, company: Company, smtp: SmtpServer) -> None:
+    jobs.beat("a worker")
+    assert "not needed" in check(app)[1]["webhooks"]
+    factories.webhook(company.adam)
+    code, lines = check(app)
+    assert code == 1 and lines["webhooks"].startswith("FAILED") and lines["worker"].startswith("ok")
+    assert "nothing is sent to 1 webhook or chat channel. Start countersign-webhooks." in lines["webhooks"]
+    jobs.beat("webhooks@here:1")
+    code, lines = check(app)
+    assert code == 0 and "seen 0 seconds ago" in lines["webhooks"]
 
 
 def test_before_the_first_upgrade_the_other_lines_say_that_they_wait_for_it(tmp_path: Path, redis_url: str) -> None:

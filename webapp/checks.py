@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp import clock
@@ -19,7 +19,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import jobs
 from webapp.delivery.mail import smtp
 from webapp.extensions import db, settings
-from webapp.models import db_now
+from webapp.models import Endpoint, db_now
 from webapp.queries import outbox_lines
 from webapp.queries.stops import EXPLAINED
 from webapp.record import anchors
@@ -144,6 +144,20 @@ def worker() -> str:
     return f"seen {age:.0f} seconds ago"
 
 
+def webhook_worker() -> str:
+    """A worker of webhooks has said lately that it runs, if there is anything that it would send to."""
+    age = outbox_lines.trouble().hook_worker
+    if age is not None and age <= WORKER_SECONDS:
+        return f"seen {age:.0f} seconds ago"
+    number = db.session.scalar(select(func.count()).where(Endpoint.removed_at.is_(None))) or 0
+    if not number:
+        return "not needed: there are no webhooks or chat channels"
+    raise Failed(
+        f"No worker of webhooks is running, so nothing is sent to {number} "
+        f"{'webhook or chat channel' if number == 1 else 'webhooks and chat channels'}. Start countersign-webhooks."
+    )
+
+
 def anchor_file() -> str:
     """The anchors can be read, and the worker can write more."""
     file = anchors.path()
@@ -179,6 +193,7 @@ CHECKS: list[tuple[str, Callable[[], str]]] = [
     ("mail server", mail_server),
     ("clock", clocks),
     ("worker", worker),
+    ("webhooks", webhook_worker),
     ("anchors", anchor_file),
     ("approvers", approvers),
 ]

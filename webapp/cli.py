@@ -22,7 +22,7 @@ from webapp.delivery import outbox
 from webapp.delivery.mail import mime, smtp
 from webapp.extensions import db, settings
 from webapp.models import Organisation, Person
-from webapp.operations import expiry, mails, people, tokens
+from webapp.operations import expiry, held_deliveries, mails, people, tokens
 from webapp.operations import organisation as company
 from webapp.operations.errors import Invalid
 from webapp.passwords import hash_password, too_weak
@@ -198,18 +198,23 @@ def test_mail(address: str) -> None:
 
 @click.command("restored")
 def restored() -> None:
-    """Run once after restoring a backup, before web and worker start: ends what is overdue by now, and holds every
-    email that may have gone out already, until an admin has looked."""
+    """Run once after restoring a backup, before web and workers start: ends what is overdue by now, and holds every
+    email and every delivery of webhooks and chat that may have gone out already, until an admin has looked."""
     now = clock.now()
     while expiry.expire_overdue(now=now):
         outbox.commit()
     db.session.rollback()
-    held = mails.hold(now=now)
+    held, deliveries = mails.hold(now=now), held_deliveries.hold(now=now)
     outbox.commit()
     click.echo(
         f"{held:,} {'email is' if held == 1 else 'emails are'} on hold. "
         f"Review them at {settings().base_url}/admin/mail?state=held."
     )
+    if deliveries:
+        click.echo(
+            f"{deliveries:,} {'delivery' if deliveries == 1 else 'deliveries'} of webhooks and chat "
+            f"{'is' if deliveries == 1 else 'are'} on hold. Review them at {settings().base_url}/admin/webhooks."
+        )
 
 
 @audit_commands.command("verify")

@@ -161,6 +161,7 @@ TABLE = (
     Row("GET /webhooks/{webhook}/deliveries", ADMINS_ONLY),
     Row("GET /webhooks/{webhook}/deliveries/{delivery}", ADMINS_ONLY),
     Row("POST /webhooks/{webhook}/deliveries/{delivery}/retry", "401 403 403 403 403 403 409 409"),
+    Row("POST /webhooks/{webhook}/deliveries/{delivery}/discarding", "401 403 403 403 403 403 409 409"),
     # Chat channels
     Row("GET /chat-channels", ADMINS_ONLY),
     Row(

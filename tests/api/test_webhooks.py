@@ -9,8 +9,12 @@ import pytest
 from tests.api.conftest import Program
 from tests.helpers import factories
 from tests.helpers.factories import Company
+from webapp import clock
 from webapp.api._document import document
+from webapp.database.transactions import choose
+from webapp.delivery import outbox
 from webapp.events_out import EVENTS
+from webapp.operations import held_deliveries
 
 Make = Callable[..., Program]
 NEW = {"name": "Service desk", "address": "https://hooks.example.com/countersign?tenant=1"}
@@ -102,6 +106,36 @@ def test_deliveries_page_by_cursor(company: Company, program: Make) -> None:
     second = adam.get(f"{at}?limit=2&cursor={first['next']}").json
     assert [one["app"]["name"] for one in second["items"]] == ["Salesforce"] and second["next"] is None
     assert second["items"][0]["entry"] > 0
+
+
+def test_of_a_removed_one_deliveries_can_be_read_and_not_sent(company: Company, program: Make) -> None:
+    adam = program("adam", "webhooks:admin")
+    at = f"/webhooks/{adam.post('/webhooks', NEW).json['id']}"
+    sent = adam.post(f"{at}/test", {}).json["id"]
+    assert adam.call("DELETE", at).status_code == 204
+    (line,) = adam.get(f"{at}/deliveries").json["items"]
+    assert (line["id"], line["state"], line["error"]) == (sent, "obsolete", "The endpoint was removed.")
+    assert '"type":"test"' in adam.get(f"{at}/deliveries/{sent}").json["body"]
+    for what in ("retry", "discarding"):
+        refused = adam.post(f"{at}/deliveries/{sent}/{what}", {})
+        assert refused.status_code == 409 and "Add it again under Admin, Settings." in refused.json["detail"]
+    assert adam.get(at).status_code == 404 and adam.post(f"{at}/test", {}).status_code == 404
+
+
+def test_what_is_on_hold_after_a_restore_is_sent_or_discarded(company: Company, program: Make) -> None:
+    adam = program("adam", "webhooks:admin")
+    at = f"/webhooks/{adam.post('/webhooks', NEW).json['id']}"
+    first, second = (adam.post(f"{at}/test", {}).json["id"] for _ in range(2))
+    choose("write")
+    assert held_deliveries.hold(now=clock.now()) == 2
+    outbox.commit()
+    held = adam.get(f"{at}/deliveries?state=held").json["items"]
+    assert [one["id"] for one in held] == [second, first] and {one["state"] for one in held} == {"held"}
+    assert "may already have been sent" in held[0]["error"]
+    assert adam.post(f"{at}/deliveries/{first}/retry", {}).json["state"] == "due"
+    assert adam.post(f"{at}/deliveries/{second}/discarding", {}).json["state"] == "obsolete"
+    again = adam.post(f"{at}/deliveries/{second}/discarding", {})
+    assert again.status_code == 409 and "no longer on hold" in again.json["detail"]
 
 
 def test_a_chat_channel(company: Company, program: Make) -> None:

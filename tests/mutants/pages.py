@@ -65,7 +65,7 @@ MUTANTS = [
         "tests/views/test_admin_webhooks.py",
         [
             Change(
-                "webapp/queries/endpoint_pages.py::delivery",
+                "webapp/queries/delivery_lines.py::one",
                 "Delivery.endpoint_id == endpoint.id, Delivery.public_id == public_id",
                 "Delivery.public_id == public_id",
             )

@@ -11,7 +11,8 @@ from webapp.models import App, Endpoint
 from webapp.operations import endpoints as operations
 from webapp.operations.errors import Invalid
 from webapp.queries import accounts
-from webapp.queries import endpoint_pages as queries
+from webapp.queries import endpoints as queries
+from webapp.queries.endpoints import EndpointLine
 from webapp.text import clean, one_line
 
 # For whom a chat channel is, with the words for it.
@@ -45,9 +46,10 @@ def blank(kind: str) -> EndpointForm:
     return EndpointForm(kind, events=frozenset(TOPICS) - {"access"})
 
 
-def stored(endpoint: Endpoint) -> EndpointForm:
+def stored(line: EndpointLine) -> EndpointForm:
     """As it is. The address of a chat channel is a secret, and never shown again."""
-    apps = "\n".join(f"{name}" for name in queries.names_of_apps(endpoint.app_ids)) if endpoint.app_ids else ""
+    endpoint = line.endpoint
+    apps = "\n".join(f"{one.name}" for one in line.apps)
     return EndpointForm(
         endpoint.kind,
         endpoint.name,

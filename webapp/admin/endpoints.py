@@ -10,16 +10,18 @@ from webapp import clock
 from webapp.delivery.out.deliveries import KEPT_DAYS, TRIES
 from webapp.models import Endpoint, EndpointSecret
 from webapp.operations import endpoints as operations
+from webapp.operations import held_deliveries
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import app_list
-from webapp.queries import endpoint_pages as queries
-from webapp.queries.endpoint_feed import secrets_of
-from webapp.queries.endpoint_pages import DeliveryCase, EndpointLine
+from webapp.queries import app_list, delivery_lines
+from webapp.queries import endpoints as queries
+from webapp.queries.delivery_lines import DeliveryCase
+from webapp.queries.endpoints import EndpointLine, secrets_of
 from webapp.web import htmx
 from webapp.web.presentation import now
 from webapp.web.reauth import require_recent_password
 from webapp.web.security import hide_from_caches_and_referers
 from webapp.web.signin import admins, me
+from webapp.wording import count
 
 from . import endpoint_forms as forms
 from .endpoint_forms import EndpointForm
@@ -33,8 +35,11 @@ CHANGED = "Someone else changed this. Your text is still here. Save again to ove
 @admins
 def endpoint(public_id: str) -> Response:
     """Its deliveries first, then its settings."""
+    line = _line(public_id, removed=True)
+    if line.endpoint.removed_at is not None:
+        return fragment("admin/endpoint_removed.html", **_deliveries(line), kept=KEPT_DAYS)
     if htmx.is_fragment():
-        return fragment("admin/_deliveries.html", **_deliveries(_line(public_id)))
+        return fragment("admin/_deliveries.html", **_deliveries(line))
     return _page(public_id)
 
 
@@ -162,7 +167,7 @@ def secret_page(public_id: str, secret: str) -> Response:
 @admins
 def delivery(public_id: str, delivery_id: str) -> Response:
     """What is sent, what was answered, each attempt, and what waits for it."""
-    line = _line(public_id)
+    line = _line(public_id, removed=True)
     found = _delivery(line.endpoint, delivery_id)
     return fragment("admin/delivery.html", line=line, case=found, body=_readable(found.line.delivery.body), most=TRIES,
                     now=now())  # fmt: skip
@@ -172,21 +177,60 @@ def delivery(public_id: str, delivery_id: str) -> Response:
 @admins
 def send_delivery_again(public_id: str, delivery_id: str) -> AnyResponse:
     """Sends the same message once more."""
-    line = _line(public_id)
+    line = _line(public_id, removed=True)
     found = _delivery(line.endpoint, delivery_id)
-    location = url_for("admin.delivery", public_id=public_id, delivery_id=delivery_id)
     try:
         operations.send_again(found.line.delivery, line.endpoint, actor=me(), now=clock.now())
     except Conflict as error:
-        undo()
-        flash(str(error), "error")
-        return go(location)
+        return _delivery_refused(public_id, delivery_id, error)
     commit()
-    return go(location, "It is being sent again.")
+    return go(_delivery_url(public_id, delivery_id), "It is being sent again.")
+
+
+@bp.post("/endpoints/<public_id>/deliveries/<delivery_id>/dropping")
+@admins
+def drop_delivery(public_id: str, delivery_id: str) -> AnyResponse:
+    """Discard a delivery that is on hold after a restore, because it had been sent before."""
+    line = _line(public_id, removed=True)
+    found = _delivery(line.endpoint, delivery_id)
+    try:
+        held_deliveries.discard(line.endpoint, found.line.delivery, actor=me(), now=clock.now())
+    except Conflict as error:
+        return _delivery_refused(public_id, delivery_id, error)
+    commit()
+    return go(_delivery_url(public_id, delivery_id), "Delivery discarded.")
+
+
+def _delivery_refused(public_id: str, delivery_id: str, error: Conflict) -> AnyResponse:
+    undo()
+    flash(str(error), "error")
+    return go(_delivery_url(public_id, delivery_id))
+
+
+def _delivery_url(public_id: str, delivery_id: str) -> str:
+    return url_for("admin.delivery", public_id=public_id, delivery_id=delivery_id)
+
+
+@bp.post("/endpoints/<public_id>/held/sending")
+@admins
+def send_held_deliveries(public_id: str) -> AnyResponse:
+    """Release everything that is on hold for it after a restore."""
+    endpoint = _line(public_id).endpoint
+    number = held_deliveries.let_go(endpoint, actor=me(), now=clock.now())
+    return _done(endpoint, f"{count(number, 'delivery', 'deliveries')} released, and sent in order.")
+
+
+@bp.post("/endpoints/<public_id>/held/dropping")
+@admins
+def drop_held_deliveries(public_id: str) -> AnyResponse:
+    """Discard everything that is on hold for it after a restore."""
+    endpoint = _line(public_id).endpoint
+    number = held_deliveries.discard(endpoint, None, actor=me(), now=clock.now())
+    return _done(endpoint, f"{count(number, 'delivery', 'deliveries')} discarded.")
 
 
 def _delivery(endpoint: Endpoint, public_id: str) -> DeliveryCase:
-    found = queries.delivery(endpoint, public_id)
+    found = delivery_lines.case_of(endpoint, public_id)
     if found is None:
         abort(404)
     return found
@@ -200,8 +244,8 @@ def _readable(body: str) -> str:
 # ---------- For all of it ----------
 
 
-def _line(public_id: str) -> EndpointLine:
-    line = queries.endpoint(public_id)
+def _line(public_id: str, *, removed: bool = False) -> EndpointLine:
+    line = queries.find(public_id, removed=removed)
     if line is None:
         abort(404)
     return line
@@ -219,10 +263,14 @@ def _was(endpoint: Endpoint) -> str:
 
 
 def _deliveries(line: EndpointLine) -> dict[str, Any]:
-    where = list_query(*queries.STATES)
-    page = queries.deliveries(line.endpoint, state=where.state, after=where.after, before=where.before)
-    counts = {"retried": line.retried, "waiting": line.waiting, "dead": line.dead}
-    return {"line": line, "page": page, "list_query": where, "states": queries.STATES, "counts": counts, "now": now()}
+    where = list_query(*delivery_lines.STATES)
+    page = delivery_lines.page(line.endpoint, state=where.state, after=where.after, before=where.before)
+    counts = {"retried": line.retried, "waiting": line.waiting, "dead": line.dead, "held": line.held}
+    # Hardly anybody ever restores a backup.
+    states = {
+        key: words for key, words in delivery_lines.STATES.items() if key != "held" or line.held or where.state == key
+    }
+    return {"line": line, "page": page, "list_query": where, "states": states, "counts": counts, "now": now()}
 
 
 def _page(
@@ -235,7 +283,7 @@ def _page(
         "admin/endpoint.html",
         status,
         **_deliveries(line),
-        form=form or forms.stored(endpoint),
+        form=form or forms.stored(line),
         errors=errors or {},
         choices=forms.choices(endpoint.kind),
         categories=[] if endpoint.is_chat else app_list.categories(),

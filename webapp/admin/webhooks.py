@@ -6,12 +6,12 @@ from flask import Response, flash, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock
-from webapp.extensions import settings
+from webapp.delivery.out.deliveries import KEPT_DAYS
 from webapp.operations import endpoints as operations
 from webapp.operations.errors import Invalid
 from webapp.queries import app_list
-from webapp.queries import endpoint_pages as queries
-from webapp.queries.endpoint_pages import EndpointLine
+from webapp.queries import endpoints as queries
+from webapp.queries.endpoints import EndpointLine
 from webapp.web.presentation import now
 from webapp.web.reauth import require_recent_password
 from webapp.web.security import hide_from_caches_and_referers
@@ -28,7 +28,8 @@ from .views import bp, commit, fragment, go, undo
 def webhooks() -> Response:
     """The list, with what is wrong on top."""
     lines = queries.all_of(chat=False)
-    return fragment("admin/webhooks.html", lines=lines, events=events_of, viewer=settings().mailbox)
+    gone = queries.removed(chat=False, days=KEPT_DAYS)
+    return fragment("admin/webhooks.html", lines=lines, gone=gone, kept=KEPT_DAYS, events=events_of)
 
 
 @bp.get("/webhooks/new")
@@ -94,8 +95,9 @@ def _kind_of_chat() -> str:
 
 def _chat(form: EndpointForm, errors: dict[str, str], status: int) -> Response:
     lines = queries.all_of(chat=True)
-    return fragment("admin/chat.html", status, lines=lines, audiences=forms.AUDIENCES, now=now(),
-                    **form_values(form, errors))  # fmt: skip
+    gone = queries.removed(chat=True, days=KEPT_DAYS)
+    return fragment("admin/chat.html", status, lines=lines, gone=gone, kept=KEPT_DAYS, audiences=forms.AUDIENCES,
+                    now=now(), **form_values(form, errors))  # fmt: skip
 
 
 def form_values(form: EndpointForm, errors: dict[str, str]) -> dict[str, Any]:

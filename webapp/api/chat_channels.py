@@ -10,8 +10,8 @@ from webapp import clock
 from webapp.events_out import TOPICS
 from webapp.models import Endpoint
 from webapp.operations import endpoints as operations
-from webapp.queries import endpoint_feed as queries
-from webapp.queries.endpoint_feed import EndpointRow
+from webapp.queries import endpoints as queries
+from webapp.queries.endpoints import EndpointLine
 from webapp.queries.tokens import Caller
 from webapp.web.problems import Problem
 
@@ -55,7 +55,7 @@ class ChatChannel:
     created_at: Instant
 
 
-def _of(row: EndpointRow) -> ChatChannel:
+def _of(row: EndpointLine) -> ChatChannel:
     one = row.endpoint
     return ChatChannel(
         id=one.public_id, kind=one.kind, name=str(one.name), host=one.host, audience=_audience(row),
@@ -63,16 +63,15 @@ def _of(row: EndpointRow) -> ChatChannel:
     )  # fmt: skip
 
 
-def _audience(row: EndpointRow) -> AudienceRef | None:
+def _audience(row: EndpointLine) -> AudienceRef | None:
     for kind, one in (("person", row.person), ("group", row.group), ("app", row.app)):
         if one is not None:
             return AudienceRef(kind, one.public_id, str(one.name))
     return None
 
 
-def _row(public_id: str) -> EndpointRow:
-    rows = queries.load(chat=True, public_id=public_id)
-    return rows[0] if rows else abort(404)
+def _row(public_id: str) -> EndpointLine:
+    return queries.find(public_id, chat=True) or abort(404)
 
 
 def _endpoint(public_id: str) -> Endpoint:
@@ -84,7 +83,7 @@ def find(caller: Caller) -> Listed:
     """List chat channels.
 
     Oldest first, all of them: there are 50 at most."""
-    return Listed([_of(row) for row in queries.load(chat=True)])
+    return Listed([_of(row) for row in queries.all_of(chat=True)])
 
 
 @operation("GET", "/chat-channels/{channel}", scope=SCOPE, audience="admins", answer=ChatChannel)

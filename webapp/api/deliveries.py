@@ -8,8 +8,11 @@ from pydantic import Field
 
 from webapp import clock
 from webapp.events_out import EVENTS, TEST
+from webapp.models import Endpoint
 from webapp.operations import endpoints as operations
-from webapp.queries import endpoint_feed as queries
+from webapp.operations import held_deliveries
+from webapp.queries import delivery_lines as queries
+from webapp.queries.delivery_lines import DeliveryLine as Line
 from webapp.queries.tokens import Caller
 
 from ._answers import AppRef, PersonRef, RequestRef
@@ -18,9 +21,15 @@ from ._paging import Listed, PageQuery
 from ._types import Instant, Key, Number, Word, one_of
 from .webhooks import SCOPE, find_webhook
 
-_STATES = "due: it waits; sending; sent: it was taken; dead: given up after the last try; obsolete: dropped."
+_STATES = (
+    "due: it waits; sending; sent: it was taken; dead: given up after the last try; obsolete: dropped; held: on hold "
+    "after a restore, until it is sent again or discarded."
+)
 # State of the API → stored states.
-_STORED = {"due": ("due",), "sending": ("leased",), "sent": ("sent",), "dead": ("dead",), "obsolete": ("obsolete",)}
+_STORED = {
+    "due": ("due",), "sending": ("leased",), "sent": ("sent",), "dead": ("dead",), "obsolete": ("obsolete",),
+    "held": ("held",),
+}  # fmt: skip
 _NAMES = {stored: name for name, states in _STORED.items() for stored in states}
 
 
@@ -63,8 +72,8 @@ class Delivery(DeliveryLine):
     attempts: Annotated[list[Try], Field(description="Oldest first.")]
 
 
-def _values(row: Any) -> dict[str, Any]:
-    one = row.Delivery
+def _values(row: Line) -> dict[str, Any]:
+    one = row.delivery
     return {
         "id": one.public_id,
         "message_id": one.message_id,
@@ -72,8 +81,8 @@ def _values(row: Any) -> dict[str, Any]:
         "entry": one.event_seq,
         "state": _NAMES.get(one.state, one.state),
         "request": RequestRef.of(row.request) if row.request else None,
-        "app": AppRef(row.app, str(row.app_name)) if row.app else None,
-        "person": PersonRef(row.person, str(row.person_name)) if row.person else None,
+        "app": AppRef(row.app_key, str(row.app)) if row.app_key else None,
+        "person": PersonRef(row.person_key, str(row.person)) if row.person_key else None,
         "tries": one.tries,
         "status": one.status or None,
         "error": one.error,
@@ -83,18 +92,18 @@ def _values(row: Any) -> dict[str, Any]:
     }
 
 
-def _whole(row: Any) -> Delivery:
+def _whole(row: Line) -> Delivery:
     tries = [
-        Try(one.at, one.status or None, one.ms, one.error, one.answer) for one in queries.attempts_of(row.Delivery)
+        Try(one.at, one.status or None, one.ms, one.error, one.answer) for one in queries.attempts_of(row.delivery)
     ]  # fmt: skip
-    return Delivery(**_values(row), body=row.Delivery.body, attempts=tries)
+    return Delivery(**_values(row), body=row.delivery.body, attempts=tries)
 
 
 class DeliveryQuery(PageQuery):
     """The filter of the list."""
 
     state: Annotated[
-        Literal["due", "sending", "sent", "dead", "obsolete"] | None, Field(description=_STATES)
+        Literal["due", "sending", "sent", "dead", "obsolete", "held"] | None, Field(description=_STATES)
     ] = None  # fmt: skip
     event: Annotated[Word | None, Field(description="The name of an event.", examples=["request.approved"])] = None
 
@@ -104,17 +113,17 @@ class DeliveryQuery(PageQuery):
 def find(caller: Caller, *, webhook: str, query: DeliveryQuery) -> Listed:
     """List the deliveries of a webhook.
 
-    Newest first. They are kept for 30 days."""
+    Newest first. They are kept for 30 days, also those of a webhook that was removed."""
     edge = query.after(int)
-    rows = queries.deliveries(
-        find_webhook(webhook),
+    rows = queries.latest(
+        find_webhook(webhook, removed=True),
         states=_STORED[query.state] if query.state else (),
         event=query.event or "",
         before=edge[0] if edge else None,
         limit=query.limit + 1,
     )
     shown = rows[: query.limit]
-    key = (shown[-1].Delivery.id,) if len(rows) > query.limit else None
+    key = (shown[-1].delivery.id,) if len(rows) > query.limit else None
     return Listed([DeliveryLine(**_values(row)) for row in shown], key)
 
 
@@ -123,7 +132,12 @@ def read(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
     """Read a delivery.
 
     With the body that is sent and what was answered to each attempt."""
-    return _whole(queries.delivery(find_webhook(webhook), delivery) or abort(404))
+    return _whole(_find(webhook, delivery)[1])
+
+
+def _find(webhook: str, delivery: str) -> tuple[Endpoint, Line]:
+    endpoint = find_webhook(webhook, removed=True)
+    return endpoint, queries.one(endpoint, delivery) or abort(404)
 
 
 @operation("POST", "/webhooks/{webhook}/deliveries/{delivery}/retry", scope=SCOPE, audience="admins",
@@ -132,8 +146,18 @@ def send_again(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
     """Send a delivery again.
 
     The same bytes with the same id, so that a receiver sees that it had it. One that waits for its next attempt is
-    tried now."""
-    endpoint = find_webhook(webhook)
-    row = queries.delivery(endpoint, delivery) or abort(404)
-    operations.send_again(row.Delivery, endpoint, actor=caller, now=clock.now())
-    return _whole(queries.delivery(endpoint, delivery))
+    tried now, and one that is on hold is sent."""
+    endpoint, row = _find(webhook, delivery)
+    operations.send_again(row.delivery, endpoint, actor=caller, now=clock.now())
+    return _whole(_find(webhook, delivery)[1])
+
+
+@operation("POST", "/webhooks/{webhook}/deliveries/{delivery}/discarding", scope=SCOPE, audience="admins",
+           answer=Delivery)  # fmt: skip
+def discard(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
+    """Discard a delivery.
+
+    One that is on hold after a restore, because it had been sent before. What waits behind it is sent."""
+    endpoint, row = _find(webhook, delivery)
+    held_deliveries.discard(endpoint, row.delivery, actor=caller, now=clock.now())
+    return _whole(_find(webhook, delivery)[1])

@@ -12,8 +12,8 @@ from webapp.encryption import Unreadable, decrypt
 from webapp.events_out import EVENTS
 from webapp.models import App, Endpoint, EndpointSecret
 from webapp.operations import endpoints as operations
-from webapp.queries import endpoint_feed as queries
-from webapp.queries.endpoint_feed import EndpointRow
+from webapp.queries import endpoints as queries
+from webapp.queries.endpoints import EndpointLine
 from webapp.queries.tokens import Caller
 from webapp.web.problems import Problem
 from webapp.workflow.scopes import Scope
@@ -65,7 +65,7 @@ class NewWebhook(Webhook):
     ]
 
 
-def _values(row: EndpointRow) -> dict[str, Any]:
+def _values(row: EndpointLine) -> dict[str, Any]:
     one = row.endpoint
     return {
         "id": one.public_id,
@@ -98,14 +98,13 @@ def _address(one: Endpoint) -> str | None:
         return None
 
 
-def _row(public_id: str) -> EndpointRow:
-    rows = queries.load(chat=False, public_id=public_id)
-    return rows[0] if rows else abort(404)
+def _row(public_id: str) -> EndpointLine:
+    return queries.find(public_id, chat=False) or abort(404)
 
 
-def find_webhook(public_id: str) -> Endpoint:
-    """The webhook of this id, else 404."""
-    return _row(public_id).endpoint
+def find_webhook(public_id: str, *, removed: bool = False) -> Endpoint:
+    """The webhook of this id, with `removed` also one that was removed, else 404."""
+    return (queries.find(public_id, chat=False, removed=removed) or abort(404)).endpoint
 
 
 def _answer(public_id: str) -> Webhook:
@@ -126,7 +125,7 @@ def find(caller: Caller) -> Listed:
     """List webhooks.
 
     Oldest first, all of them: there are 50 at most."""
-    return Listed([Webhook(**_values(row)) for row in queries.load(chat=False)])
+    return Listed([Webhook(**_values(row)) for row in queries.all_of(chat=False)])
 
 
 @operation("GET", "/webhooks/{webhook}", scope=SCOPE, audience="admins", answer=Webhook)

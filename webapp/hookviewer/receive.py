@@ -15,7 +15,7 @@ from webapp.encryption import Unreadable, decrypt
 from webapp.extensions import csrf, settings
 from webapp.models import Endpoint
 from webapp.networks import VIEWER_PATH, viewer
-from webapp.queries import endpoint_feed
+from webapp.queries import endpoints
 from webapp.text import storable
 from webapp.web import incoming
 from webapp.web.signin import anyone
@@ -56,12 +56,12 @@ def _known() -> list[tuple[Endpoint, list[str]]]:
     """The endpoints whose address this is, with their secrets."""
     query = f"?{request.query_string.decode('latin1')}" if request.query_string else ""
     here = viewer(settings().base_url) + query
-    rows = [row.endpoint for chat in (False, True) for row in endpoint_feed.load(chat=chat)]
+    rows = [row.endpoint for chat in (False, True) for row in endpoints.all_of(chat=chat)]
     found = []
     for endpoint in rows:
         try:
             if decrypt(endpoint.address) == here:
-                found.append((endpoint, [decrypt(one.secret) for one in endpoint_feed.secrets_of(endpoint)]))
+                found.append((endpoint, [decrypt(one.secret) for one in endpoints.secrets_of(endpoint)]))
         except Unreadable:
             continue
     return found

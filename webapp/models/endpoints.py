@@ -11,7 +11,8 @@ from webapp.text import public_id
 from .base import PUBLIC_ID, Base, Id, NameText, id_column
 from .lease import Leased
 
-UNSETTLED = "state IN ('due', 'leased')"
+# What those behind it wait for.
+UNSETTLED = "state IN ('due', 'leased', 'held')"
 
 
 class Endpoint(Base):
@@ -92,11 +93,13 @@ class Delivery(Leased, Base):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        CheckConstraint("state IN ('due', 'leased', 'sent', 'dead', 'obsolete')", name="state"),
+        CheckConstraint("state IN ('due', 'leased', 'sent', 'dead', 'obsolete', 'held')", name="state"),
         Index("ix_deliveries_due", "endpoint_id", "due_at", "id",
               sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
         Index("ix_deliveries_leased", "lease_until",
               sqlite_where=text("state = 'leased'"), postgresql_where=text("state = 'leased'")),
+        Index("ix_deliveries_held", "endpoint_id", "id",
+              sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),
         Index("ix_deliveries_unsettled", "endpoint_id", "ordered_by", "id",
               sqlite_where=text(UNSETTLED), postgresql_where=text(UNSETTLED)),
         Index("ix_deliveries_endpoint", "endpoint_id", "id"),

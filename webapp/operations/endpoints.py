@@ -114,7 +114,7 @@ def remove(endpoint: Endpoint, *, actor: AnyActor, now: datetime) -> None:
     changed(
         EndpointSecret.metadata.tables["endpoint_secrets"].delete().where(EndpointSecret.endpoint_id == endpoint.id)
     )
-    waiting = update(Delivery).where(Delivery.endpoint_id == endpoint.id, Delivery.state == "due")
+    waiting = update(Delivery).where(Delivery.endpoint_id == endpoint.id, Delivery.state.in_(("due", "held")))
     changed(waiting.values(state="obsolete", error="The endpoint was removed.", settled_at=db_now()))
     _record(EventKind.ENDPOINT_REMOVED, endpoint, actor=actor, now=now)
 
@@ -172,12 +172,12 @@ def end_secret(endpoint: Endpoint, secret: EndpointSecret, *, actor: AnyActor, n
 
 def send_again(delivery: Delivery, endpoint: Endpoint, *, actor: AnyActor, now: datetime) -> None:
     """The same message with the same id is due now, with all its attempts; one that waits for its next attempt, too.
-    Raises Conflict for one that is due or being sent."""
+    So is one that is on hold after a restore. Raises Conflict for one that is due or being sent."""
     lock(endpoint)
     waits = (Delivery.state == "due") & (Delivery.due_at > db_now())
     again = changed(
         update(Delivery)
-        .where(Delivery.id == delivery.id, or_(Delivery.state.in_(("sent", "dead", "obsolete")), waits))
+        .where(Delivery.id == delivery.id, or_(Delivery.state.in_(("sent", "dead", "obsolete", "held")), waits))
         .values(state="due", due_at=db_now(), tries=0, settled_at=None)
     )
     if again != 1:
@@ -246,7 +246,7 @@ def lock(endpoint: Endpoint) -> None:
     added while the audit log is locked, which its holder waits for."""
     db.session.refresh(endpoint, with_for_update={"key_share": True})
     if endpoint.removed_at is not None:
-        raise Conflict(f"{endpoint.name} was removed.")
+        raise Conflict(f"{endpoint.name} was removed, so nothing is sent to it. Add it again under Admin, Settings.")
 
 
 def _set(

@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
-from webapp.models import AccessRequest, App, Grant, Heartbeat, Notice, Person, db_now
+from webapp.models import AccessRequest, App, Delivery, Endpoint, Grant, Heartbeat, Notice, Person, db_now
 from webapp.notices import TRIES, NoticeKind, kind_of
 from webapp.queries import stops
 from webapp.queries.principals import people_called
@@ -221,9 +221,13 @@ def _sentence(error: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What the banner warns of; ages in seconds. `worker` is None before any worker has run."""
+    """What the banner warns of; ages in seconds. `worker` is None before any worker has run, `hook_worker` before any
+    of webhooks has. `hooks_late`: of the oldest delivery to a webhook or chat channel that is due."""
 
     worker: float | None
+    hook_worker: float | None
+    hooks_late: float
+    hooks_held: int
     late: float
     dead: int
     held: int
@@ -235,6 +239,11 @@ class Trouble:
         return self.worker is None or self.worker > WORKER_SECONDS
 
     @property
+    def hook_worker_missing(self) -> bool:
+        """Whether something is due for webhooks or chat, and nobody is there who sends it."""
+        return self.hooks_late > 0 and (self.hook_worker is None or self.hook_worker > WORKER_SECONDS)
+
+    @property
     def is_late(self) -> bool:
         return self.late > LATE_SECONDS and self.stop is None
 
@@ -242,6 +251,16 @@ class Trouble:
 _TROUBLE = select(
     db_now().label("now"),
     select(func.max(Heartbeat.at)).where(Heartbeat.name.not_like("webhooks@%")).scalar_subquery().label("beat"),
+    select(func.max(Heartbeat.at)).where(Heartbeat.name.like("webhooks@%")).scalar_subquery().label("hook_beat"),
+    select(func.min(Delivery.due_at))
+    .join(Endpoint, Endpoint.id == Delivery.endpoint_id)
+    .where(Delivery.state == "due", Delivery.due_at <= db_now(), Endpoint.paused_at.is_(None))
+    .scalar_subquery()
+    .label("hook_due"),
+    select(func.count())
+    .select_from(select(Delivery.id).where(Delivery.state == "held").limit(COUNTED + 1).subquery())
+    .scalar_subquery()
+    .label("hooks_held"),
     select(func.min(Notice.due_at))
     .where(Notice.state == "due", Notice.due_at <= db_now())
     .scalar_subquery()
@@ -266,6 +285,9 @@ def trouble() -> Trouble:
     stop = stops.read(*row[-len(stops.COLUMNS) :])
     return Trouble(
         worker=(row.now - row.beat).total_seconds() if row.beat else None,
+        hook_worker=(row.now - row.hook_beat).total_seconds() if row.hook_beat else None,
+        hooks_late=max((row.now - row.hook_due).total_seconds(), 0.001) if row.hook_due else 0,
+        hooks_held=row.hooks_held,
         late=(row.now - row.due).total_seconds() if row.due else 0,
         dead=row.dead,
         held=row.held,

@@ -12,8 +12,8 @@ _IDS = {"person": "person", "by": "person", "group": "group", "source": "app", "
         "api_token": "token"}  # fmt: skip  # nosec
 _LISTS = {"asked": "person", "asked_twice": "person", "members": "person", "audience": "group"}
 # `number` is that of a revision of an app's rules, `round` counts the links of an approver.
-_NUMBERS = {"broken", "days", "lines", "mails", "number", "position", "round", "sessions", "token_days", "unchecked",
-            "value"}  # fmt: skip
+_NUMBERS = {"broken", "days", "deliveries", "lines", "mails", "number", "position", "round", "sessions", "token_days",
+            "unchecked", "value"}  # fmt: skip
 _LEFT_OUT = object()
 
 

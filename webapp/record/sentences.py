@@ -179,6 +179,10 @@ def _with_emails(pattern: str) -> Callable[[Words], Markup]:
     return lambda words: words.say(pattern, emails=words.number("mails", "email"))
 
 
+def _with_deliveries(pattern: str) -> Callable[[Words], Markup]:
+    return lambda words: words.say(pattern, deliveries=words.number("deliveries", "delivery", "deliveries"))
+
+
 # The name of each group in addresses, and its label in the filter.
 GROUPS = {
     "requests": "Requests and decisions",
@@ -279,6 +283,18 @@ ENTRY_KINDS: dict[EventKind, EntryKind] = {
     EventKind.ENDPOINT_SECRET_CHANGED: EntryKind("installation", "{who} made a new signing secret for the {endpoint}."),
     EventKind.ENDPOINT_SECRET_ENDED: EntryKind("installation", "{who} ended an old signing secret of the {endpoint}."),
     EventKind.ENDPOINT_TESTED: EntryKind("installation", "{who} sent a test to the {endpoint}."),
+    EventKind.DELIVERY_DROPPED: EntryKind(
+        "installation",
+        _with_deliveries("{who} discarded {deliveries} to the {endpoint}, on hold since a restore."),
+    ),
+    EventKind.DELIVERY_HELD: EntryKind(
+        "installation",
+        _with_deliveries("The database was restored from a backup. Put on hold: {deliveries} of webhooks and chat."),
+    ),
+    EventKind.DELIVERY_LET_GO: EntryKind(
+        "installation",
+        _with_deliveries("{who} released {deliveries} to the {endpoint}, on hold since a restore."),
+    ),
     EventKind.DELIVERY_SENT_AGAIN: EntryKind("installation", "{who} sent a delivery to the {endpoint} again."),
     EventKind.ORGANISATION_CHANGED: EntryKind("installation", "{who} changed the organisation settings."),
 }

@@ -29,10 +29,12 @@ def healthz() -> Response:
 @anyone
 def readyz() -> tuple[Response, int]:
     """Report database, schema version, disk, broker, newest worker heartbeat, oldest due notice (ages in seconds), why
-    emails are stopped, and how many failed in a day. 503 when nobody can request or decide; the rest is information."""
+    emails are stopped, and how many failed in a day; of webhooks and chat, the newest heartbeat and the oldest delivery
+    that is due. 503 when nobody can request or decide; the rest is information."""
     facts: dict[str, Any] = {
         "database": "ok", "schema": "ok", "disk": "ok", "broker": "ok", "mail": "ok",
-        "worker_age": None, "oldest_due_age": None, "failed_emails": None,
+        "worker_age": None, "oldest_due_age": None, "failed_emails": None, "webhook_worker": "not needed",
+        "webhook_worker_age": None, "oldest_delivery_age": None,
     }  # fmt: skip
     problem = faults.schema_problem()
     if problem:
@@ -47,6 +49,7 @@ def readyz() -> tuple[Response, int]:
     except (RedisError, OSError):
         facts["broker"] = "down"
     fine = {one: facts[one] == "ok" for one in ("database", "schema", "disk", "broker", "worker", "mail")}
+    fine["webhook_worker"] = facts["webhook_worker"] != "missing"
     facts["status"] = "ok" if all(fine.values()) else "degraded"
     return jsonify(facts), 200 if all(fine[one] for one in ("database", "schema", "disk")) else 503
 
@@ -60,6 +63,13 @@ def _ask_the_database(facts: dict[str, Any]) -> None:
     facts["worker_age"] = None if found.worker is None else round(found.worker, 1)
     facts["oldest_due_age"] = round(found.late, 1) or None
     facts["failed_emails"] = found.dead
+    facts["oldest_delivery_age"] = round(found.hooks_late, 1) or None
+    if found.hook_worker is not None:
+        facts["webhook_worker_age"] = round(found.hook_worker, 1)
+    if found.hook_worker_missing:
+        facts["webhook_worker"] = "missing"
+    elif found.hook_worker is not None and found.hook_worker < WORKER_SECONDS:
+        facts["webhook_worker"] = "ok"
     if found.stop is not None:
         facts |= {"mail": found.stop.what, "mail_age": round(found.stopped, 1)}
 

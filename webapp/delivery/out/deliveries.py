@@ -1,7 +1,8 @@
 """The outbox of webhooks and chat: claim, mark, and when to try again.
 
 due → leased → sent, dead or obsolete. Of deliveries with the same `ordered_by` an endpoint gets the next one when the
-one before is settled. While an endpoint is paused, what is due waits.
+one before is settled. While an endpoint is paused, what is due waits. After a restore, what was due is held until an
+admin releases or discards it; what comes behind it waits, so that the order stays.
 """
 
 import random
@@ -35,7 +36,7 @@ _WAITS = exists(
         _earlier.endpoint_id == Delivery.endpoint_id,
         _earlier.ordered_by == Delivery.ordered_by,
         _earlier.id < Delivery.id,
-        _earlier.state.in_(("due", "leased")),
+        _earlier.state.in_(("due", "leased", "held")),
     )
 )
 _TAKES = exists(
