@@ -42,14 +42,23 @@ const take = (input, option) => {
   option.click();
 };
 
-// One that is sent with the rest of its form: it is kept in a hidden field, and shown.
+// One that is sent with the rest of its form: it is kept in a hidden field, and shown. Of several each chip has its own.
 const hold = (picker, option) => {
   const input = picker.querySelector("[data-picker]");
-  const chip = document.createElement("span");
-  chip.append(option.querySelector(".cs-face").cloneNode(true), option.querySelector("b").textContent);
-  picker.querySelector("[type=hidden]").value = option.value;
-  picker.querySelector(".cs-chips > span")?.remove();
-  input.before(chip);
+  const chips = [...picker.querySelectorAll(".cs-chips > span")];
+  const isMany = picker.dataset.holds === "many";
+  const blank = picker.querySelector("template")?.content.firstElementChild;
+  const chip = blank ? blank.cloneNode(true) : document.createElement("span");
+  const name = option.querySelector("b").textContent;
+  chip.prepend(option.querySelector(".cs-face, .cs-app").cloneNode(true), name);
+  const button = chip.querySelector("button");
+  button?.setAttribute("value", option.value);
+  button?.setAttribute("aria-label", `Remove ${name}`);
+  if (!isMany) chips.forEach((one) => one.remove());
+  const field = isMany ? chip.querySelector("[type=hidden]") : picker.querySelector(":scope > [type=hidden]");
+  field.value = option.value;
+  const known = isMany && chips.some((one) => one.querySelector("[type=hidden]").value === option.value);
+  if (!known) input.before(chip);
   input.value = "";
   close(input);
   input.focus();
@@ -115,8 +124,16 @@ document.addEventListener("click", (event) => {
     hold(holder, option);
   }
   // A chip goes away with its button: the focus stays in its picker.
-  const chip = event.target.closest?.(".cs-chips > span > button");
-  chip?.closest(".cs-chips").querySelector(":scope > input")?.focus();
+  const button = event.target.closest?.(".cs-chips > span > button");
+  const input = button?.closest(".cs-chips").querySelector(":scope > input");
+  const held = button?.closest("[data-holds]");
+  if (held) {
+    event.preventDefault();
+    const field = held.querySelector(":scope > [type=hidden]");
+    if (field) field.value = "";
+    button.parentElement.remove();
+  }
+  input?.focus();
 });
 
 document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {

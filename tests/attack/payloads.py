@@ -246,12 +246,16 @@ def _programs(hand: _Hand, company: factories.Company, number: int) -> None:
     hand.post("adam", "/admin/api/leak", leaked=hand.word)
     hand.get("/device", "code")
     chat = {"kind": "slack", "name": f"#c{number}", "address": "https://hooks.slack.com/services/T/B/x",
-            "events": "results", "audience": "person", "whom": company.ana.email}  # fmt: skip
-    for name in ("name", "address", "whom"):
+            "events": "results", "whom": f"person:{company.ana.public_id}"}  # fmt: skip
+    for name in ("name", "address", "whom", "q"):
         hand.post("adam", "/admin/chat", **chat | {name: hand.word})
+    hand.post("adam", "/admin/chat", **chat, find="1", q=hand.word)
     hook = {"name": f"h{number}", "address": "https://ledger.example.com/", "every": "1"}
-    for name in ("name", "address", "apps"):
+    for name in ("name", "address", "apps", "q", "category"):
         hand.post("adam", "/admin/webhooks", **hook | {name: hand.word})
+    hand.post("adam", "/admin/webhooks", **hook, find="1", q=hand.word)
+    for name in ("kind", "topic", "channel"):
+        hand.get("/admin/chat/preview", name)
 
 
 def _rules(hand: _Hand, company: factories.Company, page: str, word: str) -> None:
@@ -289,7 +293,7 @@ def _pickers(hand: _Hand, company: factories.Company, page: str, group: str) -> 
     for path in (f"{page}/grants/new", f"{page}/mails/denied", f"{page}/what-would-happen", group):
         hand.get(path, "q", pick="person")
     hand.get(f"/admin/people/{company.chloe.public_id}/reporting", "q", pick="manager")
-    for kind in ("step", "approver", "owner", "decider", "audience", "person", "manager"):
+    for kind in ("step", "approver", "owner", "decider", "audience", "person", "manager", "apps", "whom"):
         hand.get("/admin/choices", "q", field=kind)
 
 

@@ -4,6 +4,7 @@ from . import api as api
 from . import app_activity as app_activity
 from . import apps as apps
 from . import audit as audit
+from . import chat_preview as chat_preview
 from . import copying as copying
 from . import endpoints as endpoints
 from . import fields as fields

@@ -50,6 +50,9 @@ def change_endpoint(public_id: str) -> AnyResponse:
     """Saves its settings; `was` is what the form was drawn with."""
     line = _line(public_id)
     form = forms.typed(line.endpoint.kind)
+    if forms.is_choosing():
+        undo()
+        return _page(public_id, form=forms.typed(form.kind), was=request.form.get("was", ""))
     if request.form.get("was") != _was(line.endpoint):
         return _page(public_id, 409, form=form, errors={"name": CHANGED})
     try:
@@ -275,7 +278,7 @@ def _deliveries(line: EndpointLine) -> dict[str, Any]:
 
 def _page(
     public_id: str, status: int = 200, *, form: EndpointForm | None = None, errors: dict[str, str] | None = None,
-    **values: Any,
+    was: str = "", **values: Any,
 ) -> Response:  # fmt: skip
     line = _line(public_id)
     endpoint = line.endpoint
@@ -288,7 +291,7 @@ def _page(
         choices=forms.choices(endpoint.kind),
         categories=[] if endpoint.is_chat else app_list.categories(),
         secrets=[] if endpoint.is_chat else secrets_of(endpoint),
-        was=_was(endpoint),
+        was=was or _was(endpoint),
         kept=KEPT_DAYS,
         **values,
     )

@@ -1,4 +1,4 @@
-"""The search of the picker for people and groups: while typing or, without JavaScript, by its button."""
+"""The search of the picker for people, groups and apps: while typing or, without JavaScript, by its button."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ from flask import Response, abort, request
 
 from webapp.queries import picker as queries
 from webapp.queries.principals import Principal
-from webapp.web.signin import any_app_owner
+from webapp.web.signin import any_app_owner, me
 
 from .views import bp, fragment, words_of
 
@@ -20,7 +20,11 @@ KINDS = {
     "audience": ("group",),
     "person": ("person",),
     "manager": ("person",),
+    "apps": ("app",),
+    "whom": ("person", "group", "app"),
 }
+# An owner of an app does not learn which other apps there are.
+FOR_ADMINS = ("apps", "whom")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,9 @@ class Pick:
 @bp.get("/choices")
 @any_app_owner
 def choices() -> Response:
-    """The options of a picker: people and groups that match `q`, for the field `field`."""
+    """The options of a picker: people, groups and apps that match `q`, for the field `field`."""
     name = request.args.get("field", "")
-    if name not in KINDS:
+    if name not in KINDS or (name in FOR_ADMINS and not me().is_admin):
         abort(404)
     q = words_of(request.args.get("q", ""))
     return fragment("admin/_choices.html", name=name, q=q, found=queries.found(q.split()[:8], KINDS[name]), plain=False)

@@ -22,6 +22,9 @@ from .endpoint_forms import EndpointForm
 from .endpoints import secret_page
 from .views import bp, commit, fragment, go, undo
 
+# The address of a channel is a secret, so it is not on the page that comes back.
+_AGAIN = {"address": "Enter the address again. It is not kept."}
+
 
 @bp.get("/webhooks")
 @admins
@@ -44,6 +47,9 @@ def new_webhook() -> Response:
 def create_webhook() -> AnyResponse:
     """Adds a webhook and shows its secret, once: the same form again is refused, because its name is in use."""
     form = forms.typed("webhook")
+    if forms.is_choosing():
+        undo()
+        return _new(forms.typed("webhook"), {}, 200)
     try:
         _refuse_taken_name(form, queries.all_of(chat=False))
         made, secret = operations.create(**forms.meant(form, new=True), actor=me(), now=clock.now())
@@ -72,15 +78,16 @@ def chat() -> Response:
 def create_channel() -> AnyResponse:
     """Adds a channel and sends a first message to it, so that a wrong address is seen at once."""
     form = forms.typed(_kind_of_chat())
+    if forms.is_choosing():
+        undo()
+        return _chat(forms.typed(form.kind), _AGAIN if form.address else {}, 200)
     try:
         _refuse_taken_name(form, queries.all_of(chat=True))
         made, _ = operations.create(**forms.meant(form, new=True), actor=me(), now=clock.now())
         operations.send_test(made, actor=me(), now=clock.now())
     except Invalid as error:
         undo()
-        # It is a secret, so it is not on the page that comes back.
-        again = {"address": "Enter the address again. It is not kept."}
-        return _chat(form, again | error.fields, 422)
+        return _chat(form, _AGAIN | error.fields, 422)
     message = f"{made.name} added. A test message is on its way."
     location = url_for("admin.endpoint", public_id=made.public_id) + "#main"
     commit()
@@ -96,8 +103,8 @@ def _kind_of_chat() -> str:
 def _chat(form: EndpointForm, errors: dict[str, str], status: int) -> Response:
     lines = queries.all_of(chat=True)
     gone = queries.removed(chat=True, days=KEPT_DAYS)
-    return fragment("admin/chat.html", status, lines=lines, gone=gone, kept=KEPT_DAYS, audiences=forms.AUDIENCES,
-                    now=now(), **form_values(form, errors))  # fmt: skip
+    return fragment("admin/chat.html", status, lines=lines, gone=gone, kept=KEPT_DAYS, now=now(),
+                    **form_values(form, errors))  # fmt: skip
 
 
 def form_values(form: EndpointForm, errors: dict[str, str]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from webapp.extensions import db
 from webapp.models import App, Delivery, Endpoint, EndpointSecret, Group, Person, db_now
 from webapp.queries.columns import pad_in_list
-from webapp.text import sort_key
 
 UNSETTLED = ("due", "leased")
 
@@ -132,17 +131,6 @@ def apps_of(public_ids: Sequence[str]) -> Sequence[App]:
 
 def _apps(condition: ColumnElement[bool]) -> Sequence[App]:
     return db.session.scalars(select(App).where(condition)).all()
-
-
-def apps_called(names: Sequence[str]) -> dict[str, App]:
-    """Name as typed → app in use of that name."""
-    keys = {sort_key(name): name for name in names}
-    rows = db.session.scalars(select(App).where(App.sort_key.in_(list(keys)), App.archived_at.is_(None)))
-    return {keys[row.sort_key]: row for row in rows}
-
-
-def group_called(name: str) -> Group | None:
-    return db.session.scalar(select(Group).where(Group.sort_key == sort_key(name), Group.archived_at.is_(None)))
 
 
 def secrets_of(endpoint: Endpoint) -> Sequence[EndpointSecret]:

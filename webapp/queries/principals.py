@@ -21,7 +21,7 @@ FOUND = 200
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A person or a group that can approve or own; `value` is what forms carry."""
+    """A person or a group that can approve or own, or an app where one is chosen; `value` is what forms carry."""
 
     id: int
     public_id: str
@@ -29,6 +29,9 @@ class Principal:
     kind: str
     detail: str = ""
     active: bool = True
+    # Of an app: a name in the sprite, and where its uploaded picture is.
+    icon: str = ""
+    icon_url: str = ""
 
     @property
     def value(self) -> str:
@@ -37,6 +40,10 @@ class Principal:
     @property
     def is_group(self) -> bool:
         return self.kind == "group"
+
+    @property
+    def is_app(self) -> bool:
+        return self.kind == "app"
 
     @property
     def hue(self) -> int:

@@ -22,6 +22,9 @@ from webapp.wording import waiting_for
 from webapp.workflow.states import RequestState, StepState, Tier
 
 MESSAGE_SHOWN = 300
+# Of the request in previews.
+_NO_REQUEST = "0" * 12
+_EXAMPLE_TEXT = "(example reason)"
 _RESULTS = {
     RequestState.APPROVED.value: "Approved", RequestState.DENIED.value: "Denied",
     RequestState.EXPIRED.value: "Expired", RequestState.CANCELLED.value: "Cancelled",
@@ -85,14 +88,21 @@ def _waiting(
     if not _waits_for(endpoint, step, facts.apps.get(request.app_id), asked):
         return None
     app, person = _names(request.app_id, request.for_person_id, facts)
-    times = Times(zone(facts.zone), now)
     approver = str(step.group_name) if step.approver_group_id is not None else _name(step.approver_person_id, facts)
-    verb = "Reminder: " if topic == "reminders" else ""
-    until = f" until {times.due(step.due_at)}" if step.due_at is not None else ""
-    lines = [f"{waiting_for(step.tier, approver)}{until} · {reference(request.public_id)}"]
-    if endpoint.with_texts and request.message:
-        lines.insert(0, _in_short(request.message))
-    return Message(f"{verb}{person} requests {app}", tuple(lines), "Read and decide", _url(request.public_id))
+    return _of_waiting(
+        app, person, waiting_for(step.tier, approver), request.public_id, reminder=topic == "reminders",
+        until=Times(zone(facts.zone), now).due(step.due_at) if step.due_at is not None else "",
+        text=request.message if endpoint.with_texts else "",
+    )  # fmt: skip
+
+
+def _of_waiting(
+    app: str, person: str, waits: str, key: str, *, reminder: bool, until: str, text: str
+) -> Message:  # fmt: skip
+    lines = [_in_short(text)] if text else []
+    lines.append(f"{waits}{f' until {until}' if until else ''} · {reference(key)}")
+    title = f"{'Reminder: ' if reminder else ''}{person} requests {app}"
+    return Message(title, tuple(lines), "Read and decide", _url(key))
 
 
 def _waits_for(endpoint: Endpoint, step: Any, app: Any, asked: list[int]) -> bool:
@@ -116,8 +126,12 @@ def _result(endpoint: Endpoint, draft: Draft, request: Any, facts: EventFacts) -
         return None
     app, person = _names(request.app_id, request.for_person_id, facts)
     by = _name(draft.actor, facts) if draft.actor is not None else ""
-    lines = (f"{'By ' + by + ' · ' if by else ''}{reference(request.public_id)}",)
-    return Message(f"{ended}: {app} for {person}", lines, "Open the request", _url(request.public_id))
+    return _of_result(ended, app, person, by, request.public_id)
+
+
+def _of_result(ended: str, app: str, person: str, by: str, key: str) -> Message:
+    lines = (f"{'By ' + by + ' · ' if by else ''}{reference(key)}",)
+    return Message(f"{ended}: {app} for {person}", lines, "Open the request", _url(key))
 
 
 def _took_part(endpoint: Endpoint, request: Any, facts: EventFacts) -> bool:
@@ -143,8 +157,22 @@ def _access(endpoint: Endpoint, draft: Draft, facts: EventFacts) -> Message | No
     given = draft.kind == EventKind.GRANT_ADDED
     row = facts.apps.get(draft.app or 0)
     url = f"{settings().base_url}/catalog" if row is None or endpoint.person_id else _admin_url(row.public_id)
+    return _of_access(app, person, given=given, url=url)
+
+
+def _of_access(app: str, person: str, *, given: bool, url: str) -> Message:
     title = f"{person} has access to {app} now" if given else f"{person} no longer has access to {app}"
     return Message(title, (), "Open Countersign", url)
+
+
+def example(topic: str, *, app: str, person: str, waits: str, by: str, until: str, with_texts: bool) -> Message:
+    """A message about this topic as it would be sent, with these names: nothing is stored or sent."""
+    if topic == "access":
+        return _of_access(app, person, given=True, url=f"{settings().base_url}/catalog")
+    if topic == "results":
+        return _of_result(_RESULTS[RequestState.APPROVED.value], app, person, by, _NO_REQUEST)
+    return _of_waiting(app, person, waits, _NO_REQUEST, reminder=topic == "reminders", until=until,
+                       text=_EXAMPLE_TEXT if with_texts else "")  # fmt: skip
 
 
 def _names(app: int | None, person: int | None, facts: EventFacts) -> tuple[str, str]:
