@@ -55,6 +55,10 @@ def test_the_python_snippets_take_a_message_and_refuse_a_changed_one(sent: tuple
     assert names["handle"](secret, call.headers, bent) == 401
     assert names["is_ours"](secret, call.headers, call.body)
     assert not names["is_ours"](secret, call.headers, bent)
+    assert names["handle"](secret, {}, call.body) == 401
+    for missing in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        less = {name: value for name, value in call.headers.items() if name != missing}
+        assert not names["is_ours"](secret, less, call.body), missing
     old = call.headers | {"webhook-timestamp": str(int(time.time()) - 301)}
     assert not names["is_ours"](secret, old, call.body)
 
@@ -63,8 +67,12 @@ def test_the_python_snippets_take_a_message_and_refuse_a_changed_one(sent: tuple
 def test_the_node_snippet_takes_a_message_and_refuses_a_changed_one(sent: tuple[str, Received]) -> None:
     secret, call = sent
     (snippet,) = snippets("js")
-    for body, expected in ((call.body.decode(), True), (call.body.decode().replace("pending", "deciding"), False)):
-        given = ", ".join(json.dumps(one) for one in (secret, call.headers, body))
+    body, unsigned = call.body.decode(), {"webhook-timestamp": call.headers["webhook-timestamp"]}
+    for headers, text, expected in (
+        (call.headers, body, True), (call.headers, body.replace("pending", "deciding"), False),
+        (unsigned, body, False), ({}, body, False),
+    ):  # fmt: skip
+        given = ", ".join(json.dumps(one) for one in (secret, headers, text))
         program = f"{snippet}\nconsole.log(isOurs({given}))"
         ran = subprocess.run(["node", "-e", program], capture_output=True, text=True, check=True)
         assert ran.stdout.strip() == str(expected).lower()

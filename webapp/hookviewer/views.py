@@ -75,7 +75,7 @@ def _show(opened: StoredHook | None) -> Response:
         about=_about,
         readable=json.dumps(opened.json, indent=2, ensure_ascii=False) if opened else "",
         filters=filters,
-        events=hookstore.events(folder()),
+        choices=[(one, one) for one in hookstore.events(folder())],
         # Opening an event keeps the page of the list.
         place=f"?{urlencode(chosen)}" if chosen else "",
         times=times,

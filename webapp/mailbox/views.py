@@ -79,7 +79,7 @@ def _show(opened: StoredMail | None) -> Response:
             page=page,
             opened=opened,
             filters=filters,
-            recipients=mailstore.recipients(folder),
+            choices=[(address, f"To {name}") for address, name in mailstore.recipients(folder)],
             # Opening an email keeps the page of the list.
             place=f"?{urlencode(chosen)}" if chosen else "",
             times=times,
