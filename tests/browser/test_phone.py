@@ -65,3 +65,20 @@ def test_the_way_to_sign_in_is_a_button_and_not_a_circle(window: Window) -> None
     link = page.locator(".cs-me a.btn")
     size = box(link)
     assert size["width"] > 1.6 * size["height"]
+
+
+def test_a_toast_leaves_the_buttons_of_a_dialog_free(window: Window) -> None:
+    page = window("Ines", viewport=PHONE)
+    page.goto("/catalog")
+    page.get_by_role("link", name="Request").first.click()
+    button = page.locator("#dialog footer .btn-primary")
+    expect(button).to_be_visible()
+    page.evaluate("""() => {
+        const host = document.createElement("div");
+        host.className = "cs-toasts";
+        host.append(document.getElementById("broken").content.cloneNode(true));
+        host.querySelector("span").textContent = "Cannot reach the server. Check your connection and try again.";
+        document.querySelector("#dialog dialog, #dialog .cs-dialog").append(host);
+    }""")
+    toast, press = box(page.locator("#dialog .cs-toast")), box(button)
+    assert toast["y"] >= 0 and toast["y"] + toast["height"] <= press["y"]
