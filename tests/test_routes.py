@@ -106,7 +106,17 @@ def test_each_unsafe_route_refuses_a_missing_token_and_another_site(world: Scree
 
 
 # And outside of /admin.
-WITH_PASSWORD = {"POST /account/tokens": "who has the token can act as the person, long after the browser is closed"}
+WITH_PASSWORD = {
+    "POST /account/tokens": "who has the token can act as the person, long after the browser is closed",
+    "GET /account/security/authenticator": "shows the secret that makes the codes",
+    "POST /account/security/authenticator": "whose app it is can sign in",
+    "POST /account/security/authenticator/removal": "who knows the password alone can sign in from then on",
+    "GET /account/security/passkeys/new": "leads to the next",
+    "POST /account/security/passkeys": "whose passkey it is can sign in",
+    "POST /account/security/passkeys/options": "begins it",
+    "POST /account/security/passkeys/<public_id>/removal": "the password alone may be enough from then on",
+    "POST /account/security/recovery-codes": "who has the codes can sign in",
+}
 
 
 def needs_recent_password(row: Row) -> bool:

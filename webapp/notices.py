@@ -34,6 +34,7 @@ class NoticeKind(StrEnum):
     INVITATION = "invitation"
     PASSWORD_RESET = "password-reset"  # nosec
     API_TOKEN = "api-token"  # nosec
+    SECURITY_CHANGED = "security-changed"
     WEBHOOK_PAUSED = "webhook-paused"
     TEST = "test"
 
@@ -202,6 +203,9 @@ NOTICE_KINDS: dict[NoticeKind, KindOfNotice] = {
         "Password reset", "Password reset", ("requester",), _why_password_link_obsolete,
     ),
     NoticeKind.API_TOKEN: KindOfNotice("API token", "API token", ("requester",), _never_obsolete),
+    NoticeKind.SECURITY_CHANGED: KindOfNotice(
+        "Sign-in security", "Sign-in security", ("requester",), _never_obsolete,
+    ),
     NoticeKind.WEBHOOK_PAUSED: KindOfNotice(
         "Webhook paused", "Paused: a webhook or chat channel", ("other",), _why_check_obsolete,
     ),

@@ -6,10 +6,17 @@ Names may be `bidi.Name`s: each function keeps them apart from the words around 
 from collections.abc import Sequence
 
 from webapp.bidi import listed
-from webapp.workflow.states import Tier
+from webapp.workflow.states import SignInMethod, Tier
 
 NO_APPROVER = "No approver available"
 OVERRIDE = "as an admin"
+# How somebody signed in, as the account page and the audit log say it.
+SIGN_IN_METHODS = {
+    SignInMethod.PASSWORD: "password",
+    SignInMethod.AUTHENTICATOR: "password and authenticator app",
+    SignInMethod.RECOVERY_CODE: "password and recovery code",
+    SignInMethod.PASSKEY: "passkey",
+}
 # Who decides a step, in a sentence that names the app.
 TIERS = {Tier.APPROVER: "the approver", Tier.OWNER: "the owner", Tier.ADMINS: "the admins", Tier.NOBODY: "no one"}
 

@@ -206,6 +206,13 @@ def _at_the_door(hand: _Hand, company: factories.Company, word: str) -> None:
     hand.post("nobody", "/sign-in", email="rita@example.com", password=word)
     hand.post("nobody", "/password/forgot", email=word)
     hand.post("rita", "/account/time-zone", time_zone=word)
+    hand.post("rita", "/account/security/authenticator", setup=word, code=word)
+    hand.post("rita", "/account/security/recovery-codes", was=word)
+    hand.post("rita", "/account/security/passkeys/options")
+    hand.post("rita", "/account/security/passkeys", name=word, credential=word)
+    hand.post("nobody", "/sign-in/passkey/options")
+    hand.post("nobody", "/sign-in/passkey", credential=word, next=word)
+    hand.post("nobody", "/sign-in/code", code=word, recovery=word, next=word)
     hand.post("rita", "/account/password", current=word, password=word, again=word, username=word)
     otto = db.session.get_one(Person, company.otto.id, populate_existing=True)
     path = f"/password/{links.password_token(otto.public_id, otto.password_round)}"

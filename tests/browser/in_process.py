@@ -29,10 +29,12 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextlib.contextmanager
-def served(data: Path, fill: Callable[[], object], port: int = 0) -> Iterator[Site]:
-    """An installation in that folder, with what `fill` puts into its database and commits. Port 0: one that is free."""
+def served(data: Path, fill: Callable[[], object], port: int = 0, host: str = "127.0.0.1") -> Iterator[Site]:
+    """An installation in that folder, with what `fill` puts into its database and commits. Port 0: one that is free.
+    `host`: the name by which pages are opened."""
     port = port or free_port()
     environment = {"COUNTERSIGN_EMBEDDED": "1", "COUNTERSIGN_DATA": str(data), "PORT": str(port)}
+    environment["BASE_URL"] = f"http://{host}:{port}"
     app = create_app(Settings.from_env(environment | {"COUNTERSIGN_DEMO": "0"}))
     with app.app_context():
         choose("write")
@@ -43,7 +45,7 @@ def served(data: Path, fill: Callable[[], object], port: int = 0) -> Iterator[Si
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield Site(f"http://127.0.0.1:{port}", data, data / "log")
+        yield Site(f"http://{host}:{port}", data, data / "log")
     finally:
         server.shutdown()
         thread.join()

@@ -128,6 +128,8 @@ SCREENS = [
     Screen("account", "Rita", "/account"),
     Screen("account-security", "Rita", "/account/security"),
     Screen("account-sessions", "Rita", "/account/sessions"),
+    Screen("account-passkey-new", "Rita", "/account/security/passkeys/new"),
+    Screen("account-authenticator", "Rita", "/account/security/authenticator"),
     Screen("account-refused", "Lena", refused_account),
     Screen("device", "Rita", "/device"),
     Screen("device-unknown", "Rita", "/device?code=BBBB-BBBB", loud=True),

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from webapp import clock
+from webapp import clock, encryption, totp
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
@@ -16,6 +16,7 @@ from webapp.models import (
     AccessRequest,
     ApiToken,
     App,
+    Authenticator,
     Endpoint,
     EntitlementField,
     Grant,
@@ -74,6 +75,17 @@ def with_password(someone: Person, password: str = PASSWORD) -> Person:
     db.session.merge(someone).password_hash = hash
     db.session.commit()
     return someone
+
+
+def with_authenticator(someone: Person) -> str:
+    """Gives an authenticator app and recovery codes; returns the app's secret."""
+    choose("write")
+    secret = totp.new_secret()
+    db.session.add(
+        Authenticator(person_id=someone.id, secret=encryption.encrypt(secret), last_step=0, confirmed_at=clock.now())
+    )
+    db.session.commit()
+    return secret
 
 
 def company() -> Company:

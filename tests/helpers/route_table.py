@@ -31,6 +31,8 @@ def post(rule: str, statuses: str, at: str = "", **form: str) -> Row:
     return Row("POST", rule, statuses, at or rule, form)
 
 
+PASSKEYS = "/account/security/passkeys"
+
 ANYONE = "200 200 200 200 200 200"
 PEOPLE = "303 200 200 200 200 200"
 OWNERS = "303 404 404 404 200 200"
@@ -48,6 +50,10 @@ TABLE = (
     # The door
     get("/sign-in", "200 303 303 303 303 303"),
     post("/sign-in", "422 422 422 422 422 422"),
+    get("/sign-in/code", "303 303 303 303 303 303"),
+    post("/sign-in/code", "303 303 303 303 303 303"),
+    post("/sign-in/passkey/options", ANYONE),
+    post("/sign-in/passkey", "422 422 422 422 422 422"),
     post("/sign-out", "303 303 303 303 303 303"),
     get("/password/forgot", ANYONE),
     post("/password/forgot", "422 422 422 422 422 422"),
@@ -59,6 +65,15 @@ TABLE = (
     get("/account", PEOPLE),
     get("/account/security", PEOPLE),
     get("/account/sessions", PEOPLE),
+    get("/account/security/authenticator", PEOPLE),
+    post("/account/security/authenticator", "303 409 409 409 409 409"),
+    post("/account/security/authenticator/removal", "303 409 409 409 409 409"),
+    get("/account/security/passkeys/new", PEOPLE),
+    post("/account/security/passkeys", "303 422 422 422 422 422", name="Laptop"),
+    post("/account/security/passkeys/options", PEOPLE),
+    post(f"{PASSKEYS}/<public_id>/removal", "303 409 409 409 409 409", f"{PASSKEYS}/x/removal"),
+    post("/account/proof/options", PEOPLE),
+    post("/account/security/recovery-codes", "303 409 409 409 409 409"),
     post("/account/password", "303 422 422 422 422 422"),
     post("/account/time-zone", "303 303 303 303 303 303", time_zone="Europe/Paris"),
     post("/account/theme", "303 303 303 303 303 303", theme="dark"),

@@ -196,6 +196,12 @@ EMAILS = {
                                        data=json.dumps(TOKEN | {"what": "revoked", "by": ADAM})),
     "api-token-leaked": lambda: facts("api-token", RITA, "requester",
                                       data=json.dumps(TOKEN | {"what": "leaked", "by": ADAM})),
+    **{
+        f"security-{what}": lambda what=what: facts("security-changed", RITA, "requester",
+                                                    data=json.dumps({"what": what, "left": 3, "name": "Chrome on Mac"}))
+        for what in ("authenticator-added", "authenticator-replaced", "authenticator-removed", "codes-renewed",
+                     "code-used", "passkey-added", "passkey-removed", "passkey-refused")
+    },
     "access-to-check": lambda: facts("access-to-check", ADAM, "other", "approved", APPROVED, about=2),
     "webhook-paused": lambda: facts("webhook-paused", ADAM, "other", data=json.dumps(PAUSED)),
     "chat-channel-paused": lambda: facts("webhook-paused", ADAM, "other", data=json.dumps(PAUSED_CHANNEL)),

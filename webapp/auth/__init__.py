@@ -2,5 +2,8 @@
 
 from . import account as account
 from . import device as device
+from . import factors as factors
+from . import passkeys as passkeys
+from . import second_step as second_step
 from . import tokens as tokens
 from .views import bp as bp

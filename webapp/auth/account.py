@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, abort, flash, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, passwords
+from webapp import clock, passkeys, passwords
 from webapp.auth import limits
 from webapp.auth.forms import ChangePassword, errors_of
 from webapp.database.transactions import reading
@@ -15,14 +15,15 @@ from webapp.extensions import db
 from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import accounts, reporting
+from webapp.queries import accounts, factors, reporting
 from webapp.web import devices, htmx, signin
 from webapp.web.attempts import TooMany, give_back, take
 from webapp.web.browsers import browser_name, is_phone
 from webapp.web.presentation import now
-from webapp.web.reauth import FIELD, in_this_session, reauthenticate
+from webapp.web.reauth import FIELD, PASSKEY_FIELD, in_this_session, reauthenticate
 from webapp.web.security import local_path, own_path
 from webapp.web.signin import me, people, signed_in
+from webapp.wording import SIGN_IN_METHODS
 from webapp.zones import time_zones
 
 from .views import bp, retry_later
@@ -107,8 +108,10 @@ def change_password() -> AnyResponse:
         return _security_again(422, **errors)
     hash = passwords.hash_password(form.password.data)
     signin.recheck_right()
+    user = signed_in()
+    method = user.session.method if user else ""
     people_operations.set_password(person.id, hash=hash, round=person.password_round, now=clock.now())
-    signin.begin(person.id, remember=bool(session.permanent))
+    signin.begin(person.id, remember=bool(session.permanent), method=method)
     outbox.commit()
     flash("Password changed. All your other sessions have been signed out.")
     response = make_response(redirect("/account/security", 303))
@@ -119,9 +122,10 @@ def change_password() -> AnyResponse:
 @bp.post("/account/proof")
 @people
 def confirm_password() -> AnyResponse:
-    """Checks the password before an export; then redirects to the export."""
+    """Checks the password or a passkey before an export; then redirects to the export."""
     target = local_path(request.form.get("next"))
-    return reauthenticate(request.form.get(FIELD, ""), target) or redirect(target, 303)
+    given = request.form.get(FIELD, ""), request.form.get(PASSKEY_FIELD, "")
+    return reauthenticate(*given, then=target) or redirect(target, 303)
 
 
 def _security_again(status: int, **errors: str) -> Response:
@@ -130,7 +134,13 @@ def _security_again(status: int, **errors: str) -> Response:
 
 
 def _security(**errors: str) -> str:
-    return render_template("auth/security.html", errors=defaultdict(str, errors), shortest=passwords.SHORTEST)
+    return render_template(
+        "auth/security.html",
+        errors=defaultdict(str, errors),
+        shortest=passwords.SHORTEST,
+        has=factors.of(me().id),
+        passkeys=passkeys.are_available(),
+    )
 
 
 # ---------- Sessions ----------
@@ -190,6 +200,7 @@ def _browsers(rows: Any) -> list[dict[str, Any]]:
             "name": browser_name(row.browser),
             "is_phone": is_phone(row.browser),
             "here": row.public_id == here,
+            "how": SIGN_IN_METHODS.get(row.method, ""),
             "for_decisions": row.kind == "decisions",
             "began": row.created_at,
             "seen": row.seen_at,

@@ -28,6 +28,17 @@ def of_stranger(email: str) -> tuple[Count, ...]:
     )
 
 
+def of_factor(email: str, device: Device | None) -> tuple[Count, ...]:
+    """Wrong second factors: by browser if the person has signed in there before, else by account and by address. Who
+    has found out a password tries few codes, and cannot lock the person out of their own browser."""
+    if device is not None:
+        return (Count("factor-device", device.nonce, ((10, 15 * MINUTE), (30, 24 * HOUR))),)
+    return (
+        Count("factor-account", same(email), ((10, 15 * MINUTE), (30, 24 * HOUR))),
+        Count("factor-address", network(), ((20, MINUTE), (100, HOUR))),
+    )
+
+
 def any_from_here() -> Count:
     """Right ones, too: each costs a moment of argon2."""
     return Count("sign-in-any", network(), ((60, MINUTE),))

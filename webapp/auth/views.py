@@ -1,29 +1,35 @@
 """Sign in, sign out, set a password with an emailed link."""
 
 import time
+from urllib.parse import quote
 
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from webapp import clock, links, passwords
+from webapp import clock, links, passkeys, passwords
 from webapp.auth import limits
 from webapp.auth.forms import ForgotPassword, NewPassword, SignIn, as_stored, errors_of
 from webapp.database.transactions import reading
 from webapp.delivery import outbox
 from webapp.extensions import db, settings
 from webapp.models import Person
+from webapp.operations import factors
 from webapp.operations import people as people_operations
 from webapp.operations.errors import Conflict
 from webapp.queries import accounts, first_steps
+from webapp.queries import factors as factor_queries
 from webapp.web import devices, signin
 from webapp.web.attempts import Count, TooMany, give_back, take
 from webapp.web.security import hide_from_caches_and_referers, local_path
 from webapp.web.signin import anyone, signed_in
+from webapp.workflow.states import SignInMethod
 
 bp = Blueprint("auth", __name__)
 
 WRONG = "The email address or password is incorrect. Try again or reset your password."
 HAS_LINKS = "If this address belongs to an account, use the link in the newest email from us."
+# Where the cookie has the id of the sign-in that waits for a second factor: it is no session.
+STATE = "sign_in_state"
 # Minimum response time, longer than an outbox write, so that timing does not reveal whether an account exists.
 FORGOT_SECONDS = 0.3
 
@@ -65,16 +71,34 @@ def sign_in() -> AnyResponse:
     if passwords.outdated(hash):
         hash = passwords.hash_password(form.password.data)
     people_operations.confirm_password(person.id, round=person.password_round, hash=hash)
-    signin.begin(person.id, remember=form.remember.data)
-    target = _first_page(person, local_path(form.next.data))
-    outbox.commit()
     give_back(taken)
+    return after_password(person, round=person.password_round, remember=form.remember.data, target=form.next.data or "")
+
+
+def after_password(person: Person, *, round: int, remember: bool, target: str) -> AnyResponse:
+    """Signs the person in whose password was right, or asks for their second factor first. Commits."""
+    if factor_queries.is_asked(person.id):
+        signin.end()
+        session[STATE] = factors.begin_state(
+            "factor", person_id=person.id, round=round, remember=remember, now=clock.now()
+        )
+        outbox.commit()
+        target = local_path(target)
+        return redirect("/sign-in/code" if target == "/" else f"/sign-in/code?next={quote(target, safe='/')}", 303)
+    return signed_in_by(SignInMethod.PASSWORD, person, round=round, remember=remember, target=target)
+
+
+def signed_in_by(method: SignInMethod, person: Person, *, round: int, remember: bool, target: str) -> AnyResponse:
+    """Begins the session, and goes to the first page. Commits."""
+    signin.begin(person.id, remember=remember, method=method)
+    target = first_page(person, local_path(target))
+    outbox.commit()
     response = make_response(redirect(target, 303))
-    devices.remember(response, person.email, person.password_round)
+    devices.remember(response, person.email, round)
     return response
 
 
-def _first_page(person: Person, target: str) -> str:
+def first_page(person: Person, target: str) -> str:
     """The first page after sign-in: for admins of a new installation its first steps, until done or hidden."""
     if target == "/" and person.is_admin and not first_steps.read().is_over:
         return "/admin/first-steps"
@@ -103,6 +127,12 @@ def sign_out() -> AnyResponse:
     return redirect("/sign-in", 303)
 
 
+def show_refused(status: int, sentence: str) -> Response:
+    """The sign-in page, with what is wrong with the passkey."""
+    form = SignIn(formdata=None, next=request.form.get("next", ""))
+    return _sign_in_page(form, status, passkey=sentence)
+
+
 def _sign_in_page(form: SignIn, status: int = 200, **errors: str) -> Response:
     body = render_template(
         "auth/sign_in.html",
@@ -110,6 +140,7 @@ def _sign_in_page(form: SignIn, status: int = 200, **errors: str) -> Response:
         errors=errors_of(form) | errors,
         next=local_path(form.next.data),
         demo=settings().demo,
+        passkeys=passkeys.are_available(),
     )
     return make_response(body, status)
 
@@ -179,13 +210,10 @@ def set_password(token: str) -> AnyResponse:
     except Conflict:
         db.session.rollback()
         return _dead_link()
-    signin.begin(person.id, remember=False)
-    target = _first_page(person, "/")
-    outbox.commit()
-    flash(f"Password set. Welcome, {person.first_name}.")
-    response = hide_from_caches_and_referers(make_response(redirect(target, 303)))
-    devices.remember(response, person.email, person.password_round + 1)
-    return response
+    # Whoever reads the mailbox has the link, but not the second factor.
+    response = after_password(person, round=person.password_round + 1, remember=False, target="/")
+    flash("Password set." if STATE in session else f"Password set. Welcome, {person.first_name}.")
+    return hide_from_caches_and_referers(make_response(response))
 
 
 def _behind(token: str) -> Person | None:

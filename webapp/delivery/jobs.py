@@ -19,7 +19,7 @@ from webapp.delivery.outbox import Channel
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.models.notices import Cause
-from webapp.operations import expiry, invitation_repair, keys, replays, tokens
+from webapp.operations import expiry, factors, invitation_repair, keys, replays, tokens
 from webapp.queries import invitation_check, mail_context, notice_status
 from webapp.queries.mail_context import MailContext
 from webapp.record import anchors
@@ -89,6 +89,8 @@ def sweep() -> None:
     anchor()
     tokens.note_use(token_use.take())
     replays.forget(now=clock.now())
+    factors.forget_states(now=clock.now())
+    factors.renew_secrets()
     db.session.commit()
     if _is_check_due():
         repair_invitations()

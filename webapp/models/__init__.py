@@ -4,6 +4,7 @@ from .apps import App, Audience, EntitlementField, Icon, PolicyRevision
 from .base import Base, UTCDateTime, db_now
 from .endpoints import Delivery, DeliveryTry, Endpoint, EndpointSecret
 from .events import Event, EventHead
+from .factors import Authenticator, Passkey, RecoveryCode, SignInState
 from .grants import LIVE_GRANT, Grant
 from .notices import MailAttempt, MailStop, Notice
 from .people import Group, Heartbeat, Membership, Organisation, Person, PersonSession
@@ -17,6 +18,7 @@ __all__ = [
     "ApiToken",
     "App",
     "Audience",
+    "Authenticator",
     "Base",
     "Comment",
     "Decision",
@@ -38,9 +40,12 @@ __all__ = [
     "Membership",
     "Notice",
     "Organisation",
+    "Passkey",
     "Person",
     "PersonSession",
     "PolicyRevision",
+    "RecoveryCode",
+    "SignInState",
     "Step",
     "UTCDateTime",
     "db_now",

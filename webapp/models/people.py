@@ -87,6 +87,8 @@ class PersonSession(Base):
     public_id: Mapped[str] = mapped_column(String(32), unique=True)
     person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"))
     kind: Mapped[str] = mapped_column(String(9), default="sign_in")
+    # How the person signed in: webapp/workflow/states.py.
+    method: Mapped[str] = mapped_column(String(16), default="", server_default=text("''"))
     browser: Mapped[str] = mapped_column(String(200), default="")
     address: Mapped[str] = mapped_column(String(45), default="")
     created_at: Mapped[datetime]

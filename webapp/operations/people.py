@@ -3,6 +3,7 @@
 import json
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import available_timezones
 
 from sqlalchemy import or_, select, update
@@ -219,13 +220,14 @@ def confirm_password(person_id: int, *, round: int, hash: str) -> None:
 
 
 def start_session(
-    person_id: int, *, kind: str, browser: str, address: str, lasts: timedelta, now: datetime
+    person_id: int, *, kind: str, browser: str, address: str, lasts: timedelta, now: datetime, method: str = ""
 ) -> PersonSession:
-    """A new session row; its public id is what the browser's signed cookie carries."""
+    """A new session row; its public id is what the browser's signed cookie carries. `method`: a SignInMethod."""
     session = PersonSession(
         public_id=secrets.token_hex(16),
         person_id=person_id,
         kind=kind,
+        method=method,
         browser=one_line(browser)[:200],
         address=address[:45],
         created_at=now,
@@ -234,12 +236,14 @@ def start_session(
         reauthenticated_at=now if kind == "sign_in" else None,
     )
     db.session.add(session)
+    more: dict[str, Any] = {"method": method} if method else {}
     audit.record(
         EventKind.SESSION_STARTED,
         at=now,
         actor=_themselves(person_id),
         person=person_id,
         session_kind=kind,
+        **more,
     )
     return session
 

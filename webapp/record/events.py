@@ -26,6 +26,8 @@ class EventKind(StrEnum):
     ENDPOINT_SECRET_CHANGED = "endpoint.secret_changed"  # nosec
     ENDPOINT_SECRET_ENDED = "endpoint.secret_ended"  # nosec
     ENDPOINT_TESTED = "endpoint.tested"
+    FACTOR_ADDED = "factor.added"
+    FACTOR_REMOVED = "factor.removed"
     FIELD_ARCHIVED = "field.archived"
     FIELD_CHANGED = "field.changed"
     FIELD_CREATED = "field.created"
@@ -51,6 +53,7 @@ class EventKind(StrEnum):
     ORGANISATION_CHANGED = "organisation.changed"
     PASSWORD_LINK_MAILED = "password.link_mailed"  # nosec
     PASSWORD_SET = "password.set"  # nosec
+    PASSKEY_REFUSED = "passkey.refused"
     PERSON_CHANGED = "person.changed"
     PERSON_CREATED = "person.created"
     PERSON_DEACTIVATED = "person.deactivated"
@@ -58,6 +61,8 @@ class EventKind(StrEnum):
     PERSON_REACTIVATED = "person.reactivated"
     POLICY_COPIED = "policy.copied"
     POLICY_SAVED = "policy.saved"
+    RECOVERY_CODE_USED = "recovery_code.used"
+    RECOVERY_CODES_MADE = "recovery_codes.made"
     REQUEST_CANCELLED = "request.cancelled"
     REQUEST_COMMENTED = "request.commented"
     REQUEST_EXPIRED = "request.expired"

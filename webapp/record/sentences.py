@@ -9,7 +9,7 @@ from markupsafe import Markup
 from webapp.record.entries import Entry, Names
 from webapp.record.events import EventKind
 from webapp.times import utc
-from webapp.wording import OVERRIDE, TIERS
+from webapp.wording import OVERRIDE, SIGN_IN_METHODS, TIERS
 from webapp.workflow.states import Tier
 
 from .entry_words import Words
@@ -117,7 +117,17 @@ def _sessions_ended(words: Words) -> Markup:
 def _session_started(words: Words) -> Markup:
     if words.facts.get("session_kind") == "decisions":
         return words.say("{who} marked a browser as trusted for approvals.")
-    return words.say("{who} signed in.")
+    how = SIGN_IN_METHODS.get(words.facts.get("method", ""), "")
+    return words.say("{who} signed in{how}.", how=f" with {how}" if how else "")
+
+
+_FACTORS = {"authenticator": "an authenticator app", "passkey": "a passkey"}
+
+
+def _factor(verb: str) -> Callable[[Words], Markup]:
+    return lambda words: words.say(
+        "{who} {verb} {factor}.", verb=verb, factor=_FACTORS.get(words.facts.get("factor", ""), "a second factor")
+    )
 
 
 def _person_created(words: Words) -> Markup:
@@ -251,6 +261,13 @@ ENTRY_KINDS: dict[EventKind, EntryKind] = {
     EventKind.PERSON_DEACTIVATED: EntryKind("people", "{who} deactivated {person}."),
     EventKind.PERSON_INVITED: EntryKind("people", "{who} sent {person} the invitation again."),
     EventKind.PERSON_REACTIVATED: EntryKind("people", "{who} reactivated {person}."),
+    EventKind.FACTOR_ADDED: EntryKind("sign-in", _factor("set up")),
+    EventKind.FACTOR_REMOVED: EntryKind("sign-in", _factor("removed")),
+    EventKind.PASSKEY_REFUSED: EntryKind(
+        "sign-in", "A passkey of {person} was refused: its counter says that there is a copy of it.", "alert-triangle"
+    ),
+    EventKind.RECOVERY_CODE_USED: EntryKind("sign-in", "{who} used a recovery code."),
+    EventKind.RECOVERY_CODES_MADE: EntryKind("sign-in", "{who} made new recovery codes."),
     EventKind.PASSWORD_LINK_MAILED: EntryKind("sign-in", "{who} sent {person} a password reset link."),
     EventKind.PASSWORD_SET: EntryKind("sign-in", "{who} set a new password."),
     EventKind.SESSION_ENDED: EntryKind("sign-in", _sessions_ended),

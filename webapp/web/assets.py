@@ -47,6 +47,7 @@ SCRIPTS: Final = {
         "js/app/forms.js",
         "js/app/carry.js",
         "js/app/copy.js",
+        "js/app/passkeys.js",
         "js/app/keys.js",
         "js/app/drafts.js",
         "js/app/htmx-rules.js",

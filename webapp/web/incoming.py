@@ -27,7 +27,18 @@ FIELDS_LIMIT = 5000
 # back with the sentence of that field.
 LONGEST_FIELD = 20_000
 # Fields whose values are never shown again.
-_SECRET = ("password", "again", "current", "your_password", "code", "csrf_token")
+_SECRET = (
+    "password",
+    "again",
+    "current",
+    "your_password",
+    "your_passkey",
+    "credential",
+    "code",
+    "recovery",
+    "setup",
+    "csrf_token",
+)
 
 
 def init(app: Flask) -> None:

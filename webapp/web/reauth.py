@@ -1,4 +1,5 @@
-"""Reauthentication: views that change rules or people, or export data, need a password entered in the last 15 minutes.
+"""Reauthentication: views that change rules or people, or export data, need a password entered, or a passkey used, in
+the last 15 minutes.
 
 The password is asked for in place: the response to the POST is a form that carries all submitted fields as hidden
 fields; with the right password it repeats the POST. A GET cannot carry a password, so its form posts to /account/proof,
@@ -13,11 +14,12 @@ from typing import Any, TypeVar, cast
 from flask import Response, make_response, render_template, request, session
 from werkzeug.datastructures import ImmutableMultiDict
 
-from webapp import clock, passwords
+from webapp import clock, passkeys, passwords
 from webapp.database.transactions import reading
 from webapp.delivery import outbox
 from webapp.operations import people as operations
-from webapp.web import htmx, signin
+from webapp.queries.factors import has_passkey
+from webapp.web import htmx, passkey_answers, signin
 from webapp.web.attempts import Count, TooMany, give_back, take
 from webapp.web.security import SAFE, here, own_path
 from webapp.web.signin import SignedIn, signed_in
@@ -26,6 +28,7 @@ RECENT = timedelta(minutes=15)
 CLOCK_SKEW = timedelta(minutes=1)  # by how much the clocks of two machines may differ
 # No form has another field of this name.
 FIELD = "your_password"
+PASSKEY_FIELD = "your_passkey"
 REAUTH_PATH = "/account/proof"
 WRONG = "Incorrect password. Try again."
 
@@ -52,8 +55,9 @@ def require_recent_password(view: View) -> View:
 
 def _prompt_unless_recent() -> Response | None:
     user = cast(SignedIn, signed_in())
-    given = request.form.get(FIELD)
-    fields = [(name, value) for name, value in request.form.items(multi=True) if name != FIELD]
+    given, passkey = request.form.get(FIELD), request.form.get(PASSKEY_FIELD, "")
+    own = (FIELD, PASSKEY_FIELD)
+    fields = [(name, value) for name, value in request.form.items(multi=True) if name not in own]
     request.form = ImmutableMultiDict(fields)  # so that no view can read or show the password
     confirmed = user.session.reauthenticated_at
     # Refuse instants in the future: a clock that was set back must not extend the 15 minutes.
@@ -61,14 +65,14 @@ def _prompt_unless_recent() -> Response | None:
         return None
     if given is None:
         return _prompt(401)
-    return reauthenticate(given)
+    return reauthenticate(given, passkey)
 
 
-def reauthenticate(given: str, then: str = "") -> Response | None:
-    """Check the password. Return None if it is right: the session is marked, and the right is checked again in a new
-    transaction. Otherwise return the prompt; `then` is where a GET continues."""
+def reauthenticate(given: str, passkey: str = "", then: str = "") -> Response | None:
+    """Check the passkey if there is one, else the password. Return None if it is right: the session is marked, and the
+    right is checked again in a new transaction. Otherwise return the prompt; `then` is where a GET continues."""
     try:
-        error = _error_of(given)
+        error = _error_of_passkey(passkey) if passkey else _error_of(given)
     except TooMany as limit:
         answer = _prompt(429, f"{limit} If you do not know your password, reset it with a link by email.", then)
         answer.headers["Retry-After"] = str(limit.seconds)
@@ -97,6 +101,21 @@ def _error_of(given: str) -> str:
     return ""
 
 
+def _can_use_passkey() -> bool:
+    return passkeys.are_available() and has_passkey(cast(SignedIn, signed_in()).person.id)
+
+
+def _error_of_passkey(answer: str) -> str:
+    """The same for what a passkey of this person has signed. A guess is of no use here, so nothing is counted."""
+    user = cast(SignedIn, signed_in())
+    found = passkey_answers.signed_by(answer, "confirm", user.person.id)
+    if found is not None:
+        operations.reauthenticate(user.session.public_id, person_id=user.person.id, now=clock.now())
+    outbox.commit()
+    signin.recheck_right()
+    return "" if found is not None else passkey_answers.REFUSED
+
+
 def _prompt(status: int, error: str = "", then: str = "") -> Response:
     """The password form with all submitted fields: a dialog for htmx, else a page."""
     if request.method in SAFE:
@@ -111,6 +130,7 @@ def _prompt(status: int, error: str = "", then: str = "") -> Response:
             files=[] if then else sorted(request.files),
             reads=bool(then),
             field=FIELD,
+            passkey_field=PASSKEY_FIELD if _can_use_passkey() else "",
             error=error,
             back=own_path(request.referrer),
         )

@@ -102,14 +102,15 @@ def me() -> Person:
     return cast(Person, current_user.person)
 
 
-def begin(person_id: int, *, remember: bool) -> None:
+def begin(person_id: int, *, remember: bool, method: str = "") -> None:
     """Sign the person in. The old session cookie and its CSRF token are replaced, and a session that was signed in here
-    before is ended."""
+    before is ended. `method`: a SignInMethod. Whoever has a second factor has given it by now."""
     _end_row()
     lasts = REMEMBERED_SESSION_LASTS if remember else SESSION_LASTS
     row = people_operations.start_session(
         person_id,
         kind="sign_in",
+        method=method,
         browser=request.user_agent.string,
         address=request.remote_addr or "",
         lasts=lasts,

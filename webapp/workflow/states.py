@@ -38,6 +38,15 @@ class Channel(StrEnum):
     ADMIN = "admin"
 
 
+class SignInMethod(StrEnum):
+    """How a person signed in; stored with the session."""
+
+    PASSWORD = "password"  # nosec
+    AUTHENTICATOR = "authenticator"
+    RECOVERY_CODE = "recovery_code"
+    PASSKEY = "passkey"
+
+
 class Assurance(StrEnum):
     """What a decision made from an emailed link needs."""
 

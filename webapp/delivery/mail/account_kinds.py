@@ -50,6 +50,43 @@ def api_token(facts: MailContext) -> Mail:
                  last=last, rows=rows)  # fmt: skip
 
 
+def security_changed(facts: MailContext) -> Mail:
+    """To the person: how they sign in was changed."""
+    data = facts.notice.data
+    what, left, name = data["what"], data.get("left", 0), line(data.get("name", ""))
+    heading, lead = {
+        "authenticator-added": (
+            "Authenticator app set up",
+            "From now on you are asked for a code of your authenticator app when you sign in with your password.",
+        ),
+        "authenticator-replaced": (
+            "Authenticator app replaced",
+            "From now on only the codes of your new authenticator app work. Those of the one before no longer do.",
+        ),
+        "authenticator-removed": (
+            "Authenticator app turned off",
+            "You are no longer asked for a code of your authenticator app when you sign in.",
+        ),
+        "passkey-added": (
+            "Passkey added",
+            f"From now on your passkey {name} signs you in without a password.",
+        ),
+        "passkey-removed": ("Passkey removed", f"Your passkey {name} no longer signs you in."),
+        "passkey-refused": (
+            "Passkey refused",
+            f"Your passkey {name} was refused, because its counter says that there is a copy of it. Remove it and add "
+            "a new one.",
+        ),
+        "codes-renewed": ("New recovery codes", "Your new recovery codes work from now on. The old ones no longer do."),
+        "code-used": (
+            "Recovery code used",
+            f"Someone entered your password and one of your recovery codes. Unused codes: {left}.",
+        ),
+    }[what]
+    return compose(facts, link=links.url("/account/security"), what=what, heading=heading, lead=lead,
+                   rows=[Row("When", times_of(facts).full(facts.notice.created_at))])  # fmt: skip
+
+
 def webhook_paused(facts: MailContext) -> Mail:
     """To the admins: a webhook or a chat channel takes nothing, so nothing is sent to it any more."""
     data = facts.notice.data

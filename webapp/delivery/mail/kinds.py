@@ -14,7 +14,7 @@ from webapp.queries.chains import ChainStep
 from webapp.queries.mail_context import MailContext
 from webapp.workflow.states import Assurance, RequestState
 
-from .account_kinds import api_token, invitation, password_reset, test, webhook_paused
+from .account_kinds import api_token, invitation, password_reset, security_changed, test, webhook_paused
 from .compose import compose
 from .mime import Mail, Unmailable
 from .wording import (
@@ -289,7 +289,7 @@ RENDERERS: dict[NoticeKind, Callable[[MailContext], Mail]] = {
     for function in (
         approval_asked, code_closed, request_approved, request_denied, request_expired, request_cancelled,
         request_settled, request_comment, access_to_check, app_added, grant_added, grant_removed, grants_removed,
-        grant_returned, invitation, password_reset, api_token, webhook_paused, test,
+        grant_returned, invitation, password_reset, api_token, security_changed, webhook_paused, test,
     )
 }  # fmt: skip
 

@@ -65,6 +65,8 @@ def _reason(facts: MailContext) -> tuple[str, bool]:
         return f"someone requested a password reset for {recipient(facts)}. {ignore}", False
     if notice.kind == NoticeKind.API_TOKEN:
         return f"it is about a token of your account at {organisation}.", False
+    if notice.kind == NoticeKind.SECURITY_CHANGED:
+        return f"it is about the security of your account at {organisation}.", False
     if notice.kind == NoticeKind.TEST:
         return "you sent a test email from Admin > Email.", False
     if notice.kind in (NoticeKind.ACCESS_TO_CHECK, NoticeKind.WEBHOOK_PAUSED):
