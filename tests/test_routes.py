@@ -116,6 +116,8 @@ WITH_PASSWORD = {
     "POST /account/security/passkeys/options": "begins it",
     "POST /account/security/passkeys/<public_id>/removal": "the password alone may be enough from then on",
     "POST /account/security/recovery-codes": "who has the codes can sign in",
+    "GET /sso/<public_id>/connect": "whose account there is connected can sign in as the person",
+    "POST /sso/<public_id>/disconnection": "the person may need it to sign in",
 }
 
 

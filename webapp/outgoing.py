@@ -1,4 +1,4 @@
-"""Calls to other systems: webhooks and chat. The one module that may import an HTTP client.
+"""Calls to other systems: webhooks, chat, providers of single sign-on. The one module that may import an HTTP client.
 
 The receiver's address is typed in by an admin and its answers are not ours, so neither is trusted. A name is resolved
 once and every address that it has must be allowed, then one of them is connected to: another look-up could answer
@@ -55,8 +55,25 @@ class Answer:
 
 def post(
     url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = SECONDS, allowed: Allowed | None = None,
+    kept: int = KEPT,
 ) -> Answer:  # fmt: skip
-    """Posts the body and returns the answer, whatever its status. Raises Failed. No transaction may be open."""
+    """Posts the body and returns the answer, whatever its status, with `kept` bytes of it at most. Raises Failed. No
+    transaction may be open."""
+    return _call("POST", url, body, headers, seconds=seconds, allowed=allowed, kept=kept)
+
+
+def get(
+    url: str, headers: Mapping[str, str], *, seconds: float = SECONDS, allowed: Allowed | None = None,
+    kept: int = KEPT,
+) -> Answer:  # fmt: skip
+    """As `post`, for what is read."""
+    return _call("GET", url, b"", headers, seconds=seconds, allowed=allowed, kept=kept)
+
+
+def _call(
+    method: str, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float, allowed: Allowed | None,
+    kept: int,
+) -> Answer:  # fmt: skip
     allowed = allowed or allowed_for(url)
     if fault := fault_of(url, allowed):
         raise Forbidden(fault)
@@ -67,11 +84,11 @@ def post(
         with httpx2.Client(transport=_transport(backend), trust_env=False, timeout=seconds) as client:
             # Not packed: an answer of 48 kB could become 50 MB.
             sent = {"accept-encoding": "identity", "connection": "close", **headers}
-            with client.stream("POST", url, content=body, headers=sent) as response:
+            with client.stream(method, url, content=body or None, headers=sent) as response:
                 return Answer(
                     response.status_code, response.reason_phrase[:100],
                     tuple((name.lower(), value[:300]) for name, value in response.headers.multi_items()[:40]),
-                    _beginning(response.iter_raw(KEPT)), round((time.monotonic() - began) * 1000),
+                    _beginning(response.iter_raw(KEPT), kept), round((time.monotonic() - began) * 1000),
                 )  # fmt: skip
     except Failed:
         raise
@@ -83,13 +100,13 @@ def post(
         raise Failed(f"The answer could not be read: {str(error)[:200] or type(error).__name__}.") from None
 
 
-def _beginning(parts: Iterable[bytes]) -> bytes:
+def _beginning(parts: Iterable[bytes], kept: int) -> bytes:
     found = b""
     for part in parts:
         found += part
-        if len(found) >= KEPT:
+        if len(found) >= kept:
             break
-    return found[:KEPT]
+    return found[:kept]
 
 
 def _why_not_connected(error: BaseException) -> str:

@@ -69,11 +69,11 @@ def database(settings: Settings) -> URL:
 
 
 def _register_blueprints(app: Flask, settings: Settings) -> None:
-    from webapp import admin, approver, auth, catalog, dashboard
+    from webapp import admin, approver, auth, catalog, dashboard, sso
     from webapp.web import health
 
     app.before_request(health.refuse_another_version)
-    for module in (health, auth, dashboard, catalog, approver, admin):
+    for module in (health, auth, sso, dashboard, catalog, approver, admin):
         app.register_blueprint(module.bp)
     if settings.mailbox:
         from webapp import hookviewer, mailbox

@@ -22,7 +22,7 @@ from tests.helpers.smtp_server import SmtpServer
 from webapp import clock, links
 from webapp.extensions import db, limiter
 from webapp.models import AccessRequest, App, EntitlementField, Grant, Person
-from webapp.operations import _repeat_limits, endpoints, tokens
+from webapp.operations import _repeat_limits, endpoints, providers, tokens
 from webapp.runtime import jsonlog
 from webapp.text import clean, one_line
 from webapp.workflow.entitlements import Entitlement
@@ -68,7 +68,7 @@ def throw(app: Flask, company: factories.Company, words: list[str], smtp: SmtpSe
             company.rita: ["/", "/catalog", "/requests", "/search?q=e", talk],
             company.ana: ["/", "/approvals", talk.replace("/requests", "/approvals"), "/approvals/decided"],
             company.adam: ["/admin/apps", "/admin/people", "/admin/groups", "/admin/requests", "/admin/mail",
-                           "/admin/organisation", "/admin/audit", "/mailbox", "/search?q=e", *others],
+                           "/admin/organisation", "/admin/sign-in", "/admin/audit", "/mailbox", "/search?q=e", *others],
         }  # fmt: skip
         if chromium is not None:
             for person, some in paths.items():
@@ -155,6 +155,8 @@ def rule_of(app: Flask, path: str, method: str) -> str:
 # One person types all of it, much more than people may in a day.
 @mock.patch.object(tokens, "COUNT_LIMIT", 10**6)
 @mock.patch.object(endpoints, "COUNT_LIMIT", 10**6)
+@mock.patch.object(providers, "COUNT_LIMIT", 10**6)
+@mock.patch.object(providers, "ROWS_LIMIT", 10**6)
 @mock.patch.multiple(
     _repeat_limits, COMMENTS_AN_HOUR=10**6, REQUESTS_A_DAY=10**6, SAME_APP_A_DAY=10**6, LINKS_AN_HOUR=10**6
 )
@@ -163,6 +165,7 @@ def _type_everywhere(app: Flask, company: factories.Company, words: list[str], f
     talk = f"/requests/{factories.request(company.rita, factories.app('CommentThread', company.ana)).public_id}"
     group = f"/admin/groups/{company.finance.public_id}"
     ben = f"person:{company.ben.public_id}"
+    provider = f"/admin/sign-in/{factories.provider(company.adam).public_id}"
     hand = _Hand(app, company, found)
     read = [talk]
     for number, one in enumerate(words):
@@ -174,6 +177,7 @@ def _type_everywhere(app: Flask, company: factories.Company, words: list[str], f
         _people_and_groups(hand, company, group, word, number)
         _organisation(hand)
         _programs(hand, company, number)
+        _sign_in(hand, company, provider, number)
         name = one_line(word)[:60] or "-"
         field = Entitlement("f", "Field", "text", requester=Visibility.WRITE)
         step = StepRule(Approver(person=company.ana.id), None, {"f": Visibility.WRITE})
@@ -263,6 +267,20 @@ def _programs(hand: _Hand, company: factories.Company, number: int) -> None:
     hand.post("adam", "/admin/webhooks", **hook, find="1", q=hand.word)
     for name in ("kind", "topic", "channel"):
         hand.get("/admin/chat/preview", name)
+
+
+def _sign_in(hand: _Hand, company: factories.Company, provider: str, number: int) -> None:
+    """Providers of single sign-on: each field by itself."""
+    good = {"name": f"p{number}", "issuer": f"https://p{number}.example.com", "client_id": "c", "client_secret": "s"}
+    for name in good:
+        hand.post("adam", "/admin/sign-in", **good | {name: hand.word})
+    for name in ("name", "issuer", "client_id", "client_secret", "secret_ends_on", "scopes", "acr_values"):
+        more = {"client_secret": "new"} if name == "secret_ends_on" else {}
+        hand.fill(provider, provider, **more | {name: hand.word})
+    for name in ("domains", "groups_claim", "default_group"):
+        hand.fill(provider, f"{provider}/people", **{name: hand.word})
+    for name in ("value", "group"):
+        hand.post("adam", f"{provider}/groups", **{"value": "x", "group": company.finance.public_id, name: hand.word})
 
 
 def _rules(hand: _Hand, company: factories.Company, page: str, word: str) -> None:

@@ -75,6 +75,8 @@ def typed_into(app: Any, company: Any) -> set[tuple[str, str]]:
                             f"/admin/apps/{free.public_id}/people",
                             f"/admin/apps/{plain.public_id}/grants/new?person=person:{company.chloe.public_id}",
                             f"/catalog/{plain.public_id}/request")  # fmt: skip
+    factories.provider(company.adam, name="Another login", issuer="https://another.example.com")
+    fields |= fields_of(app, Browser(app, company.adam), "/admin/sign-in")
     token = links.password_token(company.otto.public_id, company.otto.password_round)
     return fields | fields_of(app, Browser(app), "/sign-in", lookups.link(made, company.ana), f"/password/{token}")
 

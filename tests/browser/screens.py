@@ -220,6 +220,8 @@ SCREENS = [
     Screen("admin-mail-nothing-found", "Adam", "/admin/mail?q=zebra"),
     Screen("admin-mail-held", "Adam", held_mails),
     Screen("admin-organisation", "Adam", "/admin/organisation"),
+    Screen("admin-sign-in", "Adam", "/admin/sign-in"),
+    Screen("admin-provider-new", "Adam", "/admin/sign-in/new"),
     Screen("admin-api", "Adam", "/admin/api"),
     Screen("admin-api-no-script", "Adam", "/admin/api", script=False),
     Screen("admin-api-token-new", "Adam", admin_dialog("/admin/api", "#new-token")),

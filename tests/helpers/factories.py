@@ -24,9 +24,21 @@ from webapp.models import (
     Icon,
     Person,
     PolicyRevision,
+    Provider,
     Step,
 )
-from webapp.operations import apps, decisions, endpoints, entitlements, grants, groups, people, requests, tokens
+from webapp.operations import (
+    apps,
+    decisions,
+    endpoints,
+    entitlements,
+    grants,
+    groups,
+    people,
+    providers,
+    requests,
+    tokens,
+)
 from webapp.operations.proofs import SIGNED_IN
 from webapp.operations.proofs import STEP_IN as STEP_IN
 from webapp.queries import cases
@@ -231,6 +243,18 @@ def webhook(admin: Person, *, name: str = "Service desk", **more: Any) -> Endpoi
     choose("write")
     given = {"kind": "webhook", "address": "https://hooks.example.com/countersign"} | more
     made, _ = endpoints.create(name=name, actor=admin, now=clock.now(), **given)
+    outbox.commit()
+    return made
+
+
+def provider(admin: Person, *, name: str = "Company login", **changes: Any) -> Provider:
+    """A provider of single sign-on that is in use, at an address that is not called."""
+    made = providers.create(
+        name=name, issuer="https://localhost", client_id="countersign", client_secret="", actor=admin, now=clock.now()
+    )
+    providers.switch(made, on=True, actor=admin, now=clock.now())
+    if changes:
+        providers.change(made, **changes, actor=admin, now=clock.now())
     outbox.commit()
     return made
 

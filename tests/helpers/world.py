@@ -63,6 +63,7 @@ class World:
             "requester": company.rita.public_id,
             "session": factories.session_of(company.rita),
             "token": factories.token(company.rita).public_id,
+            "provider": factories.provider(company.adam).public_id,
             "soon": (clock.now() + timedelta(days=20)).date().isoformat(),
             "notice": db.session.scalars(select(Notice.public_id).limit(1)).one(),
             "password": links.password_token(company.otto.public_id, company.otto.password_round),

@@ -94,7 +94,7 @@ MUTANTS = [
         "redirects-are-followed",
         "A receiver can lead us to any address by a redirect.",
         "tests/outgoing/test_outgoing.py::test_a_redirect_is_not_followed",
-        [Change("webapp/outgoing.py::post", "trust_env=False, timeout=seconds",
+        [Change("webapp/outgoing.py::_call", "trust_env=False, timeout=seconds",
                 "trust_env=False, timeout=seconds, follow_redirects=True")],
     ),
     Mutant(

@@ -15,7 +15,7 @@ from webapp.extensions import db
 from webapp.models import Person
 from webapp.operations import people as people_operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import accounts, factors, reporting
+from webapp.queries import accounts, factors, identities, reporting
 from webapp.web import devices, htmx, signin
 from webapp.web.attempts import TooMany, give_back, take
 from webapp.web.browsers import browser_name, is_phone
@@ -140,6 +140,7 @@ def _security(**errors: str) -> str:
         shortest=passwords.SHORTEST,
         has=factors.of(me().id),
         passkeys=passkeys.are_available(),
+        connections=identities.connections(me().id),
     )
 
 

@@ -3,7 +3,7 @@
 import time
 from urllib.parse import quote
 
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, session
+from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
 from webapp import clock, links, passkeys, passwords
@@ -16,9 +16,9 @@ from webapp.models import Person
 from webapp.operations import factors
 from webapp.operations import people as people_operations
 from webapp.operations.errors import Conflict
-from webapp.queries import accounts, first_steps
+from webapp.queries import accounts, first_steps, identities
 from webapp.queries import factors as factor_queries
-from webapp.web import devices, signin
+from webapp.web import devices, provider_sign_out, signin
 from webapp.web.attempts import Count, TooMany, give_back, take
 from webapp.web.security import hide_from_caches_and_referers, local_path
 from webapp.web.signin import anyone, signed_in
@@ -26,6 +26,7 @@ from webapp.workflow.states import SignInMethod
 
 bp = Blueprint("auth", __name__)
 
+NOT_WITH_PASSWORD = "Only emergency admins use a password here. Choose another way to sign in."  # nosec
 WRONG = "The email address or password is incorrect. Try again or reset your password."
 HAS_LINKS = "If this address belongs to an account, use the link in the newest email from us."
 # Where the cookie has the id of the sign-in that waits for a second factor: it is no session.
@@ -60,6 +61,7 @@ def sign_in() -> AnyResponse:
         taken = take(*(limits.of_device(device) if device else _limits_of_unknown_browser(email)))
         with reading():
             person = accounts.by_email(email)
+            allowed = person is None or may_use_password(person)
         if device and not (person and device.still_knows(person.password_round)):
             taken += take(*_limits_of_unknown_browser(email))
     except TooMany as error:
@@ -67,6 +69,8 @@ def sign_in() -> AnyResponse:
     fits = passwords.fits(person.password_hash if person else None, form.password.data)
     if person is None or person.password_hash is None or not fits:
         return _sign_in_page(form, 422, password=WRONG)
+    if not allowed:
+        return _sign_in_page(form, 422, password=NOT_WITH_PASSWORD)
     hash = person.password_hash
     if passwords.outdated(hash):
         hash = passwords.hash_password(form.password.data)
@@ -121,10 +125,16 @@ def retry_later(response: Response, error: TooMany) -> Response:
 @anyone
 def sign_out() -> AnyResponse:
     """Ends the session of this browser; a second click is no error."""
+    left = provider_sign_out.leaving()
     signin.end()
     outbox.commit()
     flash("You have signed out.")
-    return redirect("/sign-in", 303)
+    return redirect(provider_sign_out.next_page(left), 303)
+
+
+def may_use_password(person: Person) -> bool:
+    """Whether this person may sign in with a password: everybody, unless that was switched off."""
+    return (person.is_emergency_admin and person.is_admin) or identities.passwords_for_all()
 
 
 def show_refused(status: int, sentence: str) -> Response:
@@ -141,6 +151,7 @@ def _sign_in_page(form: SignIn, status: int = 200, **errors: str) -> Response:
         next=local_path(form.next.data),
         demo=settings().demo,
         passkeys=passkeys.are_available(),
+        ways=identities.ways(),
     )
     return make_response(body, status)
 
@@ -175,6 +186,8 @@ def ask_for_link() -> AnyResponse:
     began = time.monotonic()
     with reading():
         person = accounts.by_email(form.email.data)
+        if person is not None and not may_use_password(person):
+            person = None
     if person is not None:
         people_operations.mail_forgotten_password(person, now=clock.now())
         outbox.commit()
@@ -218,7 +231,11 @@ def set_password(token: str) -> AnyResponse:
 
 def _behind(token: str) -> Person | None:
     # Query even for forged tokens, so that timing reveals nothing (see access.behind_link).
-    return accounts.behind_password_link(*(links.verify_password_link(token) or ("", 0)))
+    person = accounts.behind_password_link(*(links.verify_password_link(token) or ("", 0)))
+    if person is not None and not may_use_password(person):
+        flash(NOT_WITH_PASSWORD, "wait")
+        abort(redirect("/sign-in", 303))
+    return person
 
 
 def _forgot(form: ForgotPassword, status: int = 200, **errors: str) -> Response:

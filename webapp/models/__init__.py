@@ -6,6 +6,7 @@ from .endpoints import Delivery, DeliveryTry, Endpoint, EndpointSecret
 from .events import Event, EventHead
 from .factors import Authenticator, Passkey, RecoveryCode, SignInState
 from .grants import LIVE_GRANT, Grant
+from .identities import Identity, Provider, ProviderGroup
 from .notices import MailAttempt, MailStop, Notice
 from .people import Group, Heartbeat, Membership, Organisation, Person, PersonSession
 from .requests import AccessRequest, Comment, Decision, Invitation, Step
@@ -34,6 +35,7 @@ __all__ = [
     "Group",
     "Heartbeat",
     "Icon",
+    "Identity",
     "Invitation",
     "MailAttempt",
     "MailStop",
@@ -44,6 +46,8 @@ __all__ = [
     "Person",
     "PersonSession",
     "PolicyRevision",
+    "Provider",
+    "ProviderGroup",
     "RecoveryCode",
     "SignInState",
     "Step",

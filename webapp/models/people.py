@@ -35,6 +35,8 @@ class Person(Base):
     password_round: Mapped[int] = mapped_column(default=0)
     is_admin: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
+    # May use a password while others may not: for the day on which no provider answers.
+    is_emergency_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
     time_zone: Mapped[str | None] = mapped_column(String(64))
     theme: Mapped[str] = mapped_column(String(5), default="")
     created_at: Mapped[datetime]
@@ -81,6 +83,7 @@ class PersonSession(Base):
     __table_args__ = (
         CheckConstraint("kind IN ('sign_in', 'decisions')", name="kind"),
         Index("ix_sessions_person", "person_id", "ended_at"),
+        Index("ix_sessions_provider_sid", "provider_id", "provider_sid"),
     )
 
     id: Mapped[int] = id_column()
@@ -95,8 +98,14 @@ class PersonSession(Base):
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    # When the person last gave their password here.
+    # When the person last gave their password here, or signed in again at their provider.
     reauthenticated_at: Mapped[datetime | None] = mapped_column("proved_at")
+    # Of a session that came from a provider: which one, its own id of the session, the ID token (encrypted, until the
+    # session ends), and when the person signed in there, if it said so.
+    provider_id: Mapped[int | None] = mapped_column(Id, ForeignKey("providers.id"))
+    provider_sid: Mapped[str | None] = mapped_column(String(255))
+    id_token: Mapped[str | None]
+    authenticated_at: Mapped[datetime | None]
 
     person: Mapped[Person] = relationship(lazy="raise")
 
@@ -157,6 +166,8 @@ class Organisation(Base):
     tokens_allowed: Mapped[bool] = mapped_column(default=True, server_default=true())
     token_days: Mapped[int] = mapped_column(default=90, server_default=text("90"))
     tokens_decide_signed_in: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Whether everybody may sign in with a password, or emergency admins only.
+    passwords_for_all: Mapped[bool] = mapped_column(default=True, server_default=true())
 
     @property
     def logo_url(self) -> str:

@@ -14,6 +14,7 @@ from webapp.extensions import db
 from webapp.models import AccessRequest, Invitation, Membership, Notice, Person, PersonSession
 from webapp.notices import NoticeKind, notice
 from webapp.queries import directory, sessions
+from webapp.queries.identities import is_linked
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.runtime import failpoints
@@ -25,6 +26,7 @@ from . import _invitations, _repeat_limits, requests, tokens
 from ._reassign import reassign_open_steps
 from ._sql import changed, unless_taken
 from .errors import Conflict, Invalid
+from .origin import Origin
 
 THEMES = ("", "light", "dark")
 
@@ -181,7 +183,7 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
         changed(update(Invitation).where(Invitation.person_id == person.id).values(shows_from=Invitation.round + 1))
     if moved and person.active:
         _invitations.renew([Invitation.person_id == person.id], now=now)
-        if person.password_hash is None:
+        if person.password_hash is None and not is_linked(person.id):
             mail_invitation(person, now=now)
 
 
@@ -220,9 +222,11 @@ def confirm_password(person_id: int, *, round: int, hash: str) -> None:
 
 
 def start_session(
-    person_id: int, *, kind: str, browser: str, address: str, lasts: timedelta, now: datetime, method: str = ""
-) -> PersonSession:
-    """A new session row; its public id is what the browser's signed cookie carries. `method`: a SignInMethod."""
+    person_id: int, *, kind: str, browser: str, address: str, lasts: timedelta, now: datetime, method: str = "",
+    origin: Origin | None = None,
+) -> PersonSession:  # fmt: skip
+    """A new session row; its public id is what the browser's signed cookie carries. `method`: a SignInMethod; `origin`:
+    the provider that the person comes from."""
     session = PersonSession(
         public_id=secrets.token_hex(16),
         person_id=person_id,
@@ -235,21 +239,25 @@ def start_session(
         expires_at=now + lasts,
         reauthenticated_at=now if kind == "sign_in" else None,
     )
+    if origin is not None:
+        session.provider_id, session.provider_sid = origin.provider_id, origin.sid or None
+        session.id_token, session.authenticated_at = origin.id_token or None, origin.authenticated_at
+        # They may have signed in there this morning. Where the provider does not say when, it counts as now.
+        session.reauthenticated_at = min(origin.authenticated_at or now, now)
+    elif kind == "sign_in":
+        session.authenticated_at = now
     db.session.add(session)
     more: dict[str, Any] = {"method": method} if method else {}
-    audit.record(
-        EventKind.SESSION_STARTED,
-        at=now,
-        actor=_themselves(person_id),
-        person=person_id,
-        session_kind=kind,
-        **more,
-    )
+    if origin is not None:
+        more["provider"] = origin.provider_id
+    audit.record(EventKind.SESSION_STARTED, at=now, actor=_themselves(person_id), person=person_id, session_kind=kind,
+                 **more)  # fmt: skip
     return session
 
 
-def reauthenticate(public_id: str, *, person_id: int, now: datetime) -> None:
-    """The person has given their password once more in this session. Raises Conflict."""
+def reauthenticate(public_id: str, *, person_id: int, now: datetime, provider: int | None = None) -> None:
+    """The person has given their password once more in this session, or signed in again at this provider. Raises
+    Conflict."""
     if changed(
         update(PersonSession)
         .where(
@@ -257,10 +265,11 @@ def reauthenticate(public_id: str, *, person_id: int, now: datetime) -> None:
             PersonSession.person_id == person_id,
             PersonSession.ended_at.is_(None),
         )
-        .values(reauthenticated_at=now)
+        .values(reauthenticated_at=now, authenticated_at=now)
     ) != 1:  # fmt: skip
         raise Conflict("You were signed out. Sign in again.")
-    audit.record(EventKind.SESSION_PROVED, at=now, actor=_themselves(person_id), person=person_id)
+    more = {} if provider is None else {"provider": provider}
+    audit.record(EventKind.SESSION_PROVED, at=now, actor=_themselves(person_id), person=person_id, **more)
 
 
 def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
@@ -273,7 +282,7 @@ def end_session(public_id: str, *, person_id: int, now: datetime) -> bool:
             PersonSession.person_id == person_id,
             PersonSession.ended_at.is_(None),
         )
-        .values(ended_at=now)
+        .values(ended_at=now, id_token=None)
     )
     if ended:
         audit.record(
@@ -292,7 +301,7 @@ def end_sessions(person_id: int, *, actor: AnyActor, now: datetime) -> int:
     ended = changed(
         update(PersonSession)
         .where(PersonSession.person_id == person_id, PersonSession.ended_at.is_(None))
-        .values(ended_at=now)
+        .values(ended_at=now, id_token=None)
     )
     audit.record(EventKind.SESSION_ENDED, at=now, actor=actor, person=person_id, sessions=ended)
     return ended

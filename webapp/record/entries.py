@@ -20,6 +20,7 @@ from webapp.models import (
     Organisation,
     Person,
     PolicyRevision,
+    Provider,
 )
 from webapp.models.events import BY_TOKEN, VERIFIED
 from webapp.queries.chains import Who
@@ -87,6 +88,7 @@ class Names:
     fields: dict[int, str] = field(default_factory=dict)
     tokens: dict[int, str] = field(default_factory=dict)
     endpoints: dict[int, str] = field(default_factory=dict)
+    providers: dict[int, str] = field(default_factory=dict)
     requests: dict[int, EntryRequest] = field(default_factory=dict)
     rules: dict[tuple[int, int], Policy] = field(default_factory=dict)
     keys: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -217,7 +219,8 @@ def names(lines: Sequence[Entry]) -> Names:
     tokens = {line.token for line in lines if line.token is not None}
     tokens |= {line.facts["api_token"] for line in lines if isinstance(line.facts.get("api_token"), int)}
     endpoints = {line.facts["endpoint"] for line in lines if isinstance(line.facts.get("endpoint"), int)}
-    _add_names(found, people, groups, apps, fields, tokens, endpoints)
+    providers = {line.facts["provider"] for line in lines if isinstance(line.facts.get("provider"), int)}
+    _add_names(found, people, groups, apps, fields, tokens, endpoints, providers)
     return found
 
 
@@ -234,7 +237,7 @@ def _gather(facts: Any, people: set[int], groups: set[int]) -> None:
             people.add(value)
         elif key == "group" and isinstance(value, int):
             groups.add(value)
-        elif key in ("asked", "asked_twice", "members") and isinstance(value, list):
+        elif key in ("asked", "asked_twice", "emergency", "members") and isinstance(value, list):
             people.update(one for one in value if isinstance(one, int))
         elif key == "audience" and isinstance(value, list):
             groups.update(one for one in value if isinstance(one, int))
@@ -274,7 +277,7 @@ def _add_rules(found: Names, lines: Sequence[Entry]) -> None:
 
 def _add_names(
     found: Names, people: Iterable[int], groups: Iterable[int], apps: Iterable[int], fields: Iterable[int],
-    tokens: Iterable[int], endpoints: Iterable[int],
+    tokens: Iterable[int], endpoints: Iterable[int], providers: Iterable[int],
 ) -> None:  # fmt: skip
     def row_of(what: str, row: Any, wanted: Iterable[int], *texts: Any) -> Select[Any]:
         """Selects its name and up to four more texts of it."""
@@ -291,6 +294,7 @@ def _add_names(
             row_of("field", named, fields, named.help, named.options, func.coalesce(named.default, "")),
             row_of("token", ApiToken, tokens),
             row_of("endpoint", Endpoint, endpoints, Endpoint.host),
+            row_of("provider", Provider, providers),
             select(literal("organisation"), Organisation.id, literal(""), Organisation.name, Organisation.sender,
                    *[literal("")] * 3),
         )
@@ -306,6 +310,8 @@ def _add_names(
             found.fields[row.id] = row.name
         elif row.what == "endpoint":
             found.endpoints[row.id] = row.name
+        elif row.what == "provider":
+            found.providers[row.id] = row.name
         elif row.what == "token":
             found.tokens[row.id] = row.name
         elif row.what == "app":

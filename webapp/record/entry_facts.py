@@ -9,8 +9,8 @@ from webapp.record.entries import Entry, Names
 
 # Facts that are an id, or a list of ids, and of what.
 _IDS = {"person": "person", "by": "person", "group": "group", "source": "app", "field": "field",
-        "api_token": "token"}  # fmt: skip  # nosec
-_LISTS = {"asked": "person", "asked_twice": "person", "members": "person", "audience": "group"}
+        "api_token": "token", "provider": "provider"}  # fmt: skip  # nosec
+_LISTS = {"asked": "person", "asked_twice": "person", "members": "person", "emergency": "person", "audience": "group"}
 # `number` is that of a revision of an app's rules, `round` counts the links of an approver.
 _NUMBERS = {"broken", "days", "deliveries", "lines", "mails", "number", "position", "round", "sessions", "token_days",
             "unchecked", "value"}  # fmt: skip

@@ -34,6 +34,7 @@ ABSENT = {
     "owner": "no one",
     "manager": "no one",
     "audience": "everyone",
+    "default_group": "none",
     "time_zone": "organisation default",
     "theme": "system",
 }
@@ -59,6 +60,12 @@ LABELS = {
     "tokens_allowed": "People may make API tokens",
     "token_days": "Longest time of an API token",  # nosec
     "tokens_decide_signed_in": "API tokens may decide where the rules ask to sign in",
+    "passwords_for_all": "Everybody may sign in with a password",
+    "emergency": "Emergency admins",
+    "secret_ends_on": "Client secret ends on",  # nosec
+    "creates_people": "Adds people at their first sign-in",
+    "links_by_email": "Links people by their verified address",
+    "default_group": "Group of new people",
     "help": "Help text",
     "options": "Choices",
     "requester": "For the requester",
@@ -86,6 +93,7 @@ class Words:
             who=self.who(),
             token=Markup("<b>{}</b>").format(self.token_name(self.facts.get("api_token"))),
             endpoint=self.endpoint(),
+            provider=self.provider(),
             person=self.person(self.line.person),
             app=self.app(),
             group=self.group(),
@@ -116,6 +124,9 @@ class Words:
         what = "webhook" if self.facts.get("endpoint_kind", "webhook") == "webhook" else "chat channel"
         name = self.names.endpoints.get(self.facts.get("endpoint") or 0, "(deleted)")
         return Markup("{} <b>{}</b>").format(what, name)
+
+    def provider(self) -> Markup:
+        return Markup("<b>{}</b>").format(self.names.providers.get(self.facts.get("provider") or 0, "a provider"))
 
     def person(self, id: int | None) -> Markup:
         return Markup("<b>{}</b>").format(self.name(id))
@@ -241,9 +252,9 @@ class Words:
             value = value["value"]
         if _is_empty(value):
             return ABSENT.get(key, NOTHING)
-        if key == "asked":
+        if key in ("asked", "emergency"):
             return self.crowd(value)
-        if key == "owner" or (isinstance(value, dict) and set(value) == {"person", "group"}):
+        if key in ("owner", "default_group") or (isinstance(value, dict) and set(value) == {"person", "group"}):
             return self.approver(value)
         if key == "manager":
             return self.name(value["person"])

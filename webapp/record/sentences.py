@@ -117,6 +117,8 @@ def _sessions_ended(words: Words) -> Markup:
 def _session_started(words: Words) -> Markup:
     if words.facts.get("session_kind") == "decisions":
         return words.say("{who} marked a browser as trusted for approvals.")
+    if words.facts.get("provider"):
+        return words.say("{who} signed in with {provider}.")
     how = SIGN_IN_METHODS.get(words.facts.get("method", ""), "")
     return words.say("{who} signed in{how}.", how=f" with {how}" if how else "")
 
@@ -128,6 +130,23 @@ def _factor(verb: str) -> Callable[[Words], Markup]:
     return lambda words: words.say(
         "{who} {verb} {factor}.", verb=verb, factor=_FACTORS.get(words.facts.get("factor", ""), "a second factor")
     )
+
+
+def _session_proved(words: Words) -> Markup:
+    if words.facts.get("provider"):
+        return words.say("{who} signed in again with {provider}.")
+    return words.say("{who} confirmed their password.")
+
+
+def _linked(words: Words) -> Markup:
+    if words.facts.get("how") == "created":
+        return words.say("{who} signed in with {provider} for the first time, which added them here.")
+    how = {
+        "email": "by their verified email address",
+        "password": "with their password",  # nosec
+        "account": "while signed in",
+    }.get(words.facts.get("how", ""), "")
+    return words.say("{who} linked their account to {provider} {how}.", how=how)
 
 
 def _person_created(words: Words) -> Markup:
@@ -271,10 +290,18 @@ ENTRY_KINDS: dict[EventKind, EntryKind] = {
     EventKind.PASSWORD_LINK_MAILED: EntryKind("sign-in", "{who} sent {person} a password reset link."),
     EventKind.PASSWORD_SET: EntryKind("sign-in", "{who} set a new password."),
     EventKind.SESSION_ENDED: EntryKind("sign-in", _sessions_ended),
-    EventKind.SESSION_PROVED: EntryKind("sign-in", "{who} confirmed their password."),
+    EventKind.SESSION_PROVED: EntryKind("sign-in", _session_proved),
     EventKind.SESSION_STARTED: EntryKind("sign-in", _session_started),
     EventKind.TOKEN_CREATED: EntryKind("sign-in", _token_created, "key"),
     EventKind.TOKEN_REVOKED: EntryKind("sign-in", _token_revoked, "key"),
+    EventKind.IDENTITY_LINKED: EntryKind("sign-in", _linked),
+    EventKind.IDENTITY_UNLINKED: EntryKind("sign-in", "{who} removed the link of {person} to {provider}."),
+    EventKind.PROVIDER_CHANGED: EntryKind("installation", "{who} changed the sign-in with {provider}."),
+    EventKind.PROVIDER_CREATED: EntryKind("installation", "{who} added the sign-in with {provider}."),
+    EventKind.PROVIDER_GROUP_ADDED: EntryKind("installation", "{who} let {provider} say who is in {group}."),
+    EventKind.PROVIDER_GROUP_REMOVED: EntryKind(
+        "installation", "{who} stopped {provider} from saying who is in {group}."
+    ),
     EventKind.AUDIT_VERIFIED: EntryKind("installation", _verified),
     EventKind.MAIL_DROPPED: EntryKind(
         "installation", _with_emails("{who} discarded {emails} that were on hold after a restore.")

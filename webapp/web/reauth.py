@@ -1,6 +1,8 @@
 """Reauthentication: views that change rules or people, or export data, need a password entered, or a passkey used, in
 the last 15 minutes.
 
+Whoever comes from a provider of single sign-on signs in there once more, in another tab, and continues in the form.
+
 The password is asked for in place: the response to the POST is a form that carries all submitted fields as hidden
 fields; with the right password it repeats the POST. A GET cannot carry a password, so its form posts to /account/proof,
 which redirects back.
@@ -18,6 +20,7 @@ from webapp import clock, passkeys, passwords
 from webapp.database.transactions import reading
 from webapp.delivery import outbox
 from webapp.operations import people as operations
+from webapp.queries import identities
 from webapp.queries.factors import has_passkey
 from webapp.web import htmx, passkey_answers, signin
 from webapp.web.attempts import Count, TooMany, give_back, take
@@ -59,13 +62,17 @@ def _prompt_unless_recent() -> Response | None:
     own = (FIELD, PASSKEY_FIELD)
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in own]
     request.form = ImmutableMultiDict(fields)  # so that no view can read or show the password
-    confirmed = user.session.reauthenticated_at
-    # Refuse instants in the future: a clock that was set back must not extend the 15 minutes.
-    if confirmed is not None and -CLOCK_SKEW <= clock.now() - confirmed <= RECENT:
+    if _is_recent(user):
         return None
     if given is None:
         return _prompt(401)
     return reauthenticate(given, passkey)
+
+
+def _is_recent(user: SignedIn) -> bool:
+    confirmed = user.session.reauthenticated_at
+    # Refuse instants in the future: a clock that was set back must not extend the 15 minutes.
+    return confirmed is not None and -CLOCK_SKEW <= clock.now() - confirmed <= RECENT
 
 
 def reauthenticate(given: str, passkey: str = "", then: str = "") -> Response | None:
@@ -82,11 +89,15 @@ def reauthenticate(given: str, passkey: str = "", then: str = "") -> Response | 
 
 def _error_of(given: str) -> str:
     """Check the password and record it in the session. Return the error, or "". Commits. Raises TooMany."""
-    if not given:
-        return "Enter your password."
-    taken = take(in_this_session())
     user = cast(SignedIn, signed_in())
     person = user.person
+    if not given:
+        if _is_recent(user):  # they have signed in again at their provider, in another tab
+            return ""
+        with reading():
+            by_provider = bool(identities.buttons_of(person.id))
+        return "Sign in again first, or enter your password." if by_provider else "Enter your password."
+    taken = take(in_this_session())
     with reading():
         fits = passwords.fits(person.password_hash, given)
     if not fits or person.password_hash is None:
@@ -123,6 +134,7 @@ def _prompt(status: int, error: str = "", then: str = "") -> Response:
     carried = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
     whole = not htmx.is_fragment()
     with reading():
+        person = cast(SignedIn, signed_in()).person
         body = render_template(
             "auth/reauth.html" if whole else "auth/_reauth.html",
             action=REAUTH_PATH if then else here(),
@@ -133,6 +145,8 @@ def _prompt(status: int, error: str = "", then: str = "") -> Response:
             passkey_field=PASSKEY_FIELD if _can_use_passkey() else "",
             error=error,
             back=own_path(request.referrer),
+            buttons=identities.buttons_of(person.id),
+            has_password=person.password_hash is not None,
         )
     response = make_response(body, status)
     return response if whole else htmx.retarget(response, "#dialog", "innerHTML")

@@ -20,6 +20,7 @@ from webapp.extensions import db, login
 from webapp.models import Organisation, Person, PersonSession
 from webapp.models.people import logo_url
 from webapp.operations import people as people_operations
+from webapp.operations.origin import Origin
 from webapp.queries import directory, ownership, sessions
 from webapp.queries.approvals import waiting_for
 from webapp.runtime import trace
@@ -102,9 +103,10 @@ def me() -> Person:
     return cast(Person, current_user.person)
 
 
-def begin(person_id: int, *, remember: bool, method: str = "") -> None:
+def begin(person_id: int, *, remember: bool, method: str = "", origin: Origin | None = None) -> None:
     """Sign the person in. The old session cookie and its CSRF token are replaced, and a session that was signed in here
-    before is ended. `method`: a SignInMethod. Whoever has a second factor has given it by now."""
+    before is ended. `method`: a SignInMethod; `origin`: the provider that they come from. Whoever has a second factor
+    has given it by now, or their provider asks for its own."""
     _end_row()
     lasts = REMEMBERED_SESSION_LASTS if remember else SESSION_LASTS
     row = people_operations.start_session(
@@ -115,6 +117,7 @@ def begin(person_id: int, *, remember: bool, method: str = "") -> None:
         address=request.remote_addr or "",
         lasts=lasts,
         now=clock.now(),
+        origin=origin,
     )
     db.session.flush()
     session.clear()
