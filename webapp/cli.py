@@ -1,5 +1,5 @@
-"""flask …: check, test-mail, create-admin, create-token, organisation, demo, upgrade, restored, audit verify and
-anchor."""
+"""flask …: check, test-mail, create-admin, create-token, organisation, import-people, demo, upgrade, restored, audit
+verify and anchor."""
 
 import sqlite3
 import sys
@@ -22,15 +22,16 @@ from webapp.delivery import outbox
 from webapp.delivery.mail import mime, smtp
 from webapp.extensions import db, settings
 from webapp.models import Organisation, Person
-from webapp.operations import expiry, held_deliveries, mails, people, tokens
+from webapp.operations import expiry, held_deliveries, mails, people, people_import, tokens
 from webapp.operations import organisation as company
-from webapp.operations.errors import Invalid
+from webapp.operations.errors import Conflict, Invalid
 from webapp.passwords import hash_password, too_weak
 from webapp.queries.stops import EXPLAINED
 from webapp.record import anchors, audit
 from webapp.text import ended
 from webapp.workflow.actor import SYSTEM, Actor
 from webapp.workflow.errors import WorkflowError
+from webapp.workflow.people_plan import What
 
 audit_commands = AppGroup("audit", help="The append-only audit log.")
 
@@ -42,6 +43,7 @@ def init(app: Flask) -> None:
         create_admin,
         create_token,
         demo,
+        import_people,
         organisation,
         restored,
         upgrade,
@@ -111,6 +113,31 @@ def organisation(name: str | None, time_zone: str | None, sender: str | None, ou
     outbox.commit()
     click.echo(f"Name: {row.name}\nTime zone: {row.time_zone}\nSender: {row.sender or 'Countersign'}")
     click.echo(f"More domains for outcome emails: {', '.join(row.outcome_domains.split()) or 'none'}")
+
+
+@click.command("import-people")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--apply", "applies", is_flag=True, help="Make the changes. Without it, they are only shown.")
+def import_people(file: Path, applies: bool) -> None:
+    """Shows what a CSV file of people would change, refused lines first, and with --apply makes the changes."""
+    body = file.read_bytes()
+    try:
+        plan = people_import.look(body)
+        if applies:
+            plan = people_import.apply(body, plan.stamp, actor=SYSTEM, now=clock.now())
+    except (Invalid, Conflict) as error:
+        raise click.ClickException(str(error)) from None
+    outbox.commit()
+    for line in plan.refused_first:
+        what = line.why or "; ".join(f"{one.label}: {one.before or 'none'} → {one.after or 'none'}"
+                                     for one in line.differences)  # fmt: skip
+        if line.what is not What.SAME:
+            click.echo(f"Line {line.wanted.number}: {line.what}, {line.wanted.email}. {what}".rstrip())
+    counts = ", ".join(f"{plan.count(one)} {words}" for one, words in _COUNTED.items())
+    click.echo(f"{counts}. {'Imported.' if applies else 'Nothing was written: --apply makes the changes.'}")
+
+
+_COUNTED = {What.NEW: "new", What.CHANGED: "changed", What.SAME: "as they are", What.REFUSED: "refused"}
 
 
 @click.command("demo")

@@ -231,6 +231,7 @@ def _people_and_groups(hand: _Hand, company: factories.Company, group: str, word
     hand.post("adam", "/admin/people", name=word, email=word, about=word)
     hand.post("adam", "/admin/people", name=word, email=f"p{number}@example.com", about=word)
     chloe = f"/admin/people/{company.chloe.public_id}"
+    hand.post("adam", "/admin/directory/csv/import", name=word)
     hand.post("adam", f"{chloe}/manager", manager=word, was="")
     hand.fill(chloe, "/department", department=word)
     details = f"{chloe}/details"

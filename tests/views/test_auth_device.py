@@ -151,8 +151,20 @@ def test_another_secret_fetches_nothing(hers, terminal, app):
 
 def test_who_was_deactivated_since_gets_no_token(hers, terminal, rita, adam):
     allow(hers, terminal)
-    changes.deactivate(rita, adam)
+    choose("write")
+    db.session.merge(rita).active = False  # at the very moment when the terminal fetches it
+    db.session.commit()
     assert terminal.fetch().json["error"] == "access_denied"
+    assert db.session.query(ApiToken).count() == 0
+
+
+def test_who_comes_back_has_no_terminal_waiting(hers, terminal, rita, adam):
+    allow(hers, terminal)
+    changes.deactivate(rita, adam)
+    choose("write")
+    people.reactivate(db.session.merge(rita), actor=db.session.merge(adam), now=clock.now())
+    outbox.commit()
+    assert "error" in terminal.fetch().json
     assert db.session.query(ApiToken).count() == 0
 
 

@@ -8,6 +8,7 @@ from webapp.operations import grants
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import holdings, tokens
+from webapp.queries import leaving as queries
 from webapp.queries.people_list import PersonCard
 from webapp.web import htmx
 from webapp.web.reauth import require_recent_password
@@ -77,3 +78,11 @@ def reactivate(public_id: str) -> AnyResponse:
         lambda someone: operations.reactivate(someone, actor=me(), now=clock.now()),
         "{name} reactivated.",
     )
+
+
+@bp.get("/people/<public_id>/left-to-do")
+@admins
+def left_to_do(public_id: str) -> Response:
+    """What is left to do for somebody who leaves; each line leads to where it is done."""
+    card = load(public_id)
+    return fragment("admin/left_to_do.html", card=card, left=queries.left_to_do(card.person, now=clock.now()))

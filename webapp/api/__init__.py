@@ -15,6 +15,7 @@ from . import (  # noqa: F401
     notices,
     organisation,
     people,
+    people_import,
     pictures,
     policies,
     requests,

@@ -33,6 +33,7 @@ TAGS = {
     "fields": "Fields of apps",
     "grants": "Access",
     "people": "People",
+    "people_import": "Import of people",
     "groups": "Groups",
     "tokens": "Tokens",
     "notices": "Emails",

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from webapp.text import storable
+from webapp.text import has_too_many_marks, storable
 from webapp.web import incoming
 
 
@@ -16,6 +16,12 @@ def _readable(text: str) -> str:
     """Refuses text that cannot be normalised in linear time, and removes what no database stores."""
     if fault := incoming.fault(text):
         raise PydanticCustomError("fault", "{sentence}", {"sentence": fault})
+    return storable(text)
+
+
+def _readable_file(text: str) -> str:
+    if has_too_many_marks(text):
+        raise PydanticCustomError("fault", "{sentence}", {"sentence": "One letter has too many accents."})
     return storable(text)
 
 
@@ -39,6 +45,8 @@ class Query(BaseModel):
 
 # What comes in. Every text of a Body or a Query is one of these: tests/api/test_document.py.
 Text = Annotated[str, AfterValidator(_readable), Field(examples=["For the spring campaign"])]
+# A whole file, which what reads it looks at line by line.
+FileText = Annotated[str, AfterValidator(_readable_file)]
 Word = Annotated[str, AfterValidator(_readable), Field(max_length=200, examples=["Figma"])]
 GivenKey = Annotated[
     str, AfterValidator(_readable), Field(max_length=40, description="An id.", examples=["7K3F9QX0M2TB"])

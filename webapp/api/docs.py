@@ -31,6 +31,7 @@ ABOUT = {
     "fields": "What a grant of an app carries: role, licence, region.",
     "grants": "Who has which app.",
     "people": "Accounts. For admins.",
+    "people_import": "People and groups from a CSV file. For admins.",
     "groups": "Groups and their members. For admins.",
     "tokens": "Tokens are made on a page, never by a token.",
     "notices": "The email log. For admins.",

@@ -11,7 +11,7 @@ from webapp.models import Person as Someone
 from webapp.operations import grants, reporting
 from webapp.operations import people as operations
 from webapp.operations.errors import Invalid
-from webapp.queries import holdings, people_list
+from webapp.queries import holdings, leaving, people_list
 from webapp.queries.people_list import account_state
 from webapp.queries.reporting import manager_of
 from webapp.queries.tokens import Caller
@@ -49,6 +49,14 @@ class PersonLine:
     app_count: Annotated[int, Field(description="To how many apps they have access.", examples=[4])]
     created_at: Instant
     deactivated_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRef:
+    """Access to an app, by the id of the grant."""
+
+    id: Annotated[str, Field(description="The id of the grant.", examples=["9PDW0R5T6KAE"])]
+    app: AppRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +264,61 @@ def deactivate(caller: Caller, *, person: str, body: Deactivation) -> Person:
         grants.remove_all(someone, shown=body.access_removal.grants, actor=caller, reason=body.access_removal.reason,
                           now=now, deactivated=True)  # fmt: skip
     return answer_of(person)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRef:
+    """A step of an app’s rules."""
+
+    app: AppRef
+    step: Annotated[int, Field(description="Counted from 1.", examples=[1])]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRef:
+    """A service token, by id and name."""
+
+    id: Key
+    name: Annotated[str, Field(examples=["HR sync"])]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRef:
+    """A chat channel, by id and name."""
+
+    id: Key
+    name: Annotated[str, Field(examples=["#access"])]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftToDo:
+    """What a deactivation leaves to the admins."""
+
+    apps: Annotated[list[HeldRef], Field(description="What they still have access to.")]
+    owned_apps: list[AppRef]
+    rules: Annotated[list[RuleRef], Field(description="Steps that name them.")]
+    groups: list[GroupRef]
+    service_tokens: Annotated[list[TokenRef], Field(description="Those that they made and that work on.")]
+    chat_channels: Annotated[list[ChannelRef], Field(description="Those that are for them.")]
+    reports: Annotated[list[PersonRef], Field(description="Active people who report to them.")]
+
+
+@operation("GET", "/people/{person}/left-to-do", scope=Scope.PEOPLE_READ, audience="admins", answer=LeftToDo)
+def left_to_do(caller: Caller, *, person: str) -> LeftToDo:
+    """Read what is left to do for a person who leaves.
+
+    Their apps, what they own and decide, and who counts on them. Empty lists: nothing."""
+    card = people_list.card(person) or abort(404)
+    left = leaving.left_to_do(card.person, now=clock.now())
+    return LeftToDo(
+        [HeldRef(grant, AppRef(app.public_id, str(app.name))) for grant, app in left.held],
+        [AppRef(app.public_id, str(app.name)) for app in left.owned],
+        [RuleRef(AppRef(rule.app, str(rule.name)), rule.step) for rule in left.rules],
+        [GroupRef(one.public_id, str(one.name)) for one in left.groups],
+        [TokenRef(one.public_id, str(one.name)) for one in left.tokens],
+        [ChannelRef(one.public_id, str(one.name)) for one in left.channels],
+        [PersonRef(one.public_id, str(one.name)) for one in left.reports],
+    )
 
 
 @operation("POST", "/people/{person}/reactivation", scope=Scope.PEOPLE_ADMIN, audience="admins", answer=Person)

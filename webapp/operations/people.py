@@ -6,23 +6,22 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 
 from webapp import addresses
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import AccessRequest, Invitation, Membership, Notice, Person, PersonSession
+from webapp.models import Invitation, Notice, Person, PersonSession
 from webapp.notices import NoticeKind, notice
 from webapp.queries import directory, sessions
 from webapp.queries.identities import is_linked
 from webapp.record import audit
 from webapp.record.events import EventKind
-from webapp.runtime import failpoints
 from webapp.text import one_line, sha256
 from webapp.workflow.actor import Actor, AnyActor
-from webapp.workflow.states import Channel, RequestState
+from webapp.workflow.states import Channel
 
-from . import _invitations, _repeat_limits, requests, tokens
+from . import _invitations, _leaving, _repeat_limits
 from ._reassign import reassign_open_steps
 from ._sql import changed, unless_taken
 from .errors import Conflict, Invalid
@@ -319,23 +318,8 @@ def deactivate(person: Person, *, actor: AnyActor, now: datetime) -> None:
         raise Conflict("You cannot deactivate yourself. Ask another admin.")
     directory.lock(exclusive=True)
     _refuse_if_only_admin(person)
-    if changed(
-        update(Person).where(Person.id == person.id, Person.active).values(active=False, deactivated_at=now)
-    ) != 1:  # fmt: skip
+    if not _leaving.leave([person.id], actor=actor, now=now):
         raise Conflict(f"{person.name} is already deactivated.")
-    ended = tokens.end_all(person.id, actor=actor, now=now)
-    audit.record(EventKind.PERSON_DEACTIVATED, at=now, actor=actor, person=person.id,
-                 **({"tokens": ended} if ended else {}))  # fmt: skip
-    end_sessions(person.id, actor=actor, now=now)
-    failpoints.at("person.in-deactivation")
-    asked = db.session.scalars(
-        select(AccessRequest.id).where(
-            or_(AccessRequest.for_person_id == person.id, AccessRequest.asked_by_id == person.id),
-            AccessRequest.state == RequestState.PENDING.value,
-        )
-    ).all()
-    requests.cancel_all(asked, actor=actor, reason=f"{person.name} was deactivated.", now=now)
-    reassign_open_steps(people=[person.id], groups=_groups_of(person), now=now)
 
 
 def set_admin(person: Person, *, is_admin: bool, actor: AnyActor, now: datetime) -> None:
@@ -366,16 +350,8 @@ def _refuse_if_only_admin(person: Person) -> None:
 def reactivate(person: Person, *, actor: AnyActor, now: datetime) -> None:
     """The person may sign in again and is a member of the same groups as before. Raises Conflict."""
     directory.lock(exclusive=True)
-    if changed(
-        update(Person).where(Person.id == person.id, Person.active.is_(False)).values(active=True, deactivated_at=None)
-    ) != 1:  # fmt: skip
+    if not _leaving.come_back([person.id], actor=actor, now=now):
         raise Conflict(f"{person.name} is already active.")
-    audit.record(EventKind.PERSON_REACTIVATED, at=now, actor=actor, person=person.id)
-    reassign_open_steps(people=[person.id], groups=_groups_of(person), now=now)
-
-
-def _groups_of(person: Person) -> list[int]:
-    return list(db.session.scalars(select(Membership.group_id).where(Membership.person_id == person.id)))
 
 
 def change_settings(person: Person, *, time_zone: str, now: datetime) -> None:

@@ -104,16 +104,6 @@ def revoke(token: ApiToken, *, actor: AnyActor, now: datetime, leaked: bool = Fa
         outbox.post([_told(token, "leaked" if leaked else "revoked", by=actor.responsible_id, now=now)])
 
 
-def end_all(person_id: int, *, actor: AnyActor, now: datetime) -> int:
-    """Ends the tokens of somebody who is deactivated, so that none works again with the account; returns how many.
-    The caller records it with the deactivation."""
-    return changed(
-        update(ApiToken)
-        .where(ApiToken.person_id == person_id, ApiToken.revoked_at.is_(None))
-        .values(revoked_at=now, revoked_by_id=actor.responsible_id)
-    )
-
-
 def note_use(uses: Mapping[str, tuple[datetime, str]]) -> None:
     """Hash of a token → when and from which address it was last used; one statement."""
     if uses:

@@ -21,6 +21,8 @@ LARGEST_BODY = {
     **dict.fromkeys(("image/png", "image/jpeg", "image/webp", "image/gif"), 768 * 1024),
 }
 LARGEST_OTHER_BODY = 64 * 1024
+# The one call of the API that takes a file.
+LARGEST_FILE_BODY = {"/api/v1/people/import": 2 * 1024 * 1024}
 LONGEST_QUERY = 8 * 1024
 FIELDS_LIMIT = 5000
 # In characters. The longest text that any field takes is 5,000; what was typed beyond a field's own limit still comes
@@ -50,7 +52,8 @@ def look() -> Response | None:
     """Refuse input that is too large or unreadable with a sentence; remove characters that no text needs."""
     if _unstorable(request.path):
         abort(404)  # no address of ours holds such a character
-    request.max_content_length = LARGEST_BODY.get(request.mimetype, LARGEST_OTHER_BODY)
+    largest = LARGEST_FILE_BODY.get(request.path, LARGEST_OTHER_BODY)
+    request.max_content_length = LARGEST_BODY.get(request.mimetype, largest)
     if len(request.query_string) > LONGEST_QUERY:
         return error_pages.answer(414, "The address is too long. Shorten the search and try again.")
     if _pairs_in_body(request) > FIELDS_LIMIT:
