@@ -22,7 +22,7 @@ from webapp.delivery import outbox
 from webapp.delivery.mail import mime, smtp
 from webapp.extensions import db, settings
 from webapp.models import Organisation, Person
-from webapp.operations import expiry, held_deliveries, mails, people, people_import, tokens
+from webapp.operations import expiry, factors, held_deliveries, mails, people, people_import, tokens
 from webapp.operations import organisation as company
 from webapp.operations.errors import Conflict, Invalid
 from webapp.passwords import hash_password, too_weak
@@ -42,6 +42,7 @@ def init(app: Flask) -> None:
         test_mail,
         create_admin,
         create_token,
+        reset_factor,
         demo,
         import_people,
         organisation,
@@ -94,6 +95,22 @@ def create_token(email: str, scopes: str, name: str, days: int, service: str | N
         raise click.ClickException(str(error)) from None
     outbox.commit()
     click.echo(secret)
+
+
+@click.command("reset-factor")
+@click.argument("email")
+def reset_factor(email: str) -> None:
+    """Removes the authenticator app, the passkeys and the recovery codes of the person with EMAIL, who is told by
+    email: for the last admin, whom no other admin can help."""
+    person = db.session.scalar(select(Person).where(Person.email == email.strip().lower(), Person.active))
+    if person is None:
+        raise click.ClickException(f"There is no active person with the email address {email}.")
+    try:
+        factors.reset(person, actor=SYSTEM, now=clock.now())
+    except Conflict as error:
+        raise click.ClickException(str(error)) from None
+    outbox.commit()
+    click.echo(f"Second step reset. {person.name} signs in with the password alone, until they set one up again.")
 
 
 @click.command("organisation")

@@ -197,6 +197,8 @@ TABLE = (
     get("/admin/people/<public_id>/grants/removal", ADMINS, "/admin/people/{member}/grants/removal"),
     post("/admin/people/<public_id>/grants/removal", ADMINS_GO,
          "/admin/people/{member}/grants/removal", shown="{grant}", reason="Moved."),
+    get("/admin/people/<public_id>/second-step-reset", ADMINS, "/admin/people/{member}/second-step-reset"),
+    post("/admin/people/<public_id>/second-step-reset", ADMINS_STALE, "/admin/people/{member}/second-step-reset"),
     get("/admin/people/<public_id>/password-reset", ADMINS, "/admin/people/{member}/password-reset"),
     post("/admin/people/<public_id>/password-reset", ADMINS_GO, "/admin/people/{member}/password-reset"),
     post("/admin/people/<public_id>/sessions/ending", ADMINS_GO, "/admin/people/{requester}/sessions/ending"),

@@ -49,6 +49,7 @@ PAUSED = {
     "why": "It has taken nothing for 5 days. The last answer: 503 Service Unavailable",
 }  # fmt: skip
 PAUSED_CHANNEL = {"endpoint": "1K8ZQW6N3BVY", "kind": "slack", "name": "Finance", "why": "It answered “404 Not Found”."}
+SECURITY = {"left": 3, "name": "Chrome on Mac", "by": ADAM}
 TOKEN = {"token": "laptop", "scopes": ["requests:read", "decide"], "until": "2027-01-31T12:00:00+00:00", "by": RITA}
 VALUES = {"role": SetValue("Sales user", RITA), "region": SetValue("EMEA", ANA)}
 
@@ -198,9 +199,9 @@ EMAILS = {
                                       data=json.dumps(TOKEN | {"what": "leaked", "by": ADAM})),
     **{
         f"security-{what}": lambda what=what: facts("security-changed", RITA, "requester",
-                                                    data=json.dumps({"what": what, "left": 3, "name": "Chrome on Mac"}))
+                                                    data=json.dumps(SECURITY | {"what": what}))
         for what in ("authenticator-added", "authenticator-replaced", "authenticator-removed", "codes-renewed",
-                     "code-used", "passkey-added", "passkey-removed", "passkey-refused")
+                     "code-used", "passkey-added", "passkey-removed", "passkey-refused", "reset")
     },
     "access-to-check": lambda: facts("access-to-check", ADAM, "other", "approved", APPROVED, about=2),
     "webhook-paused": lambda: facts("webhook-paused", ADAM, "other", data=json.dumps(PAUSED)),

@@ -147,3 +147,52 @@ def test_the_qr_code_holds_the_address_of_the_account():
     assert totp.uri("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", account="rita@example.com", issuer="Firm: A").startswith(
         "otpauth://totp/Firm"
     )
+
+
+# ---------- Reset by an admin ----------
+
+
+@pytest.fixture
+def his(login_as, adam):
+    factories.with_password(adam)
+    return login_as(adam)
+
+
+def test_another_admin_resets_it_and_the_person_is_told(his, hers, rita, login_as):
+    set_up(hers)
+    page = f"/admin/people/{rita.public_id}"
+    assert "Reset second step" in his.get(page).text
+    assert "Reset the second step of Rita Lindqvist?" in pages.words(his.get(f"{page}/second-step-reset"))
+    answer = his.post(f"{page}/second-step-reset", htmx=True)
+    assert answer.status_code == 200
+    assert "Second step reset." in answer.text
+    assert "Reset second step" not in his.get(page).text
+    assert db.session.scalars(select(Authenticator)).all() == db.session.scalars(select(RecoveryCode)).all() == []
+    assert "factor.reset" in list(db.session.scalars(select(Event.kind)))
+    told = db.session.scalars(select(Notice).where(Notice.person_id == rita.id).order_by(Notice.id.desc())).first()
+    assert '"what": "reset"' in told.data_json
+    db.session.rollback()
+    browser = login_as(None)
+    given = {"email": "rita@example.com", "password": factories.PASSWORD}
+    assert browser.post("/sign-in", given).headers["Location"] == "/"
+    assert his.post(f"{page}/second-step-reset").status_code == 409
+
+
+def test_nobody_resets_their_own_and_only_admins_reset(his, hers, adam, rita):
+    set_up(his)
+    own = f"/admin/people/{adam.public_id}/second-step-reset"
+    assert "Reset second step" not in his.get(f"/admin/people/{adam.public_id}").text
+    answer = his.post(own)
+    assert answer.status_code == 409
+    assert "ask another admin" in answer.text
+    assert hers.post(own).status_code == 404
+
+
+def test_the_command_helps_the_last_admin(app, his, adam):
+    set_up(his)
+    run = app.test_cli_runner().invoke
+    done = run(args=["reset-factor", "adam@example.com"])
+    assert done.exit_code == 0
+    assert "Second step reset." in done.output
+    assert run(args=["reset-factor", "adam@example.com"]).exit_code == 1
+    assert "no active person" in run(args=["reset-factor", "x@example.com"]).output

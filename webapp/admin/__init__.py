@@ -24,6 +24,7 @@ from . import picker as picker
 from . import previews as previews
 from . import reporting as reporting
 from . import requests as requests
+from . import second_step as second_step
 from . import sign_in as sign_in
 from . import simulation as simulation
 from . import steps as steps

@@ -13,7 +13,7 @@ from webapp.models import App, Grant, Person
 from webapp.operations import grants
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import accounts, holdings, people_list, reporting, request_lines, tokens
+from webapp.queries import accounts, factors, holdings, people_list, reporting, request_lines, tokens
 from webapp.queries.people_list import ACCOUNT_STATES, PEOPLE_ORDERS, PersonCard
 from webapp.queries.request_search import Filter
 from webapp.runtime import trace
@@ -118,6 +118,7 @@ def person_page(public_id: str, status: int = 200, *, page: str = "admin/_person
             (browser_name(one.browser), is_phone(one.browser), one)
             for one in accounts.sessions(someone.id, now=clock.now())
         ],
+        has_second_step=factors.is_asked(someone.id),
         tokens=tokens.of_person(someone.id, now=clock.now()),
         **more,
     )

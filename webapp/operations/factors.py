@@ -10,7 +10,7 @@ from sqlalchemy import delete, or_, select, update
 from webapp import encryption, totp
 from webapp.delivery import outbox
 from webapp.extensions import db, keyring
-from webapp.models import Authenticator, Person, RecoveryCode, SignInState
+from webapp.models import Authenticator, Passkey, Person, RecoveryCode, SignInState
 from webapp.notices import NoticeKind, notice
 from webapp.queries import factors as queries
 from webapp.queries.sessions import lock_person
@@ -189,6 +189,20 @@ def tell(person_id: int, what: str, *, now: datetime, **more: object) -> None:
     """Mails the person that how they sign in was changed."""
     data = json.dumps({"what": what, **more})
     outbox.post([notice(NoticeKind.SECURITY_CHANGED, "requester", now=now, person_id=person_id, data_json=data)])
+
+
+def reset(person: Person, *, actor: AnyActor, now: datetime) -> None:
+    """For somebody who lost their devices: from now on the password alone signs them in. Raises Conflict."""
+    if person.id == actor.id:
+        raise Conflict("You cannot reset your own second step here. Use Your account, or ask another admin.")
+    lock_person(person.id)
+    ended = sum(changed(delete(table).where(table.person_id == person.id)) for table in (Authenticator, Passkey))
+    if not ended:
+        raise Conflict(f"{person.name} has no second step.")
+    for table in (RecoveryCode, SignInState):
+        changed(delete(table).where(table.person_id == person.id))
+    audit.record(EventKind.FACTOR_RESET, at=now, actor=actor, person=person.id)
+    tell(person.id, "reset", by=actor.responsible_id, now=now)
 
 
 # ---------- Sign-ins that wait for a second factor ----------

@@ -133,7 +133,7 @@ def _add_apps(found: dict[int, MailContext]) -> None:
 
 
 # Kinds of notices whose data name the person who caused them.
-WITH_SENDER = (NoticeKind.PASSWORD_RESET, NoticeKind.API_TOKEN)
+WITH_SENDER = (NoticeKind.PASSWORD_RESET, NoticeKind.API_TOKEN, NoticeKind.SECURITY_CHANGED)
 
 
 def _named(facts: MailContext) -> list[int | None]:

@@ -28,6 +28,7 @@ class EventKind(StrEnum):
     ENDPOINT_TESTED = "endpoint.tested"
     FACTOR_ADDED = "factor.added"
     FACTOR_REMOVED = "factor.removed"
+    FACTOR_RESET = "factor.reset"
     FIELD_ARCHIVED = "field.archived"
     FIELD_CHANGED = "field.changed"
     FIELD_CREATED = "field.created"

@@ -282,6 +282,7 @@ ENTRY_KINDS: dict[EventKind, EntryKind] = {
     EventKind.PERSON_REACTIVATED: EntryKind("people", "{who} reactivated {person}."),
     EventKind.FACTOR_ADDED: EntryKind("sign-in", _factor("set up")),
     EventKind.FACTOR_REMOVED: EntryKind("sign-in", _factor("removed")),
+    EventKind.FACTOR_RESET: EntryKind("sign-in", "{who} reset the second step of {person}.", "key"),
     EventKind.PASSKEY_REFUSED: EntryKind(
         "sign-in", "A passkey of {person} was refused: its counter says that there is a copy of it.", "alert-triangle"
     ),

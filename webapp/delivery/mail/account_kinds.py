@@ -77,6 +77,11 @@ def security_changed(facts: MailContext) -> Mail:
             f"Your passkey {name} was refused, because its counter says that there is a copy of it. Remove it and add "
             "a new one.",
         ),
+        "reset": (
+            "Second step reset",
+            f"{sent_by(facts) or 'Someone with access to the server'} reset your second step. Your authenticator app, "
+            "passkeys and recovery codes no longer work. Sign in with your password, and set up a second step again.",
+        ),
         "codes-renewed": ("New recovery codes", "Your new recovery codes work from now on. The old ones no longer do."),
         "code-used": (
             "Recovery code used",
