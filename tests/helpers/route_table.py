@@ -202,6 +202,8 @@ TABLE = (
     get("/admin/people/<public_id>/password-reset", ADMINS, "/admin/people/{member}/password-reset"),
     post("/admin/people/<public_id>/password-reset", ADMINS_GO, "/admin/people/{member}/password-reset"),
     post("/admin/people/<public_id>/sessions/ending", ADMINS_GO, "/admin/people/{requester}/sessions/ending"),
+    post("/admin/people/<public_id>/identities/<identity_id>/removal", ADMINS_STALE,
+         "/admin/people/{requester}/identities/000000000000/removal"),
     post("/admin/people/<public_id>/admin", ADMINS_GO, "/admin/people/{invited}/admin", on="1", was="off"),
     get("/admin/people/<public_id>/deactivation", ADMINS, "/admin/people/{invited}/deactivation"),
     post("/admin/people/<public_id>/deactivation", ADMINS_GO, "/admin/people/{invited}/deactivation"),

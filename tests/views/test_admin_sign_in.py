@@ -236,3 +236,19 @@ def test_the_pages_ask_the_database_as_often_with_many_rows(admin: Browser, comp
         admin.get("/admin/sign-in")
         admin.get(path)
     assert len(many) == len(few)
+
+
+def test_the_admin_removes_a_link_and_its_sessions_end(admin: Browser, company: Company, made: Provider) -> None:
+    choose("write")
+    identities.link(stored(made), company.rita, Claims("x"), how="account", now=clock.now())
+    outbox.commit()
+    person = f"/admin/people/{company.rita.public_id}"
+    page = admin.get(person).text
+    (path,) = set(re.findall(rf'action="({person}/identities/[^"]+)"', page))
+    assert admin.post(path).status_code == 303
+    assert (
+        sentence(EventKind.IDENTITY_UNLINKED) == f"{company.adam.name} removed the link of {company.rita.name} to Okta."
+    )
+    again = admin.post(path)
+    assert again.status_code == 409 and "was removed already" in again.text
+    assert "Single sign-on" not in admin.get(person).text

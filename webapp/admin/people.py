@@ -11,9 +11,10 @@ from webapp.addresses import plain, same
 from webapp.extensions import db
 from webapp.models import App, Grant, Person
 from webapp.operations import grants
+from webapp.operations import identities as identity_operations
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import accounts, factors, holdings, people_list, reporting, request_lines, tokens
+from webapp.queries import accounts, factors, holdings, identities, people_list, reporting, request_lines, tokens
 from webapp.queries.people_list import ACCOUNT_STATES, PEOPLE_ORDERS, PersonCard
 from webapp.queries.request_search import Filter
 from webapp.runtime import trace
@@ -120,6 +121,7 @@ def person_page(public_id: str, status: int = 200, *, page: str = "admin/_person
         ],
         has_second_step=factors.is_asked(someone.id),
         tokens=tokens.of_person(someone.id, now=clock.now()),
+        identities=identities.of_person(someone.id),
         **more,
     )
 
@@ -278,6 +280,21 @@ def end_sessions(public_id: str) -> AnyResponse:
         "{name} has been signed out of all sessions.",
         leaves="/sign-in" if public_id == me().public_id else "",
     )
+
+
+@bp.post("/people/<public_id>/identities/<identity_id>/removal")
+@admins
+@require_recent_password
+def remove_identity(public_id: str, identity_id: str) -> AnyResponse:
+    """Removes the link of a person to a provider of single sign-on; sessions that came from there end."""
+
+    def unlink(someone: Person) -> None:
+        found = identities.identity(identity_id, someone.id)
+        if found is None:
+            raise Conflict(f"This link of {someone.name} was removed already.")
+        identity_operations.unlink(found, actor=me(), now=clock.now())
+
+    return change(public_id, unlink, "Link removed. {name} can link the account again at the next sign-in.")
 
 
 @bp.post("/people/<public_id>/invitation")
