@@ -11,13 +11,13 @@ from sqlalchemy import select
 
 from tests.helpers import changes, factories
 from tests.helpers.soft_key import FLAG, SoftKey
-from tests.views.test_auth_second_step import is_in
+from tests.views.test_auth_second_step import code, is_in
 from tests.views.test_auth_sign_in import cookie, sign_in
 from webapp import clock
 from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
-from webapp.models import Event, Notice, Passkey, SignInState
+from webapp.models import Event, Notice, Organisation, Passkey, SignInState
 from webapp.operations import people
 
 OPTIONS, SIGN_IN = "/sign-in/passkey/options", "/sign-in/passkey"
@@ -221,6 +221,31 @@ def test_who_asks_for_many_challenges_has_to_wait_and_none_stays(hers, login_as,
     hers.post(OPTIONS)
     assert len(list(db.session.scalars(select(SignInState)))) == 1
     db.session.rollback()
+
+
+def providers_only():
+    choose("write")
+    db.session.get_one(Organisation, 1).passwords_for_all = False
+    db.session.commit()
+
+
+def test_where_passwords_are_for_emergency_admins_passkeys_are_too(key, login_as):
+    providers_only()
+    door = login_as(None)
+    answer = use(door, key)
+    assert answer.status_code == 403
+    assert "Only emergency admins use a passkey here." in answer.text
+    assert not is_in(door)
+
+
+def test_a_sign_in_that_was_half_done_when_passwords_were_switched_off_ends(rita, login_as):
+    factories.with_password(rita)
+    secret = factories.with_authenticator(rita)
+    door = login_as(None)
+    sign_in(door)
+    providers_only()
+    assert door.post("/sign-in/code", {"code": code(secret)}).headers["Location"] == "/sign-in"
+    assert not is_in(door)
 
 
 # ---------- In place of the password question ----------

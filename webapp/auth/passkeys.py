@@ -20,8 +20,9 @@ from webapp.workflow.states import SignInMethod
 
 from . import limits
 from .factors import HOME, show_codes
-from .views import bp, retry_later, show_refused, signed_in_by
+from .views import bp, may_use_password, retry_later, show_refused, signed_in_by
 
+NOT_WITH_PASSKEY = "Only emergency admins use a passkey here. Choose another way to sign in."
 UNAVAILABLE = "Passkeys need an address with a name. Open Countersign at such an address."
 
 
@@ -49,6 +50,10 @@ def sign_in_by_passkey() -> AnyResponse:
         outbox.commit()
         return show_refused(422, passkey_answers.REFUSED)
     person = found[1]
+    # A passkey is kept here, as a password is: whom only a provider may let in, it does not.
+    if not may_use_password(person):
+        outbox.commit()
+        return show_refused(403, NOT_WITH_PASSKEY)
     return signed_in_by(
         SignInMethod.PASSKEY, person, round=person.password_round, remember="remember" in request.form,
         target=request.form.get("next", ""),

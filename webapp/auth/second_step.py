@@ -20,7 +20,7 @@ from webapp.web.security import local_path
 from webapp.web.signin import anyone
 from webapp.workflow.states import SignInMethod
 
-from .views import STATE, bp, retry_later, signed_in_by
+from .views import STATE, bp, may_use_password, retry_later, signed_in_by
 
 OVER = "This sign-in has ended. Sign in again."
 WRONG_RECOVERY = "This recovery code is not right, or has already been used."
@@ -41,7 +41,7 @@ def give_second_factor() -> AnyResponse:
     now = clock.now()
     with reading():
         waiting = queries.waiting(session.get(STATE, ""), now=now)
-    if waiting is None:
+    if waiting is None or not may_use_password(waiting.person):
         return _over()
     person, state = waiting.person, waiting.state
     recovery, code = request.form.get("recovery", "").strip(), links.well_formed(request.form.get("code", ""))
