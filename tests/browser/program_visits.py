@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.helpers import factories
 from webapp import clock
@@ -34,6 +34,19 @@ def token_of_rita(page: Page, cases: Cases) -> None:
     page.goto("/admin/api/tokens")
     page.get_by_role("row").filter(has_text="Rita").get_by_role("link", name="laptop", exact=True).click()
     expect(page.get_by_role("heading", name="laptop", exact=True)).to_be_visible()
+
+
+def shown_import(page: Page, cases: Cases) -> None:
+    """What a file of people would change."""
+    lines = [
+        "email,name,department,manager,groups", "kim@example.com,Kim Park,Design,marta@example.com,Everybody",
+        "rita@example.com,Rita Lindqvist,Brand,ines@example.com,", "nobody,Ann,,,", "paul@example.com,Paul Hartmann,,,",
+    ]  # fmt: skip
+    page.goto("/admin/directory/csv")
+    file: FilePayload = {"name": "people.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}
+    page.get_by_label("CSV file").set_input_files(file)
+    page.get_by_role("button", name="Show what would change").click()
+    expect(page.get_by_role("heading", name="What people.csv would change")).to_be_visible()
 
 
 def refused_leak(page: Page, cases: Cases) -> None:

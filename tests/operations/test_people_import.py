@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from flask import Flask
 
 from tests.helpers import factories
 from tests.helpers.factories import Company
@@ -149,3 +152,19 @@ def test_a_thousand_lines_take_as_many_statements_as_a_hundred(company: Company)
             outbox.commit()
         counts.append(len(seen))
     assert counts[0] == counts[1] <= 30, counts
+
+
+def test_the_command_shows_first_and_imports_when_it_is_told_to(app: Flask, company: Company, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text(FILE + "nobody,Ann,,,,\n")
+    shown = app.test_cli_runner().invoke(args=["import-people", str(file)])
+    assert shown.exit_code == 0, shown.output
+    assert "Line 7: refused, nobody." in shown.output
+    assert "2 new, 1 changed, 2 as they are, 1 refused. Nothing was written: --apply makes the changes." in shown.output
+    assert person_called("Kim Park") is None
+    done = app.test_cli_runner().invoke(args=["import-people", str(file), "--apply"])
+    assert done.output.endswith("2 new, 1 changed, 2 as they are, 1 refused. Imported.\n")
+    assert person_called("Kim Park")
+    file.write_text("name\nAnn\n")
+    refused = app.test_cli_runner().invoke(args=["import-people", str(file)])
+    assert refused.exit_code == 1 and "names no column “email”" in refused.output
