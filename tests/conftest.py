@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 
 from tests.helpers import factories
 from tests.helpers.browsers import Browser, Client
@@ -267,7 +267,14 @@ class Rows:
     def put(self) -> None:
         choose("write")
         for table, rows in self._rows.items():
-            db.session.execute(table.insert(), rows)
+            # A row may refer to one of its own table that comes after it.
+            own = [key.parent.name for key in table.foreign_keys if key.column.table is table]
+            db.session.execute(table.insert(), [row | dict.fromkeys(own) for row in rows])
+            for name in own:
+                referring = [{"of": row["id"], "to": row[name]} for row in rows if row[name] is not None]
+                if referring:
+                    change = table.update().where(table.c.id == bindparam("of")).values({name: bindparam("to")})
+                    db.session.connection().execute(change, referring)
         for table, row in self._single.items():
             db.session.execute(table.update(), row)
 
