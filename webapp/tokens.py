@@ -9,6 +9,7 @@ import hashlib
 import re
 import secrets
 import zlib
+from ipaddress import ip_address, ip_network
 
 PREFIX, SERVICE_PREFIX = "csn_", "csn_svc_"
 # Characters of a token that are stored and shown, so that people can tell theirs apart.
@@ -49,6 +50,18 @@ def beginning(token: str) -> str:
 
 def prefix_of(token: str) -> str:
     return SERVICE_PREFIX if token.startswith(SERVICE_PREFIX) else PREFIX
+
+
+def is_allowed_from(networks: str, address: str) -> bool:
+    """Whether a token for these networks, which are parted by spaces ("" for any), may be used from this address."""
+    if not networks:
+        return True
+    try:
+        given = ip_address(address)
+    except ValueError:
+        return False
+    given = getattr(given, "ipv4_mapped", None) or given
+    return any(given in ip_network(one) for one in networks.split())
 
 
 def _check(body: str) -> str:

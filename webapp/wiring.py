@@ -84,10 +84,11 @@ def _register_blueprints(app: Flask, settings: Settings) -> None:
 
 def _register_api(app: Flask) -> None:
     """Not in a worker: its models of what comes in take 15 MB."""
-    from webapp import api
+    from webapp import api, scim
 
     app.register_blueprint(api.bp)
     app.register_blueprint(api.pages)
+    app.register_blueprint(scim.bp)
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:

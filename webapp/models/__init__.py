@@ -2,6 +2,7 @@
 
 from .apps import App, Audience, EntitlementField, Icon, PolicyRevision
 from .base import Base, UTCDateTime, db_now
+from .directories import Directory, DirectoryEntry, DirectoryPush
 from .endpoints import Delivery, DeliveryTry, Endpoint, EndpointSecret
 from .events import Event, EventHead
 from .factors import Authenticator, Passkey, RecoveryCode, SignInState
@@ -26,6 +27,9 @@ __all__ = [
     "Delivery",
     "DeliveryTry",
     "DeviceCode",
+    "Directory",
+    "DirectoryEntry",
+    "DirectoryPush",
     "Endpoint",
     "EndpointSecret",
     "EntitlementField",

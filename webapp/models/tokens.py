@@ -26,6 +26,8 @@ class ApiToken(Base):
     public_id: Mapped[str] = mapped_column(PUBLIC_ID, unique=True, default=public_id)
     kind: Mapped[str] = mapped_column(String(7))
     person_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+    # Of a service: the directory whose pushes it is for, and nothing else.
+    directory_id: Mapped[int | None] = mapped_column(Id, ForeignKey("directories.id"))
     name: Mapped[str] = mapped_column(NameText(80))
     # What is shown of the token, and the SHA-256 that it is found by: webapp/tokens.py.
     beginning: Mapped[str] = mapped_column(String(16))

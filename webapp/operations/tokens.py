@@ -40,18 +40,24 @@ _USE = (
 
 def create(
     *, name: str, scopes: Collection[str], days: int, actor: AnyActor, now: datetime, person: Person | None = None,
-    networks: str = "", unique: bool = False, besides: ApiToken | None = None,
+    networks: str = "", unique: bool = False, besides: ApiToken | None = None, directory_id: int | None = None,
 ) -> tuple[ApiToken, str]:  # fmt: skip
-    """A new token of this person, else of a service; returns it with its secret, which is stored nowhere.
+    """A new token of this person, else of a service; returns it with its secret, which is stored nowhere. That of a
+    directory has no scopes: it is for pushes only.
 
     `days` is how long it lasts, `networks` where it may be used from, as typed. With `unique` no other token in use may
     have the name, but for `besides`, which is being replaced: a form that is sent twice makes one token. Raises
     Invalid.
     """
     name, networks = _name(name), _networks(networks)
-    wanted = check(scopes=scopes, days=days, now=now, person=person)
+    if directory_id is None:
+        wanted = check(scopes=scopes, days=days, now=now, person=person)
+    else:
+        wanted = frozenset[Scope]()
+        _check_days(days, None)
     row = ApiToken(
         kind="service" if person is None else "person",
+        directory_id=directory_id,
         person_id=person.id if person is not None else None,
         name=name,
         networks=networks,

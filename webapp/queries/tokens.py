@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, or_, select
@@ -43,14 +42,7 @@ class Caller(Actor):
 
     def is_allowed_from(self, address: str) -> bool:
         """Whether the token may be used from this address."""
-        if not self.networks:
-            return True
-        try:
-            given = ip_address(address)
-        except ValueError:
-            return False
-        given = getattr(given, "ipv4_mapped", None) or given
-        return any(given in ip_network(one) for one in self.networks.split())
+        return tokens.is_allowed_from(self.networks, address)
 
 
 _MAKER = aliased(Person, name="maker")
@@ -71,6 +63,7 @@ _CALLER = (
     .where(
         ApiToken.revoked_at.is_(None),
         ApiToken.expires_at > bindparam("now"),
+        ApiToken.directory_id.is_(None),
         or_(ApiToken.kind == "service", and_(Person.active, Organisation.tokens_allowed)),
     )
 )  # fmt: skip
@@ -167,6 +160,7 @@ def of_services(*, since: datetime) -> list[TokenLine]:
     """The tokens of services: those in use, and those that ended since then; newest first."""
     return _lines(
         ApiToken.kind == "service",
+        ApiToken.directory_id.is_(None),
         ApiToken.expires_at > since,
         or_(ApiToken.revoked_at.is_(None), ApiToken.revoked_at > since),
     )
@@ -188,6 +182,7 @@ def of_people(*, now: datetime, after: str = "", before: str = "") -> Page[Token
     return Page([TokenLine(row.ApiToken, row.owner, row.ender) for row in rows], count, back, more)
 
 
+_OF_A_SERVICE = and_(ApiToken.kind == "service", ApiToken.directory_id.is_(None))
 _FEED = (
     select(
         ApiToken.id, ApiToken.public_id, ApiToken.kind, ApiToken.name, ApiToken.beginning, ApiToken.scope_list,
@@ -207,7 +202,7 @@ def feed(
     """As programs list tokens: rows of this person's and, with `services`, those of services; newest first, up to
     `limit`, from the one after this id on; one statement. `in_use`: only those, or only those that have ended."""
     whose = [ApiToken.person_id == person] if person is not None else []
-    query = _FEED.where(or_(false(), *whose, *([ApiToken.kind == "service"] if services else [])))
+    query = _FEED.where(or_(false(), *whose, *([_OF_A_SERVICE] if services else [])))
     if in_use is not None:
         works = and_(ApiToken.revoked_at.is_(None), ApiToken.expires_at > now)
         query = query.where(works if in_use else ~works)

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select, text, tuple_, union_all
+from sqlalchemy import Select, case, func, literal, select, text, tuple_, union_all
 
 from webapp.extensions import db
 from webapp.models import (
     AccessRequest,
     ApiToken,
     App,
+    Directory,
     Endpoint,
     EntitlementField,
     Event,
@@ -89,6 +90,9 @@ class Names:
     tokens: dict[int, str] = field(default_factory=dict)
     endpoints: dict[int, str] = field(default_factory=dict)
     providers: dict[int, str] = field(default_factory=dict)
+    directories: dict[int, str] = field(default_factory=dict)
+    # The tokens that are of directories.
+    pushers: set[int] = field(default_factory=set)
     requests: dict[int, EntryRequest] = field(default_factory=dict)
     rules: dict[tuple[int, int], Policy] = field(default_factory=dict)
     keys: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -220,7 +224,8 @@ def names(lines: Sequence[Entry]) -> Names:
     tokens |= {line.facts["api_token"] for line in lines if isinstance(line.facts.get("api_token"), int)}
     endpoints = {line.facts["endpoint"] for line in lines if isinstance(line.facts.get("endpoint"), int)}
     providers = {line.facts["provider"] for line in lines if isinstance(line.facts.get("provider"), int)}
-    _add_names(found, people, groups, apps, fields, tokens, endpoints, providers)
+    directories = {line.facts["directory"] for line in lines if isinstance(line.facts.get("directory"), int)}
+    _add_names(found, people, groups, apps, fields, tokens, endpoints, providers, directories)
     return found
 
 
@@ -277,7 +282,7 @@ def _add_rules(found: Names, lines: Sequence[Entry]) -> None:
 
 def _add_names(
     found: Names, people: Iterable[int], groups: Iterable[int], apps: Iterable[int], fields: Iterable[int],
-    tokens: Iterable[int], endpoints: Iterable[int], providers: Iterable[int],
+    tokens: Iterable[int], endpoints: Iterable[int], providers: Iterable[int], directories: Iterable[int],
 ) -> None:  # fmt: skip
     def row_of(what: str, row: Any, wanted: Iterable[int], *texts: Any) -> Select[Any]:
         """Selects its name and up to four more texts of it."""
@@ -292,7 +297,8 @@ def _add_names(
             row_of("group", Group, groups),
             row_of("app", App, apps, App.description, App.category, App.launch_url, App.note),
             row_of("field", named, fields, named.help, named.options, func.coalesce(named.default, "")),
-            row_of("token", ApiToken, tokens),
+            row_of("token", ApiToken, tokens, case((ApiToken.directory_id.is_not(None), "directory"), else_="")),
+            row_of("directory", Directory, directories),
             row_of("endpoint", Endpoint, endpoints, Endpoint.host),
             row_of("provider", Provider, providers),
             select(literal("organisation"), Organisation.id, literal(""), Organisation.name, Organisation.sender,
@@ -312,8 +318,12 @@ def _add_names(
             found.endpoints[row.id] = row.name
         elif row.what == "provider":
             found.providers[row.id] = row.name
+        elif row.what == "directory":
+            found.directories[row.id] = row.name
         elif row.what == "token":
             found.tokens[row.id] = row.name
+            if row.text0:
+                found.pushers.add(row.id)
         elif row.what == "app":
             found.apps[row.id] = row.name
 

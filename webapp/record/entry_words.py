@@ -94,6 +94,7 @@ class Words:
             token=Markup("<b>{}</b>").format(self.token_name(self.facts.get("api_token"))),
             endpoint=self.endpoint(),
             provider=self.provider(),
+            directory=Markup("<b>{}</b>").format(self.names.directories.get(self.facts.get("directory") or 0, "")),
             person=self.person(self.line.person),
             app=self.app(),
             group=self.group(),
@@ -111,7 +112,9 @@ class Words:
             return (
                 Markup("<b>{}</b>").format(NAME)
                 if by is None
-                else Markup("<b>{}</b> (service token)").format(self.token_name(by))
+                else Markup("<b>{}</b> ({})").format(
+                    self.token_name(by), "directory" if by in self.names.pushers else "service token"
+                )
             )
         person = self.person(self.line.actor)
         return person if by is None else Markup("{} (token {})").format(person, self.token_name(by))

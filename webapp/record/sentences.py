@@ -320,6 +320,11 @@ ENTRY_KINDS: dict[EventKind, EntryKind] = {
         "installation", _with_emails("{who} tried {emails} again that had failed or were waiting.")
     ),
     EventKind.MAIL_TESTED: EntryKind("installation", "{who} sent a test email."),
+    EventKind.DIRECTORY_CHANGED: EntryKind("installation", "{who} changed the directory {directory}."),
+    EventKind.DIRECTORY_CREATED: EntryKind("installation", "{who} connected the directory {directory}."),
+    EventKind.DIRECTORY_PAUSED: EntryKind("installation", "{who} paused the directory {directory}."),
+    EventKind.DIRECTORY_REMOVED: EntryKind("installation", "{who} removed the directory {directory}."),
+    EventKind.DIRECTORY_RESUMED: EntryKind("installation", "{who} resumed the directory {directory}."),
     EventKind.ENDPOINT_CHANGED: EntryKind("installation", "{who} changed the {endpoint}."),
     EventKind.ENDPOINT_CREATED: EntryKind("installation", "{who} added the {endpoint}."),
     EventKind.ENDPOINT_PAUSED: EntryKind("installation", _endpoint_paused),

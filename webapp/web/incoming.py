@@ -19,6 +19,7 @@ LARGEST_BODY = {
     "multipart/form-data": 1024 * 1024,
     "application/x-www-form-urlencoded": 256 * 1024,
     **dict.fromkeys(("image/png", "image/jpeg", "image/webp", "image/gif"), 768 * 1024),
+    "application/scim+json": 1024 * 1024,  # a group with its thousands of members
 }
 LARGEST_OTHER_BODY = 64 * 1024
 # The one call of the API that takes a file.

@@ -64,13 +64,24 @@ class Problem(Exception):
 
 def is_for_a_program() -> bool:
     """Whether the answer goes to a program: errors included that belong to no view."""
-    return request.path.startswith("/api/v1")
+    return request.path.startswith(("/api/v1", "/scim/v2"))
+
+
+def for_a_directory(status: int, sentence: str) -> Response:
+    """An error in the form of SCIM (RFC 7644, 3.12)."""
+    body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": str(status), "detail": sentence}
+    response = Response(json.dumps(body, ensure_ascii=False), status, content_type="application/scim+json")
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="SCIM"'
+    return response
 
 
 def answer(
     status: int, sentence: str, *, name: str = "", errors: Mapping[str, str] | None = None, reference: str = "",
 ) -> Response:  # fmt: skip
     """A problem; `name` is told from the status unless it is given."""
+    if request.path.startswith("/scim/v2"):
+        return for_a_directory(status, sentence)
     name = name or BY_STATUS.get(status, "malformed")
     body: dict[str, object] = {
         "type": f"/api/docs#{name}",

@@ -36,6 +36,7 @@ class Channel(StrEnum):
     CODE = "code"
     API = "api"
     ADMIN = "admin"
+    DIRECTORY = "directory"  # never decides
 
 
 class SignInMethod(StrEnum):

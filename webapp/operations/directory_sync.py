@@ -1,0 +1,221 @@
+"""What a directory pushes: people and groups come, change and go, by the operations that people use.
+
+The caller has locked people, groups and owners (`queries.directory.lock`, exclusive), so that no two pushes meet.
+"""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from webapp.extensions import db
+from webapp.models import DirectoryEntry, DirectoryPush, Group, Person
+from webapp.queries import directories as queries
+from webapp.queries.directories import Pusher
+from webapp.text import fold, one_line
+
+from . import groups, people
+from ._sql import unless_taken
+from .errors import Conflict, Invalid
+
+USER_NAME_LIMIT = 254
+# More members than this come in several pushes.
+MEMBERS_IN_ONE_PUSH = 10_000
+
+Changes = list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class PushedPerson:
+    """A person as the directory wants them to be. `email` is "" if it sent none; `document` is what it sent."""
+
+    user_name: str
+    external_id: str
+    email: str
+    name: str
+    active: bool
+    document: dict[str, Any]
+
+
+def add_person(given: PushedPerson, *, by: Pusher, now: datetime) -> tuple[Person, DirectoryEntry, Changes]:
+    """A new person, or one who is here already with this address and whom no other directory keeps: somebody who was
+    added by hand, or who was deleted and comes back. Raises Conflict or Invalid."""
+    email, user_name = _email(given), _user_name(given)
+    _refuse_taken_user_name(user_name, by, besides=None)
+    found = queries.person_by_address(email)
+    if found is None:
+        person = people.create(email=email, name=given.name, actor=by, now=now)
+        if by.invites and given.active:
+            people.mail_invitation(person, now=now)
+        entry = None
+        changes: Changes = [["New person", "", email]]
+    else:
+        person, entry = found
+        _refuse_kept_elsewhere(person, entry, by)
+        if entry is not None and entry.removed_at is None:
+            raise Conflict(f"{person.name} ({email}) is here already, as {entry.user_name}.")
+        changes = [["Found by the address", "", email]]
+        changes += _change_details(person, given, email, by=by, now=now)
+    changes += _change_active(person, given.active, by=by, now=now)
+    if entry is None:
+        entry = DirectoryEntry(directory_id=by.directory, person_id=person.id, created_at=now, version=0)
+    entry.directory_id, entry.removed_at = by.directory, None
+    _keep(entry, given.external_id, given.document, user_name=user_name, now=now)
+    return person, entry, changes
+
+
+def change_person(
+    person: Person, entry: DirectoryEntry | None, given: PushedPerson, *, by: Pusher, now: datetime
+) -> tuple[DirectoryEntry, Changes]:
+    """The person becomes as the directory wants them; without an entry it takes them over. Raises Conflict or
+    Invalid."""
+    email, user_name = _email(given), _user_name(given)
+    _refuse_taken_user_name(user_name, by, besides=entry)
+    changes = _change_details(person, given, email, by=by, now=now)
+    changes += _change_active(person, given.active, by=by, now=now)
+    if entry is None:
+        entry = DirectoryEntry(directory_id=by.directory, person_id=person.id, created_at=now, version=0)
+        changes.append(["Taken over", "by hand", by.directory_name])
+    _keep(entry, given.external_id, given.document, user_name=user_name, now=now)
+    return entry, changes
+
+
+def remove_person(person: Person, entry: DirectoryEntry | None, *, by: Pusher, now: datetime) -> Changes:
+    """The person is deactivated, with all that follows, and the directory does not see them any more. People stay:
+    what they decided names them. Raises Conflict."""
+    changes = _change_active(person, False, by=by, now=now)
+    if entry is None:
+        entry = DirectoryEntry(directory_id=by.directory, person_id=person.id, created_at=now, document="{}")
+        db.session.add(entry)
+    entry.removed_at = entry.changed_at = now
+    db.session.flush()
+    return [*changes, ["Deleted", "", ""]]
+
+
+def _change_details(person: Person, given: PushedPerson, email: str, *, by: Pusher, now: datetime) -> Changes:
+    before = {"Name": str(person.name), "Email": person.email}
+    if person.is_admin and email != person.email:
+        # A link to set a password goes to the address: whoever runs the directory would become an admin.
+        raise Conflict(
+            f"{person.name} is an admin here, so a directory cannot change their email address. "
+            "An admin changes it in Countersign first."
+        )
+    people.change_details(person, name=given.name, email=email, about=person.about, actor=by, now=now)
+    after = {"Name": str(person.name), "Email": person.email}
+    return [[what, before[what], after[what]] for what in before if before[what] != after[what]]
+
+
+def _change_active(person: Person, active: bool, *, by: Pusher, now: datetime) -> Changes:
+    if person.active == active:
+        return []
+    if active:
+        people.reactivate(person, actor=by, now=now)
+        return [["Reactivated", "", ""]]
+    people.deactivate(person, actor=by, now=now)
+    return [["Deactivated", "", ""]]
+
+
+def _email(given: PushedPerson) -> str:
+    if not given.email:
+        raise Invalid(emails="This person has no email address. Countersign does not make one up: map one to emails.")
+    return people.address(given.email)
+
+
+def _user_name(given: PushedPerson) -> str:
+    name = fold(one_line(given.user_name))
+    if not name or len(name) > USER_NAME_LIMIT:
+        raise Invalid(userName=f"Send a userName of up to {USER_NAME_LIMIT} characters.")
+    return name
+
+
+def _refuse_taken_user_name(user_name: str, by: Pusher, *, besides: DirectoryEntry | None) -> None:
+    found = queries.entry_of_user_name(user_name, by.directory)
+    if found is not None and (besides is None or found.id != besides.id):
+        raise Conflict(f"There is a person with the userName {user_name} already.")
+
+
+def _refuse_kept_elsewhere(person: Person, entry: DirectoryEntry | None, by: Pusher) -> None:
+    if entry is not None and entry.removed_at is None and entry.directory_id != by.directory:
+        raise Conflict(f"{person.name} ({person.email}) is kept by another directory.")
+
+
+# Groups
+
+
+@dataclass(frozen=True, slots=True)
+class PushedGroup:
+    """A group as the directory wants it to be; `members` are public ids of people."""
+
+    name: str
+    external_id: str
+    members: Collection[str]
+    document: dict[str, Any]
+
+
+def add_group(given: PushedGroup, *, by: Pusher, now: datetime) -> tuple[Group, DirectoryEntry, Changes]:
+    """A new group. One of the same name that is kept by hand stays so: it may decide. Raises Conflict or Invalid."""
+    group = groups.create(name=given.name, actor=by, now=now)
+    entry = DirectoryEntry(directory_id=by.directory, group_id=group.id, created_at=now, version=0)
+    changes = [["New group", "", str(group.name)], *_set_members(group, given.members, by=by, now=now)]
+    _keep(entry, given.external_id, given.document, user_name=None, now=now)
+    return group, entry, changes
+
+
+def change_group(group: Group, entry: DirectoryEntry, given: PushedGroup, *, by: Pusher, now: datetime) -> Changes:
+    """The group becomes as the directory wants it. Raises Conflict or Invalid."""
+    before = str(group.name)
+    groups.rename(group, name=given.name, actor=by, now=now)
+    changes: Changes = [["Name", before, str(group.name)]] if before != group.name else []
+    changes += _set_members(group, given.members, by=by, now=now)
+    _keep(entry, given.external_id, given.document, user_name=None, now=now)
+    return changes
+
+
+def remove_group(group: Group, entry: DirectoryEntry, *, by: Pusher, now: datetime) -> Changes:
+    """The group is archived. Raises Conflict while something uses it."""
+    groups.archive(group, actor=by, now=now)
+    entry.removed_at = entry.changed_at = now
+    db.session.flush()
+    return [["Deleted", "", ""]]
+
+
+def _set_members(group: Group, wanted: Collection[str], *, by: Pusher, now: datetime) -> Changes:
+    if len(wanted) > MEMBERS_IN_ONE_PUSH:
+        raise Invalid(members=f"Send up to {MEMBERS_IN_ONE_PUSH:,} members at once. You sent {len(wanted):,}.")
+    ids = queries.people_ids(wanted)
+    unknown = sorted({*wanted} - {*ids})
+    if unknown:
+        raise Invalid(members=f"There is no person with the id {one_line(unknown[0])[:40]}. Push the person first.")
+    joined, left = groups.set_members(group, ids.values(), actor=by, now=now)
+    return [[what, "", len(some)] for what, some in (("Joined", joined), ("Left", left)) if some]
+
+
+# What is kept of both
+
+
+def _keep(
+    entry: DirectoryEntry, external_id: str, document: dict[str, Any], *, user_name: str | None, now: datetime
+) -> None:
+    """Stores what was sent, and raises the version."""
+    with unless_taken(Conflict("Another push of the same person came at the same time. Send it again.")):
+        entry.user_name, entry.external_id = user_name, external_id[:USER_NAME_LIMIT]
+        entry.document = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        entry.version += 1
+        entry.changed_at = now
+        db.session.add(entry)
+
+
+def note_push(
+    *, by: Pusher, call: str, name: str, now: datetime, person: int | None = None, group: int | None = None,
+    changes: Changes | None = None, sentence: str = "",
+) -> None:  # fmt: skip
+    """What the admin's page shows of a push; `sentence` is why it was refused."""
+    outcome = "refused" if sentence else "done" if changes else "nothing"
+    db.session.add(
+        DirectoryPush(
+            directory_id=by.directory, at=now, call=call[:20], name=one_line(name)[:120], person_id=person,
+            group_id=group, outcome=outcome, changes=json.dumps(changes or [], ensure_ascii=False),
+            sentence=one_line(sentence)[:500],
+        )
+    )  # fmt: skip

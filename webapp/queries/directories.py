@@ -1,0 +1,240 @@
+"""Directories: who pushes by a token, what a directory keeps, and what came last."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
+
+from webapp.extensions import db
+from webapp.models import ApiToken, Directory, DirectoryEntry, DirectoryPush, Group, Membership, Person
+from webapp.queries.columns import pad_in_list, read
+from webapp.queries.paging import Order, Page, paged
+from webapp.workflow.actor import Actor
+from webapp.workflow.states import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Pusher(Actor):
+    """A directory that calls by its token. It is no person; its maker answers for what it does."""
+
+    directory: int = 0
+    directory_key: str = ""
+    directory_name: str = ""
+    token_key: str = ""
+    networks: str = ""
+    invites: bool = False
+    is_paused: bool = False
+
+
+_PUSHER = (
+    select(
+        ApiToken.id.label("token"), ApiToken.public_id.label("token_key"), ApiToken.networks, ApiToken.created_by_id,
+        Directory.id, Directory.public_id, Directory.name, Directory.invites, Directory.paused_at,
+        Person.vouched_by_id,
+    )
+    .join(Directory, Directory.id == ApiToken.directory_id)
+    .outerjoin(Person, Person.id == ApiToken.created_by_id)
+    .where(
+        ApiToken.hash == bindparam("hash"), ApiToken.revoked_at.is_(None), ApiToken.expires_at > bindparam("now"),
+        Directory.removed_at.is_(None),
+    )
+)  # fmt: skip
+# Several calls of one directory run side by side; ending its token waits for them.
+_HOLD_TOKEN = select(ApiToken.id).where(ApiToken.hash == bindparam("hash")).with_for_update(read=True)
+
+
+def find_pusher(hash: str, *, now: datetime) -> Pusher | None:
+    """The directory behind a token; None for an unknown, ended or revoked one."""
+    row = read(_PUSHER, {"hash": hash, "now": now}).first()
+    if row is None:
+        return None
+    return Pusher(
+        None, False, row.vouched_by_id, Channel.DIRECTORY, row.token, row.created_by_id,
+        row.id, row.public_id, row.name, row.token_key, row.networks, row.invites, row.paused_at is not None,
+    )  # fmt: skip
+
+
+def hold_pusher(hash: str, *, now: datetime) -> Pusher | None:
+    """The same, and the token stays valid until the end of the transaction. People and groups have to be locked
+    before."""
+    connection = db.session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(_HOLD_TOKEN, {"hash": hash})
+    return find_pusher(hash, now=now)
+
+
+# What a directory keeps
+
+
+def entries(of: type[Person] | type[Group], directory: int) -> Any:
+    """People or groups as this directory sees them: those that it keeps, and people whom no directory keeps, so that it
+    can find and take them over. Groups that are kept by hand stay so."""
+    link = DirectoryEntry.person_id if of is Person else DirectoryEntry.group_id
+    query: Any = select(of, DirectoryEntry).outerjoin(DirectoryEntry, link == of.id)
+    mine = and_(DirectoryEntry.directory_id == directory, DirectoryEntry.removed_at.is_(None))
+    if of is Person:
+        return query.where(or_(mine, DirectoryEntry.id.is_(None)))
+    return query.where(mine, Group.archived_at.is_(None))
+
+
+def person_by_address(email: str) -> tuple[Person, DirectoryEntry | None] | None:
+    """The person with this address, deactivated ones too, and who keeps them."""
+    row = db.session.execute(
+        select(Person, DirectoryEntry)
+        .outerjoin(DirectoryEntry, DirectoryEntry.person_id == Person.id)
+        .where(Person.email == email)
+    ).first()
+    return None if row is None else (row.Person, row.DirectoryEntry)
+
+
+def entry_of_user_name(user_name: str, directory: int) -> DirectoryEntry | None:
+    """The person that this directory keeps under this name, which is folded."""
+    return db.session.scalar(
+        select(DirectoryEntry).where(
+            DirectoryEntry.directory_id == directory,
+            DirectoryEntry.user_name == user_name,
+            DirectoryEntry.removed_at.is_(None),
+        )
+    )
+
+
+def people_ids(public_ids: Collection[str]) -> dict[str, int]:
+    """Public id → key of people, deactivated ones too."""
+    if not public_ids:
+        return {}
+    rows = db.session.execute(select(Person.public_id, Person.id).where(Person.public_id.in_(pad_in_list(public_ids))))
+    return {row.public_id: row.id for row in rows}
+
+
+def members(groups: Collection[int]) -> dict[int, list[Any]]:
+    """Group → rows (id, public_id, name) of its members, by when they were added; one statement."""
+    found: dict[int, list[Any]] = {group: [] for group in groups}
+    if groups:
+        rows = db.session.execute(
+            select(Membership.group_id, Person.id, Person.public_id, Person.name)
+            .join(Person, Person.id == Membership.person_id)
+            .where(Membership.group_id.in_(pad_in_list(groups)))
+            .order_by(Membership.group_id, Person.id)
+        )
+        for row in rows:
+            found[row.group_id].append(row)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """The directory that keeps a person or a group."""
+
+    public_id: str
+    name: str
+
+
+def keeper(*, person: int | None = None, group: int | None = None) -> Keeper | None:
+    """Who keeps this person or group; None: they are kept by hand."""
+    link = DirectoryEntry.person_id == person if group is None else DirectoryEntry.group_id == group
+    row = db.session.execute(
+        select(Directory.public_id, Directory.name)
+        .join(DirectoryEntry, DirectoryEntry.directory_id == Directory.id)
+        .where(link, DirectoryEntry.removed_at.is_(None), Directory.removed_at.is_(None))
+    ).first()
+    return None if row is None else Keeper(row.public_id, row.name)
+
+
+# The page
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryLine:
+    """A directory with what its row shows: tokens in use, what it keeps, what came last."""
+
+    directory: Directory
+    tokens: list[ApiToken]
+    people: int
+    groups: int
+    last_at: datetime | None
+    refused_today: int
+
+
+def all_of(*, now: datetime, today: datetime) -> list[DirectoryLine]:
+    """The directories in use by name; three statements."""
+
+    def how_many(*conditions: ColumnElement[bool]) -> Any:
+        return (
+            select(func.count())
+            .where(DirectoryEntry.directory_id == Directory.id, DirectoryEntry.removed_at.is_(None), *conditions)
+            .correlate(Directory)
+            .scalar_subquery()
+        )
+
+    pushes = DirectoryPush.directory_id == Directory.id
+    rows = db.session.execute(
+        select(
+            Directory,
+            how_many(DirectoryEntry.person_id.is_not(None)).label("people"),
+            how_many(DirectoryEntry.group_id.is_not(None)).label("groups"),
+            select(func.max(DirectoryPush.at)).where(pushes).correlate(Directory).scalar_subquery().label("last_at"),
+            select(func.count())
+            .where(pushes, DirectoryPush.at >= today, DirectoryPush.outcome == "refused")
+            .correlate(Directory)
+            .scalar_subquery()
+            .label("refused"),
+        )
+        .where(Directory.removed_at.is_(None))
+        .order_by(func.lower(Directory.name), Directory.id)
+    ).all()
+    tokens: dict[int, list[ApiToken]] = {}
+    for token in db.session.scalars(
+        select(ApiToken)
+        .where(ApiToken.directory_id.is_not(None), ApiToken.revoked_at.is_(None), ApiToken.expires_at > now)
+        .order_by(ApiToken.id)
+    ):
+        tokens.setdefault(token.directory_id or 0, []).append(token)
+    return [
+        DirectoryLine(row.Directory, tokens.get(row.Directory.id, []), row.people, row.groups, row.last_at, row.refused)
+        for row in rows
+    ]
+
+
+def one(public_id: str) -> Directory | None:
+    """A directory in use."""
+    return db.session.scalar(
+        select(Directory)
+        .where(Directory.public_id == public_id, Directory.removed_at.is_(None))
+        .execution_options(populate_existing=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PushLine:
+    """A push with the person or group that it was about, while they are known."""
+
+    push: DirectoryPush
+    person: Person | None
+    group: Group | None
+
+
+def pushes(directory: int, *, refused: bool = False, after: str = "", before: str = "") -> Page[PushLine]:
+    """What came, newest first."""
+    query: Any = (
+        select(DirectoryPush.public_id.label("key"), DirectoryPush, Person, Group)
+        .outerjoin(Person, Person.id == DirectoryPush.person_id)
+        .outerjoin(Group, Group.id == DirectoryPush.group_id)
+        .where(DirectoryPush.directory_id == directory)
+    )
+    if refused:
+        query = query.where(DirectoryPush.outcome == "refused")
+    newest = Order((DirectoryPush.id,), down=True)
+    rows, count, back, more = paged(query, DirectoryPush, after=after, before=before, order=newest)
+    return Page([PushLine(row.DirectoryPush, row.Person, row.Group) for row in rows], count, back, more)
+
+
+def kept_groups(directory: int) -> Sequence[Group]:
+    """The groups that this directory keeps, by name."""
+    return db.session.scalars(
+        select(Group)
+        .join(DirectoryEntry, DirectoryEntry.group_id == Group.id)
+        .where(DirectoryEntry.directory_id == directory, DirectoryEntry.removed_at.is_(None))
+        .order_by(Group.sort_key, Group.id)
+    ).all()
