@@ -4,7 +4,7 @@ The caller has locked people, groups and owners (`queries.directory.lock`, exclu
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,12 +16,13 @@ from webapp.queries.directories import Pusher
 from webapp.text import fold, one_line
 
 from . import groups, people
-from ._sql import unless_taken
 from .errors import Conflict, Invalid
 
 USER_NAME_LIMIT = 254
 # More members than this come in several pushes.
 MEMBERS_IN_ONE_PUSH = 10_000
+
+NO_EMAIL = "This person has no email address. Countersign does not make one up: map one to emails."
 
 Changes = list[list[Any]]
 
@@ -42,8 +43,9 @@ def add_person(given: PushedPerson, *, by: Pusher, now: datetime) -> tuple[Perso
     """A new person, or one who is here already with this address and whom no other directory keeps: somebody who was
     added by hand, or who was deleted and comes back. Raises Conflict or Invalid."""
     email, user_name = _email(given), _user_name(given)
-    _refuse_taken_user_name(user_name, by, besides=None)
-    found = queries.person_by_address(email)
+    alike = queries.people_like(email, user_name, by.directory)
+    _refuse_taken_user_name(user_name, alike, by, besides=None)
+    found = next((pair for pair in alike if pair[0].email == email), None)
     if found is None:
         person = people.create(email=email, name=given.name, actor=by, now=now)
         if by.invites and given.active:
@@ -52,9 +54,9 @@ def add_person(given: PushedPerson, *, by: Pusher, now: datetime) -> tuple[Perso
         changes: Changes = [["New person", "", email]]
     else:
         person, entry = found
-        _refuse_kept_elsewhere(person, entry, by)
         if entry is not None and entry.removed_at is None:
-            raise Conflict(f"{person.name} ({email}) is here already, as {entry.user_name}.")
+            whose = f"as {entry.user_name}" if entry.directory_id == by.directory else "kept by another directory"
+            raise Conflict(f"{person.name} ({email}) is here already, {whose}.")
         changes = [["Found by the address", "", email]]
         changes += _change_details(person, given, email, by=by, now=now)
     changes += _change_active(person, given.active, by=by, now=now)
@@ -71,7 +73,9 @@ def change_person(
     """The person becomes as the directory wants them; without an entry it takes them over. Raises Conflict or
     Invalid."""
     email, user_name = _email(given), _user_name(given)
-    _refuse_taken_user_name(user_name, by, besides=entry)
+    if entry is None or entry.user_name != user_name:
+        alike = queries.people_like(email, user_name, by.directory)
+        _refuse_taken_user_name(user_name, alike, by, besides=person)
     changes = _change_details(person, given, email, by=by, now=now)
     changes += _change_active(person, given.active, by=by, now=now)
     if entry is None:
@@ -111,14 +115,15 @@ def _change_active(person: Person, active: bool, *, by: Pusher, now: datetime) -
         return []
     if active:
         people.reactivate(person, actor=by, now=now)
-        return [["Reactivated", "", ""]]
-    people.deactivate(person, actor=by, now=now)
-    return [["Deactivated", "", ""]]
+    else:
+        people.deactivate(person, actor=by, now=now)
+    db.session.refresh(person, ["active"])  # both change the row past the object
+    return [["Reactivated" if active else "Deactivated", "", ""]]
 
 
 def _email(given: PushedPerson) -> str:
     if not given.email:
-        raise Invalid(emails="This person has no email address. Countersign does not make one up: map one to emails.")
+        raise Invalid(emails=NO_EMAIL)
     return people.address(given.email)
 
 
@@ -129,15 +134,13 @@ def _user_name(given: PushedPerson) -> str:
     return name
 
 
-def _refuse_taken_user_name(user_name: str, by: Pusher, *, besides: DirectoryEntry | None) -> None:
-    found = queries.entry_of_user_name(user_name, by.directory)
-    if found is not None and (besides is None or found.id != besides.id):
-        raise Conflict(f"There is a person with the userName {user_name} already.")
-
-
-def _refuse_kept_elsewhere(person: Person, entry: DirectoryEntry | None, by: Pusher) -> None:
-    if entry is not None and entry.removed_at is None and entry.directory_id != by.directory:
-        raise Conflict(f"{person.name} ({person.email}) is kept by another directory.")
+def _refuse_taken_user_name(
+    user_name: str, alike: Iterable[tuple[Person, DirectoryEntry | None]], by: Pusher, *, besides: Person | None
+) -> None:
+    for person, entry in alike:
+        mine = entry is not None and entry.directory_id == by.directory and entry.removed_at is None
+        if mine and entry is not None and entry.user_name == user_name and person is not besides:
+            raise Conflict(f"{person.name} has the userName {user_name} already.")
 
 
 # Groups
@@ -157,17 +160,20 @@ def add_group(given: PushedGroup, *, by: Pusher, now: datetime) -> tuple[Group, 
     """A new group. One of the same name that is kept by hand stays so: it may decide. Raises Conflict or Invalid."""
     group = groups.create(name=given.name, actor=by, now=now)
     entry = DirectoryEntry(directory_id=by.directory, group_id=group.id, created_at=now, version=0)
-    changes = [["New group", "", str(group.name)], *_set_members(group, given.members, by=by, now=now)]
+    changes = [["New group", "", str(group.name)], *_set_members(group, given.members, before=(), by=by, now=now)]
     _keep(entry, given.external_id, given.document, user_name=None, now=now)
     return group, entry, changes
 
 
-def change_group(group: Group, entry: DirectoryEntry, given: PushedGroup, *, by: Pusher, now: datetime) -> Changes:
-    """The group becomes as the directory wants it. Raises Conflict or Invalid."""
-    before = str(group.name)
-    groups.rename(group, name=given.name, actor=by, now=now)
-    changes: Changes = [["Name", before, str(group.name)]] if before != group.name else []
-    changes += _set_members(group, given.members, by=by, now=now)
+def change_group(
+    group: Group, entry: DirectoryEntry, given: PushedGroup, *, before: Collection[int], by: Pusher, now: datetime
+) -> Changes:
+    """The group, which has the members `before`, becomes as the directory wants it. Raises Conflict or Invalid."""
+    name = str(group.name)
+    if given.name != name:
+        groups.rename(group, name=given.name, actor=by, now=now)
+    changes: Changes = [["Name", name, str(group.name)]] if name != group.name else []
+    changes += _set_members(group, given.members, before=before, by=by, now=now)
     _keep(entry, given.external_id, given.document, user_name=None, now=now)
     return changes
 
@@ -180,14 +186,16 @@ def remove_group(group: Group, entry: DirectoryEntry, *, by: Pusher, now: dateti
     return [["Deleted", "", ""]]
 
 
-def _set_members(group: Group, wanted: Collection[str], *, by: Pusher, now: datetime) -> Changes:
+def _set_members(
+    group: Group, wanted: Collection[str], *, before: Collection[int], by: Pusher, now: datetime
+) -> Changes:
     if len(wanted) > MEMBERS_IN_ONE_PUSH:
         raise Invalid(members=f"Send up to {MEMBERS_IN_ONE_PUSH:,} members at once. You sent {len(wanted):,}.")
     ids = queries.people_ids(wanted)
     unknown = sorted({*wanted} - {*ids})
     if unknown:
         raise Invalid(members=f"There is no person with the id {one_line(unknown[0])[:40]}. Push the person first.")
-    joined, left = groups.set_members(group, ids.values(), actor=by, now=now)
+    joined, left = groups.set_members(group, ids.values(), before=before, actor=by, now=now)
     return [[what, "", len(some)] for what, some in (("Joined", joined), ("Left", left)) if some]
 
 
@@ -198,12 +206,11 @@ def _keep(
     entry: DirectoryEntry, external_id: str, document: dict[str, Any], *, user_name: str | None, now: datetime
 ) -> None:
     """Stores what was sent, and raises the version."""
-    with unless_taken(Conflict("Another push of the same person came at the same time. Send it again.")):
-        entry.user_name, entry.external_id = user_name, external_id[:USER_NAME_LIMIT]
-        entry.document = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        entry.version += 1
-        entry.changed_at = now
-        db.session.add(entry)
+    entry.user_name, entry.external_id = user_name, external_id[:USER_NAME_LIMIT]
+    entry.document = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    entry.version += 1
+    entry.changed_at = now
+    db.session.add(entry)
 
 
 def note_push(

@@ -130,14 +130,16 @@ def remove_member(group: Group, person: Person, *, actor: AnyActor, now: datetim
 
 
 def set_members(
-    group: Group, people: Collection[int], *, actor: AnyActor, now: datetime
+    group: Group, people: Collection[int], *, before: Collection[int] | None = None, actor: AnyActor, now: datetime
 ) -> tuple[list[int], list[int]]:
     """Gives the group exactly these members, deactivated people too; returns who joined and who left. However many
-    they are, it takes the same number of statements. Raises Conflict if a group that decides would get too many."""
+    they are, it takes the same number of statements. `before`: its members, if the caller has read them under the lock.
+    Raises Conflict if a group that decides would get too many."""
     directory.lock(exclusive=True)
     _refuse_archived(group)
-    before = set(db.session.scalars(select(Membership.person_id).where(Membership.group_id == group.id)))
-    joined, left = sorted({*people} - before), sorted(before - {*people})
+    if before is None:
+        before = db.session.scalars(select(Membership.person_id).where(Membership.group_id == group.id)).all()
+    joined, left = sorted({*people} - {*before}), sorted({*before} - {*people})
     if not joined and not left:
         return [], []
     if joined and len({*people}) > MEMBERS_LIMIT and decides(group.id):

@@ -79,25 +79,24 @@ def entries(of: type[Person] | type[Group], directory: int) -> Any:
     return query.where(mine, Group.archived_at.is_(None))
 
 
-def person_by_address(email: str) -> tuple[Person, DirectoryEntry | None] | None:
-    """The person with this address, deactivated ones too, and who keeps them."""
-    row = db.session.execute(
+def people_like(email: str, user_name: str, directory: int) -> list[tuple[Person, DirectoryEntry | None]]:
+    """Who has this address, deactivated people too, and whom this directory keeps under this name, which is folded; one
+    statement. Usually that is the same person."""
+    rows = db.session.execute(
         select(Person, DirectoryEntry)
         .outerjoin(DirectoryEntry, DirectoryEntry.person_id == Person.id)
-        .where(Person.email == email)
-    ).first()
-    return None if row is None else (row.Person, row.DirectoryEntry)
-
-
-def entry_of_user_name(user_name: str, directory: int) -> DirectoryEntry | None:
-    """The person that this directory keeps under this name, which is folded."""
-    return db.session.scalar(
-        select(DirectoryEntry).where(
-            DirectoryEntry.directory_id == directory,
-            DirectoryEntry.user_name == user_name,
-            DirectoryEntry.removed_at.is_(None),
+        .where(
+            or_(
+                Person.email == email,
+                and_(
+                    DirectoryEntry.directory_id == directory,
+                    DirectoryEntry.user_name == user_name,
+                    DirectoryEntry.removed_at.is_(None),
+                ),
+            )
         )
     )
+    return [(row.Person, row.DirectoryEntry) for row in rows]
 
 
 def people_ids(public_ids: Collection[str]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Between what SCIM sends and what our tables hold."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from scim2_models import InvalidValueException, Meta, Reference
@@ -38,12 +39,12 @@ def to_person(person: Person, entry: DirectoryEntry | None) -> User[Enterprise]:
     return user
 
 
-def to_group(group: OurGroup, entry: DirectoryEntry, members: list[Any] | None) -> Group:
-    """The group with its members; None: they were not asked for."""
+def to_group(group: OurGroup, entry: DirectoryEntry, members: Collection[str] | None) -> Group:
+    """The group with the public ids of its members; None: they were not asked for."""
     found = Group.model_validate(json.loads(entry.document))
     found.id = group.public_id
     if members:
-        found.members = [Member(value=one.public_id, ref=Reference(f"Users/{one.public_id}")) for one in members]
+        found.members = [Member(value=one, ref=Reference(f"Users/{one}")) for one in members]
     found.meta = _meta("Group", entry.created_at, entry, active=True)
     return found
 

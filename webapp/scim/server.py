@@ -1,5 +1,6 @@
 """The library, set up once: what is announced, how strict it is, and one call from bytes to bytes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
@@ -9,6 +10,7 @@ from scim2_models import (
     ChangePassword,
     ETag,
     Filter,
+    InvalidValueException,
     Patch,
     ResourceType,
     SCIMException,
@@ -22,6 +24,7 @@ from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from scim2_server.service import ScimService
 
+from webapp.operations.directory_sync import NO_EMAIL
 from webapp.queries.directories import Pusher
 from webapp.web.incoming import LARGEST_BODY
 from webapp.web.security import SAFE
@@ -72,18 +75,21 @@ def _service() -> ScimService:
 def handle(
     by: Pusher, method: str, path: str, *, base_url: str, query: dict[str, str], headers: list[tuple[str, str]],
     body: bytes, now: datetime,
-) -> ScimResponse:  # fmt: skip
-    """Answers one call. What was refused has changed nothing but the list of pushes. Raises the database's errors."""
-    storage = Storage(by, f"{method} {path.strip('/').partition('/')[0]}", now=now)
-    storage.writes = method not in SAFE and not path.endswith("/.search")
+) -> tuple[ScimResponse, Sequence[tuple[str, str, str]]]:  # fmt: skip
+    """Answers one call; returns with it what was refused: (call, name, sentence). An answer of 400 or more is one of a
+    call whose transaction the caller undoes. Raises the database's errors."""
+    writes = method not in SAFE and not path.endswith("/.search")
+    storage = Storage(by, f"{method} {path.strip('/').partition('/')[0]}", writes=writes, now=now)
     service = _service()
     request = ScimRequest(method, base_url, path, query, headers, body, by)
     try:
         answer: ScimResponse = ScimHandler(service, storage).handle(request)
     except SCIMException as error:
-        if storage.writes and not storage.noted:
+        if "'emails' is required" in str(error.detail):
+            error = InvalidValueException(detail=NO_EMAIL)
+        if not storage.refused:
             storage.note_refusal(error)
         answer = service.error_response(error)
     if storage.broken is not None:
         raise storage.broken
-    return answer
+    return answer, storage.refused

@@ -1,7 +1,7 @@
 """Where the library reads and writes: our people and groups, by the operations that people use."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, cast
 
@@ -37,24 +37,24 @@ USERS, GROUPS = "User", "Group"
 class Storage(ScimStorage):
     """For one call; `method` is what was called. What is refused in `operation` is noted for the admin's page."""
 
-    def __init__(self, by: Pusher, method: str, *, now: datetime) -> None:
-        self.by, self.method, self.now = by, method, now
-        self.writes = False
+    def __init__(self, by: Pusher, method: str, *, writes: bool, now: datetime) -> None:
+        self.by, self.method, self.writes, self.now = by, method, writes, now
+        self.is_bulk = method.endswith("Bulk")
         # What went wrong with the database: the library would make an answer of it, and go on.
         self.broken: Exception | None = None
-        self.noted = False
-        self._call = self._about = ""
+        # (call, name, sentence) of what was refused, to be noted outside of what is undone.
+        self.refused: list[tuple[str, str, str]] = []
+        self._about = ""
+        # The group that this call has read, with its members.
+        self._read: tuple[OurGroup, DirectoryEntry, list[Any]] | None = None
 
     @contextmanager
     def operation(self) -> Iterator[None]:
-        """A call, or one operation of a Bulk call, stands in a savepoint: when it is refused, the others stay."""
-        if not self.writes:
-            with _as_scim():
-                yield
-            return
-        self._call, self._about = self.method, ""
+        """A call, or one operation of a Bulk call: that stands in a savepoint, so that the others stay when it is
+        refused. A single call that is refused is undone as a whole."""
+        self._about, self._read = "", None
         try:
-            with db.session.begin_nested(), _as_scim():
+            with db.session.begin_nested() if self.is_bulk else nullcontext(), _as_scim():
                 yield
         except SCIMException as error:
             self.note_refusal(error)
@@ -64,11 +64,9 @@ class Storage(ScimStorage):
             raise
 
     def note_refusal(self, error: SCIMException) -> None:
-        """What the admin's page shows. Nothing of a call that found nothing, or was meant for another version."""
-        self.noted = True
-        if not isinstance(error, NotFoundException | PreconditionFailedException):
-            sentence = str(error.detail or error)
-            sync.note_push(by=self.by, call=self._call, name=self._about, now=self.now, sentence=sentence)
+        """What the admin's page will show. Nothing of a call that found nothing, or was meant for another version."""
+        if self.writes and not isinstance(error, NotFoundException | PreconditionFailedException):
+            self.refused.append((self.method, self._about, str(error.detail or error)))
 
     # Reading
 
@@ -80,7 +78,9 @@ class Storage(ScimStorage):
             return mapping.to_person(*self._person(resource_id))
         group, entry = self._group(resource_id)
         members = queries.members([group.id])[group.id] if _wants_members(response_parameters) else None
-        return mapping.to_group(group, entry, members)
+        if members is not None:
+            self._read = group, entry, members
+        return mapping.to_group(group, entry, _ids(members))
 
     def search(
         self, resource_types: list[ResourceType], search_request: SearchRequest[Any], *, position: Any = None
@@ -115,7 +115,7 @@ class Storage(ScimStorage):
         members: dict[int, list[Any]] = {}
         if _wants_members(search_request):
             members = queries.members([group.id for group, _ in some])
-        return total, [mapping.to_group(group, entry, members.get(group.id)) for group, entry in some]
+        return total, [mapping.to_group(group, entry, _ids(members.get(group.id))) for group, entry in some]
 
     # Changing
 
@@ -130,7 +130,7 @@ class Storage(ScimStorage):
         self._about = pushed.name
         group, entry, changes = sync.add_group(pushed, by=self.by, now=self.now)
         self._note(changes, name=str(group.name), group=group.id)
-        return mapping.to_group(group, entry, queries.members([group.id])[group.id])
+        return mapping.to_group(group, entry, pushed.members)
 
     def update(
         self, resource_type: ResourceType, resource: Resource[Any], *, expected_version: str | None = None
@@ -142,11 +142,15 @@ class Storage(ScimStorage):
             entry, changes = sync.change_person(person, kept, given, by=self.by, now=self.now)
             self._note(changes, name=str(person.name), person=person.id)
             return mapping.to_person(person, entry)
-        group, entry = self._group(resource.id or "")
+        if self._read is None or self._read[0].public_id != resource.id:
+            raise RuntimeError("A group is read before it is changed.")
+        group, entry, members = self._read
         _check_version(mapping.to_group(group, entry, None), expected_version)
-        changes = sync.change_group(group, entry, mapping.from_group(cast(Any, resource)), by=self.by, now=self.now)
+        pushed = mapping.from_group(cast(Any, resource))
+        before = [one.id for one in members]
+        changes = sync.change_group(group, entry, pushed, before=before, by=self.by, now=self.now)
         self._note(changes, name=str(group.name), group=group.id)
-        return mapping.to_group(group, entry, queries.members([group.id])[group.id])
+        return mapping.to_group(group, entry, pushed.members)
 
     def delete(self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None) -> None:
         if resource_type.name == USERS:
@@ -179,8 +183,12 @@ class Storage(ScimStorage):
         return tuple(row)
 
     def _note(self, changes: Changes, *, name: str, person: int | None = None, group: int | None = None) -> None:
-        sync.note_push(by=self.by, call=self._call, name=name, now=self.now, person=person, group=group,
+        sync.note_push(by=self.by, call=self.method, name=name, now=self.now, person=person, group=group,
                        changes=changes)  # fmt: skip
+
+
+def _ids(members: list[Any] | None) -> list[str] | None:
+    return None if members is None else [one.public_id for one in members]
 
 
 def _wants_members(parameters: ResponseParameters[Any] | None) -> bool:

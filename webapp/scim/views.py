@@ -1,13 +1,15 @@
 """Every call of a directory: token, limit, then the library, which calls the storage; committed before the answer."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from webapp import clock, tokens
 from webapp.delivery import outbox
-from webapp.extensions import csrf, settings
+from webapp.extensions import csrf, db, settings
+from webapp.operations import directory_sync
 from webapp.queries import directories as queries
 from webapp.queries import directory
 from webapp.queries.directories import Pusher
@@ -51,29 +53,40 @@ def call(path: str) -> Response:
     hash = tokens.digest(_token())
     _count(hash)
     if request.method in SAFE:
-        by = _known(queries.find_pusher(hash, now=clock.now()), hash)
-        return _answer(by, path)
+        by = _known(queries.find_pusher(hash, now=clock.now()))
+        return _answer(by, path)[0]
     rights.need()
-    directory.lock(exclusive=True)
-    by = _known(queries.hold_pusher(hash, now=clock.now()), hash)
-    rights.note_held()
-    answer = _answer(by, path)
+    by = _held(hash)
+    answer, refused = _answer(by, path)
+    if answer.status_code >= 400:
+        db.session.rollback()
+        by = _held(hash)
+    for what, name, sentence in refused:
+        directory_sync.note_push(by=by, call=what, name=name, now=clock.now(), sentence=sentence)
     outbox.commit()
     return answer
+
+
+def _held(hash: str) -> Pusher:
+    """The directory behind the token, which stays valid until the commit; people and groups are locked before."""
+    directory.lock(exclusive=True)
+    by = _known(queries.hold_pusher(hash, now=clock.now()))
+    rights.note_held()
+    return by
 
 
 call.audience = "directories"  # type: ignore[attr-defined]
 
 
-def _answer(by: Pusher, path: str) -> Response:
+def _answer(by: Pusher, path: str) -> tuple[Response, Sequence[tuple[str, str, str]]]:
     from . import server  # see the package's docstring
 
-    answer = server.handle(
+    answer, refused = server.handle(
         by, request.method, f"/{path}", base_url=settings().base_url.rstrip("/") + PREFIX, query=request.args.to_dict(),
         headers=list(request.headers.items()), body=request.get_data(), now=clock.now(),
     )  # fmt: skip
     body: Any = "" if answer.body is None else json.dumps(answer.body, ensure_ascii=False)
-    return Response(body, int(answer.status), headers=answer.headers)
+    return Response(body, int(answer.status), headers=answer.headers), refused
 
 
 def _token() -> str:
@@ -91,7 +104,7 @@ def _count(hash: str) -> None:
         raise Refused(429, str(error), error.seconds) from None
 
 
-def _known(by: Pusher | None, hash: str) -> Pusher:
+def _known(by: Pusher | None) -> Pusher:
     if by is None:
         try:
             take(Count("scim-wrong", request.remote_addr or "", ((WRONG_TOKENS, SECONDS),)))
