@@ -21,8 +21,8 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.delivery.mail import mime, smtp
 from webapp.extensions import db, settings
-from webapp.models import Organisation, Person
-from webapp.operations import expiry, factors, held_deliveries, mails, people, people_import, tokens
+from webapp.models import Directory, Organisation, Person
+from webapp.operations import directories, expiry, factors, held_deliveries, mails, people, people_import, tokens
 from webapp.operations import organisation as company
 from webapp.operations.errors import Conflict, Invalid
 from webapp.passwords import hash_password, too_weak
@@ -73,13 +73,19 @@ def create_admin(email: str, name: str, password: str) -> None:
 
 
 @click.command("create-token")
-@click.argument("email")
-@click.option("--scopes", required=True, help="What it may do, parted by commas: requests:read,requests:write.")
+@click.argument("email", default="")
+@click.option("--scopes", default="", help="What it may do, parted by commas: requests:read,requests:write.")
 @click.option("--name", default="command line", help="Which program it is for.")
-@click.option("--days", default=30, help="How long it lasts, up to 365.")
+@click.option("--days", type=int, help="How long it lasts, up to 365; 30, or 365 for a directory.")
 @click.option("--service", help="Make a service token of this name instead, for which the admin with EMAIL answers.")
-def create_token(email: str, scopes: str, name: str, days: int, service: str | None) -> None:
-    """Prints a new API token of the person with EMAIL, or of a service. It is shown once."""
+@click.option("--scim", help="Make a token of the directory with this name instead, and connect it if it is new.")
+def create_token(email: str, scopes: str, name: str, days: int | None, service: str | None, scim: str | None) -> None:
+    """Prints a new API token of the person with EMAIL, of a service or of a directory. It is shown once."""
+    if scim:
+        _create_directory_token(scim, directories.TOKEN_DAYS if days is None else days)
+        return
+    if not email or not scopes:
+        raise click.UsageError("Give the EMAIL of a person and --scopes, or --scim with the name of a directory.")
     person = db.session.scalar(select(Person).where(Person.email == email.strip().lower(), Person.active))
     if person is None:
         raise click.ClickException(f"There is no active person with the email address {email}.")
@@ -88,10 +94,24 @@ def create_token(email: str, scopes: str, name: str, days: int, service: str | N
     wanted = [one.strip() for one in scopes.split(",") if one.strip()]
     try:
         _, secret = tokens.create(
-            name=service or name, scopes=wanted, days=days, actor=Actor(None, made_by_id=person.id), now=clock.now(),
-            person=None if service else person,
+            name=service or name, scopes=wanted, days=30 if days is None else days, now=clock.now(),
+            actor=Actor(None, made_by_id=person.id), person=None if service else person,
         )  # fmt: skip
     except (Invalid, WorkflowError) as error:
+        raise click.ClickException(str(error)) from None
+    outbox.commit()
+    click.echo(secret)
+
+
+def _create_directory_token(name: str, days: int) -> None:
+    now = clock.now()
+    row = db.session.scalar(select(Directory).where(Directory.name == name, Directory.removed_at.is_(None)))
+    try:
+        if row is None:
+            _, secret = directories.create(name=name, days=days, actor=SYSTEM, now=now)
+        else:
+            _, secret = directories.new_token(row, days=days, actor=SYSTEM, now=now)
+    except (Invalid, Conflict) as error:
         raise click.ClickException(str(error)) from None
     outbox.commit()
     click.echo(secret)

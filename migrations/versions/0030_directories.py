@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0030"
-down_revision = "0022"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
@@ -41,9 +41,7 @@ def upgrade() -> None:
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("changed_at", INSTANT, nullable=False),
         sa.Column("removed_at", INSTANT, nullable=True),
-        sa.CheckConstraint(
-            "(person_id IS NULL) != (group_id IS NULL)", name=op.f("ck_directory_entries_one_thing")
-        ),
+        sa.CheckConstraint("(person_id IS NULL) != (group_id IS NULL)", name=op.f("ck_directory_entries_one_thing")),
         sa.ForeignKeyConstraint(["directory_id"], ["directories.id"], name=op.f("fk_directory_entries_directory_id")),
         sa.ForeignKeyConstraint(["group_id"], ["groups.id"], name=op.f("fk_directory_entries_group_id")),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_directory_entries_person_id")),

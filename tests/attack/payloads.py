@@ -22,7 +22,7 @@ from tests.helpers.smtp_server import SmtpServer
 from webapp import clock, links
 from webapp.extensions import db, limiter
 from webapp.models import AccessRequest, App, EntitlementField, Grant, Person
-from webapp.operations import _repeat_limits, endpoints, providers, tokens
+from webapp.operations import _repeat_limits, directories, endpoints, providers, tokens
 from webapp.runtime import jsonlog
 from webapp.text import clean, one_line
 from webapp.workflow.entitlements import Entitlement
@@ -157,6 +157,7 @@ def rule_of(app: Flask, path: str, method: str) -> str:
 @mock.patch.object(endpoints, "COUNT_LIMIT", 10**6)
 @mock.patch.object(providers, "COUNT_LIMIT", 10**6)
 @mock.patch.object(providers, "ROWS_LIMIT", 10**6)
+@mock.patch.object(directories, "DIRECTORIES_LIMIT", 10**6)
 @mock.patch.multiple(
     _repeat_limits, COMMENTS_AN_HOUR=10**6, REQUESTS_A_DAY=10**6, SAME_APP_A_DAY=10**6, LINKS_AN_HOUR=10**6
 )
@@ -268,6 +269,7 @@ def _programs(hand: _Hand, company: factories.Company, number: int) -> None:
     hand.post("adam", "/admin/webhooks", **hook, find="1", q=hand.word)
     for name in ("kind", "topic", "channel"):
         hand.get("/admin/chat/preview", name)
+    hand.post("adam", "/admin/directory", name=hand.word)
 
 
 def _sign_in(hand: _Hand, company: factories.Company, provider: str, number: int) -> None:

@@ -20,7 +20,7 @@ from webapp.delivery import outbox
 from webapp.embedded import hookstore, mailstore
 from webapp.extensions import broker, db
 from webapp.models import ApiToken, Endpoint, EndpointSecret, Notice, Person, PersonSession
-from webapp.operations import device_codes, endpoints, entitlements
+from webapp.operations import device_codes, directories, endpoints, entitlements
 from webapp.tokens import digest
 
 # Of a call that came to the webhook viewer.
@@ -74,6 +74,7 @@ class World:
         db.session.commit()
         self.ids |= {"device": device.shown_code, "device_id": device.public_id}
         self._endpoints(company)
+        self._directory(company)
         people = {"outsider": company.otto, "requester": company.rita, "approver": company.ana, "owner": owner,
                   "admin": company.adam}  # fmt: skip
         self._browsers(people)
@@ -111,6 +112,13 @@ class World:
             "old_field": old_field.public_id,
             "link": lookups.link(made, company.ana).removeprefix("/decide/"),
         }
+
+    def _directory(self, company: Company) -> None:
+        choose("write")
+        made, _ = directories.create(name="Entra ID", actor=company.adam, now=clock.now())
+        outbox.commit()
+        token = db.session.scalars(select(ApiToken.public_id).where(ApiToken.directory_id == made.id)).one()
+        self.ids |= {"directory": made.public_id, "directory_token": token}
 
     def _endpoints(self, company: Company) -> None:
         """A webhook with a delivery, and a chat channel."""

@@ -1,5 +1,6 @@
 """What a directory pushes, and what follows here."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,11 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import ApiToken, Directory, DirectoryPush, Group, Membership, Person
-from webapp.operations import directories, people
+from webapp.operations import directories, groups, people, reporting
 from webapp.operations import tokens as token_operations
+from webapp.operations.errors import Conflict
 
-from .conftest import BULK, USER, Pusher
+from .conftest import BULK, ENTERPRISE, USER, Pusher
 
 
 def found(name: str) -> Person:
@@ -306,3 +308,51 @@ def test_a_push_takes_few_statements_however_many_people_it_names(entra: Pusher,
     with statements.counting() as found:
         entra.get("/Groups?count=100")
     assert len(found) <= 5, str(found)
+
+
+def test_department_and_manager_follow(entra: Pusher) -> None:
+    boss = entra.person("Ida Berg").json["id"]
+    place = {ENTERPRISE: {"department": "Brand", "manager": {"value": boss}}}
+    answer = entra.person("Nils Berg", schemas=[USER, ENTERPRISE], **place)
+    assert answer.status_code == 201 and answer.json[ENTERPRISE]["manager"]["value"] == boss
+    nils, ida = found("Nils Berg"), found("Ida Berg")
+    assert nils.department == "Brand" and nils.manager_id == ida.id
+    id = answer.json["id"]
+    # As Entra ID writes it: a path with the schema, and the value alone.
+    path = f"{ENTERPRISE}:department"
+    assert entra.patch(f"/Users/{id}", {"op": "Add", "path": path, "value": "Design"}).status_code == 204
+    assert found("Nils Berg").department == "Design"
+    circle = {"op": "Add", "path": f"{ENTERPRISE}:manager", "value": {"value": id}}
+    refused = entra.patch(f"/Users/{boss}", circle)
+    assert refused.status_code == 400 and "reports to Ida Berg" in refused.json["detail"]
+    unknown = circle | {"value": {"value": "0" * 12}}
+    assert "Push the manager first" in entra.patch(f"/Users/{boss}", unknown).json["detail"]
+    assert entra.patch(f"/Users/{id}", {"op": "remove", "path": f"{ENTERPRISE}:manager"}).status_code == 204
+    assert found("Nils Berg").manager_id is None
+    assert ["Department", "Brand", "Design"] in json.loads(db.session.query(DirectoryPush).all()[2].changes)
+
+
+def test_what_a_directory_keeps_is_not_changed_by_hand(entra: Pusher, company: Company) -> None:
+    entra.group("Brand", entra.person("Nils Berg").json["id"])
+    nils, adam, now = found("Nils Berg"), company.adam, clock.now()
+    brand = db.session.query(Group).filter_by(name="Brand").one()
+    choose("write")
+    sentence = "comes from Entra ID. Change it there"
+    for change in (
+        lambda: people.change_details(nils, name="Nils B", email=nils.email, about="", actor=adam, now=now),
+        lambda: people.change_details(nils, name=nils.name, email="n@example.com", about="", actor=adam, now=now),
+        lambda: reporting.set_department(nils, "Brand", actor=adam, now=now),
+        lambda: reporting.set_manager(nils, adam, actor=adam, now=now),
+        lambda: groups.rename(brand, name="Design", actor=adam, now=now),
+        lambda: groups.add_member(brand, adam, actor=adam, now=now),
+        lambda: groups.remove_member(brand, nils, actor=adam, now=now),
+        lambda: groups.archive(brand, actor=adam, now=now),
+    ):
+        with pytest.raises(Conflict, match=sentence):
+            change()
+        db.session.rollback()
+    # A description is ours, and somebody who left may have to be out before the next push.
+    people.change_details(nils, name=nils.name, email=nils.email, about="Designer", actor=adam, now=now)
+    people.deactivate(nils, actor=adam, now=now)
+    outbox.commit()
+    assert entra.get('/Users?filter=userName sw "nils"').json["Resources"][0]["active"] is False

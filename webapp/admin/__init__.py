@@ -6,6 +6,7 @@ from . import apps as apps
 from . import audit as audit
 from . import chat_preview as chat_preview
 from . import copying as copying
+from . import directories as directories
 from . import directory as directory
 from . import endpoints as endpoints
 from . import fields as fields

@@ -19,7 +19,7 @@ from webapp.delivery.outbox import Channel
 from webapp.extensions import db
 from webapp.models import Heartbeat, db_now
 from webapp.models.notices import Cause
-from webapp.operations import expiry, factors, invitation_repair, keys, replays, tokens
+from webapp.operations import directories, expiry, factors, invitation_repair, keys, replays, tokens
 from webapp.queries import invitation_check, mail_context, notice_status
 from webapp.queries.mail_context import MailContext
 from webapp.record import anchors
@@ -91,6 +91,7 @@ def sweep() -> None:
     replays.forget(now=clock.now())
     factors.forget_states(now=clock.now())
     factors.renew_secrets()
+    directories.forget_pushes(now=clock.now())
     db.session.commit()
     if _is_check_due():
         repair_invitations()

@@ -15,7 +15,7 @@ from webapp.queries import directories as queries
 from webapp.queries.directories import Pusher
 from webapp.text import fold, one_line
 
-from . import groups, people
+from . import groups, people, reporting
 from .errors import Conflict, Invalid
 
 USER_NAME_LIMIT = 254
@@ -36,6 +36,9 @@ class PushedPerson:
     email: str
     name: str
     active: bool
+    department: str
+    # The public id of their manager's person; "" for none.
+    manager: str
     document: dict[str, Any]
 
 
@@ -51,7 +54,7 @@ def add_person(given: PushedPerson, *, by: Pusher, now: datetime) -> tuple[Perso
         if by.invites and given.active:
             people.mail_invitation(person, now=now)
         entry = None
-        changes: Changes = [["New person", "", email]]
+        changes: Changes = [["New person", "", email], *_change_place(person, given, by=by, now=now)]
     else:
         person, entry = found
         if entry is not None and entry.removed_at is None:
@@ -107,7 +110,25 @@ def _change_details(person: Person, given: PushedPerson, email: str, *, by: Push
         )
     people.change_details(person, name=given.name, email=email, about=person.about, actor=by, now=now)
     after = {"Name": str(person.name), "Email": person.email}
-    return [[what, before[what], after[what]] for what in before if before[what] != after[what]]
+    changes = [[what, before[what], after[what]] for what in before if before[what] != after[what]]
+    return changes + _change_place(person, given, by=by, now=now)
+
+
+def _change_place(person: Person, given: PushedPerson, *, by: Pusher, now: datetime) -> Changes:
+    """Department and manager."""
+    changes: Changes = []
+    before = str(person.department)
+    if reporting.set_department(person, given.department, actor=by, now=now):
+        changes.append(["Department", before, str(person.department)])
+    if not given.manager and person.manager_id is None:
+        return changes
+    manager = queries.person(given.manager) if given.manager else None
+    if given.manager and manager is None:
+        raise Invalid(manager=f"There is no person with the id {one_line(given.manager)[:40]}. Push the manager first.")
+    if reporting.set_manager(person, manager, actor=by, now=now, may_be_inactive=True):
+        db.session.refresh(person, ["manager_id"])  # it changes the row past the object
+        changes.append(["Manager", "", str(manager.name) if manager is not None else ""])
+    return changes
 
 
 def _change_active(person: Person, active: bool, *, by: Pusher, now: datetime) -> Changes:

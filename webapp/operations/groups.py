@@ -17,6 +17,7 @@ from webapp.workflow.actor import AnyActor
 from webapp.workflow.states import RequestState, StepState
 
 from ._deciding_groups import MEMBERS_LIMIT, decides
+from ._kept import refuse_if_kept
 from ._reassign import reassign_open_steps
 from ._sql import changed, run, unless_taken
 from .errors import Conflict, Invalid
@@ -42,8 +43,10 @@ def _call(group: Group, name: str) -> None:
 
 
 def rename(group: Group, *, name: str, actor: AnyActor, now: datetime) -> None:
-    """Raises Invalid. The record has hashes only."""
+    """Raises Invalid, or Conflict where a directory keeps the group. The record has hashes only."""
     before = group.name
+    if one_line(name) != before:
+        refuse_if_kept(actor, what=f"The name of {before}", group=group.id)
     _call(group, name)
     if group.name != before:
         audit.record(EventKind.GROUP_CHANGED, at=now, actor=actor, group=group.id,
@@ -56,6 +59,7 @@ def archive(group: Group, *, actor: AnyActor, now: datetime) -> None:
     directory.lock(exclusive=True)
     if group.archived_at is not None:
         raise Conflict(f"{group.name} is already archived.")
+    refuse_if_kept(actor, what=f"The group {group.name}", group=group.id)
     if users := _users(group.id):
         what = " and ".join([", ".join(users[:-1]), users[-1]] if users[1:] else users)
         raise Conflict(f"{group.name} cannot be archived: it {what}. Change this first.")
@@ -105,6 +109,7 @@ def add_member(group: Group, person: Person, *, actor: AnyActor, now: datetime) 
     """The person is asked for every step that is open for the group. Raises Conflict."""
     directory.lock(exclusive=True)
     _refuse_archived(group)
+    refuse_if_kept(actor, what=f"Who is in {group.name}", group=group.id)
     members = db.session.scalar(select(func.count()).where(Membership.group_id == group.id)) or 0
     if members >= MEMBERS_LIMIT and decides(group.id):
         raise Conflict(f"{group.name} is full: a group that decides can have up to {MEMBERS_LIMIT} members.")
@@ -119,6 +124,7 @@ def add_member(group: Group, person: Person, *, actor: AnyActor, now: datetime) 
 def remove_member(group: Group, person: Person, *, actor: AnyActor, now: datetime) -> None:
     """The person can no longer decide for the group. Raises Conflict."""
     directory.lock(exclusive=True)
+    refuse_if_kept(actor, what=f"Who is in {group.name}", group=group.id)
     removed = db.session.execute(
         delete(Membership)
         .where(Membership.group_id == group.id, Membership.person_id == person.id)

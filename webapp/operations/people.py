@@ -22,6 +22,7 @@ from webapp.workflow.actor import Actor, AnyActor
 from webapp.workflow.states import Channel
 
 from . import _invitations, _leaving, _repeat_limits
+from ._kept import refuse_if_kept
 from ._reassign import reassign_open_steps
 from ._sql import changed, unless_taken
 from .errors import Conflict, Invalid
@@ -150,7 +151,8 @@ def reset_password(person: Person, *, actor: AnyActor, now: datetime) -> None:
 
 
 def change_details(person: Person, *, name: str, email: str, about: str, actor: AnyActor, now: datetime) -> None:
-    """Another name, address or description. Raises Invalid.
+    """Another name, address or description. Raises Invalid, or Conflict for
+    what a directory keeps.
 
     With another address every link that went to the old one dies: those to set a password, and those to decide,
     which are emailed anew. The record has hashes only.
@@ -163,6 +165,8 @@ def change_details(person: Person, *, name: str, email: str, about: str, actor: 
     if before == wanted:
         return
     moved = person.email != email
+    if moved or person.name != name:
+        refuse_if_kept(actor, what=f"{'The email address' if moved else 'The name'} of {person.name}", person=person.id)
     with unless_taken(Invalid(email=f"A person with the email {email} already exists.")):
         person.email, person.about = email, about
         person.rename(name)

@@ -12,6 +12,7 @@ from webapp.record.events import EventKind
 from webapp.text import one_line, sha256
 from webapp.workflow.actor import AnyActor
 
+from ._kept import refuse_if_kept
 from ._sql import changed
 from .errors import Invalid
 
@@ -20,7 +21,8 @@ DEPARTMENT_LIMIT = 80
 
 def set_manager(person: Person, manager: Person | None, *, actor: AnyActor, now: datetime,
                 may_be_inactive: bool = False) -> bool:  # fmt: skip
-    """Whom the person reports to; None for nobody. Returns whether that is a change. Raises Invalid.
+    """Whom the person reports to; None for nobody. Returns whether that is a change. Raises Invalid, or
+    Conflict where a directory keeps the person.
 
     A directory may name somebody who is deactivated here (`may_be_inactive`), people may not.
     """
@@ -30,6 +32,7 @@ def set_manager(person: Person, manager: Person | None, *, actor: AnyActor, now:
     after = manager.id if manager is not None else None
     if before == after:
         return False
+    refuse_if_kept(actor, what=f"The manager of {person.name}", person=person.id)
     if manager is not None:
         if manager.id == person.id:
             raise Invalid(manager=f"{person.name} cannot be their own manager. Choose someone else.")
@@ -58,10 +61,11 @@ def department(given: str) -> str:
 
 
 def set_department(person: Person, name: str, *, actor: AnyActor, now: datetime) -> bool:
-    """The person's department; "" for none. Returns whether that is a change. Raises Invalid."""
+    """The person's department; "" for none. Returns whether that is a change. Raises Invalid or Conflict."""
     before, after = person.department, department(name)
     if before == after:
         return False
+    refuse_if_kept(actor, what=f"The department of {person.name}", person=person.id)
     person.department = after
     audit.record(EventKind.PERSON_CHANGED, at=now, actor=actor, person=person.id,
                  before={"department": sha256(before)}, after={"department": sha256(after)})  # fmt: skip

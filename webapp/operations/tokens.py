@@ -62,7 +62,8 @@ def create(
         name=name,
         networks=networks,
         # Nobody opens an app to themselves by a service: what it does counts as done by who made its token.
-        created_by_id=require_responsible(actor),
+        # A directory that the command line connects has nobody: it opens no apps.
+        created_by_id=require_responsible(actor) if directory_id is None else actor.responsible_id,
         created_at=now,
         expires_at=now + timedelta(days=days),
     )

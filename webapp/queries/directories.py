@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import ApiToken, Directory, DirectoryEntry, DirectoryPush, Group, Membership, Person
@@ -42,12 +43,21 @@ _PUSHER = (
     )
 )  # fmt: skip
 # Several calls of one directory run side by side; ending its token waits for them.
-_HOLD_TOKEN = select(ApiToken.id).where(ApiToken.hash == bindparam("hash")).with_for_update(read=True)
+_HELD_PUSHER = _PUSHER.with_for_update(read=True, of=ApiToken)
 
 
 def find_pusher(hash: str, *, now: datetime) -> Pusher | None:
     """The directory behind a token; None for an unknown, ended or revoked one."""
-    row = read(_PUSHER, {"hash": hash, "now": now}).first()
+    return _pusher(read(_PUSHER, {"hash": hash, "now": now}).first())
+
+
+def hold_pusher(hash: str, *, now: datetime) -> Pusher | None:
+    """The same, and the token stays valid until the end of the transaction. People and groups have to be locked
+    before."""
+    return _pusher(read(_HELD_PUSHER, {"hash": hash, "now": now}).first())
+
+
+def _pusher(row: Any) -> Pusher | None:
     if row is None:
         return None
     return Pusher(
@@ -56,27 +66,36 @@ def find_pusher(hash: str, *, now: datetime) -> Pusher | None:
     )  # fmt: skip
 
 
-def hold_pusher(hash: str, *, now: datetime) -> Pusher | None:
-    """The same, and the token stays valid until the end of the transaction. People and groups have to be locked
-    before."""
-    connection = db.session.connection()
-    if connection.dialect.name == "postgresql":
-        connection.execute(_HOLD_TOKEN, {"hash": hash})
-    return find_pusher(hash, now=now)
-
-
 # What a directory keeps
 
 
-def entries(of: type[Person] | type[Group], directory: int) -> Any:
-    """People or groups as this directory sees them: those that it keeps, and people whom no directory keeps, so that it
-    can find and take them over. Groups that are kept by hand stay so."""
-    link = DirectoryEntry.person_id if of is Person else DirectoryEntry.group_id
-    query: Any = select(of, DirectoryEntry).outerjoin(DirectoryEntry, link == of.id)
-    mine = and_(DirectoryEntry.directory_id == directory, DirectoryEntry.removed_at.is_(None))
-    if of is Person:
-        return query.where(or_(mine, DirectoryEntry.id.is_(None)))
-    return query.where(mine, Group.archived_at.is_(None))
+_BOSS = aliased(Person)
+_MANAGER = select(_BOSS.public_id).where(_BOSS.id == Person.manager_id).correlate(Person).scalar_subquery()
+_NOT_REMOVED = DirectoryEntry.removed_at.is_(None)
+
+
+def kept_people(directory: int) -> Any:
+    """Rows (Person, DirectoryEntry or None, public id of the manager) of the people that this directory keeps, and of
+    those whom no directory keeps, so that it can find them and take them over."""
+    return (
+        select(Person, DirectoryEntry, _MANAGER.label("manager"))
+        .outerjoin(DirectoryEntry, DirectoryEntry.person_id == Person.id)
+        .where(or_(and_(DirectoryEntry.directory_id == directory, _NOT_REMOVED), DirectoryEntry.id.is_(None)))
+    )
+
+
+def groups_of(directory: int) -> Any:
+    """Rows (Group, DirectoryEntry) of the groups that this directory keeps. Those that are kept by hand stay so."""
+    return (
+        select(Group, DirectoryEntry)
+        .join(DirectoryEntry, DirectoryEntry.group_id == Group.id)
+        .where(DirectoryEntry.directory_id == directory, _NOT_REMOVED, Group.archived_at.is_(None))
+    )
+
+
+def person(public_id: str) -> Person | None:
+    """Any person, deactivated ones too."""
+    return db.session.scalar(select(Person).where(Person.public_id == public_id))
 
 
 def people_like(email: str, user_name: str, directory: int) -> list[tuple[Person, DirectoryEntry | None]]:
@@ -146,18 +165,19 @@ def keeper(*, person: int | None = None, group: int | None = None) -> Keeper | N
 
 @dataclass(frozen=True, slots=True)
 class DirectoryLine:
-    """A directory with what its row shows: tokens in use, what it keeps, what came last."""
+    """A directory with what its row shows: tokens in use, what it keeps, when something came last, and how many pushes
+    were refused lately."""
 
     directory: Directory
     tokens: list[ApiToken]
     people: int
     groups: int
     last_at: datetime | None
-    refused_today: int
+    refused: int
 
 
-def all_of(*, now: datetime, today: datetime) -> list[DirectoryLine]:
-    """The directories in use by name; three statements."""
+def all_of(*, now: datetime, since: datetime) -> list[DirectoryLine]:
+    """The directories in use by name; two statements."""
 
     def how_many(*conditions: ColumnElement[bool]) -> Any:
         return (
@@ -175,7 +195,7 @@ def all_of(*, now: datetime, today: datetime) -> list[DirectoryLine]:
             how_many(DirectoryEntry.group_id.is_not(None)).label("groups"),
             select(func.max(DirectoryPush.at)).where(pushes).correlate(Directory).scalar_subquery().label("last_at"),
             select(func.count())
-            .where(pushes, DirectoryPush.at >= today, DirectoryPush.outcome == "refused")
+            .where(pushes, DirectoryPush.at >= since, DirectoryPush.outcome == "refused")
             .correlate(Directory)
             .scalar_subquery()
             .label("refused"),
@@ -237,3 +257,12 @@ def kept_groups(directory: int) -> Sequence[Group]:
         .where(DirectoryEntry.directory_id == directory, DirectoryEntry.removed_at.is_(None))
         .order_by(Group.sort_key, Group.id)
     ).all()
+
+
+def token(public_id: str, directory: int) -> ApiToken | None:
+    """A token of this directory, in use or not."""
+    return db.session.scalar(
+        select(ApiToken)
+        .where(ApiToken.public_id == public_id, ApiToken.directory_id == directory)
+        .execution_options(populate_existing=True)
+    )

@@ -12,14 +12,15 @@ from webapp.operations.directory_sync import PushedGroup, PushedPerson
 from webapp.text import MARKS_LIMIT, has_too_many_marks, storable
 from webapp.web.incoming import LONGEST_FIELD
 
-from .schema import Enterprise, Group, Member, User
+from .schema import Enterprise, Group, Manager, Member, User
 
 # What of a resource is not kept as it was sent: it stands in columns, or is made anew for each answer.
-_NOT_KEPT = {"id", "meta", "members", "active"}
+_NOT_KEPT = {"id", "meta", "members", "active", str(Enterprise.__schema__)}
 
 
-def to_person(person: Person, entry: DirectoryEntry | None) -> User[Enterprise]:
-    """The person as the directory sent them; whom no directory keeps, as our tables have them."""
+def to_person(person: Person, entry: DirectoryEntry | None, manager: str | None) -> User[Enterprise]:
+    """The person as the directory sent them; whom no directory keeps, as our tables have them. `manager` is a public
+    id."""
     if entry is None:
         found: dict[str, Any] = {
             "schemas": [str(User.__schema__)],
@@ -35,6 +36,11 @@ def to_person(person: Person, entry: DirectoryEntry | None) -> User[Enterprise]:
             found["active"] = person.active
     user = User[Enterprise].model_validate(found)
     user.id = person.public_id
+    if person.department or manager:
+        place = Enterprise(department=str(person.department) or None)
+        if manager:
+            place.manager = Manager(value=manager, ref=Reference(f"Users/{manager}"))
+        user[Enterprise] = place
     user.meta = _meta("User", person.created_at if entry is None else entry.created_at, entry, person.active)
     return user
 
@@ -66,12 +72,15 @@ def from_user(user: User[Enterprise]) -> PushedPerson:
     _check(document)
     document = {name: value for name, value in document.items() if name not in _NOT_KEPT}
     document["said active"] = user.active is not None
+    place = user[Enterprise]
     return PushedPerson(
         user_name=user.user_name or "",
         external_id=user.external_id or "",
         email=_email(user),
         name=_name(user),
         active=user.active is not False,
+        department=(place.department or "") if place is not None else "",
+        manager=_id_of(place.manager) if place is not None and place.manager is not None else "",
         document=document,
     )
 
@@ -80,7 +89,7 @@ def from_group(group: Group) -> PushedGroup:
     """Raises InvalidValueException."""
     document = group.model_dump(exclude_none=True)
     _check({name: value for name, value in document.items() if name != "members"})
-    members = [one.value or str(one.ref).rpartition("/")[2] for one in group.members or [] if one.value or one.ref]
+    members = [_id_of(one) for one in group.members or [] if one.value or one.ref]
     _check(members)
     return PushedGroup(
         name=group.display_name or "",
@@ -88,6 +97,10 @@ def from_group(group: Group) -> PushedGroup:
         members=dict.fromkeys(members),
         document={name: value for name, value in document.items() if name not in _NOT_KEPT},
     )
+
+
+def _id_of(one: Member | Manager) -> str:
+    return one.value or str(one.ref or "").rpartition("/")[2]
 
 
 def _email(user: User[Enterprise]) -> str:

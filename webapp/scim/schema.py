@@ -37,7 +37,9 @@ class Manager(ComplexAttribute):
     """The person's manager, by the id of their User."""
 
     value: Annotated[str | None, CaseExact.true] = None
-    display_name: Annotated[str | None, Mutability.read_only] = None
+    ref: Annotated[Reference["User"] | None, Mutability.read_write] = Field(  # type: ignore[type-arg]
+        None, serialization_alias="$ref", validation_alias="$ref"
+    )
 
 
 class Enterprise(Extension):

@@ -1,5 +1,6 @@
 """The library, set up once: what is announced, how strict it is, and one call from bytes to bytes."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
@@ -81,6 +82,8 @@ def handle(
     writes = method not in SAFE and not path.endswith("/.search")
     storage = Storage(by, f"{method} {path.strip('/').partition('/')[0]}", writes=writes, now=now)
     service = _service()
+    if method == "PATCH":
+        body = _with_whole_managers(body)
     request = ScimRequest(method, base_url, path, query, headers, body, by)
     try:
         answer: ScimResponse = ScimHandler(service, storage).handle(request)
@@ -93,3 +96,24 @@ def handle(
     if storage.broken is not None:
         raise storage.broken
     return answer, storage.refused
+
+
+def _with_whole_managers(body: bytes) -> bytes:
+    """Entra ID sends a manager as the bare id, or as a list of one: both become what the schema says. A body that is
+    not as expected stays as it is, for the library to refuse."""
+    if b"anager" not in body:
+        return body
+    try:
+        given = json.loads(body)
+        operations = given["Operations"]
+    except (ValueError, KeyError, TypeError):
+        return body
+    for one in operations if isinstance(operations, list) else ():
+        if isinstance(one, dict) and str(one.get("path", "")).lower().rpartition(":")[2] == "manager":
+            value = one.get("value")
+            if isinstance(value, list) and len(value) == 1:
+                value = value[0]
+            one["value"] = {"value": value} if isinstance(value, str) else value
+            if one["value"] is None:
+                del one["value"]
+    return json.dumps(given).encode()

@@ -101,10 +101,10 @@ class Storage(ScimStorage):
     ) -> tuple[int, list[Resource[Any]]]:
         node = search_request.filter.ast if search_request.filter else None
         if resource_type.name == USERS:
-            query = queries.entries(Person, self.by.directory).where(filters.person_condition(node))
+            query = queries.kept_people(self.by.directory).where(filters.person_condition(node))
             rows = query.order_by(Person.id)
         else:
-            query = queries.entries(OurGroup, self.by.directory).where(filters.group_condition(node))
+            query = queries.groups_of(self.by.directory).where(filters.group_condition(node))
             rows = query.order_by(OurGroup.id)
         total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
         if count == 0 or not total:
@@ -125,7 +125,7 @@ class Storage(ScimStorage):
             self._about = given.user_name
             person, entry, changes = sync.add_person(given, by=self.by, now=self.now)
             self._note(changes, name=str(person.name), person=person.id)
-            return mapping.to_person(person, entry)
+            return mapping.to_person(person, entry, given.manager)
         pushed = mapping.from_group(cast(Any, resource))
         self._about = pushed.name
         group, entry, changes = sync.add_group(pushed, by=self.by, now=self.now)
@@ -136,12 +136,12 @@ class Storage(ScimStorage):
         self, resource_type: ResourceType, resource: Resource[Any], *, expected_version: str | None = None
     ) -> Resource[Any]:
         if resource_type.name == USERS:
-            person, kept = self._person(resource.id or "")
-            _check_version(mapping.to_person(person, kept), expected_version)
+            person, kept, manager = self._person(resource.id or "")
+            _check_version(mapping.to_person(person, kept, manager), expected_version)
             given = mapping.from_user(cast(Any, resource))
             entry, changes = sync.change_person(person, kept, given, by=self.by, now=self.now)
             self._note(changes, name=str(person.name), person=person.id)
-            return mapping.to_person(person, entry)
+            return mapping.to_person(person, entry, given.manager)
         if self._read is None or self._read[0].public_id != resource.id:
             raise RuntimeError("A group is read before it is changed.")
         group, entry, members = self._read
@@ -154,8 +154,8 @@ class Storage(ScimStorage):
 
     def delete(self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None) -> None:
         if resource_type.name == USERS:
-            person, kept = self._person(resource_id)
-            _check_version(mapping.to_person(person, kept), expected_version)
+            person, kept, manager = self._person(resource_id)
+            _check_version(mapping.to_person(person, kept, manager), expected_version)
             changes = sync.remove_person(person, kept, by=self.by, now=self.now)
             self._note(changes, name=str(person.name), person=person.id)
             return
@@ -164,14 +164,14 @@ class Storage(ScimStorage):
         name = str(group.name)
         self._note(sync.remove_group(group, entry, by=self.by, now=self.now), name=name, group=group.id)
 
-    def _person(self, public_id: str) -> tuple[Person, DirectoryEntry | None]:
-        query = queries.entries(Person, self.by.directory).where(Person.public_id == public_id)
-        person, entry = self._one(query, public_id)
+    def _person(self, public_id: str) -> tuple[Person, DirectoryEntry | None, str | None]:
+        query = queries.kept_people(self.by.directory).where(Person.public_id == public_id)
+        person, entry, manager = self._one(query, public_id)
         self._about = str(person.name)
-        return person, entry
+        return person, entry, manager
 
     def _group(self, public_id: str) -> tuple[OurGroup, DirectoryEntry]:
-        query = queries.entries(OurGroup, self.by.directory).where(OurGroup.public_id == public_id)
+        query = queries.groups_of(self.by.directory).where(OurGroup.public_id == public_id)
         group, entry = self._one(query, public_id)
         self._about = str(group.name)
         return group, entry
