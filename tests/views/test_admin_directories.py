@@ -66,6 +66,21 @@ def test_what_came_is_listed_with_its_reason(admin, app):
     assert "1 push refused in a day" in pages.words(admin.get(LIST))
 
 
+def test_what_it_keeps_is_said_where_it_stands(admin, app):
+    page, secret = connect(admin)
+    entra = Pusher(app, secret)
+    person = entra.person("Nils Berg").json["id"]
+    group = entra.group("Brand", person).json["id"]
+    assert "Brand" in pages.words(admin.get(page))
+    there = admin.get(f"/admin/people/{person}")
+    assert "Kept by Entra ID: name, email address, manager and department" in pages.words(there)
+    there = admin.get(f"/admin/groups/{group}")
+    assert "Kept by Entra ID: its name and members" in pages.words(there)
+    assert "Rename" not in there.text and "/removal" not in there.text
+    refused = admin.post(f"/admin/groups/{group}/members", {"person": person, "whole": "1"})
+    assert refused.status_code == 409 and "comes from Entra ID. Change it there" in pages.words(refused)
+
+
 def test_a_token_is_replaced_without_a_break(admin, app):
     page, first = connect(admin)
     answer = admin.post(f"{page}/tokens")

@@ -14,7 +14,17 @@ from webapp.operations import grants
 from webapp.operations import identities as identity_operations
 from webapp.operations import people as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import accounts, factors, holdings, identities, people_list, reporting, request_lines, tokens
+from webapp.queries import (
+    accounts,
+    directories,
+    factors,
+    holdings,
+    identities,
+    people_list,
+    reporting,
+    request_lines,
+    tokens,
+)
 from webapp.queries.people_list import ACCOUNT_STATES, PEOPLE_ORDERS, PersonCard
 from webapp.queries.request_search import Filter
 from webapp.runtime import trace
@@ -113,6 +123,7 @@ def person_page(public_id: str, status: int = 200, *, page: str = "admin/_person
         requests=request_lines.page(Filter(person=(someone.id,)), limit=REQUESTS),
         verdicts=holdings.decisions_of(someone.id),
         reporting=reporting.of_person(someone),
+        keeper=directories.keeper(person=someone.id),
         departments=reporting.departments(),
         rules=[rule for rule in holdings.rules_naming(person=someone.id) if rule.in_force],
         browsers=[

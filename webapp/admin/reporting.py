@@ -9,7 +9,7 @@ from webapp import clock
 from webapp.models import Person
 from webapp.operations import reporting as operations
 from webapp.operations.errors import Conflict, Invalid
-from webapp.queries import reporting
+from webapp.queries import directories, reporting
 from webapp.text import one_line
 from webapp.web import access, htmx
 from webapp.web.reauth import require_recent_password
@@ -89,4 +89,5 @@ def _refused(public_id: str, status: int, errors: dict[str, str], typed: str | N
 def _card(public_id: str, status: int = 200, **values: object) -> Response:
     card = load(public_id)
     return fragment("admin/_reporting.html", status, card=card, reporting=reporting.of_person(card.person),
+                    keeper=directories.keeper(person=card.person.id),
                     departments=reporting.departments(), **values)  # fmt: skip

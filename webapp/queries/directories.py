@@ -1,17 +1,18 @@
 """Directories: who pushes by a token, what a directory keeps, and what came last."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import ApiToken, Directory, DirectoryEntry, DirectoryPush, Group, Membership, Person
 from webapp.queries.columns import pad_in_list, read
 from webapp.queries.paging import Order, Page, paged
+from webapp.queries.principals import Principal, groups_with, principal
 from webapp.workflow.actor import Actor
 from webapp.workflow.states import Channel
 
@@ -249,14 +250,14 @@ def pushes(directory: int, *, refused: bool = False, after: str = "", before: st
     return Page([PushLine(row.DirectoryPush, row.Person, row.Group) for row in rows], count, back, more)
 
 
-def kept_groups(directory: int) -> Sequence[Group]:
+def kept_groups(directory: int) -> list[Principal]:
     """The groups that this directory keeps, by name."""
-    return db.session.scalars(
-        select(Group)
-        .join(DirectoryEntry, DirectoryEntry.group_id == Group.id)
-        .where(DirectoryEntry.directory_id == directory, DirectoryEntry.removed_at.is_(None))
-        .order_by(Group.sort_key, Group.id)
-    ).all()
+    kept = exists().where(
+        DirectoryEntry.group_id == Group.id,
+        DirectoryEntry.directory_id == directory,
+        DirectoryEntry.removed_at.is_(None),
+    )
+    return [principal(row) for row in db.session.execute(groups_with(kept).order_by(Group.sort_key, Group.id))]
 
 
 def token(public_id: str, directory: int) -> ApiToken | None:

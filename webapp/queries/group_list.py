@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, exists, func, or_, select
 
 from webapp.extensions import db
-from webapp.models import App, Audience, Group, Membership, Person, Step
+from webapp.models import App, Audience, Directory, DirectoryEntry, Group, Membership, Person, Step
 from webapp.queries.paging import Page, ordered, paged
 from webapp.queries.principals import Principal, people_with, principal
 from webapp.text import hue, like
@@ -32,6 +32,7 @@ class GroupRow:
     owns: int
     sees: int
     open_steps: int
+    keeper: str  # the directory that keeps it; "" for by hand
     members: list[Principal] = field(default_factory=list)
 
     @property
@@ -50,11 +51,20 @@ def _group_rows() -> Select[Any]:
         how_many(App.owner_group_id == Group.id, App.archived_at.is_(None)).label("owns"),
         how_many(Audience.group_id == Group.id).label("sees"),
         how_many(Step.approver_group_id == Group.id, Step.state == StepState.OPEN.value).label("open_steps"),
+        func.coalesce(
+            select(Directory.name)
+            .where(DirectoryEntry.group_id == Group.id, DirectoryEntry.removed_at.is_(None),
+                   Directory.id == DirectoryEntry.directory_id)
+            .correlate(Group)
+            .scalar_subquery(),
+            "",
+        ).label("keeper"),
     ).where(Group.archived_at.is_(None))  # fmt: skip
 
 
 def _group_row(row: Row[Any]) -> GroupRow:
-    return GroupRow(row.id, row.key, row.name, row.created_at, row.size, row.active, row.owns, row.sees, row.open_steps)
+    return GroupRow(row.id, row.key, row.name, row.created_at, row.size, row.active, row.owns, row.sees, row.open_steps,
+                    row.keeper)  # fmt: skip
 
 
 def page(*, words: Sequence[str] = (), after: str = "", before: str = "") -> Page[GroupRow]:
