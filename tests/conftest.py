@@ -266,6 +266,10 @@ class Rows:
 
     def put(self) -> None:
         choose("write")
+        # People refer to people, and the order of their rows is any: references are looked at afterwards, or not.
+        on_postgresql = db.engine.dialect.name == "postgresql"
+        later = "SET LOCAL session_replication_role = replica" if on_postgresql else "PRAGMA defer_foreign_keys = ON"
+        db.session.execute(text(later))
         for table, rows in self._rows.items():
             # A row may refer to one of its own table that comes after it.
             own = [key.parent.name for key in table.foreign_keys if key.column.table is table]

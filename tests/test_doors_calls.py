@@ -10,6 +10,7 @@ _OF_AN_EMAIL = "the way of somebody who follows a link; a program decides with i
 _SEES = "only how the screens look to this person"
 _SHOWS_A_SECRET = "its answer is a token: who makes one looks at a screen"
 _DEMO = "of the demo only"
+_CONNECTS = "a directory is connected once, by hand, where its token is shown"
 
 # Forms that no program needs.
 WITHOUT_A_CALL = {
@@ -23,6 +24,23 @@ WITHOUT_A_CALL = {
     "/account/proof": _OF_THE_PERSON,
     "/account/sessions/<public_id>/ending": _OF_THE_PERSON,
     "/account/sessions/ending": _OF_THE_PERSON,
+    "/account/proof/options": _OF_THE_PERSON,
+    "/account/security/authenticator": _OF_THE_PERSON,
+    "/account/security/authenticator/removal": _OF_THE_PERSON,
+    "/account/security/passkeys": _OF_THE_PERSON,
+    "/account/security/passkeys/<public_id>/removal": _OF_THE_PERSON,
+    "/account/security/passkeys/options": _OF_THE_PERSON,
+    "/account/security/recovery-codes": _OF_THE_PERSON,
+    "/sign-in/code": _OF_THE_PERSON,
+    "/sign-in/passkey": _OF_THE_PERSON,
+    "/sign-in/passkey/options": _OF_THE_PERSON,
+    "/admin/directory": _CONNECTS,
+    "/admin/directory/<public_id>": _CONNECTS,
+    "/admin/directory/<public_id>/pause": _CONNECTS,
+    "/admin/directory/<public_id>/removal": _CONNECTS,
+    "/admin/directory/<public_id>/resumption": _CONNECTS,
+    "/admin/directory/<public_id>/tokens": _CONNECTS,
+    "/admin/directory/<public_id>/tokens/<token_id>/ending": _CONNECTS,
     "/account/tokens": _SHOWS_A_SECRET,
     "/admin/api/tokens": _SHOWS_A_SECRET,
     "/device/<code>/approval": _OF_THE_PERSON,
@@ -117,6 +135,12 @@ CALLS = {
     "/admin/endpoints/<public_id>/removal": "DELETE /webhooks/{webhook}",
     "/admin/endpoints/<public_id>/secrets": "POST /webhooks/{webhook}/secrets",
     "/admin/endpoints/<public_id>/secrets/<secret_id>/ending": "DELETE /webhooks/{webhook}/secrets/{secret}",
+    "/admin/endpoints/<public_id>/deliveries/<delivery_id>/dropping": (
+        "POST /webhooks/{webhook}/deliveries/{delivery}/discarding"
+    ),
+    # All that are held: each by its own call.
+    "/admin/endpoints/<public_id>/held/dropping": "POST /webhooks/{webhook}/deliveries/{delivery}/discarding",
+    "/admin/endpoints/<public_id>/held/sending": "POST /webhooks/{webhook}/deliveries/{delivery}/retry",
     "/admin/endpoints/<public_id>/deliveries/<delivery_id>/sending": (
         "POST /webhooks/{webhook}/deliveries/{delivery}/retry"
     ),
