@@ -15,7 +15,7 @@ from webapp.database.transactions import choose
 from webapp.delivery import outbox
 from webapp.extensions import db
 from webapp.models import ApiToken, Directory, DirectoryPush, Group, Membership, Person
-from webapp.operations import directories, groups, people, reporting
+from webapp.operations import directories, groups, people, people_import, reporting
 from webapp.operations import tokens as token_operations
 from webapp.operations.errors import Conflict
 
@@ -356,3 +356,16 @@ def test_what_a_directory_keeps_is_not_changed_by_hand(entra: Pusher, company: C
     people.deactivate(nils, actor=adam, now=now)
     outbox.commit()
     assert entra.get('/Users?filter=userName sw "nils"').json["Resources"][0]["active"] is False
+
+
+def test_a_file_does_not_change_what_a_directory_keeps(entra: Pusher, company: Company) -> None:
+    entra.group("Brand", entra.person("Nils Berg").json["id"])
+    body = (
+        "email,name,department,groups\n"
+        "nils@example.com,Nils B,,\n"
+        f"{company.rita.email},{company.rita.name},,Brand\n"
+        f"{company.otto.email},{company.otto.name},Sales,\n"
+    )
+    first, second, third = people_import.look(body.encode()).lines
+    assert "Nils Berg is kept by Entra ID" in first.why and "Brand is kept by Entra ID" in second.why
+    assert not third.why

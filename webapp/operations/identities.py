@@ -9,7 +9,7 @@ from webapp import addresses
 from webapp.claims import Claims
 from webapp.extensions import db
 from webapp.models import Group, Identity, Membership, Person, PersonSession, Provider, ProviderGroup
-from webapp.queries import sessions
+from webapp.queries import directories, sessions
 from webapp.record import audit
 from webapp.record.events import EventKind
 from webapp.text import one_line
@@ -166,8 +166,8 @@ def _bring_up_to_date(person: Person, claims: Claims, *, now: datetime) -> None:
     name, email = one_line(claims.name) or person.name, person.email
     if claims.verified_email and addresses.same(claims.verified_email) != addresses.same(person.email):
         email = claims.verified_email
-    if (name, email) == (person.name, person.email):
-        return
+    if (name, email) == (person.name, person.email) or directories.keeper(person=person.id) is not None:
+        return  # a directory keeps its people up to date itself
     # Whoever answered for the account before does so still.
     actor = Actor(None, made_by_id=person.vouched_by_id)
     for wanted in dict.fromkeys((email, person.email)):
@@ -186,7 +186,11 @@ def _arrange_groups(provider: Provider, person: Person, claims: Claims, *, now: 
     rows = db.session.execute(
         select(ProviderGroup.value, Group)
         .join(Group, Group.id == ProviderGroup.group_id)
-        .where(ProviderGroup.provider_id == provider.id, Group.archived_at.is_(None))
+        .where(
+            ProviderGroup.provider_id == provider.id,
+            Group.archived_at.is_(None),
+            directories.keeper_name(group=Group.id).is_(None),
+        )
         .order_by(Group.id)
     ).all()
     kept = {group for _, group in rows}

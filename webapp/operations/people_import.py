@@ -116,9 +116,9 @@ def _groups(wanted: Sequence[Wanted]) -> dict[str, KnownGroup]:
         for key in one.groups.values():
             naming[key] += 1
     found = {}
-    for key, (id, name, members) in here.groups(naming).items():
+    for key, (id, name, members, keeper) in here.groups(naming).items():
         may_be_full = len(members) + naming[key] > MEMBERS_LIMIT
-        found[key] = KnownGroup(id, name, members, MEMBERS_LIMIT if may_be_full and decides(id) else None)
+        found[key] = KnownGroup(id, name, members, MEMBERS_LIMIT if may_be_full and decides(id) else None, keeper)
     return found
 
 
@@ -238,7 +238,7 @@ def _join(
         with unless_taken(Conflict(CHANGED)):
             run(insert(Group.metadata.tables["groups"]), rows)
     keys = {key for line in lines for key in line.joins}
-    found = {key: id for key, (id, _, _) in here.groups(keys).items()} if keys else {}
+    found = {key: id for key, (id, *_) in here.groups(keys).items()} if keys else {}
     for name in created:
         audit.record(EventKind.GROUP_CREATED, at=now, actor=actor, group=found[sort_key(name)])
     pairs = [(found[key], ids[_id(line)]) for line in lines for key in line.joins]

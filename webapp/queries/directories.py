@@ -142,6 +142,17 @@ def members(groups: Collection[int]) -> dict[int, list[Any]]:
     return found
 
 
+def keeper_name(*, person: Any = None, group: Any = None) -> Any:
+    """The name of the directory that keeps the person or the group of this column, to be selected; NULL for by hand."""
+    link = DirectoryEntry.person_id == person if group is None else DirectoryEntry.group_id == group
+    return (
+        select(Directory.name)
+        .where(link, _NOT_REMOVED, Directory.id == DirectoryEntry.directory_id)
+        .correlate(Person if group is None else Group)
+        .scalar_subquery()
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Keeper:
     """The directory that keeps a person or a group."""

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Row, Select, exists, func, or_, select
 
 from webapp.extensions import db
-from webapp.models import App, Audience, Directory, DirectoryEntry, Group, Membership, Person, Step
+from webapp.models import App, Audience, Group, Membership, Person, Step
+from webapp.queries.directories import keeper_name
 from webapp.queries.paging import Page, ordered, paged
 from webapp.queries.principals import Principal, people_with, principal
 from webapp.text import hue, like
@@ -51,14 +52,7 @@ def _group_rows() -> Select[Any]:
         how_many(App.owner_group_id == Group.id, App.archived_at.is_(None)).label("owns"),
         how_many(Audience.group_id == Group.id).label("sees"),
         how_many(Step.approver_group_id == Group.id, Step.state == StepState.OPEN.value).label("open_steps"),
-        func.coalesce(
-            select(Directory.name)
-            .where(DirectoryEntry.group_id == Group.id, DirectoryEntry.removed_at.is_(None),
-                   Directory.id == DirectoryEntry.directory_id)
-            .correlate(Group)
-            .scalar_subquery(),
-            "",
-        ).label("keeper"),
+        func.coalesce(keeper_name(group=Group.id), "").label("keeper"),
     ).where(Group.archived_at.is_(None))  # fmt: skip
 
 

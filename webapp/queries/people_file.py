@@ -8,6 +8,7 @@ from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import Group, Membership, Person
+from webapp.queries.directories import keeper_name
 from webapp.text import sort_key
 from webapp.workflow.people_plan import Known
 
@@ -15,7 +16,7 @@ _Manager = aliased(Person, name="manager")
 _PEOPLE = (
     select(
         Person.id, Person.public_id, Person.email, Person.name, Person.about, Person.department,
-        _Manager.email.label("manager"), Person.active, Person.is_admin,
+        _Manager.email.label("manager"), Person.active, Person.is_admin, keeper_name(person=Person.id).label("keeper"),
     )
     .outerjoin(_Manager, _Manager.id == Person.manager_id)
     .order_by(Person.sort_key, Person.id)
@@ -27,23 +28,26 @@ def people() -> dict[str, Known]:
     rows = db.session.connection().execute(_PEOPLE)
     return {
         row.email: Known(row.id, row.public_id, row.email, row.name, row.about, row.department, row.manager or "",
-                         row.active, row.is_admin)
+                         row.active, row.is_admin, row.keeper or "")
         for row in rows
     }  # fmt: skip
 
 
-def groups(names: Iterable[str]) -> dict[str, tuple[int, str, frozenset[int]]]:
-    """The groups in use with these names: key → (id, name, ids of members); two statements."""
+def groups(names: Iterable[str]) -> dict[str, tuple[int, str, frozenset[int], str]]:
+    """The groups in use with these names: key → (id, name, ids of members, the directory that keeps it); two
+    statements."""
     keys = Counter(sort_key(name) for name in names)
     rows = db.session.execute(
-        select(Group.id, Group.name, Group.sort_key).where(Group.sort_key.in_(keys), Group.archived_at.is_(None))
+        select(Group.id, Group.name, Group.sort_key, keeper_name(group=Group.id).label("keeper")).where(
+            Group.sort_key.in_(keys), Group.archived_at.is_(None)
+        )
     ).all()
     members: dict[int, set[int]] = defaultdict(set)
     for group, person in db.session.execute(
         select(Membership.group_id, Membership.person_id).where(Membership.group_id.in_([row.id for row in rows]))
     ):
         members[group].add(person)
-    return {row.sort_key: (row.id, row.name, frozenset(members[row.id])) for row in rows}
+    return {row.sort_key: (row.id, row.name, frozenset(members[row.id]), row.keeper or "") for row in rows}
 
 
 def as_lines() -> Iterator[list[str]]:

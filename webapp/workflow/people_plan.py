@@ -43,6 +43,7 @@ class Known:
     manager: str
     active: bool
     is_admin: bool
+    keeper: str = ""  # the directory that keeps them
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class KnownGroup:
     name: str
     members: frozenset[int]
     limit: int | None = None
+    keeper: str = ""  # the directory that keeps it
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def plan(rows: Sequence[Wanted], here: Here) -> list[PlanLine]:
     lines = [PlanLine(one, here.people.get(one.email), one.fault) for one in rows]
     _refuse_twice(lines)
     _refuse_deactivated_admins(lines)
+    _refuse_kept(lines, here)
     _refuse_managers(lines, here)
     _refuse_full_groups(lines, here)
     _refuse_managers(lines, here)  # of whoever was refused since
@@ -129,6 +132,25 @@ def _refuse_deactivated_admins(lines: Sequence[PlanLine]) -> None:
     for line in lines:
         if not line.why and line.wanted.active is False and line.known is not None and line.known.is_admin:
             line.why = f"{line.known.name} is an admin. A file deactivates no admins; an admin does that on their page."
+
+
+def _refuse_kept(lines: Sequence[PlanLine], here: Here) -> None:
+    """What a directory keeps is changed there: its next push would undo what a file says."""
+    for line in lines:
+        if line.why:
+            continue
+        known, wanted = line.known, line.wanted
+        known_groups = [here.groups[key] for key in wanted.groups.values() if key in here.groups]
+        kept = next((group for group in known_groups if group.keeper and _joins(line, group)), None)
+        if known is not None and known.keeper:
+            said = (wanted.name or known.name, wanted.department, wanted.manager, wanted.active)
+            present = (known.name, known.department, known.manager, known.active)
+            if any(one is not None and one != now for one, now in zip(said, present, strict=True)):
+                line.why = (
+                    f"{known.name} is kept by {known.keeper}: name, department, manager and state come from there."
+                )
+        if kept is not None and not line.why:
+            line.why = f"{kept.name} is kept by {kept.keeper}: who is in it comes from there."
 
 
 def _refuse_managers(lines: Sequence[PlanLine], here: Here) -> None:
