@@ -249,7 +249,8 @@ EMPTY = text(
     + f"UPDATE event_head SET seq = 0, mac = '{'0' * 64}'; "
     + "UPDATE organisation SET name = 'Countersign', time_zone = 'UTC', sender = '', outcome_domains = '', "
     + "logo = NULL, logo_hash = '', "
-    + "tokens_allowed = true, token_days = 90, tokens_decide_signed_in = false, passwords_for_all = true, "
+    + "tokens_allowed = true, token_days = 90, tokens_decide_signed_in = false, second_step_for_admins = false, "
+    + "passwords_for_all = true, "
     + "asked_checked_at = NULL, first_steps_hidden_at = NULL; "
     + "END $$"
 )

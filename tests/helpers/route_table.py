@@ -197,6 +197,7 @@ TABLE = (
     get("/admin/people/<public_id>/grants/removal", ADMINS, "/admin/people/{member}/grants/removal"),
     post("/admin/people/<public_id>/grants/removal", ADMINS_GO,
          "/admin/people/{member}/grants/removal", shown="{grant}", reason="Moved."),
+    post("/admin/sign-in/second-step", ADMINS_STALE),
     get("/admin/people/<public_id>/second-step-reset", ADMINS, "/admin/people/{member}/second-step-reset"),
     post("/admin/people/<public_id>/second-step-reset", ADMINS_STALE, "/admin/people/{member}/second-step-reset"),
     get("/admin/people/<public_id>/password-reset", ADMINS, "/admin/people/{member}/password-reset"),

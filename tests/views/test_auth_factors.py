@@ -196,3 +196,35 @@ def test_the_command_helps_the_last_admin(app, his, adam):
     assert "Second step reset." in done.output
     assert run(args=["reset-factor", "adam@example.com"]).exit_code == 1
     assert "no active person" in run(args=["reset-factor", "x@example.com"]).output
+
+
+# ---------- Required of admins ----------
+
+
+def require(browser, was="off", on="1"):
+    return browser.post("/admin/sign-in/second-step", {"was": was, **({"on": on} if on else {})})
+
+
+def test_an_admin_without_one_is_led_to_it_before_anything_of_the_admin_side(his, hers):
+    answer = require(his)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/sign-in")
+    for path in ("/admin", "/admin/people", "/admin/apps", "/admin/sign-in", "/admin/audit"):
+        assert his.get(path).headers["Location"] == "/account/security", path
+    assert his.post("/admin/groups", {"name": "x"}).headers["Location"] == "/account/security"
+    assert his.post("/admin/groups", {"name": "x"}, htmx=True).headers["HX-Redirect"] == "/account/security"
+    assert "Your organisation requires a second step of its admins." in his.get("/account/security").text
+    assert his.get("/").status_code == hers.get("/").status_code == 200
+    assert hers.get("/admin/people").status_code == 404
+    assert "Your organisation requires" not in hers.get("/account/security").text
+    assert set_up(his)[1].status_code == 200
+    assert his.get("/admin/people").status_code == 200
+    assert his.post(f"{SETUP}/removal").status_code == 303
+    assert his.get("/admin/people").headers["Location"] == "/account/security"
+
+
+def test_the_switch_is_recorded_and_a_stale_form_is_refused(his):
+    set_up(his)
+    assert require(his).status_code == 303
+    assert require(his).status_code == 409
+    assert "Admins must have a second step" in his.get("/admin/audit").text
+    assert require(his, was="on", on="").status_code == 303

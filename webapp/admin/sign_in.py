@@ -9,9 +9,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from webapp import clock
 from webapp.extensions import settings
 from webapp.models import Group, Provider
+from webapp.operations import organisation as company
 from webapp.operations import providers as operations
 from webapp.operations.errors import Conflict, Invalid
 from webapp.queries import identities as queries
+from webapp.queries.organisation import load
 from webapp.text import clean, one_line
 from webapp.web import provider_health
 from webapp.web.reauth import require_recent_password
@@ -21,6 +23,7 @@ from .forms import stamp
 from .views import bp, commit, fragment, go, undo
 
 CHANGED = "Someone else changed this. What you entered is still here. Save again to overwrite it."
+CHANGED_BY_ANOTHER = "Someone else changed this. The current value is shown."
 CONNECTION = ("name", "issuer", "client_id", "scopes", "acr_values")
 # A secret that ends so soon is shown.
 DAYS_TO_WARN = 30
@@ -53,7 +56,21 @@ def change_passwords() -> AnyResponse:
     return go(url_for("admin.sign_in"), "Saved.")
 
 
-def _list(status: int, chosen: dict[str, Any] | None = None, error: str = "") -> Response:
+@bp.post("/sign-in/second-step")
+@admins
+@require_recent_password
+def change_second_step() -> AnyResponse:
+    """Whether admins must have a second step. `was` is what the form was drawn with."""
+    ours = load(hold=True)
+    if request.form.get("was") != ("on" if ours.second_step_for_admins else "off"):
+        undo()
+        return _list(409, second_step_error=CHANGED_BY_ANOTHER)
+    company.change(ours, second_step_for_admins=request.form.get("on") == "1", actor=me(), now=clock.now())
+    commit()
+    return go(url_for("admin.sign_in"), "Saved.")
+
+
+def _list(status: int, chosen: dict[str, Any] | None = None, error: str = "", second_step_error: str = "") -> Response:
     lines, passwords = queries.all_of(), queries.passwords()
     drawn = chosen or {
         "passwords": "all" if passwords.for_all else "emergency",
@@ -67,6 +84,8 @@ def _list(status: int, chosen: dict[str, Any] | None = None, error: str = "") ->
         passwords=passwords,
         chosen=drawn,
         error=error,
+        second_step=load().second_step_for_admins,
+        second_step_error=second_step_error,
         was=_passwords_stamp(passwords),
     )
 

@@ -139,6 +139,7 @@ def _security(**errors: str) -> str:
         errors=defaultdict(str, errors),
         shortest=passwords.SHORTEST,
         has=factors.of(me().id),
+        lacks_second_step=bool((user := signed_in()) and user.lacks_second_step),
         passkeys=passkeys.are_available(),
         connections=identities.connections(me().id),
     )

@@ -169,6 +169,9 @@ class Organisation(Base):
     # Whether everybody may sign in with a password, or emergency admins only.
     passwords_for_all: Mapped[bool] = mapped_column(default=True, server_default=true())
 
+    # Whether admins who sign in here need a second step before they see anything of the admin side.
+    second_step_for_admins: Mapped[bool] = mapped_column(default=False, server_default=false())
+
     @property
     def logo_url(self) -> str:
         return logo_url(self.logo_hash)

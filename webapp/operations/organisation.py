@@ -22,7 +22,8 @@ TOKEN_DAYS = (30, 90, 365)
 def change(
     organisation: Organisation, *, name: str | None = None, time_zone: str | None = None, sender: str | None = None,
     outcome_domains: str | None = None, tokens_allowed: bool | None = None, token_days: int | None = None,
-    tokens_decide_signed_in: bool | None = None, actor: AnyActor = SYSTEM, now: datetime,
+    tokens_decide_signed_in: bool | None = None, second_step_for_admins: bool | None = None,
+    actor: AnyActor = SYSTEM, now: datetime,
 ) -> None:  # fmt: skip
     """Changes what is not None; raises Invalid. The record has hashes of names, and the other settings as they are.
 
@@ -52,6 +53,8 @@ def change(
         organisation.tokens_allowed = tokens_allowed
     if tokens_decide_signed_in is not None:
         organisation.tokens_decide_signed_in = tokens_decide_signed_in
+    if second_step_for_admins is not None:
+        organisation.second_step_for_admins = second_step_for_admins
     _record(before, _plain(organisation), actor=actor, now=now)
 
 
@@ -78,6 +81,7 @@ def _plain(organisation: Organisation) -> dict[str, Any]:
         "logo": organisation.logo_hash,
         "tokens_allowed": organisation.tokens_allowed,
         "token_days": organisation.token_days,
+        "second_step_for_admins": organisation.second_step_for_admins,
         "tokens_decide_signed_in": organisation.tokens_decide_signed_in,
     }
 

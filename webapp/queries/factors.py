@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import ColumnElement
 
 from webapp.extensions import db
@@ -47,7 +48,7 @@ def of(person_id: int) -> Factors:
     return Factors(db.session.get(Authenticator, person_id, populate_existing=True), *codes, passkeys)
 
 
-def has_any(person_id: ColumnElement[int] | int) -> ColumnElement[bool]:
+def has_any(person_id: ColumnElement[int] | InstrumentedAttribute[int] | int) -> ColumnElement[bool]:
     """Whether the person has a second factor."""
     return or_(exists().where(Authenticator.person_id == person_id), exists().where(Passkey.person_id == person_id))
 

@@ -59,6 +59,7 @@ LABELS = {
     "sender": "Sender name",
     "tokens_allowed": "People may make API tokens",
     "token_days": "Longest time of an API token",  # nosec
+    "second_step_for_admins": "Admins must have a second step",
     "tokens_decide_signed_in": "API tokens may decide where the rules ask to sign in",
     "passwords_for_all": "Everybody may sign in with a password",
     "emergency": "Emergency admins",

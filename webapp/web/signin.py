@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from flask import Flask, Response, abort, g, make_response, redirect, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, not_, select
 
 from webapp import clock
 from webapp.extensions import db, login
@@ -21,7 +21,7 @@ from webapp.models import Organisation, Person, PersonSession
 from webapp.models.people import logo_url
 from webapp.operations import people as people_operations
 from webapp.operations.origin import Origin
-from webapp.queries import directory, ownership, sessions
+from webapp.queries import directory, factors, ownership, sessions
 from webapp.queries.approvals import waiting_for
 from webapp.runtime import trace
 from webapp.runtime.jsonlog import mask
@@ -41,6 +41,13 @@ _SIGNED_IN = (
         select(Organisation.logo_hash).scalar_subquery().label("logo_hash"),
         waiting_for(Person.id).label("waiting"),
         ownership.owns_any(Person.id).label("owns"),
+        # Whom a provider lets in gives their second factor there.
+        and_(
+            Person.is_admin,
+            PersonSession.provider_id.is_(None),
+            select(Organisation.second_step_for_admins).scalar_subquery(),
+            not_(factors.has_any(Person.id)),
+        ).label("lacks_second_step"),
     )
     .join(Person, Person.id == PersonSession.person_id)
     .where(
@@ -65,6 +72,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     waiting: int
     owns: bool  # whether they own an app
     logo_url: str = ""  # of their organisation's logo
+    lacks_second_step: bool = False  # an admin who has to set one up first
 
     def get_id(self) -> str:
         return self.session.public_id
@@ -84,7 +92,8 @@ def load(public_id: str) -> SignedIn | None:
         return None
     trace.about(actor=row.Person.public_id)
     zone = row.Person.time_zone or row.organisation_zone or "UTC"
-    return SignedIn(row.Person, row.PersonSession, zone, row.waiting, bool(row.owns), logo_url(row.logo_hash))
+    return SignedIn(row.Person, row.PersonSession, zone, row.waiting, bool(row.owns), logo_url(row.logo_hash),
+                    bool(row.lacks_second_step))  # fmt: skip
 
 
 def signed_in() -> SignedIn | None:
@@ -223,7 +232,18 @@ def _admin_only() -> Response | None:
     answer = _sign_in_first()
     if answer is None and not me().is_admin:
         abort(404)
-    return answer
+    return answer or _second_step_first()
+
+
+def _second_step_first() -> Response | None:
+    """Leads an admin who lacks it to where a second step is set up, before anything of the admin side."""
+    user = signed_in()
+    if user is None or not user.lacks_second_step:
+        return None
+    location = "/account/security"
+    if request.headers.get("HX-Request") == "true":
+        return htmx.redirect_whole_page(make_response("Set up a second step first.", 403), location)
+    return cast(Response, redirect(location, 303))
 
 
 def _any_app_owner_only() -> Response | None:
@@ -231,7 +251,7 @@ def _any_app_owner_only() -> Response | None:
     answer = _sign_in_first()
     if user is not None and not (user.person.is_admin or user.owns):
         abort(404)
-    return answer
+    return answer or _second_step_first()
 
 
 def _app_owner_only() -> Response | None:
@@ -240,7 +260,7 @@ def _app_owner_only() -> Response | None:
     public_id = cast(dict[str, str], request.view_args)["public_id"]
     if user is not None and not (user.person.is_admin or ownership.owns(public_id, user.person.id)):
         abort(404)
-    return answer
+    return answer or _second_step_first()
 
 
 anyone = _audience("anyone", None)
