@@ -10,6 +10,8 @@ _OF_AN_EMAIL = "the way of somebody who follows a link; a program decides with i
 _SEES = "only how the screens look to this person"
 _SHOWS_A_SECRET = "its answer is a token: who makes one looks at a screen"
 _DEMO = "of the demo only"
+_PROVIDERS = "how people sign in is set up by hand: a program that changed it could let anybody in"
+_BY_HAND = "an admin does it for somebody whom they have spoken to"
 _CONNECTS = "a directory is connected once, by hand, where its token is shown"
 
 # Forms that no program needs.
@@ -34,6 +36,18 @@ WITHOUT_A_CALL = {
     "/sign-in/code": _OF_THE_PERSON,
     "/sign-in/passkey": _OF_THE_PERSON,
     "/sign-in/passkey/options": _OF_THE_PERSON,
+    "/admin/people/<public_id>/identities/<identity_id>/removal": _BY_HAND,
+    "/admin/people/<public_id>/second-step-reset": _BY_HAND,
+    "/admin/sign-in": _PROVIDERS,
+    "/admin/sign-in/<public_id>": _PROVIDERS,
+    "/admin/sign-in/<public_id>/groups": _PROVIDERS,
+    "/admin/sign-in/<public_id>/groups/<row_id>/removal": _PROVIDERS,
+    "/admin/sign-in/<public_id>/people": _PROVIDERS,
+    "/admin/sign-in/<public_id>/state": _PROVIDERS,
+    "/admin/sign-in/passwords": _PROVIDERS,
+    "/sso/<public_id>/back-channel-logout": "a provider calls it",
+    "/sso/<public_id>/disconnection": _OF_THE_PERSON,
+    "/sso/<public_id>/password": _OF_THE_PERSON,
     "/admin/directory": _CONNECTS,
     "/admin/directory/<public_id>": _CONNECTS,
     "/admin/directory/<public_id>/pause": _CONNECTS,
@@ -56,6 +70,10 @@ WITHOUT_A_CALL = {
 _APP, _POLICY, _FIELD = "PATCH /apps/{app}", "PUT /apps/{app}/policy", "PATCH /apps/{app}/fields/{field}"
 _PERSON, _HOOK = "PATCH /people/{person}", "PATCH /webhooks/{webhook}"
 CALLS = {
+    "/admin/directory/csv": "POST /people/import",
+    "/admin/directory/csv/import": "POST /people/import",
+    "/admin/people/<public_id>/department": _PERSON,
+    "/admin/people/<public_id>/manager": _PERSON,
     "/account/tokens/<public_id>/ending": "POST /tokens/{token}/revocation",
     "/apps/<public_id>/return": "POST /grants/{grant}/removal",
     "/requests/<public_id>/cancellation": "POST /requests/{request}/cancellation",

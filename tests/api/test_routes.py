@@ -187,7 +187,9 @@ TABLE = (
     # People
     Row("GET /people", ADMINS_ONLY),
     Row("POST /people", "401 403 403 403 403 403 201 201", body={"name": "Mia Berg", "email": "mia@example.com"}),
+    Row("POST /people/import", ADMINS_ONLY, body={"csv": "email,name\nmia@example.com,Mia Berg\n"}),
     Row("GET /people/{person}", ADMINS_ONLY),
+    Row("GET /people/{person}/left-to-do", ADMINS_ONLY),
     Row("PATCH /people/{person}", "401 403 403 403 403 403 428 428", body={"name": "Ben Berg"}),
     Row("POST /people/{person}/deactivation", ADMINS_ONLY, body={}),
     Row("POST /people/{person}/reactivation", "401 403 403 403 403 403 409 409"),

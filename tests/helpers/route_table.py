@@ -77,7 +77,7 @@ TABLE = (
     post("/account/password", "303 422 422 422 422 422"),
     post("/account/time-zone", "303 303 303 303 303 303", time_zone="Europe/Paris"),
     post("/account/theme", "303 303 303 303 303 303", theme="dark"),
-    post("/account/proof", "303 401 401 401 401 401"),
+    post("/account/proof", "303 303 303 303 303 303"),  # they have signed in just now
     post("/account/sessions/<public_id>/ending", "303 404 303 404 404 404", "/account/sessions/{session}/ending"),
     post("/account/sessions/ending", "303 303 303 303 303 303"),
     # Terminals that sign in
