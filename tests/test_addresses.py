@@ -116,7 +116,7 @@ def test_two_spellings_are_one_person_everywhere(app: Any, company: Any) -> None
         outcome_domains="XN--STRAE-OQA.example", now=factories.clock.now(),
     )  # fmt: skip
     apps.set_outcome(
-        db.session.merge(own), RequestState.DENIED, requester=True, approvers=False, words="", actor=company.adam,
+        db.session.merge(own), RequestState.DENIED, requester=True, approvers=False, message="", actor=company.adam,
         others=["hr@straße.example", "hr@xn--strae-oqa.example"], now=factories.clock.now(),
     )  # fmt: skip
     db.session.flush()

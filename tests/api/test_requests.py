@@ -33,7 +33,7 @@ def test_who_am_i(program: Make, company: Company) -> None:
     me = program("rita", "requests:read").get("/me").json
     assert me["person"] == {
         "id": company.rita.public_id, "name": "Rita Lindqvist", "email": "rita@example.com", "is_admin": False,
-        "owns_apps": False,
+        "owns_apps": False, "department": "", "manager": None,
     }  # fmt: skip
     assert (me["token"]["name"], me["token"]["kind"], me["token"]["scopes"]) == ("laptop", "person", ["requests:read"])
     service = program("service", "people:read").get("/me").json

@@ -137,8 +137,8 @@ class _Hand:
             self.found.fields |= {
                 (rule, name) for name, value in form.items() if isinstance(value, str) and value and value in self.word
             }
-        # Refused as a stale form, or at the door, a payload would be looked at by nobody; but for forms whose only words
-        # say how the page was.
+        # Refused as a stale form, or at the door, a payload would be looked at by nobody; but for forms that carry only
+        # what we have sealed.
         refused = answer.status_code in (401, 403, 405, 409) and path not in SEALED
         if answer.status_code >= 500 or refused:
             self.found.wrong.append(f"{path} answers {answer.status_code} to {form!r:.200}")

@@ -50,6 +50,7 @@ def test_from_setting_it_up_to_a_recovery_code(windows, script, who):
     page.get_by_role("link", name="Set up", exact=True).click()
     expect(page.get_by_role("img", name="QR code for your authenticator app")).to_be_visible()
     page.get_by_text("Cannot scan it?").click()
+    expect(page.locator("p.cs-mono")).to_be_visible()
     key = page.locator("p.cs-mono").inner_text().replace(" ", "")
     if script:
         assert look(page) == []

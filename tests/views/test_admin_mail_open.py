@@ -164,9 +164,9 @@ def test_admins_are_told_once_why_no_email_goes_out(admin, mail, login_as, rita)
 
 def test_the_banner_is_one_statement_and_not_in_fragments(admin):
     with counting() as page:
-        admin.get("/admin/people")
+        admin.get("/admin/groups")
     with counting() as fragment:
-        admin.get("/admin/people", htmx=True)
+        admin.get("/admin/groups", htmx=True)
     assert len(page) == len(fragment) + 1
 
 

@@ -151,7 +151,8 @@ def _sign_in_page(form: SignIn, status: int = 200, **errors: str) -> Response:
         next=local_path(form.next.data),
         demo=settings().demo,
         passkeys=passkeys.are_available(),
-        ways=identities.ways(),
+        # A refused try asks the database nothing, so its page shows the form alone.
+        ways=identities.Ways() if status == 429 else identities.ways(),
     )
     return make_response(body, status)
 

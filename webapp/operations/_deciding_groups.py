@@ -25,7 +25,9 @@ def decides(group: int) -> bool:
         AccessRequest.state == RequestState.PENDING.value,
     )
     owns = exists().where(App.owner_group_id == group)
-    return bool(db.session.scalar(select(or_(step, owns)))) or bool(holdings.rules_naming(group=group))
+    asked, named = db.session.execute(select(or_(step, owns), holdings.may_name(group=group))).one()
+    # Only the rule itself says whether it is an approver in it.
+    return bool(asked) or (bool(named) and bool(holdings.rules_naming(group=group)))
 
 
 def refuse_too_large(approvers: Iterable[Approver | None]) -> None:

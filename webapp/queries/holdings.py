@@ -257,17 +257,28 @@ class Rule(NamedTuple):
     in_force: bool
 
 
+def _says(person: int | None, group: int | None) -> Any:
+    """Finds the few rules to read; canonical text has no spaces, so what follows the number tells 1 from 12."""
+    kind, id = ("person", person) if group is None else ("group", group)
+    return or_(*(PolicyRevision.body.contains(f'"{kind}":{id}{after}', autoescape=True) for after in (",", "}")))
+
+
+def may_name(*, person: int | None = None, group: int | None = None) -> Any:
+    """Whether `rules_naming` can find anything, as a condition."""
+    return (
+        select(App.id)
+        .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
+        .where(App.archived_at.is_(None), _says(person, group))
+        .exists()
+    )
+
+
 def rules_naming(*, person: int | None = None, group: int | None = None) -> list[Rule]:
     """The apps in use whose rule names this person, or this group; by name."""
-    kind, id = ("person", person) if group is None else ("group", group)
-    # Finds the few rules to read; canonical text has no spaces, so what follows the number tells 1 from 12.
     rows = db.session.execute(
         select(App.public_id, App.name, PolicyRevision.body)
         .join(PolicyRevision, PolicyRevision.id == App.policy_revision_id)
-        .where(
-            App.archived_at.is_(None),
-            or_(*(PolicyRevision.body.contains(f'"{kind}":{id}{after}', autoescape=True) for after in (",", "}"))),
-        )
+        .where(App.archived_at.is_(None), _says(person, group))
         .order_by(App.sort_key, App.id)
     )
     found = []
