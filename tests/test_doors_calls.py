@@ -45,6 +45,7 @@ WITHOUT_A_CALL = {
     "/admin/sign-in/<public_id>/people": _PROVIDERS,
     "/admin/sign-in/<public_id>/state": _PROVIDERS,
     "/admin/sign-in/passwords": _PROVIDERS,
+    "/admin/sign-in/second-step": _PROVIDERS,
     "/sso/<public_id>/back-channel-logout": "a provider calls it",
     "/sso/<public_id>/disconnection": _OF_THE_PERSON,
     "/sso/<public_id>/password": _OF_THE_PERSON,

@@ -45,7 +45,8 @@ def test_a_sample_of_each_family_in_pages_mails_tables_and_logs(
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_every_field_of_every_form_gets_what_is_hard_to_read(app: Any, company: Any, smtp: Any, address: str) -> None:
     """Whoever adds a field is asked here to throw the corpus into it. The fields are those of the pages themselves."""
-    fields = typed_into(app, company)
+    # The fields of an app are one field: which page of two apps is read is up to the order of the links.
+    fields = {(rule, "field-f" if name.startswith("field-") else name) for rule, name in typed_into(app, company)}
     assert len(fields) > 60
     found = payloads.throw(app, company, [*HARD, *payloads.ADDRESSES[::6]], smtp, None, address)
     assert found.wrong == [], "\n".join(found.wrong)

@@ -22,7 +22,7 @@ from webapp.delivery import outbox
 from webapp.embedded import hookstore, mailstore
 from webapp.extensions import db
 from webapp.models import DeliveryTry, Notice, Organisation, Person
-from webapp.operations import comments, endpoints, grants, people, requests
+from webapp.operations import comments, directories, endpoints, grants, people, requests
 from webapp.passwords import hash_password
 from webapp.workflow.actor import SYSTEM
 from webapp.workflow.entitlements import Entitlement
@@ -127,7 +127,15 @@ class Long:
                 body=f'{{"type": "x", "data": {{"request": {{"app": {{"name": "{LONG}"}}}}}}}}',
             ).id,
             **self._endpoint(adam),
+            "provider": factories.provider(adam, name=f"P{W}").public_id,
+            **self._directory(adam),
         }  # fmt: skip
+
+    def _directory(self, admin: Person) -> dict[str, str]:
+        choose("write")
+        made, _ = directories.create(name=f"D{W}", actor=admin, now=clock.now())
+        outbox.commit()
+        return {"directory": made.public_id}
 
     def _endpoint(self, admin: Person) -> dict[str, str]:
         endpoint = factories.webhook(admin, name=f"E{W}", address=f"https://{'h' * 60}.example.com/{'p' * 80}")

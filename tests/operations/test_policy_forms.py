@@ -27,7 +27,7 @@ def released(rule: Policy) -> str:
     """The text of the rule as version 0.2 wrote it."""
     mails = {
         outcome.value: {"requester": one.requester, "approvers": one.approvers, "others": list(one.others),
-                        "words": one.words, "reasons": list(one.reasons)}
+                        "words": one.message, "reasons": list(one.reasons)}
         for outcome, one in rule.outcomes.items()
     }  # fmt: skip
     fields = [

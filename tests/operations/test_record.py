@@ -47,6 +47,13 @@ ELSEWHERE = {
     "grant.failed", "grant.provisioning",  # only the demo company has grants that something else provides
     "grant.updated",  # test_decide.py
     "audit.verified",  # tests/views/test_admin_audit_list.py
+    "delivery.held", "delivery.let_go", "delivery.dropped",  # tests/webhooks/test_held.py
+    "directory.created", "directory.changed", "directory.paused", "directory.resumed",
+    "directory.removed",  # tests/views/test_admin_directories.py
+    "factor.added", "factor.removed", "factor.reset", "recovery_codes.made", "recovery_code.used",
+    "passkey.refused",  # tests/views/test_auth_factors.py and test_auth_passkeys.py
+    "identity.linked", "identity.unlinked", "provider.created", "provider.changed", "provider.group_added",
+    "provider.group_removed",  # tests/sso and tests/views/test_admin_sign_in.py
 }  # fmt: skip
 
 

@@ -290,6 +290,7 @@ def _password_page(provider: Provider, state: str, person: Person, status: int =
 @require_recent_password
 def disconnect(public_id: str) -> AnyResponse:
     """Removes the link of the person to a provider, unless nothing else lets them in."""
+    _load(public_id, off=True)  # 404 for what is no provider
     found = queries.of_person(me().id)
     identity = next((one for one, provider in found if provider.public_id == public_id), None)
     if identity is None:
