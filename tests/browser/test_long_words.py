@@ -22,7 +22,7 @@ from webapp.delivery import outbox
 from webapp.embedded import hookstore, mailstore
 from webapp.extensions import db
 from webapp.models import DeliveryTry, Notice, Organisation, Person
-from webapp.operations import comments, directories, endpoints, grants, people, requests
+from webapp.operations import comments, directories, endpoints, grants, people, providers, requests
 from webapp.passwords import hash_password
 from webapp.workflow.actor import SYSTEM
 from webapp.workflow.entitlements import Entitlement
@@ -127,9 +127,17 @@ class Long:
                 body=f'{{"type": "x", "data": {{"request": {{"app": {{"name": "{LONG}"}}}}}}}}',
             ).id,
             **self._endpoint(adam),
-            "provider": factories.provider(adam, name=f"P{W}").public_id,
+            "provider": self._provider(adam),
             **self._directory(adam),
         }  # fmt: skip
+
+    def _provider(self, admin: Person) -> str:
+        """Switched off: at the door everybody signs in with a password."""
+        made = factories.provider(admin, name=f"P{W[:50]}")
+        choose("write")
+        providers.switch(db.session.merge(made), on=False, actor=admin, now=clock.now())
+        outbox.commit()
+        return made.public_id
 
     def _directory(self, admin: Person) -> dict[str, str]:
         choose("write")

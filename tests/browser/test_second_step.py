@@ -18,7 +18,7 @@ from tests.helpers.chromium import close
 from .conftest import Windows
 from .in_process import first_day, served
 from .site import PASSWORD, Site
-from .test_axe import look
+from .test_axe import Looks
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +53,14 @@ def test_from_setting_it_up_to_a_recovery_code(windows, script, who):
     expect(page.locator("p.cs-mono")).to_be_visible()
     key = page.locator("p.cs-mono").inner_text().replace(" ", "")
     if script:
-        assert look(page) == []
+        assert Looks()(page) == []
     page.get_by_label("Code from the app").fill(pyotp.TOTP(key).now())
     page.get_by_role("button", name="Turn on").click()
     codes = page.get_by_role("list", name="Recovery codes").get_by_role("listitem")
     expect(codes).to_have_count(10)
     first = codes.first.inner_text()
     if script:
-        assert look(page) == []
+        assert Looks()(page) == []
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
     assert first in download.value.path().read_text()
@@ -72,7 +72,7 @@ def test_from_setting_it_up_to_a_recovery_code(windows, script, who):
     expect(page.get_by_role("heading", name="One more step")).to_be_visible()
     expect(page.get_by_label("Code from your authenticator app")).to_be_focused()
     if script:
-        assert look(page) == []
+        assert Looks()(page) == []
     page.get_by_label("Code from your authenticator app").fill("000000")
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_text("4 attempts left.")).to_be_visible()
@@ -147,7 +147,7 @@ def test_a_passkey_from_adding_it_to_confirming_with_it(empty):
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
     assert empty.complaints == []
-    assert look(page) == []
+    assert Looks()(page) == []
 
 
 def stale(windows: Windows) -> None:

@@ -119,7 +119,7 @@ def test_a_lost_answer_to_a_put_or_delete_is_asked_for_again(machine, server, me
     adam("admin", "remove-member" if method == "PUT" else "add-member", "Finance", "otto@example.com")
 
     def lose(request: bytes, number: int) -> bytes:
-        answer = forwarded(server.stack.port, request)
+        answer = forwarded(server.port, request)
         lost = request.startswith(method.encode()) and sum(one.startswith(method.encode()) for one in proxy.seen) == 1
         return b"" if lost else answer
 

@@ -91,6 +91,7 @@ def test_the_defaults_of_a_file_are_those_of_the_product():
     for state, default in shape.OUTCOMES.items():
         rule = policy.outcomes[state]
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in default.items()}
+        given["message"] = given.pop("words")
         assert OutcomeRule(**given) == rule
 
 

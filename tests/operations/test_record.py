@@ -47,7 +47,7 @@ ELSEWHERE = {
     "grant.failed", "grant.provisioning",  # only the demo company has grants that something else provides
     "grant.updated",  # test_decide.py
     "audit.verified",  # tests/views/test_admin_audit_list.py
-    "delivery.held", "delivery.let_go", "delivery.dropped",  # tests/webhooks/test_held.py
+    "delivery.held", "delivery.let_go", "delivery.dropped",  # tests/webhooks/test_restored.py
     "directory.created", "directory.changed", "directory.paused", "directory.resumed",
     "directory.removed",  # tests/views/test_admin_directories.py
     "factor.added", "factor.removed", "factor.reset", "recovery_codes.made", "recovery_code.used",
