@@ -90,6 +90,8 @@ def back_channel_logout(public_id: str) -> AnyResponse:
     token = request.form.get("logout_token", "")
     if not token:
         return _answer(400, "There is no logout_token.")
+    if token.count(".") != 2:
+        return _answer(400, "This is not a signed token.")  # nobody makes us call a provider with any text
     try:
         metadata = calls.metadata_of(provider.issuer)
         claims = calls.checked(metadata, token)
