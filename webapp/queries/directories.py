@@ -111,7 +111,7 @@ def people_like(email: str, user_name: str, directory: int) -> list[tuple[Person
                 and_(
                     DirectoryEntry.directory_id == directory,
                     DirectoryEntry.user_name == user_name,
-                    DirectoryEntry.removed_at.is_(None),
+                    _NOT_REMOVED,
                 ),
             )
         )
@@ -128,11 +128,11 @@ def people_ids(public_ids: Collection[str]) -> dict[str, int]:
 
 
 def members(groups: Collection[int]) -> dict[int, list[Any]]:
-    """Group → rows (id, public_id, name) of its members, by when they were added; one statement."""
+    """Group → rows (id, public_id) of its members, by when they were added; one statement."""
     found: dict[int, list[Any]] = {group: [] for group in groups}
     if groups:
         rows = db.session.execute(
-            select(Membership.group_id, Person.id, Person.public_id, Person.name)
+            select(Membership.group_id, Person.id, Person.public_id)
             .join(Person, Person.id == Membership.person_id)
             .where(Membership.group_id.in_(pad_in_list(groups)))
             .order_by(Membership.group_id, Person.id)
@@ -167,7 +167,7 @@ def keeper(*, person: int | None = None, group: int | None = None) -> Keeper | N
     row = db.session.execute(
         select(Directory.public_id, Directory.name)
         .join(DirectoryEntry, DirectoryEntry.directory_id == Directory.id)
-        .where(link, DirectoryEntry.removed_at.is_(None), Directory.removed_at.is_(None))
+        .where(link, _NOT_REMOVED, Directory.removed_at.is_(None))
     ).first()
     return None if row is None else Keeper(row.public_id, row.name)
 
@@ -194,7 +194,7 @@ def all_of(*, now: datetime, since: datetime) -> list[DirectoryLine]:
     def how_many(*conditions: ColumnElement[bool]) -> Any:
         return (
             select(func.count())
-            .where(DirectoryEntry.directory_id == Directory.id, DirectoryEntry.removed_at.is_(None), *conditions)
+            .where(DirectoryEntry.directory_id == Directory.id, _NOT_REMOVED, *conditions)
             .correlate(Directory)
             .scalar_subquery()
         )

@@ -31,7 +31,7 @@ from webapp.workflow.errors import WorkflowError
 
 from . import filters, mapping
 
-USERS, GROUPS = "User", "Group"
+USERS = "User"
 
 
 class Storage(ScimStorage):
